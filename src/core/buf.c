@@ -1,0 +1,91 @@
+#include "core/buf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void buf_free(struct buf *b)
+{
+    free(b->data);
+    *b = BUF_INIT(b->max);
+}
+
+static int buf_reserve(struct buf *b, size_t extra)
+{
+    size_t need, capacity = b->capacity ? b->capacity : 64;
+
+    if (b->error)
+        return b->error;
+    if (__builtin_add_overflow(b->len, extra, &need) || need > b->max)
+        return b->error = -EMSGSIZE;
+    if (b->data && need < b->capacity)
+        return 0;
+    while (capacity <= need)
+        capacity *= 2;
+
+    char *data = realloc(b->data, capacity);
+
+    if (!data)
+        return b->error = -ENOMEM;
+    b->data = data;
+    b->capacity = capacity;
+    return 0;
+}
+
+int buf_append(struct buf *b, const void *data, size_t len)
+{
+    int r = buf_reserve(b, len);
+
+    if (r < 0)
+        return r;
+    if (len > 0)
+        memcpy(b->data + b->len, data, len);
+    b->len += len;
+    b->data[b->len] = '\0';
+    return 0;
+}
+
+int buf_append_str(struct buf *b, const char *s)
+{
+    return buf_append(b, s, strlen(s));
+}
+
+int buf_printf(struct buf *b, const char *format, ...)
+{
+    _cleanup_free_ char *text = NULL;
+    va_list ap;
+
+    va_start(ap, format);
+    int n = vasprintf(&text, format, ap);
+    va_end(ap);
+    if (n < 0) {
+        text = NULL;
+        return b->error = -ENOMEM;
+    }
+    return buf_append(b, text, (size_t)n);
+}
+
+void buf_consume(struct buf *b, size_t len)
+{
+    if (len >= b->len) {
+        b->len = 0;
+    } else {
+        memmove(b->data, b->data + len, b->len - len);
+        b->len -= len;
+    }
+    if (b->data)
+        b->data[b->len] = '\0';
+}
+
+char *buf_take(struct buf *b)
+{
+    if (buf_append(b, "", 0) < 0) {
+        buf_free(b);
+        return NULL;
+    }
+
+    char *data = TAKE_PTR(b->data);
+
+    *b = BUF_INIT(b->max);
+    return data;
+}

@@ -1,0 +1,70 @@
+#include "core/id.h"
+
+#include "core/str.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+static void random_bytes(uint8_t *bytes, size_t n)
+{
+    if (getrandom(bytes, n, 0) != (ssize_t)n) /* up to 256 bytes are never cut short (getrandom(2)) */
+        abort();
+}
+
+static void hex(char *out, const uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sprintf(out + 2 * i, "%02x", bytes[i]);
+}
+
+void id_token(char ret[ID_TOKEN_LEN + 1])
+{
+    uint8_t bytes[ID_TOKEN_LEN / 2];
+
+    random_bytes(bytes, sizeof bytes);
+    hex(ret, bytes, sizeof bytes);
+}
+
+void id_uuid(char ret[ID_UUID_LEN + 1])
+{
+    uint8_t b[16];
+    char digits[33];
+
+    random_bytes(b, sizeof b);
+    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+    hex(digits, b, sizeof b);
+    sprintf(ret, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16, digits + 20);
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+bool id_is_token(const char *s)
+{
+    if (!s || strnlen(s, ID_TOKEN_LEN + 1) != ID_TOKEN_LEN)
+        return false;
+    for (size_t i = 0; i < ID_TOKEN_LEN; i++)
+        if (!is_hex(s[i]))
+            return false;
+    return true;
+}
+
+bool id_is_uuid(const char *s)
+{
+    static const char form[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+
+    if (!s || strnlen(s, ID_UUID_LEN + 1) != ID_UUID_LEN)
+        return false;
+    for (size_t i = 0; i < ID_UUID_LEN; i++) {
+        bool ok = form[i] == 'x'   ? is_hex(s[i])
+                  : form[i] == 'y' ? strchr("89ab", s[i]) != NULL
+                                   : s[i] == form[i];
+        if (!ok)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,48 @@
+#include "core/outcome.h"
+
+#include <assert.h>
+
+static const struct {
+    const char *code, *sentence;
+} outcomes[OUTCOME_COUNT_] = {
+    [OUTCOME_OK] = {"ok", "The file was converted."},
+    [OUTCOME_INFECTED] = {"infected", "The virus scanner found malware in this file. It was deleted."},
+    [OUTCOME_SCANNER_UNAVAILABLE] =
+        {"scanner_unavailable",
+         "The file could not be checked for viruses, so it was not converted. Try again "
+         "in a few minutes."},
+    [OUTCOME_PASSWORD_REQUIRED] =
+        {"password_required", "The document is protected by a password. Remove the protection and upload it "
+                              "again."},
+    [OUTCOME_CORRUPT_INPUT] =
+        {"corrupt_input",
+         "The file is damaged or not a complete document of its type. Open it in the program "
+         "that made it and save it again."},
+    [OUTCOME_TOO_COMPLEX] =
+        {"too_complex",
+         "The conversion needed more memory or processing time than is allowed for one file. Try "
+         "a smaller document or fewer pages."},
+    [OUTCOME_TIMED_OUT] = {"timed_out", "The conversion took longer than is allowed and was stopped."},
+    [OUTCOME_ENGINE_CRASHED] = {"engine_crashed",
+                                "The converter stopped unexpectedly on this file. The file may be damaged."},
+    [OUTCOME_NO_OUTPUT] = {"no_output", "The converter finished without a usable result for this file."},
+    [OUTCOME_CANCELLED] = {"cancelled_by_user", "The conversion was cancelled."},
+    [OUTCOME_INTERNAL] = {"internal", "Something went wrong on the server. Try again."},
+};
+
+const char *outcome_code(enum outcome outcome)
+{
+    assert(outcome < OUTCOME_COUNT_);
+    return outcomes[outcome].code;
+}
+
+const char *outcome_sentence(enum outcome outcome)
+{
+    assert(outcome < OUTCOME_COUNT_);
+    return outcomes[outcome].sentence;
+}
+
+int outcome_exit_status(enum outcome outcome)
+{
+    return outcome == OUTCOME_OK ? 0 : 9 + (int)outcome;
+}

@@ -1,0 +1,26 @@
+/* How a conversion ends: the stable codes of a failed job (`error_code` in the API), in one table. */
+#pragma once
+
+enum outcome {
+    OUTCOME_OK,
+    OUTCOME_INFECTED,
+    OUTCOME_SCANNER_UNAVAILABLE,
+    OUTCOME_PASSWORD_REQUIRED,
+    OUTCOME_CORRUPT_INPUT,
+    OUTCOME_TOO_COMPLEX, /* a resource limit: memory, CPU time, pages, pixels, size of the result */
+    OUTCOME_TIMED_OUT,
+    OUTCOME_ENGINE_CRASHED,
+    OUTCOME_NO_OUTPUT,
+    OUTCOME_CANCELLED,
+    OUTCOME_INTERNAL,
+    OUTCOME_COUNT_,
+};
+
+/* The code clients see, such as "corrupt_input"; "ok" for OUTCOME_OK. */
+const char *outcome_code(enum outcome outcome);
+
+/* A sentence that helps the person who uploaded the file. It names no path and no other person's data. */
+const char *outcome_sentence(enum outcome outcome);
+
+/* Exit status of `decant convert` for this outcome: 0, or 10 and up, one for each code. */
+int outcome_exit_status(enum outcome outcome);

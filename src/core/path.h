@@ -1,0 +1,29 @@
+/* Files below a directory descriptor: no path here can leave it (openat2 RESOLVE_BENEATH), follow a symbolic
+ * link or cross a mount. Names come from ids that we made, never from a user; these calls hold even if that
+ * slips. */
+#pragma once
+
+#include "core/cleanup.h"
+
+#include <sys/types.h>
+
+/* openat2(2) below `dirfd` with O_CLOEXEC, RESOLVE_BENEATH and no symlinks: a descriptor or -errno. */
+int path_open(int dirfd, const char *path, int flags, mode_t mode) _warn_unused_;
+
+/* Opens directory `path` below `dirfd`, making each missing component with mode 0700: a descriptor or -errno.
+ */
+int path_make_dir(int dirfd, const char *path) _warn_unused_;
+
+/* Removes `name` (one component) below `dirfd` with all that is in it; a missing one is fine. 0 or the first
+ * -errno, after having removed what could be removed. Never follows links. */
+int path_remove_tree(int dirfd, const char *name);
+
+/* An unnamed regular file in `dirfd` for writing, or -errno. path_link gives it a name. Where the filesystem
+ * has no O_TMPFILE, -EOPNOTSUPP. */
+int path_tmpfile(int dirfd) _warn_unused_;
+
+/* Links the open unnamed file `fd` as `name` below `dirfd`; -EEXIST when the name is taken. */
+int path_link(int fd, int dirfd, const char *name) _warn_unused_;
+
+/* Reads a whole regular file of at most `max` bytes into a new NUL-terminated string. */
+int path_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len) _warn_unused_;

@@ -1,0 +1,276 @@
+#include "core/settings.h"
+
+#include "core/str.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+enum kind { STRING, NUMBER, SIZE };
+
+struct option {
+    const char *env, *flag;
+    unsigned programs;
+    enum kind kind;
+    size_t offset;
+    const char *fallback; /* NULL: none */
+    uint64_t min, max;
+    const char *choices; /* STRING: space-separated, NULL: any */
+    const char *help;
+};
+
+#define SERVER (PROGRAM_SERVE | PROGRAM_API | PROGRAM_WORKER)
+#define RUNNER (PROGRAM_SERVE | PROGRAM_WORKER | PROGRAM_CONVERT | PROGRAM_DOCTOR)
+#define ALL    (SERVER | RUNNER)
+
+#define TEXT(field, env, flag, programs, fallback, choices, help)                                            \
+    {                                                                                                        \
+        env, flag, programs, STRING, offsetof(struct settings, field), fallback, 0, 0, choices, help         \
+    }
+#define NUM(field, env, flag, programs, fallback, min, max, help)                                            \
+    {                                                                                                        \
+        env, flag, programs, NUMBER, offsetof(struct settings, field), fallback, min, max, NULL, help        \
+    }
+#define BYTES(field, env, flag, programs, fallback, min, max, help)                                          \
+    {                                                                                                        \
+        env, flag, programs, SIZE, offsetof(struct settings, field), fallback, min, max, NULL, help          \
+    }
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define TIB (UINT64_C(1) << 40)
+
+static const struct option options[] = {
+    TEXT(data, "DECANT_DATA", "data", PROGRAM_SERVE | PROGRAM_DOCTOR, "./var", NULL,
+         "folder for everything that is kept"),
+    TEXT(listen, "DECANT_LISTEN", "listen", PROGRAM_SERVE | PROGRAM_API, "127.0.0.1", NULL,
+         "address to listen on"),
+    NUM(port, "DECANT_PORT", "port", PROGRAM_SERVE | PROGRAM_API, "8080", 1, 65535, "port to listen on"),
+    TEXT(storage, "DECANT_STORAGE", "storage", PROGRAM_API | PROGRAM_WORKER, "/shared/tmp", NULL,
+         "root of the storage tree"),
+    TEXT(redis, "DECANT_REDIS", "redis", SERVER | PROGRAM_DOCTOR, "tcp:127.0.0.1:6379", NULL,
+         "unix:PATH or tcp:HOST:PORT"),
+    TEXT(redis_password, "DECANT_REDIS_PASSWORD", NULL, SERVER, NULL, NULL, "password for Redis"),
+    TEXT(clamd, "DECANT_CLAMD", "clamd", ALL, "unix:/run/clamav/clamd.ctl", NULL,
+         "unix:PATH, tcp:HOST:PORT, or off (files are not scanned)"),
+    TEXT(bindir, "DECANT_BINDIR", "bindir", RUNNER, NULL, NULL,
+         "folder of the engine programs; default: beside this program"),
+    TEXT(user, "DECANT_USER", "user", RUNNER, "decant", NULL, "the user that root becomes"),
+    NUM(threads, "DECANT_THREADS", "threads", PROGRAM_SERVE | PROGRAM_API, "0", 0, 256,
+        "HTTP loops; 0: one per core"),
+    BYTES(max_upload_bytes, "DECANT_MAX_UPLOAD", "max-upload", SERVER, "100M", KIB, TIB, "largest upload"),
+    NUM(max_jobs, "DECANT_MAX_JOBS", "max-jobs", PROGRAM_SERVE | PROGRAM_API, "200", 1, 100000,
+        "jobs that one session may hold"),
+    NUM(max_connections, "DECANT_MAX_CONNECTIONS", "max-connections", PROGRAM_SERVE | PROGRAM_API, "8192", 8,
+        1000000, "open connections"),
+    BYTES(reserve_bytes, "DECANT_DISK_RESERVE", "disk-reserve", PROGRAM_SERVE | PROGRAM_API, "256M", 0, TIB,
+          "free disk that uploads leave alone"),
+    TEXT(accel_prefix, "DECANT_ACCEL_PREFIX", "accel-prefix", PROGRAM_SERVE | PROGRAM_API, "", NULL,
+         "nginx location for X-Accel-Redirect, such as /_files; empty: send files ourselves"),
+    NUM(session_ttl_s, "DECANT_SESSION_TTL", "session-ttl", PROGRAM_SERVE | PROGRAM_API, "86400", 1, 31536000,
+        "seconds until a session and its jobs expire"),
+    NUM(token_ttl_s, "DECANT_TOKEN_TTL", "token-ttl", PROGRAM_SERVE | PROGRAM_API, "600", 1, 86400,
+        "seconds until a download link expires"),
+    TEXT(queue, "DECANT_QUEUE", "queue", SERVER, "decant", NULL, "name of the Celery queue"),
+    NUM(queue_max, "DECANT_QUEUE_MAX", "queue-max", PROGRAM_SERVE | PROGRAM_API, "10000", 1, 10000000,
+        "waiting tasks before new ones are refused"),
+    NUM(max_deliveries, "DECANT_MAX_DELIVERIES", "max-deliveries", PROGRAM_SERVE | PROGRAM_WORKER, "3", 1,
+        100, "starts of one task before it is given up"),
+    NUM(jobs, "DECANT_JOBS", "jobs", RUNNER, "0", 0, 1024, "conversions at once; 0: one per core"),
+    NUM(scan_timeout_s, "DECANT_SCAN_TIMEOUT", "scan-timeout", RUNNER, "60", 1, 3600,
+        "seconds that the virus scanner has"),
+    NUM(job_timeout_s, "DECANT_JOB_TIMEOUT", "job-timeout", RUNNER, "120", 1, 86400,
+        "seconds that one conversion has"),
+    BYTES(job_memory_bytes, "DECANT_JOB_MEMORY", "job-memory", RUNNER, "2G", 512 * MIB, TIB,
+          "address space of one conversion"),
+    BYTES(job_output_bytes, "DECANT_JOB_OUTPUT", "job-output", RUNNER, "1G", MIB, TIB,
+          "largest file that a conversion may write"),
+    NUM(grace_s, "DECANT_GRACE", "grace", PROGRAM_SERVE | PROGRAM_WORKER, "20", 0, 3600,
+        "seconds that running jobs get at shutdown"),
+    TEXT(sandbox, "DECANT_SANDBOX", "sandbox", RUNNER, "full", "full reduced",
+         "full, or reduced where namespaces can't be had"),
+    TEXT(log_level, "DECANT_LOG_LEVEL", "log-level", ALL, "info", "debug info warn error",
+         "least level that is logged"),
+    TEXT(log_format, "DECANT_LOG_FORMAT", "log-format", ALL, "auto", "auto json text",
+         "auto: text on a terminal, else JSON"),
+};
+
+static const char **text_of(struct settings *s, const struct option *o)
+{
+    return (const char **)((char *)s + o->offset);
+}
+
+static uint64_t *number_of(struct settings *s, const struct option *o)
+{
+    return (uint64_t *)((char *)s + o->offset);
+}
+
+/* "100M" is 100 × 2^20; no suffix counts bytes. */
+static int parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+{
+    static const struct {
+        char suffix;
+        unsigned shift;
+    } units[] = {{'k', 10}, {'K', 10}, {'M', 20}, {'G', 30}, {'T', 40}};
+    char digits[24];
+    size_t n = strlen(text);
+    unsigned shift = 0;
+    uint64_t value;
+    int r;
+
+    if (n == 0 || n >= sizeof digits)
+        return -EINVAL;
+    memcpy(digits, text, n + 1);
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+        if (digits[n - 1] == units[i].suffix) {
+            shift = units[i].shift;
+            digits[n - 1] = '\0';
+        }
+    r = str_to_u64(digits, 0, UINT64_MAX >> shift, &value);
+    if (r < 0)
+        return r;
+    value <<= shift;
+    if (value < min || value > max)
+        return -ERANGE;
+    *ret = value;
+    return 0;
+}
+
+static int set(struct settings *s, const struct option *o, const char *text)
+{
+    switch (o->kind) {
+    case STRING:
+        if (o->choices && !words_have(o->choices, text))
+            return -EINVAL;
+        *text_of(s, o) = text;
+        return 0;
+    case NUMBER:
+        return str_to_u64(text, o->min, o->max, number_of(s, o));
+    case SIZE:
+        return parse_size(text, o->min, o->max, number_of(s, o));
+    }
+    return -EINVAL;
+}
+
+static int set_or_complain(struct settings *s, const struct option *o, const char *text)
+{
+    if (set(s, o, text) == 0)
+        return 0;
+    fprintf(stderr, "%s: \"%s\" is not a valid value: ", o->env, text);
+    if (o->kind == STRING)
+        fprintf(stderr, "one of: %s\n", o->choices);
+    else
+        fprintf(stderr, "%s from %llu to %llu\n",
+                o->kind == SIZE ? "a size in bytes (k, M, G and T are understood)" : "a whole number",
+                (unsigned long long)o->min, (unsigned long long)o->max);
+    return -EINVAL;
+}
+
+static void print_help(enum settings_program program, const char *usage)
+{
+    printf("%s\n\nOptions, each with the variable that sets it too:\n", usage);
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        const struct option *o = &options[i];
+
+        if (!(o->programs & program))
+            continue;
+        if (o->flag)
+            printf("  --%-16s %-24s %s", o->flag, o->env, o->help);
+        else
+            printf("  %-18s %-24s %s", "", o->env, o->help);
+        if (o->fallback && *o->fallback)
+            printf(" [%s]", o->fallback);
+        printf("\n");
+    }
+}
+
+static const struct option *find_flag(enum settings_program program, const char *name, size_t len)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+        if ((options[i].programs & program) && options[i].flag && strlen(options[i].flag) == len &&
+            memcmp(options[i].flag, name, len) == 0)
+            return &options[i];
+    return NULL;
+}
+
+static int load_environment(struct settings *s, enum settings_program program)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        const struct option *o = &options[i];
+        const char *value = (o->programs & program) ? getenv(o->env) : NULL;
+        int r;
+
+        if (o->fallback && set(s, o, o->fallback) < 0)
+            abort(); /* the table contradicts itself */
+        if (value && (r = set_or_complain(s, o, value)) < 0)
+            return r;
+    }
+    return 0;
+}
+
+int settings_load(struct settings *ret, enum settings_program program, const char *usage, int argc,
+                  char **argv)
+{
+    int i, r;
+
+    *ret = (struct settings){0};
+    r = load_environment(ret, program);
+    if (r < 0)
+        return r;
+    for (i = 1; i < argc && str_starts(argv[i], "--"); i++) {
+        const char *name = argv[i] + 2, *value = strchr(name, '=');
+        size_t len = value ? (size_t)(value - name) : strlen(name);
+        const struct option *o = find_flag(program, name, len);
+
+        if (len == 0) /* "--" ends the options */
+            return i + 1;
+        if (str_eq(name, "help")) {
+            print_help(program, usage);
+            return -ECANCELED;
+        }
+        if (!o) {
+            fprintf(stderr, "%s: unknown option; --help lists all\n", argv[i]);
+            return -EINVAL;
+        }
+        value = value ? value + 1 : i + 1 < argc ? argv[++i] : NULL;
+        if (!value) {
+            fprintf(stderr, "--%s needs a value\n", o->flag);
+            return -EINVAL;
+        }
+        r = set_or_complain(ret, o, value);
+        if (r < 0)
+            return r;
+    }
+    return i;
+}
+
+void settings_export(const struct settings *s)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        const struct option *o = &options[i];
+        char number[24];
+        const char *value = number;
+
+        if (o->kind == STRING)
+            value = *text_of((struct settings *)s, o);
+        else
+            snprintf(number, sizeof number, "%llu", (unsigned long long)*number_of((struct settings *)s, o));
+        if (value)
+            setenv(o->env, value, 1);
+    }
+}
+
+void settings_log_init(const struct settings *s, const char *program)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    static const char *const formats[] = {"auto", "json", "text"};
+    enum log_level level = LOG_LEVEL_INFO;
+    enum log_format format = LOG_FORMAT_AUTO;
+
+    for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
+        if (str_eq(s->log_level, levels[i]))
+            level = (enum log_level)i;
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+        if (str_eq(s->log_format, formats[i]))
+            format = (enum log_format)i;
+    log_init(program, level, format);
+}

@@ -1,0 +1,66 @@
+/* Configuration: one table of options for all programs, from DECANT_… variables and --flags (flags win).
+ *
+ * Each option names its variable, its flag, the programs that read it, its default and its bounds; a bad
+ * value is refused at start with a sentence that names the variable. `--help` prints the same table, so it
+ * can't drift. */
+#pragma once
+
+#include "core/cleanup.h"
+#include "core/log.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum settings_program {
+    PROGRAM_SERVE = 1 << 0, /* decant serve; it hands all settings on to the parts by their environment */
+    PROGRAM_API = 1 << 1,
+    PROGRAM_WORKER = 1 << 2,
+    PROGRAM_CONVERT = 1 << 3,
+    PROGRAM_DOCTOR = 1 << 4,
+};
+
+struct settings {
+    /* where things are */
+    const char *data;    /* the folder of `decant serve` */
+    const char *storage; /* the root of the storage tree; relative paths count from the working directory */
+    const char *redis;   /* unix:PATH or tcp:HOST:PORT */
+    const char *redis_password;
+    const char *clamd;  /* unix:PATH, tcp:HOST:PORT, or "off" */
+    const char *bindir; /* where the engine programs are; NULL: beside this program */
+    const char *user;   /* whom root becomes */
+    /* the HTTP side */
+    const char *listen;
+    uint64_t port;
+    uint64_t threads; /* 0: one per core */
+    uint64_t max_upload_bytes;
+    uint64_t max_jobs; /* per session */
+    uint64_t max_connections;
+    uint64_t reserve_bytes;   /* free disk that uploads leave alone */
+    const char *accel_prefix; /* X-Accel-Redirect location, "" when off */
+    uint64_t session_ttl_s, token_ttl_s;
+    /* the queue */
+    const char *queue;
+    uint64_t queue_max;      /* longest queue that still takes a job */
+    uint64_t max_deliveries; /* starts of one task before it is given up */
+    /* the worker and its sandbox */
+    uint64_t jobs; /* at once; 0: one per core */
+    uint64_t scan_timeout_s;
+    uint64_t job_timeout_s; /* wall clock for one conversion */
+    uint64_t job_memory_bytes, job_output_bytes;
+    uint64_t grace_s;    /* what SIGTERM leaves running jobs */
+    const char *sandbox; /* "full" or "reduced" */
+    /* logs */
+    const char *log_level, *log_format;
+};
+
+/* Reads environment and flags. Returns the index of the first argument that is no option, or -EINVAL after
+ * having printed the reason to standard error, or -ECANCELED when --help was asked for and printed. Strings
+ * point into the environment, argv or the table. */
+int settings_load(struct settings *ret, enum settings_program program, const char *usage, int argc,
+                  char **argv) _warn_unused_;
+
+/* setenv()s every setting, for child programs. */
+void settings_export(const struct settings *s);
+
+/* log_init with the settings' level and format. */
+void settings_log_init(const struct settings *s, const char *program);

@@ -1,0 +1,115 @@
+#include "core/str.h"
+
+#include <errno.h>
+
+int str_to_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret)
+{
+    uint64_t value = 0;
+
+    if (!s || !*s)
+        return -EINVAL;
+    for (; *s; s++) {
+        if (*s < '0' || *s > '9')
+            return -EINVAL;
+        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *s - '0', &value))
+            return -ERANGE;
+    }
+    if (value < min || value > max)
+        return -ERANGE;
+    *ret = value;
+    return 0;
+}
+
+const char *words_next(const char *list, const char **ret_word, size_t *ret_len)
+{
+    if (!list)
+        return NULL;
+    list += strspn(list, " ");
+    if (!*list)
+        return NULL;
+    *ret_word = list;
+    *ret_len = strcspn(list, " ");
+    return list + *ret_len;
+}
+
+bool words_have_n(const char *list, const char *word, size_t len)
+{
+    const char *w;
+    size_t n;
+
+    for (const char *p = list; (p = words_next(p, &w, &n));)
+        if (n == len && memcmp(w, word, n) == 0)
+            return true;
+    return false;
+}
+
+bool words_have(const char *list, const char *word)
+{
+    return words_have_n(list, word, strlen(word));
+}
+
+bool str_eq_secret(const char *a, const char *b)
+{
+    if (!a || !b)
+        return false;
+
+    size_t n = strlen(a);
+    volatile unsigned char differ = 0;
+
+    if (n != strlen(b))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        differ |= (unsigned char)(a[i] ^ b[i]);
+    return differ == 0;
+}
+
+size_t utf8_clip(const char *s, size_t max)
+{
+    size_t n = strnlen(s, max + 1);
+
+    if (n <= max)
+        return n;
+    n = max;
+    while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
+        n--;
+    return n;
+}
+
+/* Bytes that follow a lead byte and the least code point they may encode; -1 for an invalid lead byte. */
+static int utf8_follow(unsigned char lead, uint32_t *ret_bits, uint32_t *ret_least)
+{
+    static const struct {
+        unsigned char mask, value, bits;
+        uint32_t least;
+    } kinds[] = {{0x80, 0x00, 0x7f, 0},
+                 {0xe0, 0xc0, 0x1f, 0x80},
+                 {0xf0, 0xe0, 0x0f, 0x800},
+                 {0xf8, 0xf0, 0x07, 0x10000}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if ((lead & kinds[i].mask) == kinds[i].value) {
+            *ret_bits = lead & kinds[i].bits;
+            *ret_least = kinds[i].least;
+            return (int)i;
+        }
+    return -1;
+}
+
+bool utf8_valid(const char *s, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        uint32_t cp, least;
+        int follow = utf8_follow((unsigned char)s[i++], &cp, &least);
+
+        if (follow < 0 || (size_t)follow > len - i)
+            return false;
+        for (; follow > 0; follow--, i++) {
+            if (((unsigned char)s[i] & 0xc0) != 0x80)
+                return false;
+            cp = cp << 6 | ((unsigned char)s[i] & 0x3f);
+        }
+        if (cp < least || cp > 0x10ffff || (cp >= 0xd800 && cp <= 0xdfff))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,39 @@
+/* Strings: comparisons that read well, strict number parsing, space-separated word lists. */
+#pragma once
+
+#include "core/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline bool str_eq(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+static inline bool str_starts(const char *s, const char *prefix)
+{
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+/* Parses a whole decimal number, no sign, no blanks: 0, -EINVAL, or -ERANGE outside [min, max]. */
+int str_to_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret) _warn_unused_;
+
+/* Is `word` (of `len` bytes) one of the words in the space-separated `list`? Case-sensitive. */
+bool words_have_n(const char *list, const char *word, size_t len);
+bool words_have(const char *list, const char *word);
+
+/* Walks a space-separated list: sets *word and *len, returns the rest, or NULL at the end.
+ *     for (const char *p = list, *w; (p = words_next(p, &w, &n));) … */
+const char *words_next(const char *list, const char **ret_word, size_t *ret_len);
+
+/* Constant-time comparison of two strings; false for NULL or different lengths. */
+bool str_eq_secret(const char *a, const char *b);
+
+/* Length of the longest prefix of `s` that is at most `max` bytes and ends on a UTF-8 boundary. */
+size_t utf8_clip(const char *s, size_t max);
+
+/* Is `s` (of `len` bytes) well-formed UTF-8 (RFC 3629: no overlongs, no surrogates)? */
+bool utf8_valid(const char *s, size_t len);

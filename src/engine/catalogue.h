@@ -1,0 +1,35 @@
+/* Everything that the engines offer, as data: generated at build from the engines' own structs
+ * (`--describe`), so that programs which must not link a media library (the API, the worker) know it too. */
+#pragma once
+
+#include "format/format.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct catalogue_route {
+    const char *engine; /* whose program converts */
+    const struct format *from, *to;
+    unsigned cost;
+};
+
+/* The cheapest way, or NULL when `to` can't be reached from `from`. */
+const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to);
+
+/* Can files of this format be uploaded (does any route start there)? */
+bool catalogue_accepts(const struct format *from);
+
+/* Targets of `from`, ["pdf", …], the likeliest first; a new array. */
+json_t *catalogue_targets(const struct format *from);
+
+/* The body of GET /formats; a new object. */
+json_t *catalogue_json(void);
+
+/* Names of all engines, NULL-terminated. */
+const char *const *catalogue_engines(void);
+
+/* Are these the options of a job (object; NULL is fine) on this route? On failure -EINVAL and a sentence in
+ * `ret_why`. */
+int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
+                            size_t size);

@@ -1,0 +1,58 @@
+/* The worker's side of the engines: starts each engine's zygote, restarts it when it dies (100 ms doubling to
+ * 10 s), runs jobs in it, and kills what outlives its deadline. On a libuv loop. */
+#pragma once
+
+#include "core/outcome.h"
+#include "core/settings.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <uv.h>
+
+struct engine_pool;
+
+/* Starts a zygote per engine of the catalogue, or only for `engines` (NULL-terminated) when that is not NULL.
+ */
+int engine_pool_new(uv_loop_t *loop, const struct settings *settings, const char *const *engines,
+                    struct engine_pool **ret) _warn_unused_;
+/* Ends the zygotes and with them all children; runs in progress end with OUTCOME_INTERNAL before this
+ * returns. */
+void engine_pool_free(struct engine_pool *p);
+
+enum engine_state { ENGINE_STARTING, ENGINE_UP, ENGINE_DOWN /* refused; will be tried again */ };
+/* State, layers, version and the reason of a refusal (strings live until the next turn). `fn` on each change.
+ */
+struct engine_info {
+    const char *name, *version, *why;
+    enum engine_state state;
+    unsigned layers; /* enum sandbox_layer */
+};
+bool engine_pool_info(const struct engine_pool *p, const char *engine, struct engine_info *ret);
+void engine_pool_on_change(struct engine_pool *p, void (*fn)(void *arg), void *arg);
+
+struct engine_request {
+    const char *engine, *from, *to;
+    const char *options;        /* JSON */
+    int job_fd;                 /* borrowed for the call */
+    const char *input, *output; /* below the job's folder */
+    uint64_t timeout_ms;
+};
+
+struct engine_report {
+    enum outcome outcome;
+    const char *output_name, *output_format;
+    uint64_t pages, cpu_ms, peak_kib, wall_ms;
+    const char *version;
+    unsigned layers;
+};
+
+typedef void engine_progress_fn(void *arg, unsigned percent);
+/* The process is gone when this is called; exactly once a run, never before engine_pool_run has returned. */
+typedef void engine_done_fn(void *arg, const struct engine_report *report);
+
+struct engine_run;
+/* Waits for the engine to be up if it is starting. */
+struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_request *request,
+                                   engine_progress_fn *progress, engine_done_fn *done, void *arg);
+/* Kills it; done comes with OUTCOME_CANCELLED. */
+void engine_run_cancel(struct engine_run *r);

@@ -1,0 +1,67 @@
+/* An engine: one `const struct engine` in one file, which says what it can convert and does it.
+ *
+ * Each family is a program (decant-engine-NAME): engine/main.c runs the zygote loop for the struct it is
+ * linked with. The library is initialised once, in warm(); each job runs convert() in a sandboxed child. At
+ * build the program prints its conversions (--describe), from which the catalogue that the API reads is made:
+ * there is no second list. */
+#pragma once
+
+#include "core/outcome.h"
+#include "format/format.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Every format in `from` into every format in `to` (space-separated ids), but for a format into itself. */
+struct engine_conversions {
+    const char *from, *to;
+    unsigned cost; /* relative effort; of several engines for one pair the cheapest is taken */
+};
+
+/* An option that a job may carry. Integer options have bounds; string options have choices. */
+struct engine_option {
+    const char *name;    /* "dpi" */
+    const char *targets; /* the target formats it applies to */
+    long min, max, fallback;
+    const char *label; /* "Resolution in dots per inch" */
+};
+
+struct engine_job {
+    const struct format *from, *to;
+    const char *input_path;  /* absolute, ends in .{from->id} */
+    const char *output_path; /* absolute path of the folder for the result */
+    const json_t *options;   /* object, validated against the engine's options */
+    /* filled by convert() */
+    char output_name[64];   /* the result's name in the folder, such as "result.pdf" or "result.zip" */
+    char output_format[16]; /* its format's id; usually to->id, "zip" for many pages */
+    uint64_t pages;         /* 0: not counted */
+    int report_fd;          /* engine_progress only */
+};
+
+/* Percent of the work done, 0–99; sends at most ten a second. */
+void engine_progress(struct engine_job *job, unsigned percent);
+/* The value of an integer option, or its fallback from the table. */
+long engine_option_value(const struct engine_job *job, const struct engine_option *options, const char *name);
+
+typedef void engine_serve_fn(void *arg);
+
+struct engine {
+    const char *name;              /* "office" */
+    const char *policy;            /* seccomp policy text, embedded from sandbox/policy/NAME.policy */
+    const char *const *read_paths; /* what the engine reads beyond the common set; NULL-terminated */
+    const struct engine_conversions *conversions; /* ended by {0} */
+    const struct engine_option *options;          /* ended by {0} */
+    /* Is this pair really there (a loader compiled in)? NULL: all are. */
+    bool (*offers)(const struct format *from, const struct format *to);
+    /* Library name and version, for records: "LibreOffice 7.4.7.2". */
+    void (*version)(char *ret, size_t size);
+    /* Initialises the library and calls serve(arg), which never returns, with exactly one thread running.
+     * Returns -errno and a reason when the library can't be had. */
+    int (*warm)(engine_serve_fn *serve, void *arg, const char **ret_why);
+    /* In the child. */
+    enum outcome (*convert)(struct engine_job *job);
+};
+
+/* The program's main. */
+int engine_main(const struct engine *engine, int argc, char **argv);

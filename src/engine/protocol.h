@@ -1,0 +1,27 @@
+/* What worker, zygote and child say to each other, as core/msg.h messages; fields in this order.
+ *
+ * Worker and zygote share one SOCK_SEQPACKET pair (the zygote's end is descriptor ENGINE_CONTROL_FD). Each
+ * job has a pair of its own besides, whose one end travels to the child: a child can lie about its own job
+ * only. */
+#pragma once
+
+enum { ENGINE_CONTROL_FD = 3 };
+
+enum engine_message {
+    /* zygote → worker, once: u64 layers, str version */
+    ENGINE_READY = 1,
+    /* zygote → worker, instead, before it ends: str why */
+    ENGINE_REFUSED,
+    /* worker → zygote: u64 run, str from, str to, str options (JSON), str input, str output, u64 cpu_s; fds:
+       job folder, report */
+    ENGINE_RUN,
+    /* zygote → worker: u64 run, u64 pid; fd: pidfd */
+    ENGINE_SPAWNED,
+    /* zygote → worker: u64 run, u64 wait status, u64 cpu_ms, u64 peak_kib. After it the process is gone.
+     * Without a SPAWNED before it: it could not be made. */
+    ENGINE_EXITED,
+    /* child → worker, on the report pair: u64 percent */
+    ENGINE_PROGRESS,
+    /* child → worker, on the report pair, last: u64 outcome, str output name, str output format, u64 pages */
+    ENGINE_RESULT,
+};

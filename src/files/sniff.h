@@ -1,0 +1,22 @@
+/* What is this file, really? libmagic on the first bytes, and for the containers that it can't tell apart a
+ * look at the structure (format.h). Used on uploads, and on results before they are published. */
+#pragma once
+
+#include "core/cleanup.h"
+#include "format/format.h"
+
+#include <stdint.h>
+
+struct sniffer; /* holds a libmagic handle: one per thread */
+
+int sniffer_new(struct sniffer **ret) _warn_unused_;
+void sniffer_free(struct sniffer *s);
+
+enum { SNIFF_MIME_MAX = 128 };
+
+/* Is the open regular file `fd` a `format`? 0; -EMEDIUMTYPE it is something else; -EBADMSG its container is
+ * broken (then it is the engine's job to say corrupt_input only if the bytes still are of that type: callers
+ * treat it as a mismatch); other -errno. `ret_mime` always receives what the bytes look like. Does not move
+ * the file's offset. */
+int sniff_check(struct sniffer *s, int fd, const struct format *format,
+                char ret_mime[SNIFF_MIME_MAX]) _warn_unused_;

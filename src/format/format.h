@@ -1,0 +1,53 @@
+/* The file formats that Decant knows: one table, pure data. What can be converted into what is not said here
+ * but by the engines (engine/engine.h); the upload whitelist, /formats and the type checks all read this
+ * table. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum format_category {
+    FORMAT_DOCUMENT,
+    FORMAT_SPREADSHEET,
+    FORMAT_PRESENTATION,
+    FORMAT_DRAWING,
+    FORMAT_IMAGE,
+    FORMAT_PDF,
+    FORMAT_TEXT,
+    FORMAT_ARCHIVE, /* results only: many pages as one ZIP */
+};
+
+/* What has to be true of the bytes beyond libmagic's word (files/sniff.h). */
+enum format_structure {
+    STRUCTURE_NONE,
+    STRUCTURE_OOXML, /* ZIP whose [Content_Types].xml declares `marker` */
+    STRUCTURE_ODF,   /* ZIP whose entry `mimetype` is `marker` */
+    STRUCTURE_OLE,   /* compound file, which libmagic can't always tell apart; `marker` is its main stream */
+    STRUCTURE_TEXT,  /* valid text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters */
+    STRUCTURE_SVG,   /* text whose root element is svg */
+};
+
+struct format {
+    const char *id;    /* "docx": stable, in the API and as the extension of stored files */
+    const char *label; /* "Word document" */
+    enum format_category category;
+    const char *extensions; /* space-separated, lower case, the usual one first */
+    const char *mime_types; /* space-separated; the first is what results are served as */
+    const char *magic;      /* libmagic types that such a file may show, space-separated */
+    enum format_structure structure;
+    const char *marker;
+};
+
+extern const struct format formats[];
+extern const size_t n_formats;
+
+/* NULL when there is none. */
+const struct format *format_by_id(const char *id);
+/* By the extension of a file name ("Report.DOCX"), case-insensitively. NULL: no or an unknown extension. */
+const struct format *format_by_name(const char *filename);
+
+/* "document", "spreadsheet", … */
+const char *format_category_name(enum format_category category);
+
+/* The first of a format's MIME types into `ret` (at least 128 bytes). */
+void format_mime(const struct format *f, char ret[128]);

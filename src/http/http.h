@@ -1,0 +1,104 @@
+/* A small request/reply/stream interface, so that the server under it (libmicrohttpd, driven by our own loop;
+ * docs/http.md says why) can be swapped. It knows nothing of conversion.
+ *
+ * One http_loop per thread: it owns a listener (SO_REUSEPORT), a libuv loop and all its requests; nothing is
+ * shared between loops. A handler runs on its loop and must not block. It answers with exactly one
+ * http_reply_…, at once or later: until then the connection is suspended. A request lives until its last
+ * reference is dropped; a handler that waits for something holds one. If the client goes away first, replying
+ * is harmless. */
+#pragma once
+
+#include "core/cleanup.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct http_request;
+struct http_loop;
+
+typedef void http_handler(struct http_request *req);
+
+enum http_body {
+    HTTP_BODY_NONE,   /* a body is refused (413) */
+    HTTP_BODY_MEMORY, /* the handler runs when the whole body is in memory (at most body_max, else 413) */
+    HTTP_BODY_STREAM, /* the handler runs after the header, and calls http_request_stream or replies */
+};
+
+/* A method and an exact path. GET routes answer HEAD too. Wrong methods get 405 with Allow from this table.
+ */
+struct http_route {
+    const char *method, *path;
+    enum http_body body;
+    size_t body_max;
+    http_handler *handler;
+    const void *data; /* http_request_route() gives it back */
+};
+
+/* What the server itself refuses (400, 404, 405, 408, 413, 431, 500, 503) is put into words by the
+ * application. */
+typedef void http_error_fn(struct http_request *req, unsigned status);
+
+struct http_config {
+    const char *listen; /* address, IPv4 or IPv6 */
+    uint16_t port;      /* 0: any (tests) */
+    unsigned max_connections;
+    unsigned header_timeout_ms; /* a header that is not whole by then closes the connection */
+    unsigned idle_timeout_ms;
+    const struct http_route *routes;
+    size_t n_routes;
+    http_error_fn *error;
+    void *app; /* http_request_app() gives it back */
+};
+
+/* Binds and listens; -errno such as -EADDRINUSE. The loop is driven by the caller (uv_run). */
+int http_loop_new(uv_loop_t *loop, const struct http_config *config, struct http_loop **ret) _warn_unused_;
+uint16_t http_loop_port(const struct http_loop *l);
+/* Stops accepting; connections end after their present answer. */
+void http_loop_quiesce(struct http_loop *l);
+/* Requests that have no answer yet. */
+unsigned http_loop_active(const struct http_loop *l);
+void http_loop_free(struct http_loop *l);
+
+/* --- the request; strings live as long as it */
+const char *http_request_id(const struct http_request *req); /* UUID, also in X-Request-Id */
+const char *http_request_method(const struct http_request *req);
+const char *http_request_path(const struct http_request *req);
+const char *http_request_header(const struct http_request *req, const char *name); /* NULL: absent */
+const char *http_request_query(const struct http_request *req,
+                               const char *name); /* percent-decoded; NULL: absent */
+const char *http_request_cookie(const struct http_request *req, const char *name);
+const char *http_request_body(const struct http_request *req, size_t *ret_len); /* HTTP_BODY_MEMORY */
+int64_t http_request_content_length(const struct http_request *req);            /* -1: unknown (chunked) */
+const void *http_request_route(const struct http_request *req);
+void *http_request_app(const struct http_request *req);
+/* Zeroed memory that is freed with the request; ends the process when there is none. */
+void *http_request_alloc(struct http_request *req, size_t size);
+char *http_request_strdup(struct http_request *req, const char *s);
+
+struct http_request *http_request_ref(struct http_request *req);
+void http_request_unref(struct http_request *req);
+bool http_request_gone(const struct http_request *req); /* the client went away */
+/* Called once when the request has ended: answered in full, or the client went away. */
+void http_request_on_end(struct http_request *req, void (*fn)(void *arg), void *arg);
+
+/* --- streamed bodies: data() takes all it is given, and returns 0, or -errno to have no more of it (the rest
+ * is discarded; the handler replies). end() comes after the last byte; not if the client broke off. Pause and
+ * resume throttle the client. */
+struct http_stream {
+    int (*data)(void *arg, const void *data, size_t len);
+    void (*end)(void *arg);
+};
+void http_request_stream(struct http_request *req, const struct http_stream *stream, void *arg);
+
+/* --- replies; headers are added before the reply and copied */
+void http_reply_header(struct http_request *req, const char *name, const char *value);
+void http_reply(struct http_request *req, unsigned status, const char *content_type, const void *body,
+                size_t len);
+/* Takes over `json`. Content-Type: application/json, or what was set by http_reply_header. */
+void http_reply_json(struct http_request *req, unsigned status, json_t *json);
+/* Takes over `fd`, a regular file; sends it with sendfile, honouring Range (RFC 9110 section 14: single
+ * ranges; 206, 416), If-Range is not offered. */
+void http_reply_file(struct http_request *req, const char *content_type, int fd);

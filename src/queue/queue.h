@@ -1,0 +1,115 @@
+/* The task queue: Celery's message protocol 2 over Redis (docs/queue.md says what is compatible and what is
+ * stronger). Six operations, each one Lua script beside this file: enqueue, claim, refresh, done, reap, due.
+ *
+ * Keys, all as kombu names them: lists `{queue}`, `{queue}\x06\x16{3,6,9}` for priorities; `unacked` and
+ * `unacked_index` for what is claimed; `celery-task-meta-{id}` for results. Ours: `decant:workers` (zset:
+ * worker → lease's end), `decant:claims:{worker}` (hash: tag → task id), `decant:delayed` (zset of messages
+ * with an ETA), `decant:deliveries` (hash: task id → starts), `decant:dead` (list of messages given up, with
+ * the reason). */
+#pragma once
+
+#include "core/id.h"
+#include "state/redis.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+struct queue;
+
+struct queue_config {
+    const char *name;        /* "decant" */
+    uint64_t max_length;     /* enqueue refuses past it */
+    uint64_t max_deliveries; /* claim gives up on a task past it */
+    uint64_t lease_ms;       /* a worker that has not refreshed for this long has lost its claims */
+};
+
+/* Borrows `r` and the strings. */
+struct queue *queue_new(struct redis *r, const struct queue_config *config);
+void queue_free(struct queue *q);
+
+/* A hash that one script changes together with the queue: "if `key` exists and its `field` is one of
+ * `expected` (space-separated), set the `set` pairs (name, value, …, NULL) and publish the hash's new
+ * `status` on `channel`". */
+struct queue_hash {
+    const char *key, *field, *expected, *channel;
+    const char *const *set;
+};
+
+struct queue_task {
+    const char *id;   /* UUID */
+    const char *name; /* "decant.convert" */
+    const json_t *kwargs;
+    unsigned priority; /* 0 (first) – 9 */
+};
+
+/* err: 0; -ENOENT the hash is gone; -EBUSY its field has another value (enqueues nothing); -EAGAIN the queue
+ * is full. */
+typedef void queue_fn(void *arg, int err);
+void queue_enqueue(struct queue *q, const struct queue_task *task, const struct queue_hash *hash,
+                   queue_fn *fn, void *arg);
+
+/* One claimed message. Opaque tag: a fresh one for each delivery. Owned by the caller of queue_claim after
+ * the callback. */
+struct queue_claim {
+    char *tag;
+    char *id, *name;
+    json_t *args, *kwargs;
+    uint64_t deliveries;      /* 1 the first time */
+    bool gave_up;             /* deliveries > max: fail it, don't run it */
+    char *reply_to, *message; /* as it was received */
+};
+void queue_claim_free(struct queue_claim *c);
+
+/* err: 0 with a claim that the callee now owns; -EAGAIN nothing is waiting. A message that is not well-formed
+ * is moved to `decant:dead` and the next one is tried. */
+typedef void queue_claim_fn(void *arg, int err, struct queue_claim *claim);
+void queue_claim(struct queue *q, const char *worker, queue_claim_fn *fn, void *arg);
+
+/* Renews the worker's lease and its claims; call every second, also when idle. `lost` (in the callback's err:
+ * -ESTALE) means that another worker has taken over one of ours. */
+void queue_refresh(struct queue *q, const char *worker, queue_fn *fn, void *arg);
+
+enum queue_state { QUEUE_SUCCESS, QUEUE_FAILURE, QUEUE_REVOKED, QUEUE_REJECTED /* to the dead letters */ };
+
+struct queue_result {
+    enum queue_state state;
+    const json_t *result;               /* SUCCESS: the task's value */
+    const char *exc_type, *exc_message; /* FAILURE, REVOKED, REJECTED */
+};
+
+/* Acknowledges, stores the result, updates the hash and publishes: together, and only if the claim is still
+ * the worker's. err -ESTALE: it is not; nothing was changed, the work belongs to somebody else. `hash` may be
+ * NULL; a hash that is gone or in another state does not hinder the acknowledgement (err -ENOENT or -EBUSY
+ * tells; then its files are the caller's to remove). */
+void queue_done(struct queue *q, const char *worker, const struct queue_claim *claim,
+                const struct queue_result *result, const struct queue_hash *hash, queue_fn *fn, void *arg);
+
+/* Publishes the state STARTED (or PROGRESS with `meta`) as Celery clients see it; the claim stays. */
+void queue_started(struct queue *q, const char *worker, const struct queue_claim *claim, const json_t *meta);
+
+/* Gives a claim back unharmed, to be the next one served (shutdown); the delivery does not count. */
+void queue_release(struct queue *q, const char *worker, const struct queue_claim *claim,
+                   const struct queue_hash *hash, queue_fn *fn, void *arg);
+
+/* Takes the claims of workers whose lease has ended back into the queue, and moves what is due from the
+ * delayed set. */
+void queue_reap(struct queue *q, queue_fn *fn, void *arg);
+void queue_due(struct queue *q, queue_fn *fn, void *arg);
+
+/* This worker ends: its lease is gone, so that nobody waits for it. */
+void queue_goodbye(struct queue *q, const char *worker, queue_fn *fn, void *arg);
+
+/* Calls `fn` when something may have arrived in an empty queue (client tracking; milliseconds), from arming
+ * on, at most once. Idle workers poll each second besides. */
+struct queue_bell;
+int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char *password, queue_fn *fn,
+                   void *arg, struct queue_bell **ret) _warn_unused_;
+/* Also tells at once, if something is waiting already. */
+void queue_bell_arm(struct queue_bell *b);
+void queue_bell_free(struct queue_bell *b);
+
+/* Number of waiting messages over all priorities. */
+typedef void queue_length_fn(void *arg, int err, uint64_t length);
+void queue_length(struct queue *q, queue_length_fn *fn, void *arg);
+/* Number of workers whose lease is alive. */
+void queue_workers(struct queue *q, queue_length_fn *fn, void *arg);

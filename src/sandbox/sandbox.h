@@ -1,0 +1,54 @@
+/* The sandbox of one job: a fresh process cloned from a warm zygote, which sees its input, its output folder,
+ * the libraries and fonts of its engine, and nothing else. docs/sandbox.md explains the layers and their
+ * order.
+ *
+ * The zygote is single-threaded and has no privilege. sandbox_prepare() runs once in it: it compiles the
+ * seccomp policy and proves that every required layer can be had, by a real attempt. sandbox_spawn() runs
+ * once a job. */
+#pragma once
+
+#include "core/cleanup.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct sandbox;
+
+enum sandbox_layer {
+    SANDBOX_NAMESPACES = 1 << 0, /* user, mount (own root), pid, net, ipc, uts */
+    SANDBOX_LANDLOCK = 1 << 1,
+    SANDBOX_SECCOMP = 1 << 2,
+    SANDBOX_RLIMITS = 1 << 3,
+    SANDBOX_CGROUP = 1 << 4,
+};
+
+struct sandbox_config {
+    const char *policy;            /* text of the engine's seccomp policy */
+    const char *const *read_paths; /* beyond the common ones; NULL-terminated; missing ones are skipped */
+    bool reduced;                  /* DECANT_SANDBOX=reduced: do without namespaces */
+    uint64_t memory_bytes, output_bytes;
+};
+
+/* On failure -errno and `ret_why` (a static sentence: which layer, and what to do about it). */
+int sandbox_prepare(const struct sandbox_config *config, struct sandbox **ret,
+                    const char **ret_why) _warn_unused_;
+unsigned sandbox_layers(const struct sandbox *s);
+/* "namespaces landlock seccomp rlimits" */
+void sandbox_layer_names(unsigned layers, char ret[64]);
+
+struct sandbox_job {
+    int job_fd;         /* the job's folder */
+    const char *input;  /* file below it, as "uploads/….docx" */
+    const char *output; /* folder below it */
+    int keep_fd;        /* the one other descriptor that the child keeps */
+    uint64_t cpu_s;
+    /* where the child finds them; filled in the child */
+    char input_path[256], output_path[256];
+};
+
+/* Clones. In the zygote: 1, with the child's pid and pidfd (the caller's). In the child: 0, with every layer
+ * in force and `job`'s paths filled; a child that can't enter ends with status SANDBOX_EXIT_SETUP. On failure
+ * to clone: -errno. */
+int sandbox_spawn(struct sandbox *s, struct sandbox_job *job, pid_t *ret_pid, int *ret_pidfd) _warn_unused_;
+enum { SANDBOX_EXIT_SETUP = 125 };

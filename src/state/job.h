@@ -1,0 +1,73 @@
+/* Jobs: hash `session:{session_id}:jobs:{job_id}`, which expires with its session. Fields are the members of
+ * struct job under the same names; absent ones are empty. Every change is published on channel
+ * `decant:job:{job_id}`. */
+#pragma once
+
+#include "core/id.h"
+#include "core/outcome.h"
+#include "state/redis.h"
+
+#include <stdint.h>
+
+enum job_status {
+    JOB_UPLOADED,
+    JOB_QUEUED,
+    JOB_SCANNING,
+    JOB_PROCESSING,
+    JOB_COMPLETED,
+    JOB_FAILED,
+    JOB_CANCELLED,
+};
+
+const char *job_status_name(enum job_status status);
+int job_status_parse(const char *name, enum job_status *ret);
+
+/* A view: strings are never NULL, and live as long as what they were read from. */
+struct job {
+    const char *job_id, *session_id;
+    const char *original_filename, *source_format, *target_format, *mime_type, *sha256;
+    uint64_t size;
+    const char *stored_path, *converted_path; /* below the storage root */
+    enum job_status status;
+    unsigned progress;             /* 0–100 */
+    const char *task_id, *options; /* options: JSON object */
+    const char *created_at, *started_at, *completed_at;
+    const char *error_code, *error_message;
+    const char *output_mime_type;
+    uint64_t output_size, output_pages;
+    const char *signature;        /* the virus that was found */
+    const char *engine, *sandbox; /* which engine, and the layers in force */
+    uint64_t attempts, cpu_ms, peak_kib;
+};
+
+typedef void job_fn(void *arg, int err, const struct job *job);
+
+/* Stores a new job (status uploaded). err: -ENOENT the session is gone, -EDQUOT it holds max_jobs already.
+ * `job` is passed as NULL. */
+void job_create(struct redis *r, const struct job *job, uint64_t max_jobs, job_fn *fn, void *arg);
+
+/* err -ENOENT: none of that id in this session; ids of a wrong form are just as absent. */
+void job_load(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg);
+
+/* Sets fields (name, value, name, value, … NULL) if the job still exists and is neither finished nor
+ * cancelled; `progress` never falls. err -ENOENT when it is gone, -ECANCELED when it is finished or
+ * cancelled. Publishes. */
+void job_update(struct redis *r, const char *session_id, const char *job_id, const char *const fields[],
+                redis_reply_fn *fn, void *arg);
+
+/* "session:{sid}:jobs:{jid}", for scripts of the queue that touch the job in the same breath. */
+#define JOB_KEY_MAX (sizeof "session::jobs:" + ID_TOKEN_LEN + ID_UUID_LEN)
+void job_key(char ret[JOB_KEY_MAX], const char *session_id, const char *job_id);
+#define JOB_CHANNEL_PREFIX "decant:job:"
+/* Workers listen here; the message is a job id that must stop. */
+#define JOB_STOP_CHANNEL "decant:stop"
+
+/* Waiting for a job to change, on one subscriber for the loop. */
+struct job_watcher;                   /* the hub */
+struct job_watch;                     /* one waiter */
+typedef void job_watch_fn(void *arg); /* something changed (or may have): load it again */
+int job_watcher_new(uv_loop_t *loop, const char *url, const char *password,
+                    struct job_watcher **ret) _warn_unused_;
+void job_watcher_free(struct job_watcher *h);
+struct job_watch *job_watch_add(struct job_watcher *h, const char *job_id, job_watch_fn *fn, void *arg);
+void job_watch_remove(struct job_watch *w); /* NULL is fine */

@@ -1,0 +1,30 @@
+/* Sessions: hash `session:{session_id}` with `csrf_token`, `created_at`, `expires_at` (RFC 3339), which Redis
+ * expires. The sorted set `session:{session_id}:jobs` (job ids by time of creation) expires with it. */
+#pragma once
+
+#include "core/id.h"
+#include "state/redis.h"
+
+#include <stdint.h>
+
+struct session {
+    char id[ID_TOKEN_LEN + 1], csrf_token[ID_TOKEN_LEN + 1];
+    char created_at[32], expires_at[32];
+};
+
+/* err: 0 with the session; -ENOENT when there is none (load); else as in redis.h. */
+typedef void session_fn(void *arg, int err, const struct session *session);
+
+void session_create(struct redis *r, uint64_t ttl_s, session_fn *fn, void *arg);
+/* `id` may be anything a client sent, or NULL. */
+void session_load(struct redis *r, const char *id, session_fn *fn, void *arg);
+
+/* Closing, first half: the session's own key and all its download tokens are gone (nobody can use it any
+ * more), jobs that are not finished are marked `cancelled` and the workers told to stop them. `running` tells
+ * how many had been claimed by a worker. */
+typedef void session_closing_fn(void *arg, int err, unsigned running);
+void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn, void *arg);
+/* How many of the session's jobs a worker still holds. */
+void session_running(struct redis *r, const char *id, session_closing_fn *fn, void *arg);
+/* Second half: the job keys and the index are gone. */
+void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, void *arg);

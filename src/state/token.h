@@ -1,0 +1,25 @@
+/* Download tokens: hash `download_token:{token}` with `session_id`, `job_id`, `file_path`, `filename`,
+ * `mime_type`, `expires_at`, which Redis expires. The set `session:{session_id}:tokens` remembers them, so
+ * that closing revokes them. */
+#pragma once
+
+#include "core/id.h"
+#include "state/redis.h"
+
+#include <stdint.h>
+
+struct token {
+    const char *token, *session_id, *job_id;
+    const char *file_path; /* below the storage root */
+    const char *filename;  /* for the person who downloads */
+    const char *mime_type, *expires_at;
+};
+
+/* err -ENOENT: no such token (any more). The view lives during the callback. */
+typedef void token_fn(void *arg, int err, const struct token *token);
+
+/* Makes a token for a completed job. err: -ENOENT no such job, -EBUSY it is not completed. `filename` is
+ * computed by the caller. */
+void token_create(struct redis *r, const char *session_id, const char *job_id, const char *filename,
+                  uint64_t ttl_s, token_fn *fn, void *arg);
+void token_load(struct redis *r, const char *token, token_fn *fn, void *arg);
