@@ -1,0 +1,9 @@
+/* The subcommands of `decant`, one file each. `argv[0]` is the subcommand's own name; the value is the
+ * program's exit status. */
+#pragma once
+
+int cmd_serve(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
+int cmd_formats(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_version(int argc, char **argv);

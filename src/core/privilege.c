@@ -1,0 +1,70 @@
+#include "core/privilege.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
+{
+    errno = 0;
+    /* Single-threaded at this point of every program, so the static buffer is ours. */
+    const struct passwd *pw = getpwnam(user); // NOLINT(concurrency-mt-unsafe)
+
+    if (!pw)
+        return errno && errno != ENOENT && errno != ESRCH ? -errno : -ENOENT;
+    *ret_uid = pw->pw_uid;
+    *ret_gid = pw->pw_gid;
+    return 0;
+}
+
+int privilege_lookup(const char *user, uid_t *ret_uid, gid_t *ret_gid)
+{
+    int r = find_user(user, ret_uid, ret_gid);
+
+    return r == -ENOENT ? find_user("nobody", ret_uid, ret_gid) : r;
+}
+
+/* 0 when nothing of root is left to come back to. */
+static int check_dropped(uid_t uid, gid_t gid)
+{
+    uid_t ruid, euid, suid;
+    gid_t rgid, egid, sgid;
+
+    if (getresuid(&ruid, &euid, &suid) < 0 || getresgid(&rgid, &egid, &sgid) < 0)
+        return -errno;
+    if (ruid != uid || euid != uid || suid != uid || rgid != gid || egid != gid || sgid != gid)
+        return -EPERM;
+    return setuid(0) == 0 ? -EPERM : 0;
+}
+
+int privilege_drop(const char *user)
+{
+    uid_t uid;
+    gid_t gid;
+    int r;
+
+    if (geteuid() != 0 && getuid() != 0)
+        return 0;
+    r = find_user(user, &uid, &gid);
+    if (r == -ENOENT) {
+        fprintf(stderr,
+                "DECANT_USER: started as root, but the user \"%s\" does not exist. Create it "
+                "(useradd --system --no-create-home --shell /usr/sbin/nologin %s) or name another one.\n",
+                user, user);
+        return r;
+    }
+    if (r == 0 && uid == 0) {
+        fprintf(stderr, "DECANT_USER: \"%s\" is root itself. Name a user without privileges.\n", user);
+        return -EINVAL;
+    }
+    if (r == 0 && (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0))
+        r = -errno;
+    if (r == 0)
+        r = check_dropped(uid, gid);
+    if (r < 0)
+        fprintf(stderr, "DECANT_USER: could not become \"%s\": %s\n", user, strerror(-r));
+    return r;
+}
