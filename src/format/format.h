@@ -20,11 +20,12 @@ enum format_category {
 /* What has to be true of the bytes beyond libmagic's word (files/sniff.h). */
 enum format_structure {
     STRUCTURE_NONE,
-    STRUCTURE_OOXML, /* ZIP whose [Content_Types].xml declares `marker` */
-    STRUCTURE_ODF,   /* ZIP whose entry `mimetype` is `marker` */
+    STRUCTURE_OOXML, /* ZIP whose [Content_Types].xml declares `marker`, or that encrypted: [MS-OFFCRYPTO] */
+    STRUCTURE_ODF,   /* ZIP whose entry `mimetype` is `marker` (EPUB has the same: OCF 3.3 section 4.3) */
     STRUCTURE_OLE,   /* compound file, which libmagic can't always tell apart; `marker` is its main stream */
-    STRUCTURE_TEXT,  /* valid text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters */
-    STRUCTURE_SVG,   /* text whose root element is svg */
+    STRUCTURE_TEXT,  /* text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters; a
+                        `marker` has to occur near its start */
+    STRUCTURE_SVG,   /* text whose root element is svg, without an internal DTD subset */
 };
 
 struct format {
@@ -33,9 +34,10 @@ struct format {
     enum format_category category;
     const char *extensions; /* space-separated, lower case, the usual one first */
     const char *mime_types; /* space-separated; the first is what results are served as */
-    const char *magic;      /* libmagic types that such a file may show, space-separated */
+    /* libmagic types that such a file may show, space-separated; "text/" stands for all that begin so */
+    const char *magic;
     enum format_structure structure;
-    const char *marker;
+    const char *marker; /* alternatives separated by "|"; NULL: none */
 };
 
 extern const struct format formats[];

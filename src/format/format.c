@@ -1,0 +1,187 @@
+/* The table of formats.
+ *
+ * `magic` is what libmagic 5.44 was seen to say of real files. It can't tell the containers apart (many OOXML
+ * files are application/octet-stream to it, every encrypted one is a compound file), so there it only keeps
+ * out what is plainly something else, such as a PDF with a ZIP behind it, and `structure` decides. What a
+ * format is called inside its container is strict where programs are strict: a .docx that declares macros is
+ * no .docx, to Word neither. The formats for which LibreOffice writes the plain type keep that type as an
+ * alternative, so that our own results pass. */
+#include "format/format.h"
+
+#include "core/str.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#define OOXML "application/vnd.openxmlformats-officedocument."
+#define ODF   "application/vnd.oasis.opendocument."
+/* What libmagic says of a ZIP or compound file that it doesn't know more about. */
+#define CONTAINER " application/zip application/octet-stream"
+#define COMPOUND                                                                                             \
+    " application/CDFV2 application/x-ole-storage application/vnd.ms-office application/encrypted"
+/* Text resembles many things to libmagic; STRUCTURE_TEXT is what keeps binaries out. */
+#define ANY_TEXT                                                                                             \
+    "text/ message/ application/csv application/json application/x-ndjson application/javascript "           \
+    "application/x-subrip application/pgp-keys application/octet-stream"
+
+#define WORD  OOXML "wordprocessingml.document" CONTAINER COMPOUND
+#define EXCEL OOXML "spreadsheetml.sheet" CONTAINER COMPOUND
+#define POINT OOXML "presentationml.presentation" CONTAINER COMPOUND
+
+#define WORD_MAIN  OOXML "wordprocessingml.document.main+xml"
+#define EXCEL_MAIN OOXML "spreadsheetml.sheet.main+xml"
+#define POINT_MAIN OOXML "presentationml.presentation.main+xml"
+
+/* A row whose only MIME type is also all that libmagic says. */
+#define PLAIN(id, label, category, extensions, mime)                                                         \
+    {                                                                                                        \
+        id, label, category, extensions, mime, mime, STRUCTURE_NONE, NULL                                    \
+    }
+#define OPEN_DOCUMENT(id, label, category, type)                                                             \
+    {                                                                                                        \
+        id, label, category, id, ODF type, ODF type CONTAINER, STRUCTURE_ODF, ODF type                       \
+    }
+#define FLAT_DOCUMENT(id, label, category, type)                                                             \
+    {                                                                                                        \
+        id, label, category, id, ODF type "-flat-xml", "text/xml application/xml", STRUCTURE_TEXT, ODF type  \
+    }
+
+const struct format formats[] = {
+    /* documents */
+    {"docx", "Word document", FORMAT_DOCUMENT, "docx", OOXML "wordprocessingml.document", WORD,
+     STRUCTURE_OOXML, WORD_MAIN},
+    {"docm", "Word document with macros", FORMAT_DOCUMENT, "docm",
+     "application/vnd.ms-word.document.macroEnabled.12", WORD, STRUCTURE_OOXML,
+     "application/vnd.ms-word.document.macroEnabled.main+xml|" WORD_MAIN},
+    {"dotx", "Word template", FORMAT_DOCUMENT, "dotx", OOXML "wordprocessingml.template", WORD,
+     STRUCTURE_OOXML, OOXML "wordprocessingml.template.main+xml"},
+    {"doc", "Word 97–2003 document", FORMAT_DOCUMENT, "doc dot", "application/msword",
+     "application/msword" COMPOUND, STRUCTURE_OLE, "WordDocument"},
+    OPEN_DOCUMENT("odt", "OpenDocument text", FORMAT_DOCUMENT, "text"),
+    OPEN_DOCUMENT("ott", "OpenDocument text template", FORMAT_DOCUMENT, "text-template"),
+    FLAT_DOCUMENT("fodt", "OpenDocument text, flat XML", FORMAT_DOCUMENT, "text"),
+    PLAIN("rtf", "Rich Text document", FORMAT_DOCUMENT, "rtf", "text/rtf"),
+    {"epub", "EPUB book", FORMAT_DOCUMENT, "epub", "application/epub+zip", "application/epub+zip" CONTAINER,
+     STRUCTURE_ODF, "application/epub+zip"},
+
+    /* spreadsheets */
+    {"xlsx", "Excel workbook", FORMAT_SPREADSHEET, "xlsx", OOXML "spreadsheetml.sheet", EXCEL,
+     STRUCTURE_OOXML, EXCEL_MAIN},
+    {"xlsm", "Excel workbook with macros", FORMAT_SPREADSHEET, "xlsm",
+     "application/vnd.ms-excel.sheet.macroEnabled.12", EXCEL, STRUCTURE_OOXML,
+     "application/vnd.ms-excel.sheet.macroEnabled.main+xml|" EXCEL_MAIN},
+    {"xltx", "Excel template", FORMAT_SPREADSHEET, "xltx", OOXML "spreadsheetml.template", EXCEL,
+     STRUCTURE_OOXML, OOXML "spreadsheetml.template.main+xml"},
+    {"xls", "Excel 97–2003 workbook", FORMAT_SPREADSHEET, "xls xlt", "application/vnd.ms-excel",
+     "application/vnd.ms-excel" COMPOUND, STRUCTURE_OLE, "Workbook|Book"},
+    OPEN_DOCUMENT("ods", "OpenDocument spreadsheet", FORMAT_SPREADSHEET, "spreadsheet"),
+    OPEN_DOCUMENT("ots", "OpenDocument spreadsheet template", FORMAT_SPREADSHEET, "spreadsheet-template"),
+    FLAT_DOCUMENT("fods", "OpenDocument spreadsheet, flat XML", FORMAT_SPREADSHEET, "spreadsheet"),
+    {"csv", "Comma-separated values", FORMAT_SPREADSHEET, "csv", "text/csv", ANY_TEXT, STRUCTURE_TEXT, NULL},
+
+    /* presentations */
+    {"pptx", "PowerPoint presentation", FORMAT_PRESENTATION, "pptx", OOXML "presentationml.presentation",
+     POINT, STRUCTURE_OOXML, POINT_MAIN},
+    {"pptm", "PowerPoint presentation with macros", FORMAT_PRESENTATION, "pptm",
+     "application/vnd.ms-powerpoint.presentation.macroEnabled.12", POINT, STRUCTURE_OOXML,
+     "application/vnd.ms-powerpoint.presentation.macroEnabled.main+xml|" POINT_MAIN},
+    {"ppsx", "PowerPoint show", FORMAT_PRESENTATION, "ppsx", OOXML "presentationml.slideshow", POINT,
+     STRUCTURE_OOXML, OOXML "presentationml.slideshow.main+xml|" POINT_MAIN},
+    {"potx", "PowerPoint template", FORMAT_PRESENTATION, "potx", OOXML "presentationml.template", POINT,
+     STRUCTURE_OOXML, OOXML "presentationml.template.main+xml"},
+    {"ppt", "PowerPoint 97–2003 presentation", FORMAT_PRESENTATION, "ppt pps pot",
+     "application/vnd.ms-powerpoint", "application/vnd.ms-powerpoint" COMPOUND, STRUCTURE_OLE,
+     "PowerPoint Document"},
+    OPEN_DOCUMENT("odp", "OpenDocument presentation", FORMAT_PRESENTATION, "presentation"),
+    OPEN_DOCUMENT("otp", "OpenDocument presentation template", FORMAT_PRESENTATION, "presentation-template"),
+    FLAT_DOCUMENT("fodp", "OpenDocument presentation, flat XML", FORMAT_PRESENTATION, "presentation"),
+
+    /* drawings */
+    OPEN_DOCUMENT("odg", "OpenDocument drawing", FORMAT_DRAWING, "graphics"),
+    FLAT_DOCUMENT("fodg", "OpenDocument drawing, flat XML", FORMAT_DRAWING, "graphics"),
+
+    /* images */
+    PLAIN("png", "PNG image", FORMAT_IMAGE, "png", "image/png"),
+    PLAIN("jpg", "JPEG image", FORMAT_IMAGE, "jpg jpeg jpe jfif", "image/jpeg"),
+    PLAIN("webp", "WebP image", FORMAT_IMAGE, "webp", "image/webp"),
+    PLAIN("gif", "GIF image", FORMAT_IMAGE, "gif", "image/gif"),
+    PLAIN("tiff", "TIFF image", FORMAT_IMAGE, "tiff tif", "image/tiff"),
+    PLAIN("avif", "AVIF image", FORMAT_IMAGE, "avif", "image/avif"),
+    PLAIN("heic", "HEIC image", FORMAT_IMAGE, "heic heif",
+          "image/heic image/heif image/heic-sequence image/heif-sequence"),
+    PLAIN("jxl", "JPEG XL image", FORMAT_IMAGE, "jxl", "image/jxl"),
+    PLAIN("jp2", "JPEG 2000 image", FORMAT_IMAGE, "jp2", "image/jp2"),
+    PLAIN("bmp", "Windows bitmap", FORMAT_IMAGE, "bmp dib", "image/bmp"),
+    PLAIN("ico", "Windows icon", FORMAT_IMAGE, "ico", "image/vnd.microsoft.icon"),
+    PLAIN("psd", "Photoshop image", FORMAT_IMAGE, "psd psb", "image/vnd.adobe.photoshop"),
+    PLAIN("tga", "Targa image", FORMAT_IMAGE, "tga", "image/x-tga"),
+    PLAIN("ppm", "Portable pixmap", FORMAT_IMAGE, "ppm", "image/x-portable-pixmap"),
+    PLAIN("pgm", "Portable graymap", FORMAT_IMAGE, "pgm", "image/x-portable-greymap"),
+    PLAIN("pbm", "Portable bitmap", FORMAT_IMAGE, "pbm", "image/x-portable-bitmap"),
+    {"svg", "SVG drawing", FORMAT_IMAGE, "svg", "image/svg+xml",
+     "image/svg+xml text/xml text/plain text/html", STRUCTURE_SVG, NULL},
+
+    /* the rest */
+    PLAIN("pdf", "PDF document", FORMAT_PDF, "pdf", "application/pdf"),
+    {"txt", "Plain text", FORMAT_TEXT, "txt text log", "text/plain", ANY_TEXT, STRUCTURE_TEXT, NULL},
+    {"html", "HTML page", FORMAT_TEXT, "html htm xhtml", "text/html", "text/ application/xml", STRUCTURE_TEXT,
+     NULL},
+    PLAIN("zip", "ZIP archive", FORMAT_ARCHIVE, "zip", "application/zip"),
+};
+const size_t n_formats = ARRAY_SIZE(formats);
+
+const struct format *format_by_id(const char *id)
+{
+    for (size_t i = 0; id && i < n_formats; i++)
+        if (str_eq(formats[i].id, id))
+            return &formats[i];
+    return NULL;
+}
+
+static bool has_extension(const struct format *f, const char *extension, size_t len)
+{
+    const char *word;
+    size_t n;
+
+    for (const char *p = f->extensions; (p = words_next(p, &word, &n));)
+        if (n == len && strncasecmp(word, extension, n) == 0)
+            return true;
+    return false;
+}
+
+const struct format *format_by_name(const char *filename)
+{
+    const char *dot = filename ? strrchr(filename, '.') : NULL;
+
+    if (!dot || strpbrk(dot, "/\\ "))
+        return NULL;
+    for (size_t i = 0; i < n_formats; i++)
+        if (has_extension(&formats[i], dot + 1, strlen(dot + 1)))
+            return &formats[i];
+    return NULL;
+}
+
+const char *format_category_name(enum format_category category)
+{
+    static const char *const names[] = {
+        [FORMAT_DOCUMENT] = "document",
+        [FORMAT_SPREADSHEET] = "spreadsheet",
+        [FORMAT_PRESENTATION] = "presentation",
+        [FORMAT_DRAWING] = "drawing",
+        [FORMAT_IMAGE] = "image",
+        [FORMAT_PDF] = "pdf",
+        [FORMAT_TEXT] = "text",
+        [FORMAT_ARCHIVE] = "archive",
+    };
+
+    return names[category];
+}
+
+void format_mime(const struct format *f, char ret[128])
+{
+    const char *word = "";
+    size_t n = 0;
+
+    words_next(f->mime_types, &word, &n);
+    snprintf(ret, 128, "%.*s", (int)n, word);
+}
