@@ -1,0 +1,450 @@
+#include "core/clock.h"
+#include "core/str.h"
+#include "state/redis.h"
+#include "support/loop.h"
+#include "support/redis_server.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct redis_server *server;
+    uv_loop_t loop;
+    struct redis *r;
+};
+
+/* What became of one command. */
+struct answer {
+    int calls, err;
+    char text[64];
+    long long number;
+    bool done;
+};
+
+static void on_answer(void *arg, int err, const redisReply *reply)
+{
+    struct answer *a = arg;
+
+    a->calls++;
+    a->err = err;
+    a->number = redis_reply_int(reply);
+    snprintf(a->text, sizeof a->text, "%s", redis_reply_str(reply) ? redis_reply_str(reply) : "");
+    a->done = true;
+}
+
+static void wait_connected(struct fixture *f, bool wanted)
+{
+    for (int i = 0; i < 800 && redis_connected(f->r) != wanted; i++)
+        loop_for(&f->loop, 10);
+    assert_int_equal(redis_connected(f->r), wanted);
+}
+
+static void start(struct fixture *f, const char *const options[], const char *password)
+{
+    f->server = redis_server_start(options);
+    uv_loop_init(&f->loop);
+    assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), password, &f->r), 0);
+}
+
+static void stop(struct fixture *f)
+{
+    redis_free(f->r);
+    loop_close(&f->loop);
+    redis_server_free(f->server);
+}
+
+static struct answer ask(struct fixture *f, const char *const argv[])
+{
+    struct answer a = {0};
+
+    redis_command(f->r, argv, on_answer, &a);
+    assert_int_equal(a.calls, 0);
+    assert_true(loop_until(&f->loop, &a.done, REDIS_TIMEOUT_MS + 2000));
+    return a;
+}
+
+static struct answer eval(struct fixture *f, struct redis_script *script, size_t n_keys,
+                          const char *const argv[])
+{
+    struct answer a = {0};
+
+    redis_eval(f->r, script, n_keys, argv, on_answer, &a);
+    assert_int_equal(a.calls, 0);
+    assert_true(loop_until(&f->loop, &a.done, REDIS_TIMEOUT_MS + 2000));
+    return a;
+}
+
+static void test_urls(void **state)
+{
+    static const char *const bad[] = {"",         "redis",         "unix:",    "tcp:",       "tcp:host",
+                                      "tcp::1",   "tcp:host:",     "tcp:h:0",  "tcp:h:x",    "tcp:h:65536",
+                                      "tcp:[]:1", "http://h:6379", "tcp:h:-1", "/tmp/socket"};
+    char path[300] = "unix:";
+    struct redis *r = NULL;
+    uv_loop_t loop;
+
+    uv_loop_init(&loop);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(redis_new(&loop, bad[i], NULL, &r), -EINVAL);
+    memset(path + 5, 'x', 200);
+    assert_int_equal(redis_new(&loop, path, NULL, &r), -EINVAL);
+    assert_null(r);
+    redis_free(NULL);
+    loop_close(&loop);
+}
+
+static void test_commands(void **state)
+{
+    struct fixture f;
+    struct answer a;
+
+    start(&f, NULL, NULL);
+    assert_false(redis_connected(f.r));
+    a = ask(&f, REDIS("PING"));
+    assert_int_equal(a.err, -ENOTCONN); /* not connected yet */
+    wait_connected(&f, true);
+    assert_string_equal(redis_trouble(f.r), "");
+
+    a = ask(&f, REDIS("SET", "key", "two words\r\n"));
+    assert_int_equal(a.err, 0);
+    assert_string_equal(a.text, "OK");
+    a = ask(&f, REDIS("GET", "key"));
+    assert_string_equal(a.text, "two words\r\n");
+    a = ask(&f, REDIS("STRLEN", "key"));
+    assert_int_equal(a.number, 11);
+    a = ask(&f, REDIS("LPUSH", "key", "x"));
+    assert_int_equal(a.err, -EPROTO);
+    redis_command(f.r, REDIS("SET", "unheard", "1"), NULL, NULL);
+    a = ask(&f, REDIS("GET", "unheard"));
+    assert_string_equal(a.text, "1");
+    stop(&f);
+}
+
+static void test_password(void **state)
+{
+    static const char *const options[] = {"--requirepass", "se cret", NULL};
+    struct fixture f;
+    struct redis *wrong, *none;
+
+    start(&f, options, "se cret");
+    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), "other", &wrong), 0);
+    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), NULL, &none), 0);
+    wait_connected(&f, true);
+    loop_for(&f.loop, 50);
+    assert_false(redis_connected(wrong));
+    assert_true(str_starts(redis_trouble(wrong), "WRONGPASS"));
+    assert_false(redis_connected(none));
+    assert_true(str_starts(redis_trouble(none), "NOAUTH"));
+    redis_free(wrong);
+    redis_free(none);
+    stop(&f);
+}
+
+static struct redis_script script = {
+    .name = "test",
+    .text = "redis.call('set', KEYS[1], ARGV[1]) return ARGV[1] .. #ARGV .. #KEYS",
+};
+
+static void test_scripts(void **state)
+{
+    struct fixture f;
+    struct answer a;
+    char sha1[41];
+
+    start(&f, NULL, NULL);
+    wait_connected(&f, true);
+    a = eval(&f, &script, 1, REDIS("{k}", "va\"l ue", ""));
+    assert_int_equal(a.err, 0);
+    assert_string_equal(a.text, "va\"l ue21");
+    assert_string_equal(redis_server_str(f.server, "GET {k}"), "va\"l ue");
+    loop_for(&f.loop, 20);
+    assert_true(script.known);
+    memcpy(sha1, script.sha1, sizeof sha1);
+    assert_int_equal(strlen(sha1), 40);
+
+    redis_server_do(f.server, "CONFIG RESETSTAT");
+    a = eval(&f, &script, 1, REDIS("{k}", "again"));
+    assert_string_equal(a.text, "again11");
+    assert_non_null(strstr(redis_server_str(f.server, "INFO commandstats"), "cmdstat_evalsha:calls=1,"));
+    assert_null(strstr(redis_server_str(f.server, "INFO commandstats"), "cmdstat_eval:"));
+
+    redis_server_do(f.server, "SCRIPT FLUSH SYNC");
+    a = eval(&f, &script, 1, REDIS("{k}", "flushed"));
+    assert_int_equal(a.err, 0);
+    assert_string_equal(a.text, "flushed11");
+    assert_string_equal(script.sha1, sha1);
+    assert_non_null(strstr(redis_server_str(f.server, "INFO commandstats"), "cmdstat_eval:calls=1,"));
+    stop(&f);
+}
+
+struct counter {
+    struct fixture *f;
+    int answers, errors, wrong, expected;
+    bool done;
+};
+
+static void on_count(void *arg, int err, const redisReply *reply)
+{
+    struct counter *c = arg;
+
+    c->answers++;
+    c->errors += err != 0;
+    /* INCR: the answers come in the order of the commands. */
+    c->wrong += err == 0 && redis_reply_int(reply) != c->answers;
+    c->done = c->answers == c->expected;
+}
+
+static void test_pipeline(void **state)
+{
+    struct fixture f;
+    struct counter c = {.expected = 10000};
+
+    start(&f, NULL, NULL);
+    wait_connected(&f, true);
+    for (int i = 0; i < c.expected; i++)
+        redis_command(f.r, REDIS("INCR", "n"), on_count, &c);
+    assert_int_equal(c.answers, 0);
+    assert_true(loop_until(&f.loop, &c.done, 10000));
+    assert_int_equal(c.errors, 0);
+    assert_int_equal(c.wrong, 0);
+    assert_int_equal(redis_server_int(f.server, "INCR n"), 10001);
+    stop(&f);
+}
+
+/* Killed with commands in flight: each ends once; then it comes back by itself, scripts included. */
+static void test_restart(void **state)
+{
+    struct fixture f;
+    struct counter c = {.expected = 1000};
+    struct answer a;
+
+    start(&f, NULL, NULL);
+    wait_connected(&f, true);
+    for (int i = 0; i < c.expected; i++)
+        redis_command(f.r, REDIS("INCR", "n"), on_count, &c);
+    redis_server_kill(f.server);
+    assert_true(loop_until(&f.loop, &c.done, 2000));
+    loop_for(&f.loop, 20);
+    assert_int_equal(c.answers, 1000);
+    assert_int_equal(c.errors, 1000);
+    assert_false(redis_connected(f.r));
+    a = ask(&f, REDIS("PING"));
+    assert_int_equal(a.err, -ENOTCONN);
+    loop_for(&f.loop, 300);
+    assert_string_not_equal(redis_trouble(f.r), "");
+
+    redis_server_restart(f.server);
+    wait_connected(&f, true);
+    a = eval(&f, &script, 1, REDIS("k", "v"));
+    assert_int_equal(a.err, 0);
+    assert_string_equal(a.text, "v11");
+    stop(&f);
+}
+
+/* A stopped server and a paused one: late commands time out, the connection is remade. */
+static void test_silence(void **state)
+{
+    struct fixture stopped, paused;
+    struct answer a = {0}, b = {0}, second = {0};
+    uint64_t began;
+
+    start(&stopped, NULL, NULL);
+    start(&paused, NULL, NULL);
+    wait_connected(&stopped, true);
+    wait_connected(&paused, true);
+    redis_server_pause(stopped.server);
+    redis_server_do(paused.server, "CLIENT PAUSE 7000 ALL");
+    began = clock_mono_ms();
+    redis_command(stopped.r, REDIS("SET", "k", "v"), on_answer, &a);
+    redis_command(paused.r, REDIS("SET", "k", "v"), on_answer, &b);
+    loop_for(&paused.loop, 50);
+    loop_for(&stopped.loop, 1000);
+    redis_command(stopped.r, REDIS("SET", "k", "v"), on_answer, &second);
+    assert_true(loop_until(&stopped.loop, &a.done, REDIS_TIMEOUT_MS + 1000));
+    assert_in_range(clock_mono_ms() - began, REDIS_TIMEOUT_MS - 50, REDIS_TIMEOUT_MS + 1000);
+    assert_int_equal(a.err, -ETIMEDOUT);
+    assert_true(loop_until(&stopped.loop, &second.done, 100));
+    assert_int_equal(second.err, -ENOTCONN); /* had its time still, but went down with the connection */
+    assert_false(redis_connected(stopped.r));
+    assert_true(loop_until(&paused.loop, &b.done, REDIS_TIMEOUT_MS + 1000));
+    assert_int_equal(b.err, -ETIMEDOUT);
+    assert_false(redis_connected(paused.r));
+
+    redis_server_resume(stopped.server);
+    wait_connected(&stopped, true);
+    a = ask(&stopped, REDIS("PING"));
+    assert_int_equal(a.err, 0);
+    wait_connected(&paused, true); /* when the pause ends */
+    stop(&stopped);
+    stop(&paused);
+}
+
+/* An answer that waits in the socket because this process slept is no time-out. */
+static void test_own_sleep(void **state)
+{
+    struct fixture f;
+    struct answer a = {0};
+
+    start(&f, NULL, NULL);
+    wait_connected(&f, true);
+    redis_command(f.r, REDIS("PING"), on_answer, &a);
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    usleep((REDIS_TIMEOUT_MS + 100) * 1000);
+    assert_true(loop_until(&f.loop, &a.done, 1000));
+    assert_int_equal(a.err, 0);
+    assert_true(redis_connected(f.r));
+    stop(&f);
+}
+
+static void test_unavailable(void **state)
+{
+    struct fixture f;
+    struct answer a;
+
+    start(&f, NULL, NULL);
+    wait_connected(&f, true);
+    redis_server_do(f.server, "CONFIG SET maxmemory 1");
+    a = ask(&f, REDIS("SET", "k", "v"));
+    assert_int_equal(a.err, -ENOSPC);
+    a = eval(&f, &script, 1, REDIS("k", "v"));
+    assert_int_equal(a.err, -ENOSPC);
+    redis_server_do(f.server, "CONFIG SET maxmemory 0");
+    redis_server_do(f.server, "REPLICAOF 127.0.0.1 1"); /* nobody is there */
+    a = ask(&f, REDIS("SET", "k", "v"));
+    assert_int_equal(a.err, -ENOTCONN); /* READONLY */
+    a = eval(&f, &script, 1, REDIS("k", "v"));
+    assert_int_equal(a.err, -ENOTCONN);
+    redis_server_do(f.server, "CONFIG SET replica-serve-stale-data no");
+    a = ask(&f, REDIS("GET", "k"));
+    assert_int_equal(a.err, -ENOTCONN); /* MASTERDOWN */
+    stop(&f);
+}
+
+static void on_reply_free(void *arg, int err, const redisReply *reply)
+{
+    struct counter *c = arg;
+
+    c->answers++;
+    c->errors += err == -ENOTCONN;
+    redis_free(TAKE_PTR(c->f->r));
+}
+
+/* Freed with commands open, from outside and from within a callback. */
+static void test_freeing(void **state)
+{
+    struct fixture f;
+    struct counter c = {.f = &f, .expected = -1};
+    struct redis *r;
+
+    start(&f, NULL, NULL);
+    wait_connected(&f, true);
+    redis_command(f.r, REDIS("PING"), on_reply_free, &c);
+    for (int i = 0; i < 10; i++)
+        redis_command(f.r, REDIS("PING"), on_count, &c);
+    while (f.r)
+        uv_run(&f.loop, UV_RUN_ONCE);
+    assert_int_equal(c.answers, 11);
+    assert_int_equal(c.errors, 10);
+    loop_for(&f.loop, 20);
+    assert_int_equal(c.answers, 11);
+
+    /* within the callback of a command that failed */
+    c.answers = c.errors = 0;
+    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), NULL, &f.r), 0);
+    redis_command(f.r, REDIS("PING"), on_reply_free, &c);
+    redis_command(f.r, REDIS("PING"), on_count, &c);
+    while (f.r)
+        uv_run(&f.loop, UV_RUN_ONCE);
+    assert_int_equal(c.answers, 2);
+
+    c.answers = c.errors = 0;
+    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), NULL, &r), 0);
+    f.r = r;
+    wait_connected(&f, true);
+    redis_command(f.r, REDIS("PING"), on_count, &c);
+    stop(&f);
+    assert_int_equal(c.answers, 1);
+    assert_int_equal(c.errors, 1);
+}
+
+struct retrier {
+    struct redis *r;
+    int tries;
+    bool done;
+};
+
+static void on_retry(void *arg, int err, const redisReply *reply)
+{
+    struct retrier *t = arg;
+
+    t->tries++;
+    if (err == 0)
+        t->done = true;
+    else
+        redis_command(t->r, REDIS("PING"), on_retry, t);
+}
+
+/* Who tries again at once, from within the callback, does not keep the connection from coming back. */
+static void test_retrier(void **state)
+{
+    struct fixture f;
+    struct retrier t = {0};
+
+    start(&f, NULL, NULL);
+    t.r = f.r;
+    redis_command(f.r, REDIS("PING"), on_retry, &t);
+    assert_true(loop_until(&f.loop, &t.done, 5000));
+    assert_true(t.tries > 1);
+    stop(&f);
+}
+
+/* By name over TCP, and with nobody there. */
+static void test_tcp(void **state)
+{
+    struct fixture f;
+    struct redis *r;
+    char url[64];
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof addr;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    /* a port that was free a moment ago */
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    close(fd);
+    start(&f, NULL, NULL);
+    snprintf(url, sizeof url, "tcp:localhost:%d", ntohs(addr.sin_port));
+    assert_int_equal(redis_new(&f.loop, url, NULL, &r), 0);
+    loop_for(&f.loop, 150);
+    assert_false(redis_connected(r));
+    redis_server_do(f.server, "CONFIG SET bind 127.0.0.1");
+    redis_server_do(f.server, "CONFIG SET port %d", ntohs(addr.sin_port));
+    for (int i = 0; i < 500 && !redis_connected(r); i++)
+        loop_for(&f.loop, 10);
+    assert_true(redis_connected(r));
+    redis_free(r);
+
+    assert_int_equal(redis_new(&f.loop, "tcp:host.invalid:6379", NULL, &r), 0);
+    loop_for(&f.loop, 50);
+    assert_false(redis_connected(r));
+    redis_free(r);
+    assert_int_equal(redis_new(&f.loop, "tcp:[::1]:1", NULL, &r), 0);
+    redis_free(r); /* while it resolves */
+    stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_urls),    cmocka_unit_test(test_commands),  cmocka_unit_test(test_password),
+        cmocka_unit_test(test_scripts), cmocka_unit_test(test_pipeline),  cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_silence), cmocka_unit_test(test_own_sleep), cmocka_unit_test(test_unavailable),
+        cmocka_unit_test(test_freeing), cmocka_unit_test(test_retrier),   cmocka_unit_test(test_tcp),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
