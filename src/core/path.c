@@ -97,12 +97,29 @@ int path_tmpfile(int dirfd)
     return fd;
 }
 
+/* The kernel's own name for an open file. */
+struct self_path {
+    char text[32];
+};
+
+static struct self_path self_path(int fd)
+{
+    struct self_path p;
+
+    snprintf(p.text, sizeof p.text, "/proc/self/fd/%d", fd);
+    return p;
+}
+
+int path_reopen(int fd)
+{
+    int again = open(self_path(fd).text, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    return again < 0 ? -errno : again;
+}
+
 int path_link(int fd, int dirfd, const char *name)
 {
-    char self[32];
-
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    return linkat(AT_FDCWD, self, dirfd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+    return linkat(AT_FDCWD, self_path(fd).text, dirfd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
 int path_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len)

@@ -25,5 +25,9 @@ int path_tmpfile(int dirfd) _warn_unused_;
 /* Links the open unnamed file `fd` as `name` below `dirfd`; -EEXIST when the name is taken. */
 int path_link(int fd, int dirfd, const char *name) _warn_unused_;
 
+/* Opens the file behind `fd` once more for reading: a description of its own, with the offset 0, that the
+ * receiver of a passed descriptor can't write through. A descriptor or -errno. */
+int path_reopen(int fd) _warn_unused_;
+
 /* Reads a whole regular file of at most `max` bytes into a new NUL-terminated string. */
 int path_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len) _warn_unused_;

@@ -15,8 +15,10 @@ void sniffer_free(struct sniffer *s);
 enum { SNIFF_MIME_MAX = 128 };
 
 /* Is the open regular file `fd` a `format`? 0; -EMEDIUMTYPE it is something else; -EBADMSG its container is
- * broken (then it is the engine's job to say corrupt_input only if the bytes still are of that type: callers
- * treat it as a mismatch); other -errno. `ret_mime` always receives what the bytes look like. Does not move
- * the file's offset. */
+ * broken (callers treat it as a mismatch); other -errno. Does not move the file's offset. Reads a bounded
+ * part of the file, whatever its size.
+ *
+ * `ret_mime` always receives what the bytes look like: the format's own type where its structure was proven,
+ * else libmagic's word. */
 int sniff_check(struct sniffer *s, int fd, const struct format *format,
                 char ret_mime[SNIFF_MIME_MAX]) _warn_unused_;

@@ -2,9 +2,10 @@
  *
  *     {root}/{session_id}/{job_id}/uploads/{uuid}.{ext}
  *     {root}/{session_id}/{job_id}/converted/{uuid}.{ext}
- *     {root}/{session_id}/{job_id}/work-{uuid}/            one attempt's output folder; gone when the attempt
- * ends {root}/.incoming/                                    where O_TMPFILE can't be had: uploads under
- * random names
+ *     {root}/{session_id}/{job_id}/work-{uuid}/
+ *         one attempt's output folder; gone when the attempt ends
+ *     {root}/.incoming/
+ *         where O_TMPFILE can't be had: uploads under random names
  *
  * Every path is built from ids here and nowhere else; "stored path" means such a path below the root.
  * Blocking calls, all short except storage_remove_*, which callers on an event loop run through
@@ -19,9 +20,12 @@
 
 struct storage;
 
-/* Opens (and makes, 0700) the root. Removes what is left in .incoming from before. */
+/* Opens (and makes, 0700) the root. Removes what is left in .incoming from before. The storage may be used by
+ * several threads. */
 int storage_open(const char *root, struct storage **ret) _warn_unused_;
 void storage_close(struct storage *s);
+/* From now on as on a filesystem without O_TMPFILE; for tests of that way. */
+void storage_use_incoming(struct storage *s);
 
 /* Longest stored path and its NUL. */
 enum { STORAGE_PATH_MAX = 256 };
@@ -31,7 +35,8 @@ struct storage_upload {
     int fd;                         /* open for reading and writing; -1 when not begun */
     char incoming[ID_UUID_LEN + 1]; /* "" with O_TMPFILE */
 };
-/* -ENOSPC when less than `reserve` bytes would be left after `expected` more. */
+/* `expected`: the announced size, 0 when it is not known. -ENOSPC when less than `reserve` bytes would be
+ * left after `expected` more. */
 int storage_upload_begin(struct storage *s, uint64_t expected, uint64_t reserve,
                          struct storage_upload *ret) _warn_unused_;
 /* Gives the file its name under uploads/ and fills `ret_path`. The upload is over, whatever is returned. */
@@ -44,11 +49,13 @@ void storage_upload_abort(struct storage *s, struct storage_upload *u);
 int storage_open_job(struct storage *s, const char *session_id, const char *job_id) _warn_unused_;
 /* Makes a fresh work folder in the job's folder; `ret_name` receives its name ("work-…"). */
 int storage_make_work(int job_fd, char ret_name[sizeof "work-" + ID_UUID_LEN]) _warn_unused_;
-/* Moves `name` from the work folder to converted/{uuid}.{ext} and fills `ret_path`. */
+/* Moves `name` from the work folder to converted/{uuid}.{ext} and fills `ret_path`. -EINVAL when that is
+ * anything but a regular file with no other name. */
 int storage_publish(struct storage *s, int job_fd, const char *work, const char *name, const char *session_id,
                     const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX]) _warn_unused_;
 
-/* --- reading and removing; `path` is a stored path, checked to be one (-EINVAL) */
+/* --- reading and removing; `path` is a stored path, checked to be one (-EINVAL). Removing what isn't there
+ * is fine. */
 int storage_open_file(struct storage *s, const char *path) _warn_unused_;
 int storage_remove_file(struct storage *s, const char *path);
 int storage_remove_job(struct storage *s, const char *session_id, const char *job_id);

@@ -1,0 +1,206 @@
+/* Two questions, and both have to be answered with yes: does libmagic see something that such a file may look
+ * like, and does the container or the text hold what makes it one? Either alone is easily deceived: libmagic
+ * calls many OOXML files octet-stream, and a PDF may have a ZIP behind it.
+ *
+ * All reading goes through a description of our own (path_reopen): libmagic reads from the current offset,
+ * and the caller's must not move. */
+#include "files/sniff.h"
+
+#include "core/path.h"
+#include "core/str.h"
+#include "files/bytes.h"
+#include "files/ole.h"
+#include "files/plaintext.h"
+#include "files/zipdir.h"
+
+#include <magic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum {
+    TEXT_SAMPLE = 4 << 20,       /* how much of a text is looked at */
+    CONTENT_TYPES_MAX = 1 << 20, /* [Content_Types].xml */
+    MIMETYPE_MAX = 256,
+};
+
+struct sniffer {
+    magic_t magic;
+};
+
+int sniffer_new(struct sniffer **ret)
+{
+    magic_t magic = magic_open(MAGIC_MIME_TYPE | MAGIC_ERROR | MAGIC_NO_CHECK_COMPRESS | MAGIC_NO_CHECK_TAR);
+    struct sniffer *s;
+
+    if (!magic)
+        return -errno;
+    if (magic_load(magic, NULL) < 0) {
+        magic_close(magic);
+        return -ENOENT;
+    }
+    s = malloc(sizeof *s);
+    if (!s) {
+        magic_close(magic);
+        return -ENOMEM;
+    }
+    s->magic = magic;
+    *ret = s;
+    return 0;
+}
+
+void sniffer_free(struct sniffer *s)
+{
+    if (!s)
+        return;
+    magic_close(s->magic);
+    free(s);
+}
+
+static void cleanup_zipdir(struct zipdir **z)
+{
+    zipdir_close(*z);
+}
+
+static void cleanup_ole(struct ole **o)
+{
+    ole_close(*o);
+}
+
+/* One of the `|`-separated markers is a stream at the top? */
+static int check_ole(int fd, const char *markers)
+{
+    _cleanup_(cleanup_ole) struct ole *o = NULL;
+    _cleanup_free_ char *copy = strdup(markers);
+    char *rest = copy, *name;
+    int r;
+
+    if (!copy)
+        return -ENOMEM;
+    r = ole_open(fd, &o);
+    if (r < 0)
+        return r;
+    while ((name = strsep(&rest, "|")))
+        if (ole_has_stream(o, name))
+            return 0;
+    return -EMEDIUMTYPE;
+}
+
+/* A member that is missing or too large makes the archive something else, not a broken one. */
+static int read_member(int fd, const char *name, size_t max, char **ret_data, size_t *ret_len)
+{
+    _cleanup_(cleanup_zipdir) struct zipdir *z = NULL;
+    int r = zipdir_open(fd, &z);
+
+    if (r == 0)
+        r = zipdir_read(z, name, max, ret_data, ret_len);
+    return r == -ENOENT || r == -EFBIG ? -EMEDIUMTYPE : r;
+}
+
+/* With a password it is a compound file around the encrypted archive ([MS-OFFCRYPTO] 2.3.2): what is inside
+ * only the engine can ask for, so that the extension is believed. */
+static int check_ooxml(int fd, const char *markers)
+{
+    _cleanup_free_ char *types = NULL;
+    char first[2];
+    size_t len;
+    int r = bytes_read_all(fd, 0, first, sizeof first);
+
+    if (r < 0)
+        return r;
+    if (memcmp(first, "PK", 2) != 0)
+        return check_ole(fd, "EncryptedPackage");
+    r = read_member(fd, "[Content_Types].xml", CONTENT_TYPES_MAX, &types, &len);
+    if (r < 0)
+        return r;
+    if (memmem(types, len, "<!DOCTYPE", strlen("<!DOCTYPE")))
+        return -EMEDIUMTYPE;
+    return plaintext_has_attribute(types, len, markers) ? 0 : -EMEDIUMTYPE;
+}
+
+static int check_odf(int fd, const char *marker)
+{
+    _cleanup_free_ char *type = NULL;
+    size_t len;
+    int r = read_member(fd, "mimetype", MIMETYPE_MAX, &type, &len);
+
+    if (r < 0)
+        return r;
+    while (len > 0 && strchr("\r\n ", type[len - 1]))
+        len--;
+    return len == strlen(marker) && memcmp(type, marker, len) == 0 ? 0 : -EMEDIUMTYPE;
+}
+
+static int check_text(int fd, enum format_structure structure, const char *markers)
+{
+    _cleanup_free_ char *data = malloc(TEXT_SAMPLE);
+    ssize_t n;
+    bool ok;
+
+    if (!data)
+        return -ENOMEM;
+    n = bytes_read(fd, 0, data, TEXT_SAMPLE);
+    if (n < 0)
+        return (int)n;
+    ok = plaintext_valid(data, (size_t)n, n < TEXT_SAMPLE);
+    if (structure == STRUCTURE_SVG)
+        ok = ok && plaintext_is_svg(data, (size_t)n);
+    if (markers)
+        ok = ok && plaintext_has_attribute(data, (size_t)n, markers);
+    return ok ? 0 : -EMEDIUMTYPE;
+}
+
+static int check_structure(int fd, const struct format *format)
+{
+    switch (format->structure) {
+    case STRUCTURE_NONE:
+        return 0;
+    case STRUCTURE_OOXML:
+        return check_ooxml(fd, format->marker);
+    case STRUCTURE_ODF:
+        return check_odf(fd, format->marker);
+    case STRUCTURE_OLE:
+        return check_ole(fd, format->marker);
+    case STRUCTURE_TEXT:
+    case STRUCTURE_SVG:
+        return check_text(fd, format->structure, format->marker);
+    }
+    return -EINVAL;
+}
+
+/* Words of `list` that end in a slash stand for all that begin so. */
+static bool magic_allowed(const char *list, const char *mime)
+{
+    const char *word;
+    size_t n;
+
+    for (const char *p = list; (p = words_next(p, &word, &n));)
+        if (strncmp(word, mime, n) == 0 && (mime[n] == '\0' || word[n - 1] == '/'))
+            return true;
+    return false;
+}
+
+int sniff_check(struct sniffer *s, int fd, const struct format *format, char ret_mime[SNIFF_MIME_MAX])
+{
+    _cleanup_close_ int own = path_reopen(fd);
+    const char *mime;
+    struct stat st;
+    int r;
+
+    snprintf(ret_mime, SNIFF_MIME_MAX, "application/octet-stream");
+    if (own < 0)
+        return own;
+    if (fstat(own, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EINVAL;
+    mime = magic_descriptor(s->magic, own);
+    if (!mime)
+        return -EIO;
+    snprintf(ret_mime, SNIFF_MIME_MAX, "%s", mime);
+    if (!magic_allowed(format->magic, ret_mime))
+        return -EMEDIUMTYPE;
+    r = check_structure(own, format);
+    if (r == 0 && format->structure != STRUCTURE_NONE)
+        format_mime(format, ret_mime);
+    return r;
+}

@@ -1,0 +1,369 @@
+/* See storage.h for the tree. Two things are not obvious:
+ *
+ * - An upload is an unnamed file (O_TMPFILE) until it is committed, so that a crash leaves nothing. Where the
+ *   filesystem has no such files it has a random name in .incoming/ and an flock(2), which tells the cleaner
+ *   of another process that starts meanwhile that it is no leftover.
+ * - What storage_publish finds in a work folder was made by a process that read an untrusted document. Only a
+ *   regular file with one name gets out; a link, a pipe or a folder does not. */
+#include "files/storage.h"
+
+#include "core/path.h"
+#include "core/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define UPLOADS   "uploads"
+#define CONVERTED "converted"
+#define INCOMING  ".incoming"
+
+enum { EXTENSION_MAX = 8, REMOVE_ATTEMPTS = 5 };
+
+struct storage {
+    int root, incoming;
+    atomic_bool named; /* no O_TMPFILE here */
+};
+
+/* mkdir -p: the root is ours to choose, so it may be absolute and lead over links. */
+static int make_root(const char *root)
+{
+    _cleanup_free_ char *path = strdup(root);
+
+    if (!path)
+        return -ENOMEM;
+    for (char *slash = path; (slash = strchr(slash + 1, '/'));) {
+        *slash = '\0';
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
+    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int clean_incoming(int incoming)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+    int fd = path_open(incoming, ".", O_RDONLY | O_DIRECTORY, 0);
+
+    if (fd < 0)
+        return fd;
+    dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return -ENOMEM;
+    }
+    for (struct dirent *e; (e = readdir(dir));) {
+        _cleanup_close_ int file = -1;
+
+        if (!id_is_uuid(e->d_name))
+            continue;
+        file = path_open(incoming, e->d_name, O_RDONLY | O_NONBLOCK, 0);
+        if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0)
+            unlinkat(incoming, e->d_name, 0);
+    }
+    return 0;
+}
+
+int storage_open(const char *root, struct storage **ret)
+{
+    _cleanup_close_ int fd = -1, incoming = -1;
+    struct storage *s;
+    int r = make_root(root);
+
+    if (r < 0)
+        return r;
+    fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    incoming = path_make_dir(fd, INCOMING);
+    if (incoming < 0)
+        return incoming;
+    r = clean_incoming(incoming);
+    if (r < 0)
+        return r;
+    s = malloc(sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    *s = (struct storage){.root = TAKE_FD(fd), .incoming = TAKE_FD(incoming)};
+    *ret = s;
+    return 0;
+}
+
+void storage_close(struct storage *s)
+{
+    if (!s)
+        return;
+    close(s->root);
+    close(s->incoming);
+    free(s);
+}
+
+void storage_use_incoming(struct storage *s)
+{
+    s->named = true;
+}
+
+int storage_free_bytes(struct storage *s, uint64_t *ret)
+{
+    struct statvfs v;
+
+    if (fstatvfs(s->root, &v) < 0)
+        return -errno;
+    if (__builtin_mul_overflow((uint64_t)v.f_bavail, (uint64_t)v.f_frsize, ret))
+        *ret = UINT64_MAX;
+    return 0;
+}
+
+/* --- uploads */
+
+static int begin_named(struct storage *s, struct storage_upload *u)
+{
+    for (;;) {
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+
+        id_uuid(u->incoming);
+        fd = path_open(s->incoming, u->incoming, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (fd < 0)
+            return fd;
+        if (flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0) {
+            int r = -errno;
+
+            unlinkat(s->incoming, u->incoming, 0);
+            return r;
+        }
+        if (st.st_nlink > 0) { /* else a cleaner was faster than the lock */
+            u->fd = TAKE_FD(fd);
+            return 0;
+        }
+    }
+}
+
+int storage_upload_begin(struct storage *s, uint64_t expected, uint64_t reserve, struct storage_upload *ret)
+{
+    uint64_t available = 0, needed;
+    int r = storage_free_bytes(s, &available);
+
+    *ret = (struct storage_upload){.fd = -1};
+    if (r < 0)
+        return r;
+    if (__builtin_add_overflow(expected, reserve, &needed) || needed > available)
+        return -ENOSPC;
+    if (!s->named) {
+        int fd = path_tmpfile(s->root);
+
+        if (fd >= 0) {
+            ret->fd = fd;
+            return 0;
+        }
+        if (fd != -EOPNOTSUPP)
+            return fd;
+        s->named = true;
+    }
+    r = begin_named(s, ret);
+    if (r < 0)
+        *ret = (struct storage_upload){.fd = -1};
+    return r;
+}
+
+void storage_upload_abort(struct storage *s, struct storage_upload *u)
+{
+    if (u->fd < 0)
+        return;
+    if (*u->incoming)
+        unlinkat(s->incoming, u->incoming, 0);
+    close(u->fd);
+    *u = (struct storage_upload){.fd = -1};
+}
+
+static bool extension_valid(const char *ext)
+{
+    size_t n = ext ? strspn(ext, "abcdefghijklmnopqrstuvwxyz0123456789") : 0;
+
+    return n > 0 && n <= EXTENSION_MAX && ext[n] == '\0';
+}
+
+/* A fresh stored path; `ret_name` receives the part behind its last slash. */
+static int new_path(const char *session_id, const char *job_id, const char *folder, const char *ext,
+                    char ret_path[STORAGE_PATH_MAX], const char **ret_name)
+{
+    char uuid[ID_UUID_LEN + 1];
+
+    if (!id_is_token(session_id) || !id_is_uuid(job_id) || !extension_valid(ext))
+        return -EINVAL;
+    id_uuid(uuid);
+    snprintf(ret_path, STORAGE_PATH_MAX, "%s/%s/%s/%s.%s", session_id, job_id, folder, uuid, ext);
+    *ret_name = strrchr(ret_path, '/') + 1;
+    return 0;
+}
+
+static int name_upload(struct storage *s, const struct storage_upload *u, const char *path, const char *name)
+{
+    char folder[STORAGE_PATH_MAX];
+    _cleanup_close_ int dir = -1;
+
+    snprintf(folder, sizeof folder, "%.*s", (int)(name - 1 - path), path);
+    dir = path_make_dir(s->root, folder);
+    if (dir < 0)
+        return dir;
+    if (!*u->incoming)
+        return path_link(u->fd, dir, name);
+    return renameat(s->incoming, u->incoming, dir, name) < 0 ? -errno : 0;
+}
+
+int storage_upload_commit(struct storage *s, struct storage_upload *u, const char *session_id,
+                          const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX])
+{
+    const char *name;
+    int r = u->fd < 0 ? -EBADF : new_path(session_id, job_id, UPLOADS, ext, ret_path, &name);
+
+    if (r == 0)
+        r = name_upload(s, u, ret_path, name);
+    if (r == 0)
+        *u->incoming = '\0'; /* it has left that folder: nothing to unlink there */
+    storage_upload_abort(s, u);
+    return r;
+}
+
+/* --- the worker's side */
+
+static int job_path(const char *session_id, const char *job_id, char ret[STORAGE_PATH_MAX])
+{
+    if (!id_is_token(session_id) || !id_is_uuid(job_id))
+        return -EINVAL;
+    snprintf(ret, STORAGE_PATH_MAX, "%s/%s", session_id, job_id);
+    return 0;
+}
+
+int storage_open_job(struct storage *s, const char *session_id, const char *job_id)
+{
+    char path[STORAGE_PATH_MAX];
+    int r = job_path(session_id, job_id, path);
+
+    return r < 0 ? r : path_open(s->root, path, O_RDONLY | O_DIRECTORY, 0);
+}
+
+int storage_make_work(int job_fd, char ret_name[sizeof "work-" + ID_UUID_LEN])
+{
+    memcpy(ret_name, "work-", 5);
+    id_uuid(ret_name + 5);
+    return mkdirat(job_fd, ret_name, 0700) < 0 ? -errno : 0;
+}
+
+static bool work_valid(const char *work)
+{
+    return str_starts(work, "work-") && id_is_uuid(work + 5);
+}
+
+static bool component_valid(const char *name)
+{
+    return *name && strlen(name) <= NAME_MAX && !strchr(name, '/') && !str_eq(name, ".") &&
+           !str_eq(name, "..");
+}
+
+int storage_publish(struct storage *s, int job_fd, const char *work, const char *name, const char *session_id,
+                    const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX])
+{
+    _cleanup_close_ int from = -1, to = -1;
+    struct stat st;
+    const char *final;
+    int r;
+
+    if (!work_valid(work) || !component_valid(name))
+        return -EINVAL;
+    r = new_path(session_id, job_id, CONVERTED, ext, ret_path, &final);
+    if (r < 0)
+        return r;
+    from = path_open(job_fd, work, O_RDONLY | O_DIRECTORY, 0);
+    if (from < 0)
+        return from;
+    if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+        return -EINVAL;
+    to = path_make_dir(job_fd, CONVERTED);
+    if (to < 0)
+        return to;
+    return renameat(from, name, to, final) < 0 ? -errno : 0;
+}
+
+/* --- reading and removing */
+
+bool storage_path_valid(const char *path)
+{
+    char copy[STORAGE_PATH_MAX], *rest = copy, *session, *job, *folder, *uuid, *ext;
+
+    if (!path || strlen(path) >= sizeof copy)
+        return false;
+    strcpy(copy, path);
+    session = strsep(&rest, "/");
+    job = strsep(&rest, "/");
+    folder = strsep(&rest, "/");
+    uuid = strsep(&rest, ".");
+    ext = rest;
+    return id_is_token(session) && id_is_uuid(job) &&
+           (str_eq(folder, UPLOADS) || str_eq(folder, CONVERTED)) && id_is_uuid(uuid) && extension_valid(ext);
+}
+
+int storage_open_file(struct storage *s, const char *path)
+{
+    _cleanup_close_ int fd = -1;
+    struct stat st;
+
+    if (!storage_path_valid(path))
+        return -EINVAL;
+    fd = path_open(s->root, path, O_RDONLY | O_NONBLOCK, 0);
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -EINVAL;
+}
+
+int storage_remove_file(struct storage *s, const char *path)
+{
+    char folder[STORAGE_PATH_MAX];
+    const char *name;
+    _cleanup_close_ int dir = -1;
+
+    if (!storage_path_valid(path))
+        return -EINVAL;
+    name = strrchr(path, '/') + 1;
+    snprintf(folder, sizeof folder, "%.*s", (int)(name - 1 - path), path);
+    dir = path_open(s->root, folder, O_RDONLY | O_DIRECTORY, 0);
+    if (dir < 0)
+        return dir == -ENOENT ? 0 : dir;
+    return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* A process that is just being stopped may still write into the folder while it is emptied. */
+static int remove_persistently(int dirfd, const char *name)
+{
+    int r = -ENOTEMPTY;
+
+    for (int i = 0; i < REMOVE_ATTEMPTS && r == -ENOTEMPTY; i++)
+        r = path_remove_tree(dirfd, name);
+    return r;
+}
+
+int storage_remove_job(struct storage *s, const char *session_id, const char *job_id)
+{
+    _cleanup_close_ int session = -1;
+
+    if (!id_is_token(session_id) || !id_is_uuid(job_id))
+        return -EINVAL;
+    session = path_open(s->root, session_id, O_RDONLY | O_DIRECTORY, 0);
+    if (session < 0)
+        return session == -ENOENT ? 0 : session;
+    return remove_persistently(session, job_id);
+}
+
+int storage_remove_session(struct storage *s, const char *session_id)
+{
+    return id_is_token(session_id) ? remove_persistently(s->root, session_id) : -EINVAL;
+}

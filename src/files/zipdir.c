@@ -1,0 +1,333 @@
+#include "files/zipdir.h"
+
+#include "core/str.h"
+#include "files/bytes.h"
+
+#include <strings.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+enum {
+    END_SIZE = 22,
+    END_COMMENT_MAX = 65535,
+    END64_LOCATOR_SIZE = 20,
+    END64_SIZE = 56,
+    ENTRY_SIZE = 46,
+    LOCAL_SIZE = 30,
+    METHOD_STORED = 0,
+    METHOD_DEFLATED = 8,
+};
+
+struct entry {
+    const char *name; /* in the directory, name_len bytes, no NUL */
+    uint16_t name_len, method;
+    uint64_t packed, inflated, offset; /* offset: of the local header */
+};
+
+struct zipdir {
+    int fd;
+    uint64_t directory_offset;
+    char *directory;
+    size_t directory_len, n;
+    struct entry *entries; /* by offset */
+};
+
+struct end {
+    uint64_t entries, size, offset, at; /* at: where the end record begins */
+};
+
+/* Archives whose numbers don't fit, or whose writer never tries (streaming ones), have them in a second
+ * record. */
+static int read_end64(int fd, struct end *e)
+{
+    unsigned char locator[END64_LOCATOR_SIZE], record[END64_SIZE];
+    uint64_t at;
+    int r;
+
+    if (e->at < sizeof locator)
+        return -EBADMSG;
+    r = bytes_read_all(fd, e->at - sizeof locator, locator, sizeof locator);
+    if (r < 0)
+        return r;
+    at = bytes_u64(locator + 8);
+    if (memcmp(locator, "PK\x06\x07", 4) != 0 || at > e->at)
+        return -EBADMSG;
+    r = bytes_read_all(fd, at, record, sizeof record);
+    if (r < 0)
+        return r;
+    if (memcmp(record, "PK\x06\x06", 4) != 0)
+        return -EBADMSG;
+    *e = (struct end){.entries = bytes_u64(record + 32),
+                      .size = bytes_u64(record + 40),
+                      .offset = bytes_u64(record + 48),
+                      .at = at};
+    return 0;
+}
+
+/* The last end record whose comment fits, as LibreOffice finds it. */
+static int find_end(int fd, uint64_t size, struct end *ret)
+{
+    size_t len = size < END_SIZE + END_COMMENT_MAX ? (size_t)size : END_SIZE + END_COMMENT_MAX;
+    _cleanup_free_ unsigned char *tail = malloc(len + 1);
+    int r;
+
+    if (!tail)
+        return -ENOMEM;
+    if (size < END_SIZE)
+        return -EBADMSG;
+    r = bytes_read_all(fd, size - len, tail, len);
+    if (r < 0)
+        return r;
+    for (size_t i = len - END_SIZE + 1; i-- > 0;) {
+        const unsigned char *p = tail + i;
+
+        if (memcmp(p, "PK\x05\x06", 4) != 0 || i + END_SIZE + bytes_u16(p + 20) > len)
+            continue;
+        *ret = (struct end){.entries = bytes_u16(p + 10),
+                            .size = bytes_u32(p + 12),
+                            .offset = bytes_u32(p + 16),
+                            .at = size - len + i};
+        if (ret->entries == UINT16_MAX || ret->size == UINT32_MAX || ret->offset == UINT32_MAX)
+            return read_end64(fd, ret);
+        return 0;
+    }
+    return -EBADMSG;
+}
+
+/* Sizes and offset from the extra field 1, which holds just those that are all ones in the entry (4.5.3). */
+static int apply_zip64(struct entry *e, const unsigned char *extra, size_t len)
+{
+    uint64_t *const values[] = {&e->inflated, &e->packed, &e->offset};
+
+    for (; len >= 4; extra += 4 + bytes_u16(extra + 2), len -= 4 + (size_t)bytes_u16(extra + 2)) {
+        const unsigned char *p = extra + 4, *end = p + bytes_u16(extra + 2);
+
+        if ((size_t)(end - extra) > len)
+            return -EBADMSG;
+        if (bytes_u16(extra) != 1)
+            continue;
+        for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+            if (*values[i] != UINT32_MAX)
+                continue;
+            if (end - p < 8)
+                return -EBADMSG;
+            *values[i] = bytes_u64(p);
+            p += 8;
+        }
+        return 0;
+    }
+    return -EBADMSG;
+}
+
+/* One entry at `p` of at most `len` bytes: its size, or -errno. */
+static int parse_entry(const unsigned char *p, size_t len, struct entry *ret)
+{
+    size_t name_len, extra_len, size;
+    int r = 0;
+
+    if (len < ENTRY_SIZE || memcmp(p, "PK\x01\x02", 4) != 0)
+        return -EBADMSG;
+    name_len = bytes_u16(p + 28);
+    extra_len = bytes_u16(p + 30);
+    size = ENTRY_SIZE + name_len + extra_len + bytes_u16(p + 32);
+    if (size > len)
+        return -EBADMSG;
+    *ret = (struct entry){.name = (const char *)p + ENTRY_SIZE,
+                          .name_len = (uint16_t)name_len,
+                          .method = bytes_u16(p + 10),
+                          .packed = bytes_u32(p + 20),
+                          .inflated = bytes_u32(p + 24),
+                          .offset = bytes_u32(p + 42)};
+    if (p[5] == 3 && (bytes_u32(p + 38) >> 16 & S_IFMT) == S_IFLNK) /* made by Unix, whose mode is a link's */
+        return -EMEDIUMTYPE;
+    if (ret->packed == UINT32_MAX || ret->inflated == UINT32_MAX || ret->offset == UINT32_MAX)
+        r = apply_zip64(ret, p + ENTRY_SIZE + name_len, extra_len);
+    return r < 0 ? r : (int)size;
+}
+
+static bool name_safe(const struct entry *e)
+{
+    const char *end = e->name + e->name_len;
+
+    if (e->name_len == 0 || *e->name == '/' || memchr(e->name, '\0', e->name_len))
+        return false;
+    if (e->name_len > 1 && e->name[1] == ':') /* C:… */
+        return false;
+    for (const char *p = e->name; p < end;) {
+        const char *q = p;
+
+        while (q < end && *q != '/' && *q != '\\')
+            q++;
+        if (q - p == 2 && p[0] == '.' && p[1] == '.')
+            return false;
+        p = q + 1;
+    }
+    return *e->name != '\\';
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    size_t n = x->name_len < y->name_len ? x->name_len : y->name_len;
+    int order = memcmp(x->name, y->name, n);
+
+    return order ? order : (x->name_len > y->name_len) - (x->name_len < y->name_len);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/* Leaves the entries in the order of their offsets. */
+static int check_entries(struct zipdir *z)
+{
+    uint64_t inflated = 0;
+
+    for (size_t i = 0; i < z->n; i++)
+        if (!name_safe(&z->entries[i]) ||
+            __builtin_add_overflow(inflated, z->entries[i].inflated, &inflated) ||
+            inflated > ZIPDIR_INFLATED_MAX)
+            return -EMEDIUMTYPE;
+    qsort(z->entries, z->n, sizeof *z->entries, by_name);
+    for (size_t i = 1; i < z->n; i++)
+        if (by_name(&z->entries[i - 1], &z->entries[i]) == 0)
+            return -EMEDIUMTYPE;
+    qsort(z->entries, z->n, sizeof *z->entries, by_offset);
+    for (size_t i = 0; i < z->n; i++) {
+        const struct entry *e = &z->entries[i];
+        uint64_t next = i + 1 < z->n ? z->entries[i + 1].offset : z->directory_offset, end;
+
+        if (__builtin_add_overflow(e->offset, e->packed, &end) ||
+            __builtin_add_overflow(end, LOCAL_SIZE + e->name_len, &end) || end > next)
+            return -EMEDIUMTYPE;
+    }
+    return 0;
+}
+
+static int read_directory(struct zipdir *z, const struct end *end)
+{
+    int r;
+
+    if (end->entries > ZIPDIR_ENTRIES_MAX || end->size > ZIPDIR_DIRECTORY_MAX)
+        return -EMEDIUMTYPE;
+    if (end->offset > end->at || end->size > end->at - end->offset)
+        return -EBADMSG;
+    z->directory_offset = end->offset;
+    z->directory_len = (size_t)end->size;
+    z->directory = malloc(z->directory_len + 1);
+    z->entries = calloc((size_t)end->entries + 1, sizeof *z->entries);
+    if (!z->directory || !z->entries)
+        return -ENOMEM;
+    r = bytes_read_all(z->fd, end->offset, z->directory, z->directory_len);
+    if (r < 0)
+        return r;
+    for (size_t at = 0; z->n < end->entries; z->n++) {
+        r = parse_entry((const unsigned char *)z->directory + at, z->directory_len - at, &z->entries[z->n]);
+        if (r < 0)
+            return r;
+        at += (size_t)r;
+    }
+    return check_entries(z);
+}
+
+int zipdir_open(int fd, struct zipdir **ret)
+{
+    struct zipdir *z;
+    struct stat st;
+    struct end end;
+    int r;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    r = find_end(fd, (uint64_t)st.st_size, &end);
+    if (r < 0)
+        return r;
+    z = malloc(sizeof *z);
+    if (!z)
+        return -ENOMEM;
+    *z = (struct zipdir){.fd = fd};
+    r = read_directory(z, &end);
+    if (r < 0) {
+        zipdir_close(z);
+        return r;
+    }
+    *ret = z;
+    return 0;
+}
+
+void zipdir_close(struct zipdir *z)
+{
+    if (!z)
+        return;
+    free(z->directory);
+    free(z->entries);
+    free(z);
+}
+
+static const struct entry *find(const struct zipdir *z, const char *name)
+{
+    for (size_t i = 0; i < z->n; i++)
+        if (z->entries[i].name_len == strlen(name) &&
+            strncasecmp(z->entries[i].name, name, z->entries[i].name_len) == 0)
+            return &z->entries[i];
+    return NULL;
+}
+
+/* Inflates `packed` into `out`, which has to be filled exactly. */
+static int inflate_all(char *packed, size_t packed_len, char *out, size_t out_len)
+{
+    z_stream stream = {.next_in = (Bytef *)packed,
+                       .avail_in = (uInt)packed_len,
+                       .next_out = (Bytef *)out,
+                       .avail_out = (uInt)out_len + 1};
+    int r;
+
+    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
+        return -ENOMEM;
+    r = inflate(&stream, Z_FINISH);
+    inflateEnd(&stream);
+    return r == Z_STREAM_END && stream.total_out == out_len ? 0 : -EBADMSG;
+}
+
+int zipdir_read(struct zipdir *z, const char *name, size_t max, char **ret_data, size_t *ret_len)
+{
+    const struct entry *e = find(z, name);
+    unsigned char local[LOCAL_SIZE];
+    _cleanup_free_ char *packed = NULL, *data = NULL;
+    uint64_t at;
+    int r;
+
+    if (!e)
+        return -ENOENT;
+    if (e->inflated > max || e->packed > max)
+        return -EFBIG;
+    if (e->method != METHOD_DEFLATED && (e->method != METHOD_STORED || e->packed != e->inflated))
+        return -EBADMSG;
+    r = bytes_read_all(z->fd, e->offset, local, sizeof local);
+    if (r < 0)
+        return r;
+    if (memcmp(local, "PK\x03\x04", 4) != 0)
+        return -EBADMSG;
+    at = e->offset + LOCAL_SIZE + bytes_u16(local + 26) + bytes_u16(local + 28);
+    packed = malloc((size_t)e->packed + 1);
+    data = malloc((size_t)e->inflated + 1); /* one more: for the NUL, and to notice what is too long */
+    if (!packed || !data)
+        return -ENOMEM;
+    r = bytes_read_all(z->fd, at, packed, (size_t)e->packed);
+    if (r < 0)
+        return r;
+    if (e->method == METHOD_DEFLATED) {
+        r = inflate_all(packed, (size_t)e->packed, data, (size_t)e->inflated);
+        if (r < 0)
+            return r;
+    } else {
+        memcpy(data, packed, (size_t)e->inflated);
+    }
+    data[e->inflated] = '\0';
+    *ret_data = TAKE_PTR(data);
+    *ret_len = (size_t)e->inflated;
+    return 0;
+}
