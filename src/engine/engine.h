@@ -36,7 +36,10 @@ struct engine_job {
     char output_name[64];   /* the result's name in the folder, such as "result.pdf" or "result.zip" */
     char output_format[16]; /* its format's id; usually to->id, "zip" for many pages */
     uint64_t pages;         /* 0: not counted */
-    int report_fd;          /* engine_progress only */
+    /* engine_progress only */
+    int report_fd;
+    unsigned progress_sent;
+    uint64_t progress_ms;
 };
 
 /* Percent of the work done, 0–99; sends at most ten a second. */
@@ -48,7 +51,7 @@ typedef void engine_serve_fn(void *arg);
 
 struct engine {
     const char *name;              /* "office" */
-    const char *policy;            /* seccomp policy text, embedded from sandbox/policy/NAME.policy */
+    const char *policy;            /* seccomp policy text: policy_NAME from "sandbox/policy_NAME.h" */
     const char *const *read_paths; /* what the engine reads beyond the common set; NULL-terminated */
     const struct engine_conversions *conversions; /* ended by {0} */
     const struct engine_option *options;          /* ended by {0} */

@@ -27,6 +27,7 @@ struct sandbox_config {
     const char *policy;            /* text of the engine's seccomp policy */
     const char *const *read_paths; /* beyond the common ones; NULL-terminated; missing ones are skipped */
     bool reduced;                  /* DECANT_SANDBOX=reduced: do without namespaces */
+    bool debug;                    /* children keep standard error, and the kernel logs what seccomp denies */
     uint64_t memory_bytes, output_bytes;
 };
 
@@ -41,7 +42,7 @@ struct sandbox_job {
     int job_fd;         /* the job's folder */
     const char *input;  /* file below it, as "uploads/….docx" */
     const char *output; /* folder below it */
-    int keep_fd;        /* the one other descriptor that the child keeps */
+    int keep_fd;        /* the one other descriptor that the child keeps; its number there is filled in */
     uint64_t cpu_s;
     /* where the child finds them; filled in the child */
     char input_path[256], output_path[256];

@@ -1,0 +1,170 @@
+/* The main of every engine program: says what it converts (--describe), or is the zygote of its engine.
+ *
+ * As a zygote it is started by engine/client.c with its control socket as descriptor ENGINE_CONTROL_FD, as an
+ * unprivileged user, with an environment that holds its settings (the worker's, by their usual names) and
+ * nothing else. It never reads a byte of an untrusted file. */
+#include "engine/engine.h"
+#include "engine/protocol.h"
+#include "engine/zygote.h"
+
+#include "core/log.h"
+#include "core/settings.h"
+#include "core/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+static const struct format *format_of_word(const char *word, size_t len)
+{
+    char id[32];
+
+    if (len >= sizeof id)
+        return NULL;
+    memcpy(id, word, len);
+    id[len] = '\0';
+    return format_by_id(id);
+}
+
+/* A misspelt format in an engine's table must break the build, not vanish from the catalogue. */
+static int check_formats(const struct engine *engine, const char *list)
+{
+    const char *word;
+    size_t len;
+
+    for (const char *p = list; (p = words_next(p, &word, &len));)
+        if (!format_of_word(word, len)) {
+            fprintf(stderr, "decant-engine-%s: there is no format \"%.*s\"\n", engine->name, (int)len, word);
+            return -EINVAL;
+        }
+    return 0;
+}
+
+static void describe_conversions(const struct engine *engine, const struct engine_conversions *c)
+{
+    const char *from_word, *to_word;
+    size_t from_len, to_len;
+
+    for (const char *p = c->from; (p = words_next(p, &from_word, &from_len));)
+        for (const char *q = c->to; (q = words_next(q, &to_word, &to_len));) {
+            const struct format *from = format_of_word(from_word, from_len);
+            const struct format *to = format_of_word(to_word, to_len);
+
+            if (from != to && (!engine->offers || engine->offers(from, to)))
+                printf("ROUTE(\"%s\", \"%s\", \"%s\", %u)\n", engine->name, from->id, to->id, c->cost);
+        }
+}
+
+static int describe(const struct engine *engine)
+{
+    for (const struct engine_conversions *c = engine->conversions; c->from; c++) {
+        if (check_formats(engine, c->from) < 0 || check_formats(engine, c->to) < 0)
+            return EXIT_FAILURE;
+        describe_conversions(engine, c);
+    }
+    for (const struct engine_option *o = engine->options; o && o->name; o++) {
+        if (check_formats(engine, o->targets) < 0)
+            return EXIT_FAILURE;
+        printf("OPTION(\"%s\", \"%s\", \"%s\", %ld, %ld, %ld, \"%s\")\n", engine->name, o->name, o->targets,
+               o->min, o->max, o->fallback, o->label);
+    }
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int print_version(const struct engine *engine)
+{
+    char version[128] = "";
+
+    if (engine->version)
+        engine->version(version, sizeof version);
+    printf("decant-engine-%s %s (%s)\n", engine->name, DECANT_VERSION, version);
+    return EXIT_SUCCESS;
+}
+
+static void write_oom_score(const char *score)
+{
+    _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    /* Short of memory, the kernel should take an engine before the worker; without /proc it decides alone. */
+    if (fd >= 0 && write(fd, score, strlen(score)) < 0)
+        log_debug("the OOM score could not be raised", LOG_E(-errno));
+}
+
+/* 0, or the sentence for the worker. */
+static const char *become_zygote(void)
+{
+    static const int kept_signals[] = {SIGPIPE, SIGHUP};
+
+    if (getuid() == 0 || geteuid() == 0)
+        return "an engine must not run as root: set DECANT_USER to an unprivileged user";
+    write_oom_score("500");
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_DUMPABLE, 0) < 0)
+        return "prctl is not permitted here";
+    for (size_t i = 0; i < ARRAY_SIZE(kept_signals); i++)
+        if (signal(kept_signals[i], SIG_IGN) == SIG_ERR)
+            return "signals can't be set";
+    umask(077);
+    if (chdir("/") < 0)
+        return "the root folder can't be entered";
+    return NULL;
+}
+
+static int run_zygote(const struct engine *engine, const struct settings *settings)
+{
+    struct sandbox_config config = {
+        .policy = engine->policy,
+        .read_paths = engine->read_paths,
+        .reduced = str_eq(settings->sandbox, "reduced"),
+        .debug = str_eq(settings->log_level, "debug"),
+        .memory_bytes = settings->job_memory_bytes,
+        .output_bytes = settings->job_output_bytes,
+    };
+    struct zygote zygote = {.engine = engine, .control = ENGINE_CONTROL_FD};
+    const char *why = become_zygote();
+    int r = 0;
+
+    if (!why)
+        r = sandbox_prepare(&config, &zygote.sandbox, &why);
+    if (r == 0 && !why) {
+        why = "the engine ended by itself";
+        r = engine->warm(zygote_serve, &zygote, &why);
+    }
+    log_error("the engine refuses to start", LOG_S("engine", engine->name), LOG_S("why", why), LOG_E(r));
+    zygote_refuse(ENGINE_CONTROL_FD, why);
+    return EXIT_FAILURE;
+}
+
+static bool has_control_socket(void)
+{
+    int type;
+    socklen_t len = sizeof type;
+
+    return getsockopt(ENGINE_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+}
+
+int engine_main(const struct engine *engine, int argc, char **argv)
+{
+    struct settings settings;
+    char *no_flags[] = {argv[0], NULL};
+
+    if (argc == 2 && str_eq(argv[1], "--describe"))
+        return describe(engine);
+    if (argc == 2 && str_eq(argv[1], "--version"))
+        return print_version(engine);
+    if (argc != 1 || !has_control_socket()) {
+        fprintf(stderr,
+                "decant-engine-%s is started by decant-worker and decant convert.\n"
+                "usage: decant-engine-%s --describe | --version\n",
+                engine->name, engine->name);
+        return 2;
+    }
+    if (settings_load(&settings, PROGRAM_WORKER, "", 1, no_flags) < 0)
+        return 2;
+    settings_log_init(&settings, engine->name);
+    return run_zygote(engine, &settings);
+}

@@ -1,0 +1,365 @@
+/* The child's way into the sandbox. The order is what matters here, and docs/sandbox.md says why it is so:
+ *
+ *   process    own session, dies with the zygote, holds no descriptor but its report socket
+ *   maps       its user id in the new user namespace: the same number, and no other
+ *   job        input and output opened below the job's folder, in the new mount namespace
+ *   mounts     a root that has nothing but the libraries, the fonts and the job
+ *   then what can't be undone: capabilities, no_new_privs, limits, Landlock, and seccomp, which forbids the
+ *   calls that set up all the others.
+ *
+ * The clone is raw, as one call makes the child pid 1 of its namespace and gives its pidfd. What glibc's
+ * fork() does besides must be made up for: the thread's id that pthread mutexes and raise() use is cached in
+ * the thread's descriptor, and the kernel writes the new one there (CLONE_CHILD_SETTID; prctl tells the
+ * address). Handlers of pthread_atfork don't run: they exist to unlock what other threads hold, and there are
+ * none. Rejected: fork() and then unshare(), as the pid namespace would need a second fork of 250 MB. */
+#include "sandbox/enter.h"
+#include "sandbox/landlock.h"
+#include "sandbox/root.h"
+
+#include "core/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* Where the child finds them after enter_process. */
+enum { KEEP_FD = 3, JOB_FD = 4 };
+
+enum { TMP_BYTES_MAX = 512 << 20, OPEN_FILES = 1024 };
+
+int enter_clone(const struct sandbox *s, pid_t *ret_pid, int *ret_pidfd)
+{
+    unsigned long flags = SIGCHLD | CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+    int pidfd = -1;
+    long pid;
+
+    if (!s->config.reduced)
+        flags |= CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+#if defined(__x86_64__)
+    pid = syscall(SYS_clone, flags, NULL, &pidfd, s->tid_address, 0);
+#else /* arm64, riscv and most others have the last two the other way round */
+    pid = syscall(SYS_clone, flags, NULL, &pidfd, 0, s->tid_address);
+#endif
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        return 0;
+    *ret_pid = (pid_t)pid;
+    *ret_pidfd = pidfd;
+    return 1;
+}
+
+/* Moves the two descriptors to numbers of ours and closes all others. */
+static int keep_descriptors(const struct sandbox_job *job)
+{
+    int keep = fcntl(job->keep_fd, F_DUPFD_CLOEXEC, JOB_FD + 1);
+    int folder = job->input ? fcntl(job->job_fd, F_DUPFD_CLOEXEC, JOB_FD + 1) : keep;
+
+    if (keep < 0 || folder < 0 || dup3(keep, KEEP_FD, O_CLOEXEC) < 0 || dup3(folder, JOB_FD, O_CLOEXEC) < 0 ||
+        syscall(SYS_close_range, JOB_FD + 1, ~0U, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+static int enter_process(const struct sandbox_job *job)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        return -errno;
+    umask(077);
+    return keep_descriptors(job);
+}
+
+static int write_file(const char *path, const char *text)
+{
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        return -errno;
+    return 0;
+}
+
+static int write_maps(const struct sandbox *s)
+{
+    char uid_map[48], gid_map[48];
+    int r;
+
+    snprintf(uid_map, sizeof uid_map, "%u %u 1\n", s->uid, s->uid);
+    snprintf(gid_map, sizeof gid_map, "%u %u 1\n", s->gid, s->gid);
+    r = write_file("/proc/self/setgroups", "deny");
+    if (r == 0)
+        r = write_file("/proc/self/gid_map", gid_map);
+    return r < 0 ? r : write_file("/proc/self/uid_map", uid_map);
+}
+
+/* The files of a process that isn't dumpable belong to root. It is so for these writes only: nothing
+ * untrusted has been read yet, and siblings can't reach anybody from their sandboxes. */
+static int enter_maps(const struct sandbox *s)
+{
+    int r = 0;
+
+    if (prctl(PR_SET_DUMPABLE, 1) < 0)
+        return -errno;
+    if (!s->config.reduced)
+        r = write_maps(s);
+    /* The first to go when memory is short; a host without the file decides alone. */
+    if (r == 0 && write_file("/proc/self/oom_score_adj", "1000") == -ENOMEM)
+        r = -ENOMEM;
+    if (r == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
+        r = -errno;
+    return r;
+}
+
+struct job_files {
+    int input, output;
+    const char *input_name;
+};
+
+/* The new mount namespace takes the working directory along, and only what is opened from there afterwards
+ * belongs to it: that is why the job's folder is entered first. */
+static int enter_job(const struct sandbox *s, const struct sandbox_job *job, struct job_files *ret)
+{
+    const char *slash;
+    struct stat st;
+
+    if (job->input && fchdir(JOB_FD) < 0)
+        return -errno;
+    if (!s->config.reduced && unshare(CLONE_NEWNS) < 0)
+        return -errno;
+    if (!job->input)
+        return 0;
+    ret->input = path_open(AT_FDCWD, job->input, O_PATH | O_NOFOLLOW, 0);
+    if (ret->input < 0)
+        return ret->input;
+    /* A second link would be a way to have a file of somebody else's converted. */
+    if (fstat(ret->input, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+        return -EINVAL;
+    ret->output = path_open(AT_FDCWD, job->output, O_PATH | O_DIRECTORY, 0);
+    if (ret->output < 0)
+        return ret->output;
+    slash = strrchr(job->input, '/');
+    ret->input_name = slash ? slash + 1 : job->input;
+    return 0;
+}
+
+static int real_path(int fd, char *ret, size_t size)
+{
+    char link[32];
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = readlink(link, ret, size);
+    if (n < 0)
+        return -errno;
+    if ((size_t)n >= size)
+        return -ENAMETOOLONG;
+    ret[n] = '\0';
+    return 0;
+}
+
+/* Without a mount namespace the job is where it is, and the temporary folder is one in the output folder. */
+static int enter_in_place(struct sandbox_job *job, const struct job_files *files, char *tmp, size_t size)
+{
+    int r;
+
+    if (!job->input)
+        return 0;
+    r = real_path(files->input, job->input_path, sizeof job->input_path);
+    if (r == 0)
+        r = real_path(files->output, job->output_path, sizeof job->output_path);
+    if (r < 0)
+        return r;
+    if (snprintf(tmp, size, "%s/.tmp", job->output_path) >= (int)size)
+        return -ENAMETOOLONG;
+    return mkdir(tmp, 0700) < 0 && errno != EEXIST ? -errno : chdir("/") < 0 ? -errno : 0;
+}
+
+static int enter_root(const struct sandbox *s, struct sandbox_job *job, const struct job_files *files)
+{
+    struct root root = {
+        .read_paths = s->config.read_paths,
+        .tmp_bytes = s->config.memory_bytes / 4 < TMP_BYTES_MAX ? s->config.memory_bytes / 4 : TMP_BYTES_MAX,
+        .input_fd = files->input,
+        .output_fd = files->output,
+        .input_name = files->input_name,
+    };
+
+    if (job->input) {
+        if (snprintf(job->input_path, sizeof job->input_path, ROOT_INPUT "/%s", files->input_name) >=
+            (int)sizeof job->input_path)
+            return -ENAMETOOLONG;
+        snprintf(job->output_path, sizeof job->output_path, ROOT_OUTPUT);
+    }
+    return root_enter(&root);
+}
+
+static int enter_mounts(const struct sandbox *s, struct sandbox_job *job, struct job_files *files,
+                        char *ret_tmp, size_t size)
+{
+    int r;
+
+    snprintf(ret_tmp, size, "/tmp");
+    r = s->config.reduced ? enter_in_place(job, files, ret_tmp, size) : enter_root(s, job, files);
+    if (r == 0 && (setenv("TMPDIR", ret_tmp, 1) < 0 || setenv("HOME", ret_tmp, 1) < 0))
+        r = -errno;
+    if (files->input >= 0)
+        close(files->input);
+    if (files->output >= 0)
+        close(files->output);
+    close(JOB_FD);
+    return r;
+}
+
+static int enter_capabilities(const struct sandbox *s)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    /* Only a user namespace gives the right to shrink the bounding set, and only there is something to lose.
+     */
+    for (unsigned long cap = 0; !s->config.reduced && cap <= 63; cap++)
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
+            return -errno;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+        syscall(SYS_capset, &header, none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        /* A change of capabilities can clear it. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return -errno;
+    return 0;
+}
+
+static int limit(int resource, uint64_t value)
+{
+    struct rlimit both = {.rlim_cur = value, .rlim_max = value};
+    struct rlimit now;
+
+    if (getrlimit((__rlimit_resource_t)resource, &now) < 0)
+        return -errno;
+    if (both.rlim_max > now.rlim_max)
+        both.rlim_cur = both.rlim_max = now.rlim_max;
+    return setrlimit((__rlimit_resource_t)resource, &both) < 0 ? -errno : 0;
+}
+
+/* No RLIMIT_NPROC: before Linux 5.14 it counts the processes of the user, not of the job. Processes are
+ * denied by seccomp, and threads end with the address space. Where both CPU limits are the same the kernel
+ * sends SIGKILL at once; SIGXCPU would be ignored by pid 1. */
+static int enter_limits(const struct sandbox *s, const struct sandbox_job *job)
+{
+    int r = limit(RLIMIT_CORE, 0);
+
+/* The address sanitizer reserves terabytes. */
+#if !defined(__SANITIZE_ADDRESS__)
+    if (r == 0)
+        r = limit(RLIMIT_AS, s->config.memory_bytes);
+#endif
+    if (r == 0 && job->cpu_s)
+        r = limit(RLIMIT_CPU, job->cpu_s);
+    if (r == 0)
+        r = limit(RLIMIT_FSIZE, s->config.output_bytes);
+    if (r == 0)
+        r = limit(RLIMIT_NOFILE, OPEN_FILES);
+    if (r == 0)
+        r = limit(RLIMIT_MSGQUEUE, 0);
+    return r < 0 ? r : limit(RLIMIT_MEMLOCK, 0);
+}
+
+static int allow_reading(int ruleset, int abi, const char *const *paths)
+{
+    int r = 0;
+
+    for (; r == 0 && paths && *paths; paths++)
+        r = landlock_allow(ruleset, abi, *paths, LANDLOCK_READ, true);
+    return r;
+}
+
+static int enter_landlock(const struct sandbox *s, const struct sandbox_job *job, const char *tmp)
+{
+    static const char *const root[] = {"/", NULL};
+    static const char *const in_place[] = {"/dev/zero", "/dev/urandom", "/dev/random", "/proc/self", NULL};
+    _cleanup_close_ int ruleset = landlock_begin(s->landlock_abi);
+    int r, abi = s->landlock_abi;
+
+    if (ruleset < 0)
+        return ruleset;
+    /* A root of our own holds nothing that may not be read. */
+    r = allow_reading(ruleset, abi, s->config.reduced ? root_common_paths : root);
+    if (r == 0 && s->config.reduced)
+        r = allow_reading(ruleset, abi, s->config.read_paths);
+    if (r == 0 && s->config.reduced)
+        r = allow_reading(ruleset, abi, in_place);
+    if (r == 0)
+        r = landlock_allow(ruleset, abi, "/dev/null", LANDLOCK_WRITE_FILE, false);
+    if (r == 0 && (job->input || !s->config.reduced))
+        r = landlock_allow(ruleset, abi, tmp, LANDLOCK_READ_WRITE, false);
+    if (r == 0 && job->input)
+        r = landlock_allow(ruleset, abi, job->output_path, LANDLOCK_READ_WRITE, false);
+    if (r == 0 && job->input)
+        r = landlock_allow(ruleset, abi, job->input_path, LANDLOCK_READ, false);
+    return r < 0 ? r : landlock_enter(ruleset);
+}
+
+/* What a library prints about a document has no place in our log. */
+static int silence(const struct sandbox *s)
+{
+    _cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int last = s->config.debug ? STDOUT_FILENO : STDERR_FILENO;
+
+    if (null < 0)
+        return -errno;
+    for (int fd = STDIN_FILENO; fd <= last; fd++)
+        if (dup2(null, fd) < 0)
+            return -errno;
+    return 0;
+}
+
+int enter_child(struct sandbox *s, struct sandbox_job *job, enum enter_step *ret_step)
+{
+    struct job_files files = {-1, -1, NULL};
+    char tmp[PATH_MAX];
+    int r;
+
+    *ret_step = ENTER_PROCESS;
+    r = enter_process(job);
+    if (r < 0)
+        return r;
+    *ret_step = ENTER_MAPS;
+    r = enter_maps(s);
+    if (r < 0)
+        return r;
+    *ret_step = ENTER_JOB;
+    r = enter_job(s, job, &files);
+    if (r < 0)
+        return r;
+    *ret_step = ENTER_MOUNTS;
+    r = enter_mounts(s, job, &files, tmp, sizeof tmp);
+    if (r < 0)
+        return r;
+    *ret_step = ENTER_CAPABILITIES;
+    r = enter_capabilities(s);
+    if (r < 0)
+        return r;
+    *ret_step = ENTER_LIMITS;
+    r = enter_limits(s, job);
+    if (r < 0)
+        return r;
+    *ret_step = ENTER_LANDLOCK;
+    r = enter_landlock(s, job, tmp);
+    if (r == 0)
+        r = silence(s);
+    if (r < 0)
+        return r;
+    *ret_step = ENTER_SECCOMP;
+    job->keep_fd = KEEP_FD;
+    return policy_enter(&s->policy, (pid_t)syscall(SYS_getpid), s->config.debug);
+}

@@ -1,0 +1,35 @@
+/* From the zygote into the sandbox: what sandbox.c and its probe share. */
+#pragma once
+
+#include "sandbox/policy.h"
+#include "sandbox/sandbox.h"
+
+struct sandbox {
+    struct sandbox_config config;
+    struct policy policy;
+    int landlock_abi;
+    int *tid_address; /* glibc's record of the thread's id */
+    uid_t uid, gid;
+};
+
+/* The steps of enter_child, in order; each is a thing that a host may not permit. */
+enum enter_step {
+    ENTER_CLONE,
+    ENTER_PROCESS,
+    ENTER_MAPS,
+    ENTER_JOB,
+    ENTER_MOUNTS,
+    ENTER_CAPABILITIES,
+    ENTER_LIMITS,
+    ENTER_LANDLOCK,
+    ENTER_SECCOMP,
+    ENTER_STEPS_,
+};
+
+/* fork(2) into fresh namespaces (but for the mount namespace, which enter_child makes): 0 in the child, 1 in
+ * the parent, or -errno. */
+int enter_clone(const struct sandbox *s, pid_t *ret_pid, int *ret_pidfd) _warn_unused_;
+
+/* In the child: puts every layer in force. `job` without an input (a probe) has keep_fd alone. On failure
+ * -errno, and which step it was. */
+int enter_child(struct sandbox *s, struct sandbox_job *job, enum enter_step *ret_step) _warn_unused_;

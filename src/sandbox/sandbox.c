@@ -1,0 +1,106 @@
+#include "sandbox/sandbox.h"
+#include "sandbox/enter.h"
+#include "sandbox/landlock.h"
+#include "sandbox/probe.h"
+
+#include "core/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+static int find_tid(struct sandbox *s)
+{
+    /* Needs CONFIG_CHECKPOINT_RESTORE, which all distributions' kernels have. */
+    if (prctl(PR_GET_TID_ADDRESS, &s->tid_address) < 0)
+        return -errno;
+    return s->tid_address && *s->tid_address == (int)syscall(SYS_gettid) ? 0 : -ENOTSUP;
+}
+
+static int prepare(struct sandbox *s, const char **ret_why)
+{
+    static char policy_mistake[64];
+    unsigned line;
+    int r = find_tid(s);
+
+    if (r < 0) {
+        *ret_why = "prctl(PR_GET_TID_ADDRESS) is missing: the kernel needs CONFIG_CHECKPOINT_RESTORE.";
+        return r;
+    }
+    s->landlock_abi = landlock_abi();
+    if (s->landlock_abi < 0) {
+        *ret_why = "Landlock is missing: a Linux 5.13 or later with landlock in its list of security modules "
+                   "(lsm=) is needed.";
+        return s->landlock_abi;
+    }
+    r = policy_compile(s->config.policy, &s->policy, &line);
+    if (r < 0) {
+        snprintf(policy_mistake, sizeof policy_mistake, "The seccomp policy can't be compiled: line %u.",
+                 line);
+        *ret_why = policy_mistake;
+        return r;
+    }
+    return probe_sandbox(s, ret_why);
+}
+
+int sandbox_prepare(const struct sandbox_config *config, struct sandbox **ret, const char **ret_why)
+{
+    struct sandbox *s = calloc(1, sizeof *s);
+    int r;
+
+    *ret_why = "There is no memory.";
+    if (!s)
+        return -ENOMEM;
+    *s = (struct sandbox){.config = *config, .uid = geteuid(), .gid = getegid()};
+    r = prepare(s, ret_why);
+    if (r < 0) {
+        policy_free(&s->policy);
+        free(s);
+        return r;
+    }
+    *ret_why = NULL;
+    *ret = s;
+    return 0;
+}
+
+unsigned sandbox_layers(const struct sandbox *s)
+{
+    unsigned layers = SANDBOX_LANDLOCK | SANDBOX_SECCOMP | SANDBOX_RLIMITS;
+
+    return s->config.reduced ? layers : layers | SANDBOX_NAMESPACES;
+}
+
+void sandbox_layer_names(unsigned layers, char ret[64])
+{
+    static const struct {
+        unsigned layer;
+        const char *name;
+    } names[] = {
+        {SANDBOX_NAMESPACES, "namespaces"}, {SANDBOX_LANDLOCK, "landlock"}, {SANDBOX_SECCOMP, "seccomp"},
+        {SANDBOX_RLIMITS, "rlimits"},       {SANDBOX_CGROUP, "cgroup"},
+    };
+    char *p = ret;
+
+    *p = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (layers & names[i].layer)
+            p += sprintf(p, "%s%s", p == ret ? "" : " ", names[i].name);
+}
+
+int sandbox_spawn(struct sandbox *s, struct sandbox_job *job, pid_t *ret_pid, int *ret_pidfd)
+{
+    enum enter_step step;
+    int r = enter_clone(s, ret_pid, ret_pidfd);
+
+    if (r != 0)
+        return r;
+    r = enter_child(s, job, &step);
+    if (r < 0) {
+        /* Nobody else could: the child has no way back to a caller. */
+        log_error("a child could not enter the sandbox", LOG_U("step", step), LOG_E(r));
+        _exit(SANDBOX_EXIT_SETUP);
+    }
+    return 0;
+}
