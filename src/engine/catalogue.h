@@ -23,13 +23,15 @@ bool catalogue_accepts(const struct format *from);
 /* Targets of `from`, ["pdf", …], the likeliest first; a new array. */
 json_t *catalogue_targets(const struct format *from);
 
-/* The body of GET /formats; a new object. */
+/* The body of GET /formats; a new object. Formats that are results only have no targets. "options" has, for
+ * each target that has any, {name: {label, min, max, default}}; default is null when the option is not
+ * applied unless given. */
 json_t *catalogue_json(void);
 
 /* Names of all engines, NULL-terminated. */
 const char *const *catalogue_engines(void);
 
 /* Are these the options of a job (object; NULL is fine) on this route? On failure -EINVAL and a sentence in
- * `ret_why`. */
+ * `ret_why`, which repeats nothing of what the client sent. */
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
                             size_t size);

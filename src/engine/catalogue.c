@@ -1,0 +1,289 @@
+/* The catalogue is compiled from catalogue.inc: what each engine program printed when it was asked with
+ * --describe during the build (engine/main.c), in these two forms:
+ *
+ *     ROUTE("office", "docx", "pdf", 10)
+ *     OPTION("pdf", "dpi", "png jpg zip", 18, 600, 150, "Resolution in dots per inch")
+ *
+ * The names become pointers into the format table once, at the first use. */
+#include "engine/catalogue.h"
+
+#include "core/str.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+
+enum { ENGINES_MAX = 16 };
+
+static const struct route_line {
+    const char *engine, *from, *to;
+    unsigned cost;
+} route_lines[] = {
+#define ROUTE(engine, from, to, cost) {engine, from, to, cost},
+#define OPTION(engine, name, targets, min, max, fallback, label)
+#include "catalogue.inc"
+#undef ROUTE
+#undef OPTION
+    {NULL, NULL, NULL, 0},
+};
+enum { N_ROUTES = ARRAY_SIZE(route_lines) - 1 };
+
+static const struct option_line {
+    const char *engine, *name, *targets;
+    long min, max, fallback;
+    const char *label;
+} option_lines[] = {
+#define ROUTE(engine, from, to, cost)
+#define OPTION(engine, name, targets, min, max, fallback, label)                                             \
+    {engine, name, targets, min, max, fallback, label},
+#include "catalogue.inc"
+#undef ROUTE
+#undef OPTION
+    {NULL, NULL, NULL, 0, 0, 0, NULL},
+};
+
+/* What people want most of a file of this kind, the likeliest first. Other targets follow by cost. */
+static const char *const wanted[] = {
+    [FORMAT_DOCUMENT] = "pdf docx odt txt html rtf",
+    [FORMAT_SPREADSHEET] = "pdf xlsx csv ods html",
+    [FORMAT_PRESENTATION] = "pdf pptx odp png jpg",
+    [FORMAT_DRAWING] = "pdf svg png jpg",
+    [FORMAT_IMAGE] = "jpg png webp pdf",
+    [FORMAT_PDF] = "png jpg txt html docx svg",
+    [FORMAT_TEXT] = "pdf docx odt html txt",
+    [FORMAT_ARCHIVE] = "",
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct catalogue_route routes[N_ROUTES + 1];
+/* [from × n_formats + to]: the cheapest route, or NULL. Kept for the life of the process. */
+static const struct catalogue_route **cheapest;
+static const char *engines[ENGINES_MAX + 1];
+
+static const struct catalogue_route **cell(const struct format *from, const struct format *to)
+{
+    return &cheapest[(size_t)(from - formats) * n_formats + (size_t)(to - formats)];
+}
+
+static void add_engine(const char *name)
+{
+    size_t n = 0;
+
+    while (engines[n] && !str_eq(engines[n], name))
+        n++;
+    assert(n < ENGINES_MAX);
+    engines[n] = name;
+}
+
+static void resolve(void)
+{
+    cheapest = calloc(n_formats * n_formats, sizeof *cheapest);
+    assert(cheapest);
+    for (size_t i = 0; route_lines[i].engine; i++) {
+        const struct route_line *line = &route_lines[i];
+        struct catalogue_route *r = &routes[i];
+        const struct catalogue_route **best;
+
+        *r = (struct catalogue_route){line->engine, format_by_id(line->from), format_by_id(line->to),
+                                      line->cost};
+        assert(r->from && r->to); /* the engine took its names from the same table */
+        best = cell(r->from, r->to);
+        if (!*best || r->cost < (*best)->cost)
+            *best = r;
+        add_engine(line->engine);
+    }
+}
+
+const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to)
+{
+    pthread_once(&once, resolve);
+    return from && to ? *cell(from, to) : NULL;
+}
+
+bool catalogue_accepts(const struct format *from)
+{
+    for (size_t i = 0; i < n_formats; i++)
+        if (catalogue_find(from, &formats[i]))
+            return true;
+    return false;
+}
+
+const char *const *catalogue_engines(void)
+{
+    pthread_once(&once, resolve);
+    return engines;
+}
+
+/* --- targets in their order */
+
+static size_t rank(const struct format *from, const struct format *to)
+{
+    const char *word;
+    size_t n, i = 0;
+
+    for (const char *p = wanted[from->category]; (p = words_next(p, &word, &n)); i++)
+        if (strlen(to->id) == n && memcmp(to->id, word, n) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+static int by_likelihood(const void *a, const void *b)
+{
+    const struct catalogue_route *x = *(const struct catalogue_route *const *)a;
+    const struct catalogue_route *y = *(const struct catalogue_route *const *)b;
+    size_t rx = rank(x->from, x->to), ry = rank(y->from, y->to);
+
+    if (rx != ry)
+        return rx < ry ? -1 : 1;
+    if (x->cost != y->cost)
+        return x->cost < y->cost ? -1 : 1;
+    return x->to < y->to ? -1 : 1;
+}
+
+/* The routes from `from`, one for each target: their number, and a new array. */
+static size_t sorted_routes(const struct format *from, const struct catalogue_route ***ret)
+{
+    const struct catalogue_route **list = calloc(n_formats, sizeof *list);
+    size_t n = 0;
+
+    for (size_t i = 0; list && i < n_formats; i++)
+        if ((list[n] = catalogue_find(from, &formats[i])))
+            n++;
+    if (n > 0)
+        qsort(list, n, sizeof *list, by_likelihood);
+    *ret = list;
+    return n;
+}
+
+json_t *catalogue_targets(const struct format *from)
+{
+    _cleanup_free_ const struct catalogue_route **list = NULL;
+    size_t n = sorted_routes(from, &list);
+    json_t *targets = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(targets, json_string(list[i]->to->id));
+    return targets;
+}
+
+/* --- options */
+
+static bool applies(const struct option_line *o, const struct catalogue_route *route)
+{
+    return str_eq(o->engine, route->engine) && words_have(o->targets, route->to->id);
+}
+
+static const struct option_line *find_option(const struct catalogue_route *route, const char *name)
+{
+    for (const struct option_line *o = option_lines; o->engine; o++)
+        if (applies(o, route) && str_eq(o->name, name))
+            return o;
+    return NULL;
+}
+
+int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
+                            size_t size)
+{
+    const char *name;
+    json_t *value;
+
+    if (!options)
+        return 0;
+    if (!json_is_object(options)) {
+        snprintf(ret_why, size, "The options must be an object.");
+        return -EINVAL;
+    }
+    json_object_foreach((json_t *)options, name, value)
+    {
+        const struct option_line *o = find_option(route, name);
+
+        if (!o) { /* whose name may be anything: it is not repeated */
+            snprintf(ret_why, size, "There is an option that a conversion into %s does not have.",
+                     route->to->id);
+            return -EINVAL;
+        }
+        if (!json_is_integer(value) || json_integer_value(value) < o->min ||
+            json_integer_value(value) > o->max) {
+            snprintf(ret_why, size, "The option \"%s\" must be a whole number from %ld to %ld.", o->name,
+                     o->min, o->max);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+/* --- GET /formats */
+
+static json_t *words_json(const char *list)
+{
+    json_t *array = json_array();
+    const char *word;
+    size_t n;
+
+    for (const char *p = list; (p = words_next(p, &word, &n));)
+        json_array_append_new(array, json_stringn(word, n));
+    return array;
+}
+
+/* A fallback outside the bounds means that the option is not applied: no default. */
+static json_t *option_json(const struct option_line *o)
+{
+    json_t *fallback =
+        o->fallback >= o->min && o->fallback <= o->max ? json_integer(o->fallback) : json_null();
+
+    return json_pack("{s:s, s:I, s:I, s:o}", "label", o->label, "min", (json_int_t)o->min, "max",
+                     (json_int_t)o->max, "default", fallback);
+}
+
+static json_t *route_options_json(const struct catalogue_route *route)
+{
+    json_t *options = json_object();
+
+    for (const struct option_line *o = option_lines; o->engine; o++)
+        if (applies(o, route))
+            json_object_set_new(options, o->name, option_json(o));
+    return options;
+}
+
+/* {"png": {"dpi": {…}}}: the targets that have options. */
+static json_t *options_json(const struct format *from)
+{
+    json_t *all = json_object();
+
+    for (size_t i = 0; i < n_formats; i++) {
+        const struct catalogue_route *route = catalogue_find(from, &formats[i]);
+        json_t *options = route ? route_options_json(route) : NULL;
+
+        if (options && json_object_size(options) > 0)
+            json_object_set(all, formats[i].id, options);
+        json_decref(options);
+    }
+    return all;
+}
+
+static bool is_target(const struct format *to)
+{
+    for (size_t i = 0; i < n_formats; i++)
+        if (catalogue_find(&formats[i], to))
+            return true;
+    return false;
+}
+
+json_t *catalogue_json(void)
+{
+    json_t *all = json_object();
+
+    for (size_t i = 0; i < n_formats; i++) {
+        const struct format *f = &formats[i];
+
+        if (!catalogue_accepts(f) && !is_target(f))
+            continue;
+        json_object_set_new(all, f->id,
+                            json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "label", f->label, "category",
+                                      format_category_name(f->category), "mime_types",
+                                      words_json(f->mime_types), "extensions", words_json(f->extensions),
+                                      "targets", catalogue_targets(f), "options", options_json(f)));
+    }
+    return json_pack("{s:o}", "formats", all);
+}

@@ -1,0 +1,159 @@
+/* Against catalogue/catalogue.inc, a small catalogue made by hand. */
+#include "core/str.h"
+#include "engine/catalogue.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const struct catalogue_route *find(const char *from, const char *to)
+{
+    return catalogue_find(format_by_id(from), format_by_id(to));
+}
+
+static void the_cheapest_engine_is_taken(void **state)
+{
+    assert_string_equal(find("svg", "png")->engine, "image");
+    assert_int_equal(find("svg", "png")->cost, 10);
+    assert_string_equal(find("docx", "pdf")->engine, "office");
+    assert_ptr_equal(find("docx", "pdf")->from, format_by_id("docx"));
+    assert_ptr_equal(find("docx", "pdf")->to, format_by_id("pdf"));
+}
+
+static void what_no_engine_offers_is_not_there(void **state)
+{
+    assert_null(find("docx", "webp"));
+    assert_null(find("pdf", "docx"));
+    assert_null(find("docx", "docx"));
+    assert_null(catalogue_find(NULL, format_by_id("pdf")));
+    assert_null(catalogue_find(format_by_id("docx"), NULL));
+}
+
+static void only_sources_are_accepted(void **state)
+{
+    assert_true(catalogue_accepts(format_by_id("docx")));
+    assert_true(catalogue_accepts(format_by_id("jpg")));
+    assert_false(catalogue_accepts(format_by_id("pdf")));
+    assert_false(catalogue_accepts(format_by_id("epub")));
+    assert_false(catalogue_accepts(format_by_id("zip")));
+    assert_false(catalogue_accepts(NULL));
+}
+
+static void assert_targets(const char *from, const char *expected)
+{
+    _cleanup_json_ json_t *targets = catalogue_targets(format_by_id(from));
+    char line[256] = "";
+    size_t i;
+    json_t *t;
+
+    json_array_foreach(targets, i, t)
+    {
+        if (i > 0)
+            strcat(line, " ");
+        strcat(line, json_string_value(t));
+    }
+    assert_string_equal(line, expected);
+}
+
+/* The wanted ones in their order, then by cost. */
+static void the_likeliest_target_comes_first(void **state)
+{
+    assert_targets("docx", "pdf odt jpg png epub");
+    assert_targets("png", "jpg webp tiff");
+    assert_targets("svg", "png pdf");
+    assert_targets("zip", "");
+}
+
+static void engines_are_named_once(void **state)
+{
+    const char *const *engines = catalogue_engines();
+
+    assert_string_equal(engines[0], "office");
+    assert_string_equal(engines[1], "image");
+    assert_null(engines[2]);
+}
+
+static int check(const char *from, const char *to, const char *options, char why[200])
+{
+    _cleanup_json_ json_t *o = json_loads(options, JSON_DECODE_ANY, NULL);
+
+    assert_non_null(o);
+    strcpy(why, "");
+    return catalogue_check_options(find(from, to), o, why, 200);
+}
+
+static void options_are_checked(void **state)
+{
+    char why[200];
+
+    assert_int_equal(catalogue_check_options(find("png", "jpg"), NULL, why, sizeof why), 0);
+    assert_int_equal(check("png", "jpg", "{}", why), 0);
+    assert_int_equal(check("png", "jpg", "{\"quality\": 1, \"width\": 16384}", why), 0);
+    assert_int_equal(check("docx", "png", "{\"width\": 100}", why), 0);
+
+    assert_int_equal(check("png", "jpg", "{\"quality\": 0}", why), -EINVAL);
+    assert_string_equal(why, "The option \"quality\" must be a whole number from 1 to 100.");
+    assert_int_equal(check("png", "jpg", "{\"quality\": 101}", why), -EINVAL);
+    assert_int_equal(check("png", "jpg", "{\"quality\": \"80\"}", why), -EINVAL);
+    assert_int_equal(check("png", "jpg", "{\"quality\": 80.5}", why), -EINVAL);
+    assert_int_equal(check("png", "jpg", "{\"quality\": null}", why), -EINVAL);
+    assert_int_equal(check("docx", "png", "{\"width\": 101}", why), -EINVAL); /* the bounds of its engine */
+    assert_int_equal(check("png", "jpg", "[]", why), -EINVAL);
+    assert_int_equal(check("png", "jpg", "7", why), -EINVAL);
+}
+
+static void an_option_of_another_target_is_refused(void **state)
+{
+    char why[200];
+
+    assert_int_equal(check("png", "tiff", "{\"quality\": 80}", why), -EINVAL);
+    assert_non_null(strstr(why, "tiff"));
+    assert_null(strstr(why, "quality"));
+    assert_int_equal(check("docx", "pdf", "{\"width\": 80}", why), -EINVAL);
+}
+
+static void formats_are_described(void **state)
+{
+    _cleanup_json_ json_t *all = catalogue_json();
+    json_t *map = json_object_get(all, "formats"), *docx = json_object_get(map, "docx"), *option;
+    const char *label, *category, *mime, *extension, *target;
+
+    assert_int_equal(json_unpack(docx, "{s:s, s:s, s:[s!], s:[s!], s:[s]}", "label", &label, "category",
+                                 &category, "mime_types", &mime, "extensions", &extension, "targets",
+                                 &target),
+                     0);
+    assert_string_equal(label, "Word document");
+    assert_string_equal(category, "document");
+    assert_string_equal(mime, "application/vnd.openxmlformats-officedocument.wordprocessingml.document");
+    assert_string_equal(extension, "docx");
+    assert_string_equal(target, "pdf");
+
+    option = json_object_get(json_object_get(json_object_get(docx, "options"), "png"), "width");
+    assert_int_equal(json_integer_value(json_object_get(option, "default")), 50);
+    option = json_object_get(json_object_get(json_object_get(map, "png"), "options"), "jpg");
+    assert_true(json_is_null(json_object_get(json_object_get(option, "width"), "default")));
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(option, "quality"), "max")), 100);
+
+    assert_int_equal(json_array_size(json_object_get(json_object_get(map, "epub"), "targets")), 0);
+    assert_null(json_object_get(map, "zip")); /* in no route */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_cheapest_engine_is_taken),
+        cmocka_unit_test(what_no_engine_offers_is_not_there),
+        cmocka_unit_test(only_sources_are_accepted),
+        cmocka_unit_test(the_likeliest_target_comes_first),
+        cmocka_unit_test(engines_are_named_once),
+        cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(an_option_of_another_target_is_refused),
+        cmocka_unit_test(formats_are_described),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
