@@ -37,7 +37,7 @@ struct http_route {
     const void *data; /* http_request_route() gives it back */
 };
 
-/* What the server itself refuses (400, 404, 405, 408, 413, 431, 500, 503) is put into words by the
+/* What the server itself refuses (400, 404, 405, 408, 413, 416, 431, 500) is put into words by the
  * application. */
 typedef void http_error_fn(struct http_request *req, unsigned status);
 
@@ -46,7 +46,8 @@ struct http_config {
     uint16_t port;      /* 0: any (tests) */
     unsigned max_connections;
     unsigned header_timeout_ms; /* a header that is not whole by then closes the connection */
-    unsigned idle_timeout_ms;
+    unsigned idle_timeout_ms;   /* without a byte either way; rounded up to seconds */
+    unsigned body_grace_ms;     /* a body may be slower than 1 KiB/s on average this long; 0: 30 s */
     const struct http_route *routes;
     size_t n_routes;
     http_error_fn *error;
@@ -60,6 +61,8 @@ uint16_t http_loop_port(const struct http_loop *l);
 void http_loop_quiesce(struct http_loop *l);
 /* Requests that have no answer yet. */
 unsigned http_loop_active(const struct http_loop *l);
+/* Closes everything; requests that others still hold end as gone. The handles are closed in the libuv loop,
+ * which must be run once more before uv_loop_close(). */
 void http_loop_free(struct http_loop *l);
 
 /* --- the request; strings live as long as it */
@@ -92,6 +95,9 @@ struct http_stream {
     void (*end)(void *arg);
 };
 void http_request_stream(struct http_request *req, const struct http_stream *stream, void *arg);
+/* No data() and no end() from here on (a data() that is running counts as taken) until resumed. */
+void http_request_pause(struct http_request *req);
+void http_request_resume(struct http_request *req);
 
 /* --- replies; headers are added before the reply and copied */
 void http_reply_header(struct http_request *req, const char *name, const char *value);

@@ -8,6 +8,7 @@
 
 struct multipart;
 
+/* Valid during begin(). */
 struct multipart_part {
     const char *name;         /* the form field; never NULL */
     const char *filename;     /* NULL: not a file. As sent (filename* of RFC 5987 is not used in forms),

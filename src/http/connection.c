@@ -1,0 +1,142 @@
+/* Connections, and what MHD leaves to us about them.
+ *
+ * MHD's timeout starts anew with every byte, so a header sent a byte a second would hold a connection for
+ * ever, and it doesn't look at a suspended connection at all. One timer per loop walks its connections: it
+ * enforces the header's deadline and the least rate of bodies, and asks the kernel in one poll(2) which
+ * clients of long-suspended requests have gone. A uv_poll_t on a duplicate of each such socket would tell at
+ * once rather than within a second, at the price of a descriptor and an epoll entry for each. */
+#include "http/internal.h"
+
+#include "core/clock.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+struct http_connection *http_connection_of(struct MHD_Connection *mhd)
+{
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static struct http_connection *connection_new(struct http_loop *l, struct MHD_Connection *mhd)
+{
+    struct http_connection *conn = calloc(1, sizeof *conn);
+
+    if (!conn)
+        abort();
+    conn->loop = l;
+    conn->mhd = mhd;
+    conn->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    conn->header_deadline_ms = clock_mono_ms() + l->config.header_timeout_ms;
+    conn->next = l->connections;
+    if (conn->next)
+        conn->next->prev = conn;
+    l->connections = conn;
+    return conn;
+}
+
+/* MHD closes its descriptor right after this. */
+static void connection_free(struct http_connection *conn)
+{
+    int unread = 0, fd;
+
+    if (conn->prev)
+        conn->prev->next = conn->next;
+    else
+        conn->loop->connections = conn->next;
+    if (conn->next)
+        conn->next->prev = conn->prev;
+    if (conn->linger || (ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0)) {
+        fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
+        if (fd >= 0)
+            http_linger_start(conn->loop, fd);
+    }
+    free(conn);
+}
+
+void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
+                            enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *socket_context = connection_new(cls, mhd);
+    else
+        connection_free(*socket_context);
+}
+
+void http_connection_kill(struct http_connection *conn)
+{
+    shutdown(conn->fd, SHUT_RDWR);
+}
+
+static bool too_slow(const struct http_request *req, uint64_t now_ms)
+{
+    uint64_t grace_ms = req->config->body_grace_ms ? req->config->body_grace_ms : HTTP_BODY_GRACE_MS;
+    uint64_t elapsed_ms = now_ms - req->rate_since_ms;
+
+    return req->phase == PHASE_READING && req->has_body && !req->paused && elapsed_ms > grace_ms &&
+           req->rate_bytes * 1000 / elapsed_ms < HTTP_BODY_RATE_MIN;
+}
+
+static void enforce(struct http_connection *conn, uint64_t now_ms)
+{
+    struct http_request *req = conn->req;
+
+    if (now_ms > conn->header_deadline_ms) {
+        http_connection_kill(conn);
+    } else if (req && too_slow(req, now_ms)) {
+        if (!req->answered)
+            req->config->error(req, MHD_HTTP_REQUEST_TIMEOUT);
+        http_connection_kill(conn);
+    }
+}
+
+static bool waits_long(const struct http_request *req, uint64_t now_ms)
+{
+    return req && req->suspended && !req->paused && !req->gone &&
+           now_ms >= req->suspended_since_ms + HTTP_GONE_AFTER_MS;
+}
+
+enum { GONE_BATCH = 256 };
+
+static void find_gone(struct http_connection **conns, nfds_t n)
+{
+    struct pollfd fds[GONE_BATCH];
+
+    for (nfds_t i = 0; i < n; i++)
+        fds[i] = (struct pollfd){.fd = conns[i]->fd, .events = POLLRDHUP};
+    if (poll(fds, n, 0) <= 0)
+        return;
+    for (nfds_t i = 0; i < n; i++)
+        if (fds[i].revents) {
+            conns[i]->req->gone = true;
+            http_exchange_resume(conns[i]->req);
+        }
+}
+
+void http_connection_sweep(struct http_loop *l)
+{
+    struct http_connection *waiting[GONE_BATCH];
+    nfds_t n = 0;
+    uint64_t now_ms = clock_mono_ms();
+
+    for (struct http_connection *conn = l->connections; conn; conn = conn->next) {
+        enforce(conn, now_ms);
+        if (!waits_long(conn->req, now_ms))
+            continue;
+        waiting[n++] = conn;
+        if (n == GONE_BATCH) {
+            find_gone(waiting, n);
+            n = 0;
+        }
+    }
+    find_gone(waiting, n);
+    http_linger_sweep(l, now_ms);
+}
+
+unsigned http_connection_sweep_ms(const struct http_config *config)
+{
+    unsigned ms = config->header_timeout_ms / 4;
+
+    return ms < 50 ? 50 : ms > 1000 ? 1000 : ms;
+}

@@ -1,0 +1,248 @@
+/* One request from its header to its end, as MHD calls us.
+ *
+ * MHD calls http_exchange_step when the header is whole, with each piece of the body, and after the body; and
+ * again after each resume until it has a response. What makes the phases of internal.h necessary:
+ *
+ * - A response queued before the body is read closes the connection, even if there is no body. Requests
+ * without one are therefore routed and answered only in the call "after the body" (WHOLE), so that they keep
+ * alive.
+ * - Between the first and the last byte of the body MHD takes no response at all.
+ * - A request suspended in its header phase gets the header call again when it is resumed.
+ * - http_request_stream and replies come from within these calls or at any other time; `in_call` and
+ *   `suspended` tell which, and whether MHD must be woken. */
+#include "http/internal.h"
+
+#include "core/clock.h"
+
+#include <errno.h>
+
+void *http_exchange_begin(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+    struct http_connection *conn = http_connection_of(mhd);
+
+    /* An earlier request on this connection has ended, or MHD would not read on. */
+    return conn->req = http_request_new(conn, uri);
+}
+
+void http_exchange_answered(struct http_request *req)
+{
+    req->answered = true;
+    if (req->counted) {
+        req->counted = false;
+        req->conn->loop->active--;
+    }
+}
+
+static void suspend(struct http_request *req)
+{
+    if (req->suspended)
+        return;
+    req->suspended = true;
+    req->suspended_since_ms = clock_mono_ms();
+    MHD_suspend_connection(req->conn->mhd);
+}
+
+void http_exchange_resume(struct http_request *req)
+{
+    if (!req->suspended)
+        return;
+    req->suspended = false;
+    MHD_resume_connection(req->conn->mhd);
+    http_loop_wake(req->conn->loop);
+}
+
+/* Runs application code inside MHD's call, holding the request. */
+static void run_handler(struct http_request *req)
+{
+    if (req->refuse)
+        req->config->error(req, req->refuse);
+    else
+        req->route->handler(req);
+}
+
+static enum MHD_Result decided(struct http_request *req)
+{
+    if (req->cut)
+        return MHD_NO;
+    if (!req->answered)
+        suspend(req);
+    return MHD_YES;
+}
+
+static void start_reading(struct http_request *req)
+{
+    req->phase = PHASE_READING;
+    req->rate_since_ms = clock_mono_ms();
+}
+
+static unsigned check_body(const struct http_request *req)
+{
+    if (!req->has_body)
+        return 0;
+    if (req->route->body == HTTP_BODY_NONE)
+        return MHD_HTTP_CONTENT_TOO_LARGE;
+    if (req->content_length > 0 && (uint64_t)req->content_length > req->route->body_max)
+        return MHD_HTTP_CONTENT_TOO_LARGE;
+    return 0;
+}
+
+static enum MHD_Result step_header(struct http_request *req, const char *method, const char *version)
+{
+    bool framed;
+
+    req->conn->header_deadline_ms = UINT64_MAX;
+    req->counted = true;
+    req->conn->loop->active++;
+    req->refuse = http_request_read_header(req, method, version);
+    framed = req->refuse == 0;
+    if (!req->refuse)
+        req->refuse = http_router_find(req);
+    if (!req->refuse)
+        req->refuse = check_body(req);
+    if (framed && !req->has_body) {
+        start_reading(req);
+        return MHD_YES;
+    }
+    if (req->refuse || req->route->body == HTTP_BODY_STREAM) {
+        req->phase = PHASE_DECIDING;
+        run_handler(req);
+        if (req->phase == PHASE_STARTING && !req->cut) {
+            start_reading(req);
+            return MHD_YES;
+        }
+        return decided(req);
+    }
+    req->body = BUF_INIT(req->route->body_max);
+    start_reading(req);
+    return MHD_YES;
+}
+
+static void take_body(struct http_request *req, const char *data, size_t len)
+{
+    int r = 0;
+
+    if (req->received > req->route->body_max) {
+        if (!req->answered)
+            req->config->error(req, MHD_HTTP_CONTENT_TOO_LARGE);
+        return;
+    }
+    if (req->route->body == HTTP_BODY_MEMORY)
+        r = buf_append(&req->body, data, len);
+    else if (!req->stream_failed)
+        req->stream_failed = req->stream->data(req->stream_arg, data, len) < 0;
+    if (r < 0 && !req->answered)
+        req->config->error(req, MHD_HTTP_INTERNAL_SERVER_ERROR);
+}
+
+static enum MHD_Result step_body(struct http_request *req, const char *data, size_t *len)
+{
+    if (!req->paused) {
+        req->received += *len;
+        req->rate_bytes += *len;
+        take_body(req, data, *len);
+        *len = 0;
+    }
+    if (req->cut)
+        return MHD_NO;
+    if (req->paused)
+        suspend(req);
+    return MHD_YES;
+}
+
+static void end_stream(struct http_request *req)
+{
+    req->end_due = false;
+    if (!req->stream_failed && !req->answered)
+        req->stream->end(req->stream_arg);
+}
+
+static enum MHD_Result step_whole(struct http_request *req)
+{
+    if (req->paused) {
+        suspend(req);
+        return MHD_YES;
+    }
+    if (req->phase == PHASE_READING) {
+        req->phase = PHASE_WHOLE;
+        if (req->stream)
+            req->end_due = true;
+        else
+            run_handler(req);
+    }
+    if (req->end_due)
+        end_stream(req);
+    return decided(req);
+}
+
+enum MHD_Result http_exchange_step(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                   const char *version, const char *data, size_t *len, void **context)
+{
+    struct http_request *req = *context;
+    enum MHD_Result result;
+
+    if (!req || req->cut || req->gone)
+        return MHD_NO;
+    http_request_ref(req);
+    req->in_call = true;
+    if (req->phase == PHASE_NEW) {
+        result = step_header(req, method, version);
+    } else if (req->phase == PHASE_STARTING) {
+        start_reading(req);
+        result = MHD_YES;
+    } else if (data && *len > 0) {
+        result = step_body(req, data, len);
+    } else {
+        result = step_whole(req);
+    }
+    req->in_call = false;
+    http_request_unref(req);
+    return result;
+}
+
+void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
+                       enum MHD_RequestTerminationCode code)
+{
+    struct http_request *req = *context;
+    struct http_connection *conn;
+
+    if (!req)
+        return;
+    conn = req->conn;
+    *context = NULL;
+    conn->req = NULL;
+    conn->header_deadline_ms =
+        clock_mono_ms() + conn->loop->config.idle_timeout_ms + conn->loop->config.header_timeout_ms;
+    http_request_end(req, code != MHD_REQUEST_TERMINATED_COMPLETED_OK && !req->cut);
+}
+
+void http_request_stream(struct http_request *req, const struct http_stream *stream, void *arg)
+{
+    if (req->phase == PHASE_ENDED || req->answered)
+        return;
+    req->stream = stream;
+    req->stream_arg = arg;
+    if (req->phase == PHASE_DECIDING)
+        req->phase = PHASE_STARTING;
+    else
+        req->end_due = true; /* there is no body: WHOLE already */
+    http_exchange_resume(req);
+}
+
+void http_request_pause(struct http_request *req)
+{
+    if (req->phase != PHASE_STARTING && req->phase != PHASE_READING)
+        return;
+    req->paused = true;
+    if (!req->in_call)
+        suspend(req);
+}
+
+void http_request_resume(struct http_request *req)
+{
+    if (!req->paused)
+        return;
+    req->paused = false;
+    req->rate_since_ms = clock_mono_ms();
+    req->rate_bytes = 0;
+    http_exchange_resume(req);
+}

@@ -1,0 +1,200 @@
+/* Answers. Before the body and after it MHD takes them. In its midst MHD 0.9.75 takes none, so there the
+ * answer is written to the socket right here, with Connection: close, and MHD is told to drop the connection
+ * at its next call. Such answers are refusals of some hundred bytes on a socket whose send buffer is empty:
+ * one send takes them whole. */
+#include "http/internal.h"
+
+#include "core/str.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { DIRECT_BYTES_MAX = 64 * 1024 };
+
+struct reply {
+    unsigned status;
+    const char *content_type; /* NULL: none */
+    char *body;               /* owned, from malloc */
+    int fd;                   /* or an owned file: `len` bytes from `offset` */
+    uint64_t offset, len;
+};
+
+static void reply_free(struct reply *reply)
+{
+    free(reply->body);
+    if (reply->fd >= 0)
+        close(reply->fd);
+}
+#define _cleanup_reply_ _cleanup_(reply_free)
+
+void http_reply_header(struct http_request *req, const char *name, const char *value)
+{
+    /* A line break would let a value write headers of its own. */
+    if (value[strcspn(value, "\r\n")])
+        return;
+    if (req->n_reply_headers == HTTP_REPLY_HEADERS_MAX)
+        abort();
+    req->reply_headers[req->n_reply_headers++] =
+        (struct http_pair){http_request_strdup(req, name), http_request_strdup(req, value)};
+}
+
+static void default_content_type(struct http_request *req, const char *content_type)
+{
+    if (!content_type)
+        return;
+    for (size_t i = 0; i < req->n_reply_headers; i++)
+        if (strcasecmp(req->reply_headers[i].name, "Content-Type") == 0)
+            return;
+    http_reply_header(req, "Content-Type", content_type);
+}
+
+static struct MHD_Response *make_response(struct http_request *req, struct reply *reply)
+{
+    struct MHD_Response *response;
+
+    if (reply->fd >= 0)
+        response = MHD_create_response_from_fd_at_offset64(reply->len, reply->fd, reply->offset);
+    else
+        response = MHD_create_response_from_buffer(reply->len, reply->body, MHD_RESPMEM_MUST_FREE);
+    if (!response)
+        return NULL;
+    reply->body = NULL;
+    reply->fd = -1;
+    MHD_add_response_header(response, "X-Request-Id", req->id);
+    for (size_t i = 0; i < req->n_reply_headers; i++)
+        MHD_add_response_header(response, req->reply_headers[i].name, req->reply_headers[i].value);
+    if (req->conn->loop->quiescing)
+        MHD_add_response_header(response, "Connection", "close");
+    return response;
+}
+
+static void queue(struct http_request *req, struct reply *reply)
+{
+    struct http_connection *conn = req->conn;
+    struct MHD_Response *response = make_response(req, reply);
+
+    if (req->phase == PHASE_DECIDING)
+        conn->linger = true;
+    if (!response || MHD_queue_response(conn->mhd, reply->status, response) == MHD_NO)
+        req->cut = true;
+    if (response)
+        MHD_destroy_response(response);
+    http_exchange_resume(req);
+}
+
+static int print_direct(struct http_request *req, const struct reply *reply, struct buf *out)
+{
+    char date[64];
+    time_t now = time(NULL);
+    struct tm tm;
+
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+    buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nX-Request-Id: %s\r\n", reply->status,
+               MHD_get_reason_phrase_for(reply->status), date, req->id);
+    for (size_t i = 0; i < req->n_reply_headers; i++)
+        buf_printf(out, "%s: %s\r\n", req->reply_headers[i].name, req->reply_headers[i].value);
+    buf_printf(out, "Content-Length: %llu\r\n\r\n", (unsigned long long)reply->len);
+    if (reply->len > 0 && !str_eq(req->method, "HEAD"))
+        buf_append(out, reply->body, reply->len);
+    return buf_error(out);
+}
+
+static void send_direct(struct http_request *req, const struct reply *reply)
+{
+    _cleanup_buf_ struct buf out = BUF_INIT(DIRECT_BYTES_MAX);
+    struct http_connection *conn = req->conn;
+
+    req->cut = true;
+    conn->linger = true;
+    if (print_direct(req, reply, &out) == 0)
+        (void)!send(conn->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (req->in_call)
+        return;
+    /* MHD drops the connection at the next piece of the body, or after a second without one. */
+    req->paused = false;
+    MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+    http_exchange_resume(req);
+}
+
+static void answer(struct http_request *req, struct reply *reply)
+{
+    if (req->phase == PHASE_ENDED || req->answered)
+        return;
+    http_exchange_answered(req);
+    default_content_type(req, reply->content_type);
+    if (req->phase == PHASE_STARTING || req->phase == PHASE_READING)
+        send_direct(req, reply);
+    else
+        queue(req, reply);
+}
+
+void http_reply(struct http_request *req, unsigned status, const char *content_type, const void *body,
+                size_t len)
+{
+    _cleanup_reply_ struct reply reply = {
+        .status = status, .content_type = content_type, .body = malloc(len + 1), .fd = -1, .len = len};
+
+    if (!reply.body)
+        abort();
+    if (len > 0)
+        memcpy(reply.body, body, len);
+    answer(req, &reply);
+}
+
+void http_reply_json(struct http_request *req, unsigned status, json_t *json)
+{
+    _cleanup_reply_ struct reply reply = {.status = status, .content_type = "application/json", .fd = -1};
+
+    reply.body = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_decref(json);
+    if (!reply.body)
+        abort();
+    reply.len = strlen(reply.body);
+    answer(req, &reply);
+}
+
+static void set_content_range(struct http_request *req, const struct reply *part, uint64_t size)
+{
+    char text[80];
+
+    if (part)
+        snprintf(text, sizeof text, "bytes %llu-%llu/%llu", (unsigned long long)part->offset,
+                 (unsigned long long)(part->offset + part->len - 1), (unsigned long long)size);
+    else
+        snprintf(text, sizeof text, "bytes */%llu", (unsigned long long)size);
+    http_reply_header(req, "Content-Range", text);
+}
+
+void http_reply_file(struct http_request *req, const char *content_type, int fd)
+{
+    _cleanup_reply_ struct reply reply = {.status = MHD_HTTP_OK, .content_type = content_type, .fd = fd};
+    /* RFC 9110 section 14.2: a Range on another method than GET is ignored. */
+    const char *range = str_eq(req->method, "GET") ? http_request_header(req, "Range") : NULL;
+    struct stat st;
+
+    if (req->phase == PHASE_ENDED || req->answered)
+        return;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || req->phase == PHASE_STARTING ||
+        req->phase == PHASE_READING) {
+        req->config->error(req, MHD_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+    switch (http_range_parse(range, (uint64_t)st.st_size, &reply.offset, &reply.len)) {
+    case HTTP_RANGE_UNSATISFIABLE:
+        set_content_range(req, NULL, (uint64_t)st.st_size);
+        req->config->error(req, MHD_HTTP_RANGE_NOT_SATISFIABLE);
+        return;
+    case HTTP_RANGE_PART:
+        reply.status = MHD_HTTP_PARTIAL_CONTENT;
+        set_content_range(req, &reply, (uint64_t)st.st_size);
+        break;
+    case HTTP_RANGE_WHOLE:
+        break;
+    }
+    http_reply_header(req, "Accept-Ranges", "bytes");
+    answer(req, &reply);
+}

@@ -1,0 +1,308 @@
+/* The request object: its memory, its life, and the strict reading of its header.
+ *
+ * Everything that a handler sees is copied into the request's own arena, because a request may outlive its
+ * connection (whoever waits for something holds a reference) and MHD's buffers don't.
+ *
+ * MHD 0.9.75 is lenient where proxies and servers must not disagree (request smuggling): it takes a
+ * Content-Length beside a Transfer-Encoding, cuts lines at NUL, joins folded lines and takes blanks before
+ * the colon. What it parsed is therefore checked against where it stood: in MHD's buffer each line follows
+ * the one before it, so a string that ends before its line did had a NUL in it, and one that is elsewhere was
+ * folded. */
+#include "http/internal.h"
+
+#include "core/str.h"
+
+#include <ctype.h>
+#include <strings.h>
+
+enum { CHUNK_BYTES = 2048 };
+
+struct http_chunk {
+    struct http_chunk *next;
+    size_t used, size;
+    _Alignas(max_align_t) char data[];
+};
+
+void *http_request_alloc(struct http_request *req, size_t size)
+{
+    struct http_chunk *chunk = req->memory;
+    const size_t align = _Alignof(max_align_t);
+
+    if (size > SIZE_MAX / 2)
+        abort();
+    size = (size + align - 1) & ~(align - 1);
+    if (!chunk || chunk->size - chunk->used < size) {
+        size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+
+        chunk = calloc(1, sizeof *chunk + room);
+        if (!chunk)
+            abort();
+        chunk->size = room;
+        chunk->next = req->memory;
+        req->memory = chunk;
+    }
+
+    void *p = chunk->data + chunk->used;
+
+    chunk->used += size;
+    return p;
+}
+
+char *http_request_strdup(struct http_request *req, const char *s)
+{
+    size_t n = strlen(s) + 1;
+
+    return memcpy(http_request_alloc(req, n), s, n);
+}
+
+static bool is_plain_uri(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s <= ' ' || *s == 0x7f)
+            return false;
+    return true;
+}
+
+struct http_request *http_request_new(struct http_connection *conn, const char *uri)
+{
+    struct http_request *req = calloc(1, sizeof *req);
+
+    if (!req)
+        abort();
+    req->refs = 1;
+    req->conn = conn;
+    req->config = &conn->loop->config;
+    req->app = req->config->app;
+    req->wire_uri_end = uri + strlen(uri);
+    req->plain_uri = is_plain_uri(uri);
+    req->method = "";
+    id_uuid(req->id);
+
+    char *path = http_request_strdup(req, uri), *query = strchr(path, '?');
+
+    if (query)
+        *query++ = '\0';
+    req->path = path;
+    req->query = query ? query : "";
+    return req;
+}
+
+struct http_request *http_request_ref(struct http_request *req)
+{
+    req->refs++;
+    return req;
+}
+
+void http_request_unref(struct http_request *req)
+{
+    if (--req->refs > 0)
+        return;
+    for (struct http_chunk *chunk = req->memory, *next; chunk; chunk = next) {
+        next = chunk->next;
+        free(chunk);
+    }
+    buf_free(&req->body);
+    free(req);
+}
+
+void http_request_on_end(struct http_request *req, void (*fn)(void *arg), void *arg)
+{
+    struct http_on_end *entry;
+
+    if (req->phase == PHASE_ENDED) {
+        fn(arg);
+        return;
+    }
+    entry = http_request_alloc(req, sizeof *entry);
+    *entry = (struct http_on_end){.fn = fn, .arg = arg, .next = req->on_end};
+    req->on_end = entry;
+}
+
+void http_request_end(struct http_request *req, bool gone)
+{
+    struct http_on_end *entry = req->on_end;
+
+    http_exchange_answered(req);
+    req->phase = PHASE_ENDED;
+    req->gone = gone;
+    req->conn = NULL;
+    req->config = NULL;
+    req->stream = NULL;
+    req->on_end = NULL;
+    for (; entry; entry = entry->next)
+        entry->fn(entry->arg);
+    http_request_unref(req);
+}
+
+/* --- reading the header */
+
+/* token = 1*tchar (RFC 9110 section 5.6.2) */
+static bool is_token(const char *s)
+{
+    if (!*s)
+        return false;
+    for (; *s; s++)
+        if (!isalnum((unsigned char)*s) && !strchr("!#$%&'*+-.^_`|~", *s))
+            return false;
+    return true;
+}
+
+static bool is_plain_value(const char *s)
+{
+    for (; *s; s++)
+        if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
+            return false;
+    return true;
+}
+
+struct header_reader {
+    struct http_request *req;
+    const char *line_end; /* the NUL that MHD put where the line before ended */
+    size_t count;
+    bool bad;
+};
+
+/* The line's end was CR LF (two NULs now) or LF (one). */
+static bool follows(const char *line_end, const char *line)
+{
+    return line == line_end + 1 || line == line_end + 2;
+}
+
+static enum MHD_Result copy_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
+                                   const char *value, size_t value_len)
+{
+    struct header_reader *reader = cls;
+    struct http_request *req = reader->req;
+
+    if (reader->count == HTTP_HEADERS_MAX || !value || !follows(reader->line_end, name) || !is_token(name) ||
+        !is_plain_value(value)) {
+        reader->bad = true;
+        return MHD_NO;
+    }
+    reader->line_end = value + value_len;
+    while (value_len > 0 && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
+        value_len--;
+
+    char *copy = http_request_alloc(req, value_len + 1);
+
+    memcpy(copy, value, value_len);
+    req->headers[reader->count++] = (struct http_pair){http_request_strdup(req, name), copy};
+    req->n_headers = reader->count;
+    return MHD_YES;
+}
+
+static size_t count_headers(const struct http_request *req, const char *name)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < req->n_headers; i++)
+        n += strcasecmp(req->headers[i].name, name) == 0;
+    return n;
+}
+
+/* RFC 9112 section 6: how long the body is, and no two opinions about it. */
+static bool read_framing(struct http_request *req)
+{
+    const char *length = http_request_header(req, "Content-Length");
+    const char *encoding = http_request_header(req, "Transfer-Encoding");
+    uint64_t value = 0;
+
+    if (count_headers(req, "Content-Length") + count_headers(req, "Transfer-Encoding") > 1)
+        return false;
+    if (encoding) {
+        req->content_length = -1;
+        req->has_body = true;
+        return strcasecmp(encoding, "chunked") == 0;
+    }
+    if (length && str_to_u64(length, 0, INT64_MAX, &value) < 0)
+        return false;
+    req->content_length = (int64_t)value;
+    req->has_body = value > 0;
+    return true;
+}
+
+static unsigned check_request(struct http_request *req, const char *version)
+{
+    size_t hosts = count_headers(req, "Host");
+
+    if (!is_token(req->method) || !req->plain_uri || !read_framing(req))
+        return MHD_HTTP_BAD_REQUEST;
+    if (hosts > 1 || (hosts == 0 && !str_eq(version, "HTTP/1.0")))
+        return MHD_HTTP_BAD_REQUEST;
+    return http_query_parse(req);
+}
+
+unsigned http_request_read_header(struct http_request *req, const char *method, const char *version)
+{
+    const union MHD_ConnectionInfo *info;
+    struct MHD_Connection *mhd = req->conn->mhd;
+    struct header_reader reader = {.req = req, .line_end = version + strlen(version)};
+    int n = MHD_get_connection_values(mhd, MHD_HEADER_KIND, NULL, NULL);
+
+    req->method = http_request_strdup(req, method);
+    info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (!info || info->header_size > HTTP_HEADER_BYTES_MAX || n > HTTP_HEADERS_MAX)
+        return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+    if (req->wire_uri_end + 1 != version)
+        return MHD_HTTP_BAD_REQUEST;
+    req->headers = http_request_alloc(req, (size_t)(n + 1) * sizeof *req->headers);
+    MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, copy_header, &reader);
+
+    /* The last header's end, then the empty line's, is where the header ends. */
+    size_t left = info->header_size - (size_t)(reader.line_end - method);
+
+    if (reader.bad || left < 2 || left > 4)
+        return MHD_HTTP_BAD_REQUEST;
+    return check_request(req, version);
+}
+
+/* --- what handlers ask */
+
+const char *http_request_id(const struct http_request *req)
+{
+    return req->id;
+}
+
+const char *http_request_method(const struct http_request *req)
+{
+    return req->method;
+}
+
+const char *http_request_path(const struct http_request *req)
+{
+    return req->path;
+}
+
+const char *http_request_header(const struct http_request *req, const char *name)
+{
+    for (size_t i = 0; i < req->n_headers; i++)
+        if (strcasecmp(req->headers[i].name, name) == 0)
+            return req->headers[i].value;
+    return NULL;
+}
+
+const char *http_request_body(const struct http_request *req, size_t *ret_len)
+{
+    *ret_len = req->body.len;
+    return req->body.data ? req->body.data : "";
+}
+
+int64_t http_request_content_length(const struct http_request *req)
+{
+    return req->content_length;
+}
+
+const void *http_request_route(const struct http_request *req)
+{
+    return req->route ? req->route->data : NULL;
+}
+
+void *http_request_app(const struct http_request *req)
+{
+    return req->app;
+}
+
+bool http_request_gone(const struct http_request *req)
+{
+    return req->gone;
+}
