@@ -4,8 +4,12 @@
  * Keys, all as kombu names them: lists `{queue}`, `{queue}\x06\x16{3,6,9}` for priorities; `unacked` and
  * `unacked_index` for what is claimed; `celery-task-meta-{id}` for results. Ours: `decant:workers` (zset:
  * worker → lease's end), `decant:claims:{worker}` (hash: tag → task id), `decant:delayed` (zset of messages
- * with an ETA), `decant:deliveries` (hash: task id → starts), `decant:dead` (list of messages given up, with
- * the reason). */
+ * with an ETA), `decant:deliveries:{task id}` (starts), `decant:dead` (list of messages given up, with the
+ * reason), `decant:finished:{tag}` (the answer to a completion, for a minute), `decant:watch` (see reap).
+ *
+ * Callbacks come from the loop, never before the call that they belong to has returned; after queue_free none
+ * come any more. Besides the errors named below, err is one of redis.h's: the command may or may not have
+ * happened. All of them may be repeated. */
 #pragma once
 
 #include "core/id.h"
@@ -17,14 +21,15 @@
 struct queue;
 
 struct queue_config {
-    const char *name;        /* "decant" */
+    const char *name;        /* "decant"; letters, digits, "_", "-" and "." */
     uint64_t max_length;     /* enqueue refuses past it */
     uint64_t max_deliveries; /* claim gives up on a task past it */
     uint64_t lease_ms;       /* a worker that has not refreshed for this long has lost its claims */
 };
 
-/* Borrows `r` and the strings. */
+/* Borrows `r` and the strings. NULL for a name of another form. */
 struct queue *queue_new(struct redis *r, const struct queue_config *config);
+/* Before or after `r` is freed. Claims that are still out may be freed later. */
 void queue_free(struct queue *q);
 
 /* A hash that one script changes together with the queue: "if `key` exists and its `field` is one of
@@ -42,31 +47,37 @@ struct queue_task {
     unsigned priority; /* 0 (first) – 9 */
 };
 
-/* err: 0; -ENOENT the hash is gone; -EBUSY its field has another value (enqueues nothing); -EAGAIN the queue
- * is full. */
+/* err: 0; -ENOENT the hash is gone; -EBUSY its field has another value; -EAGAIN the queue is full; -EMSGSIZE
+ * the message passes 1 MiB; -EINVAL the task can't be said in JSON. But for 0 nothing has changed. */
 typedef void queue_fn(void *arg, int err);
 void queue_enqueue(struct queue *q, const struct queue_task *task, const struct queue_hash *hash,
                    queue_fn *fn, void *arg);
 
 /* One claimed message. Opaque tag: a fresh one for each delivery. Owned by the caller of queue_claim after
- * the callback. */
+ * the callback. One that is freed without done or release goes back into the queue with the next refresh. */
 struct queue_claim {
     char *tag;
     char *id, *name;
     json_t *args, *kwargs;
     uint64_t deliveries;      /* 1 the first time */
     bool gave_up;             /* deliveries > max: fail it, don't run it */
+    bool lost;                /* a refresh has found that another worker has taken it over */
     char *reply_to, *message; /* as it was received */
+    char *group_id, *parent_id;
+    bool ignore_result;
+    struct queue_held *held; /* the queue's own */
 };
 void queue_claim_free(struct queue_claim *c);
 
-/* err: 0 with a claim that the callee now owns; -EAGAIN nothing is waiting. A message that is not well-formed
- * is moved to `decant:dead` and the next one is tried. */
+/* err: 0 with a claim that the callee now owns; -EAGAIN nothing is waiting; -EEXIST another process works
+ * under this worker's name. Worker names are "decant@HOST:pid:random". A message that is not well-formed is
+ * moved to `decant:dead`, one whose ETA is to come to `decant:delayed`, one that has expired is finished as
+ * REVOKED, and the next one is tried. */
 typedef void queue_claim_fn(void *arg, int err, struct queue_claim *claim);
 void queue_claim(struct queue *q, const char *worker, queue_claim_fn *fn, void *arg);
 
-/* Renews the worker's lease and its claims; call every second, also when idle. `lost` (in the callback's err:
- * -ESTALE) means that another worker has taken over one of ours. */
+/* Renews the worker's lease and its claims; call every second, also when idle. err -ESTALE: another worker
+ * has taken over one of ours, and its claim says `lost`; -EEXIST as above. */
 void queue_refresh(struct queue *q, const char *worker, queue_fn *fn, void *arg);
 
 enum queue_state { QUEUE_SUCCESS, QUEUE_FAILURE, QUEUE_REVOKED, QUEUE_REJECTED /* to the dead letters */ };
@@ -80,7 +91,11 @@ struct queue_result {
 /* Acknowledges, stores the result, updates the hash and publishes: together, and only if the claim is still
  * the worker's. err -ESTALE: it is not; nothing was changed, the work belongs to somebody else. `hash` may be
  * NULL; a hash that is gone or in another state does not hinder the acknowledgement (err -ENOENT or -EBUSY
- * tells; then its files are the caller's to remove). */
+ * tells; then its files are the caller's to remove).
+ *
+ * When the connection broke before the answer (-ENOTCONN, -ETIMEDOUT), call it again: within a minute the
+ * same claim gets the first answer. Until then the claim is kept. -EMSGSIZE: the result passes 1 MiB or is
+ * not JSON, nothing was changed. */
 void queue_done(struct queue *q, const char *worker, const struct queue_claim *claim,
                 const struct queue_result *result, const struct queue_hash *hash, queue_fn *fn, void *arg);
 
@@ -91,16 +106,18 @@ void queue_started(struct queue *q, const char *worker, const struct queue_claim
 void queue_release(struct queue *q, const char *worker, const struct queue_claim *claim,
                    const struct queue_hash *hash, queue_fn *fn, void *arg);
 
-/* Takes the claims of workers whose lease has ended back into the queue, and moves what is due from the
- * delayed set. */
+/* Take the claims of workers whose lease has ended back into the queue; move what is due from the delayed
+ * set. Call both every second: reap counts leases only while somebody has called it at least every half lease
+ * for the last whole lease (when Redis was away, all leases have ended and nobody is dead). */
 void queue_reap(struct queue *q, queue_fn *fn, void *arg);
 void queue_due(struct queue *q, queue_fn *fn, void *arg);
 
-/* This worker ends: its lease is gone, so that nobody waits for it. */
+/* This worker ends: its lease is gone, so that nobody waits for it, and what it still holds is the next to be
+ * served. */
 void queue_goodbye(struct queue *q, const char *worker, queue_fn *fn, void *arg);
 
-/* Calls `fn` when something may have arrived in an empty queue (client tracking; milliseconds), from arming
- * on, at most once. Idle workers poll each second besides. */
+/* Calls `fn` (err is 0) when something may have arrived in an empty queue (client tracking; milliseconds),
+ * once for each arming. Idle workers poll each second besides. Free it before its queue and connection. */
 struct queue_bell;
 int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char *password, queue_fn *fn,
                    void *arg, struct queue_bell **ret) _warn_unused_;

@@ -1,0 +1,45 @@
+/* Task messages: kombu's envelope around Celery's message protocol 2, written and strictly read.
+ *
+ * The envelope is a JSON object: `body` (base64 of the JSON [args, kwargs, embed]), `content-type`,
+ * `content-encoding`, `headers` (task, id, eta, expires, …) and `properties` (priority, reply_to, …).
+ * https://docs.celeryq.dev/en/stable/internals/protocol.html */
+#pragma once
+
+#include "core/cleanup.h"
+#include "core/id.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ENVELOPE_MAX_BYTES = 1024 * 1024 };
+
+/* What a new message says. */
+struct envelope_task {
+    const char *id, *name;
+    const json_t *kwargs; /* NULL: none */
+    unsigned priority;
+    const char *queue, *origin, *reply_to;
+};
+
+/* -EINVAL for a task that can't be said in JSON, -EMSGSIZE past ENVELOPE_MAX_BYTES, -ENOMEM. */
+int envelope_encode(const struct envelope_task *task, char **ret_message) _warn_unused_;
+
+/* The list that a priority belongs to: 0 to 3, for priorities 0–2, 3–5, 6–8 and 9. */
+unsigned envelope_step(unsigned priority);
+
+/* What a message that was received says. */
+struct envelope {
+    char *id, *name;
+    json_t *args, *kwargs;
+    char *reply_to, *group_id, *parent_id; /* or NULL */
+    uint64_t eta_ms, expires_ms;           /* 0: none */
+    bool ignore_result;
+};
+
+void envelope_free(struct envelope *e);
+#define _cleanup_envelope_ _cleanup_(envelope_free)
+
+/* 0 with `ret` filled; -EBADMSG with a sentence about what is wrong (a constant); -ENOMEM. */
+int envelope_decode(const char *message, size_t len, struct envelope *ret,
+                    const char **ret_reason) _warn_unused_;

@@ -1,0 +1,268 @@
+/* The queue's base: scripts, commands on their way, and what needs no claim. Claims are in claim.c.
+ *
+ * All decisions are made inside Redis, by one script an operation, so there is no moment between two commands
+ * at which a process could die and leave half of it behind. This side builds and reads messages. */
+#include "queue/queue.h"
+
+#include "core/str.h"
+#include "queue/envelope.h"
+#include "queue/queue_impl.h"
+
+#include "claim.lua.h"
+#include "delay.lua.h"
+#include "done.lua.h"
+#include "due.lua.h"
+#include "enqueue.lua.h"
+#include "goodbye.lua.h"
+#include "reap.lua.h"
+#include "refresh.lua.h"
+#include "release.lua.h"
+#include "started.lua.h"
+#include "stats.lua.h"
+
+#include <errno.h>
+
+enum {
+    HASH_MAX_ARGS = 64, /* key, field, expected, channel and the pairs */
+    FIXED_MAX_ARGS = 8,
+    /* kombu's default visibility timeout: what no worker's claims remember is taken back after it */
+    VISIBILITY_S = 3600,
+};
+
+static struct redis_script scripts[N_SCRIPTS] = {
+    [SCRIPT_ENQUEUE] = {.name = "enqueue", .text = enqueue_lua},
+    [SCRIPT_CLAIM] = {.name = "claim", .text = claim_lua},
+    [SCRIPT_REFRESH] = {.name = "refresh", .text = refresh_lua},
+    [SCRIPT_DONE] = {.name = "done", .text = done_lua},
+    [SCRIPT_STARTED] = {.name = "started", .text = started_lua},
+    [SCRIPT_RELEASE] = {.name = "release", .text = release_lua},
+    [SCRIPT_DELAY] = {.name = "delay", .text = delay_lua},
+    [SCRIPT_DUE] = {.name = "due", .text = due_lua},
+    [SCRIPT_REAP] = {.name = "reap", .text = reap_lua},
+    [SCRIPT_GOODBYE] = {.name = "goodbye", .text = goodbye_lua},
+    [SCRIPT_STATS] = {.name = "stats", .text = stats_lua},
+};
+
+struct queue *queue_new(struct redis *r, const struct queue_config *config)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    static const char *const steps[] = {"",
+                                        "\x06\x16"
+                                        "3",
+                                        "\x06\x16"
+                                        "6",
+                                        "\x06\x16"
+                                        "9"};
+    char host[256] = "";
+    size_t len = strlen(config->name);
+
+    if (len == 0 || strspn(config->name, allowed) != len)
+        return NULL;
+
+    struct queue *q = calloc(1, sizeof *q);
+
+    if (!q)
+        abort();
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+        if (asprintf(&q->lists[i], "%s%s", config->name, steps[i]) < 0)
+            abort();
+    q->r = r;
+    q->config = *config;
+    q->refs = 1;
+    id_uuid(q->owner);
+    gethostname(host, sizeof host - 1);
+    snprintf(q->origin, sizeof q->origin, "gen%d@%s", (int)getpid(), host);
+    return q;
+}
+
+struct queue *queue_ref(struct queue *q)
+{
+    q->refs++;
+    return q;
+}
+
+void queue_unref(struct queue *q)
+{
+    if (--q->refs > 0)
+        return;
+    while (q->held)
+        queue_held_drop(q->held);
+    for (size_t i = 0; i < ARRAY_SIZE(q->lists); i++)
+        free(q->lists[i]);
+    free(q);
+}
+
+void queue_free(struct queue *q)
+{
+    if (!q)
+        return;
+    q->freed = true;
+    queue_unref(q);
+}
+
+struct queue_op *queue_op_new(struct queue *q, queue_fn *fn, void *arg)
+{
+    struct queue_op *op = calloc(1, sizeof *op);
+
+    if (!op)
+        abort();
+    *op = (struct queue_op){.q = queue_ref(q), .fn = fn, .arg = arg};
+    return op;
+}
+
+void queue_op_end(struct queue_op *op, int err)
+{
+    if (op->fn && (op->inner || !op->q->freed))
+        op->fn(op->arg, err);
+    queue_unref(op->q);
+    free(op);
+}
+
+int queue_code(const redisReply *reply)
+{
+    static const struct {
+        const char *code;
+        int err;
+    } codes[] = {{"OK", 0},         {"ESTALE", -ESTALE}, {"ENOENT", -ENOENT},
+                 {"EBUSY", -EBUSY}, {"EAGAIN", -EAGAIN}, {"EEXIST", -EEXIST}};
+    const char *code = redis_reply_str(reply);
+
+    if (!code) /* numbers, lists */
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+        if (str_eq(code, codes[i].code))
+            return codes[i].err;
+    return -EPROTO;
+}
+
+void queue_op_on_code(void *arg, int err, const redisReply *reply)
+{
+    queue_op_end(arg, err < 0 ? err : queue_code(reply));
+}
+
+struct failure {
+    struct queue_op *op;
+    int err;
+};
+
+static void on_failure(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct failure *f = arg;
+
+    queue_op_end(f->op, f->err);
+}
+
+/* A command that does nothing brings the turn of the loop in which the callback may come. */
+void queue_op_fail(struct queue_op *op, int err)
+{
+    struct failure *f = calloc(1, sizeof *f);
+
+    if (!f)
+        abort();
+    *f = (struct failure){.op = op, .err = err};
+    redis_command(op->q->r, REDIS("PING"), on_failure, f);
+}
+
+void queue_eval_list(struct queue *q, enum queue_script script, const char *const argv[], redis_reply_fn *fn,
+                     void *arg)
+{
+    redis_eval(q->r, &scripts[script], 0, argv, fn, arg);
+}
+
+void queue_eval(struct queue *q, enum queue_script script, const char *const fixed[],
+                const struct queue_hash *hash, redis_reply_fn *fn, void *arg)
+{
+    const char *argv[FIXED_MAX_ARGS + HASH_MAX_ARGS + 1];
+    size_t n = 0;
+
+    for (; fixed[n]; n++)
+        argv[n] = fixed[n];
+    if (hash) {
+        argv[n++] = hash->key;
+        argv[n++] = hash->field;
+        argv[n++] = hash->expected;
+        argv[n++] = hash->channel;
+        for (size_t i = 0; hash->set && hash->set[i]; i++) {
+            if (n == ARRAY_SIZE(argv) - 1)
+                abort(); /* the caller's own list: a programmer's error */
+            argv[n++] = hash->set[i];
+        }
+    }
+    argv[n] = NULL;
+    queue_eval_list(q, script, argv, fn, arg);
+}
+
+void queue_enqueue(struct queue *q, const struct queue_task *task, const struct queue_hash *hash,
+                   queue_fn *fn, void *arg)
+{
+    _cleanup_free_ char *message = NULL;
+    struct queue_op *op = queue_op_new(q, fn, arg);
+    char max[24], step[24];
+    int r = envelope_encode(&(struct envelope_task){.id = task->id,
+                                                    .name = task->name,
+                                                    .kwargs = task->kwargs,
+                                                    .priority = task->priority,
+                                                    .queue = q->config.name,
+                                                    .origin = q->origin,
+                                                    .reply_to = q->owner},
+                            &message);
+
+    if (r < 0) {
+        queue_op_fail(op, r);
+        return;
+    }
+    snprintf(max, sizeof max, "%lu", q->config.max_length);
+    snprintf(step, sizeof step, "%u", envelope_step(task->priority));
+    queue_eval(q, SCRIPT_ENQUEUE, REDIS(q->config.name, max, step, message), hash, queue_op_on_code, op);
+}
+
+void queue_reap(struct queue *q, queue_fn *fn, void *arg)
+{
+    char lease[24], visibility[24];
+
+    snprintf(lease, sizeof lease, "%lu", q->config.lease_ms);
+    snprintf(visibility, sizeof visibility, "%d", VISIBILITY_S);
+    queue_eval(q, SCRIPT_REAP, REDIS(lease, visibility), NULL, queue_op_on_code, queue_op_new(q, fn, arg));
+}
+
+void queue_due(struct queue *q, queue_fn *fn, void *arg)
+{
+    queue_eval(q, SCRIPT_DUE, REDIS(q->config.name), NULL, queue_op_on_code, queue_op_new(q, fn, arg));
+}
+
+struct stats_op {
+    struct queue *q;
+    queue_length_fn *fn;
+    void *arg;
+    size_t index;
+};
+
+static void on_stats(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct stats_op *op = arg;
+    long long n = err < 0 ? -1 : redis_reply_int(redis_reply_at(reply, op->index));
+
+    if (!op->q->freed)
+        op->fn(op->arg, err < 0 ? err : n < 0 ? -EPROTO : 0, n < 0 ? 0 : (uint64_t)n);
+    queue_unref(op->q);
+}
+
+static void ask_stats(struct queue *q, size_t index, queue_length_fn *fn, void *arg)
+{
+    struct stats_op *op = calloc(1, sizeof *op);
+
+    if (!op)
+        abort();
+    *op = (struct stats_op){.q = queue_ref(q), .fn = fn, .arg = arg, .index = index};
+    queue_eval(q, SCRIPT_STATS, REDIS(q->config.name), NULL, on_stats, op);
+}
+
+void queue_length(struct queue *q, queue_length_fn *fn, void *arg)
+{
+    ask_stats(q, 0, fn, arg);
+}
+
+void queue_workers(struct queue *q, queue_length_fn *fn, void *arg)
+{
+    ask_stats(q, 1, fn, arg);
+}

@@ -1,0 +1,81 @@
+/* Shared by queue.c, claim.c and bell.c; private to this folder. */
+#pragma once
+
+#include "queue/queue.h"
+
+#define QUEUE_TAG_PREFIX "decant:" /* scripts/reap.lua tells our claims from stock consumers' by it */
+
+enum queue_script {
+    SCRIPT_ENQUEUE,
+    SCRIPT_CLAIM,
+    SCRIPT_REFRESH,
+    SCRIPT_DONE,
+    SCRIPT_STARTED,
+    SCRIPT_RELEASE,
+    SCRIPT_DELAY,
+    SCRIPT_DUE,
+    SCRIPT_REAP,
+    SCRIPT_GOODBYE,
+    SCRIPT_STATS,
+    N_SCRIPTS,
+};
+
+/* What this process knows of a claim, from before it is asked for until its end is answered; see claim.c. */
+enum held_state {
+    HELD_ASKED,     /* the claim is on its way */
+    HELD_SURE,      /* the caller has it */
+    HELD_FINISHING, /* done or release is on its way */
+};
+
+struct queue_held {
+    struct queue_held *next;
+    struct queue *queue;
+    struct queue_claim *claim; /* NULL: none yet, or freed by the caller */
+    char *worker;
+    enum held_state state;
+    char tag[sizeof QUEUE_TAG_PREFIX + ID_UUID_LEN];
+};
+
+/* Lives until queue_free and the end of the last command: `refs` counts both. */
+struct queue {
+    struct redis *r;
+    struct queue_config config;
+    char *lists[4]; /* by priority step */
+    char owner[ID_UUID_LEN + 1];
+    char origin[300];
+    struct queue_held *held;
+    unsigned refs;
+    bool freed;
+};
+
+struct queue *queue_ref(struct queue *q);
+void queue_unref(struct queue *q);
+
+/* A command that is on its way. */
+struct queue_op {
+    struct queue *q;
+    queue_fn *fn;
+    void *arg;
+    struct queue_held *held; /* or NULL */
+    bool inner;              /* `fn` is this folder's own: it is called even after queue_free */
+};
+
+struct queue_op *queue_op_new(struct queue *q, queue_fn *fn, void *arg);
+/* Frees the op and calls back, unless the queue has been freed in between. */
+void queue_op_end(struct queue_op *op, int err);
+/* The end of an op that answers with a code ("OK", "ESTALE", …) or a number. */
+void queue_op_on_code(void *arg, int err, const redisReply *reply);
+/* What a script's answer means: 0 or -errno. */
+int queue_code(const redisReply *reply);
+/* Ends the op with `err`, later: a callback is never called before the call that it belongs to returns. */
+void queue_op_fail(struct queue_op *op, int err);
+
+/* Runs a script with `fixed` (NULL-terminated) and the hash's arguments, if there is a hash. */
+void queue_eval(struct queue *q, enum queue_script script, const char *const fixed[],
+                const struct queue_hash *hash, redis_reply_fn *fn, void *arg);
+
+/* The same with one list of any length, NULL-terminated. */
+void queue_eval_list(struct queue *q, enum queue_script script, const char *const argv[], redis_reply_fn *fn,
+                     void *arg);
+
+void queue_held_drop(struct queue_held *held);

@@ -1,0 +1,66 @@
+#include "queue/result.h"
+
+#include "core/clock.h"
+#include "core/str.h"
+#include "queue/envelope.h"
+
+/* exc_module: Celery's clients look the class up there, and make one up when there is none of that name. */
+static const struct {
+    const char *status, *exc_type, *exc_module;
+} states[] = {
+    [QUEUE_SUCCESS] = {"SUCCESS", NULL, NULL},
+    [QUEUE_FAILURE] = {"FAILURE", "TaskError", "decant"},
+    [QUEUE_REVOKED] = {"REVOKED", "TaskRevokedError", "celery.exceptions"},
+    [QUEUE_REJECTED] = {"FAILURE", "Reject", "celery.exceptions"},
+};
+
+const char *result_status(enum queue_state state)
+{
+    return states[state].status;
+}
+
+/* Takes over `value`. */
+static char *dump(const struct queue_claim *claim, const char *status, json_t *value, const char *date_done)
+{
+    _cleanup_json_ json_t *meta =
+        json_pack("{s:s, s:o, s:n, s:[], s:s?, s:s}", "status", status, "result", value, "traceback",
+                  "children", "date_done", date_done, "task_id", claim->id);
+
+    if (!meta)
+        return NULL;
+    if (claim->group_id)
+        json_object_set_new(meta, "group_id", json_string(claim->group_id));
+    if (claim->parent_id)
+        json_object_set_new(meta, "parent_id", json_string(claim->parent_id));
+
+    _cleanup_free_ char *text = json_dumps(meta, JSON_COMPACT | JSON_ENSURE_ASCII);
+
+    return text && strlen(text) <= ENVELOPE_MAX_BYTES ? TAKE_PTR(text) : NULL;
+}
+
+char *result_payload(const struct queue_claim *claim, const struct queue_result *result)
+{
+    char date[CLOCK_RFC3339_LEN + 1];
+    json_t *value;
+
+    if (result->state == QUEUE_SUCCESS)
+        value = result->result ? json_incref((json_t *)result->result) : json_null();
+    else
+        value = json_pack("{s:s, s:[s], s:s}", "exc_type",
+                          result->exc_type ? result->exc_type : states[result->state].exc_type, "exc_message",
+                          result->exc_message ? result->exc_message : "", "exc_module",
+                          states[result->state].exc_module);
+    clock_rfc3339(clock_real_ms(), date);
+    date[CLOCK_RFC3339_LEN - 1] = '\0'; /* Celery 5.2 writes UTC without saying so */
+    return dump(claim, states[result->state].status, value, date);
+}
+
+char *result_started_payload(const struct queue_claim *claim, const json_t *meta)
+{
+    char host[256] = "";
+
+    if (meta)
+        return dump(claim, "PROGRESS", json_incref((json_t *)meta), NULL);
+    gethostname(host, sizeof host - 1);
+    return dump(claim, "STARTED", json_pack("{s:i, s:s}", "pid", (int)getpid(), "hostname", host), NULL);
+}

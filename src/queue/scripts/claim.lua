@@ -1,0 +1,62 @@
+-- claim: QUEUE WORKER OWNER TAG LEASE_MS MAX_BYTES. Answers nil when nothing waits, {message, deliveries, id},
+-- or AGAIN after a run of messages that were none.
+local queue, worker, owner, tag = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local lease_ms, max_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
+
+local function pop()
+    for _, step in ipairs(STEPS) do
+        local message = redis.call('RPOP', queue .. step)
+        if message then
+            return message
+        end
+    end
+end
+
+-- Only what the steps below rely on; the envelope is checked strictly by the caller.
+local function inspect(message)
+    if #message > max_bytes then
+        return 'larger than a message may be'
+    end
+    local ok, m = pcall(cjson.decode, message)
+    if not ok or type(m) ~= 'table' then
+        return 'not a JSON object'
+    end
+    local id = type(m.headers) == 'table' and m.headers.id
+    if type(id) ~= 'string' or #id < 1 or #id > 200 or string.find(id, '[%c%s]') then
+        return 'no task id'
+    end
+    return nil, id
+end
+
+local function take(message, id)
+    local ms, seconds = now()
+    local fresh = redis.call('EXISTS', CLAIMS .. worker) == 0
+
+    redis.call('HSET', UNACKED, tag, wrap(message, queue))
+    redis.call('ZADD', INDEX, seconds, tag)
+    redis.call('HSET', CLAIMS .. worker, tag, id, 'owner', owner)
+    redis.call('ZADD', WORKERS, ms + lease_ms, worker)
+    if fresh then
+        redis.call('EXPIRE', CLAIMS .. worker, WEEK)
+        redis.call('EXPIRE', WORKERS, WEEK)
+    end
+    local deliveries = redis.call('INCR', DELIVERIES .. id)
+    redis.call('EXPIRE', DELIVERIES .. id, WEEK)
+    return {message, deliveries, id}
+end
+
+if is_other(worker, owner) then
+    return 'EEXIST'
+end
+for _ = 1, 100 do
+    local message = pop()
+    if not message then
+        return false
+    end
+    local reason, id = inspect(message)
+    if not reason then
+        return take(message, id)
+    end
+    dead_letter(reason, message)
+end
+return 'AGAIN'

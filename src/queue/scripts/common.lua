@@ -1,0 +1,130 @@
+-- Goes in front of every script of the queue: the keys, and the steps that several of them share.
+-- One Redis server, not a cluster: scripts name their keys themselves. All times are the server's own.
+--
+-- Messages are moved as text and never re-encoded: cjson would turn [] into {}.
+local UNACKED, INDEX = 'unacked', 'unacked_index'
+local WORKERS, DELAYED, DEAD = 'decant:workers', 'decant:delayed', 'decant:dead'
+local CLAIMS, DELIVERIES, FINISHED = 'decant:claims:', 'decant:deliveries:', 'decant:finished:'
+local STEPS = {'', '\6\0223', '\6\0226', '\6\0229'} -- kombu's separator is the two bytes 06 16
+local WEEK, RESULT_TTL, FINISHED_TTL = 604800, 86400, 60
+local DEAD_MAX, DEAD_TTL, DEAD_BYTES = 10000, 2592000, 65536
+
+-- Milliseconds as a number; seconds as text, since Lua would print a number of that size rounded.
+local function now()
+    local t = redis.call('TIME')
+    return t[1] * 1000 + math.floor(t[2] / 1000), string.format('%s.%06d', t[1], t[2])
+end
+
+local function in_queue(queue)
+    local n = 0
+    for _, step in ipairs(STEPS) do
+        n = n + redis.call('LLEN', queue .. step)
+    end
+    return n
+end
+
+-- The list that kombu puts this message into.
+local function list_of(queue, message)
+    local ok, m = pcall(cjson.decode, message)
+    local priority = ok and type(m) == 'table' and type(m.properties) == 'table' and
+                         tonumber(m.properties.priority) or 0
+    return queue .. (STEPS[math.min(math.max(math.floor(priority / 3), 0), 3) + 1] or '')
+end
+
+-- What `unacked` holds for a claim: kombu's [message, exchange, routing_key]. The default exchange routes by
+-- the queue's name, so a stock consumer that sweeps it finds the way.
+local function wrap(message, queue)
+    return '[' .. message .. ', "", "' .. queue .. '"]'
+end
+
+local function unwrap(held)
+    return string.match(held, '^%[(.*), "", "([%w._-]+)"%]$')
+end
+
+-- For a reader that wants UTF-8 whatever a stranger sent, bytes from 80 on are written as \u0080 … \u00ff.
+local function dead_letter(reason, message)
+    local text = cjson.encode(string.sub(message, 1, DEAD_BYTES))
+    text = string.gsub(text, '[\128-\255]', function(c) return string.format('\\u%04x', string.byte(c)) end)
+    local _, seconds = now()
+    redis.call('LPUSH', DEAD, '{"reason":' .. cjson.encode(reason) .. ',"time":' .. seconds ..
+                              ',"bytes":' .. #message .. ',"message":' .. text .. '}')
+    redis.call('LTRIM', DEAD, 0, DEAD_MAX - 1)
+    redis.call('EXPIRE', DEAD, DEAD_TTL)
+end
+
+-- What the worker's claim holds, or nil when it is the worker's no more.
+local function claimed(worker, tag)
+    return redis.call('HEXISTS', CLAIMS .. worker, tag) == 1 and redis.call('HGET', UNACKED, tag) or nil
+end
+
+local function forget(worker, tag)
+    redis.call('HDEL', UNACKED, tag)
+    redis.call('ZREM', INDEX, tag)
+    redis.call('HDEL', CLAIMS .. worker, tag)
+end
+
+-- Back to where the next claim takes from. Not when it is in `unacked` no more: then somebody else has
+-- acknowledged or restored it.
+local function restore(tag)
+    local held = redis.call('HGET', UNACKED, tag)
+    redis.call('HDEL', UNACKED, tag)
+    redis.call('ZREM', INDEX, tag)
+    if not held then
+        return 0
+    end
+    local message, queue = unwrap(held)
+    if not message then
+        dead_letter('not a claim of ours', held)
+        return 0
+    end
+    redis.call('RPUSH', list_of(queue, message), message)
+    return 1
+end
+
+local function uncount(id)
+    if redis.call('DECR', DELIVERIES .. id) <= 0 then
+        redis.call('DEL', DELIVERIES .. id)
+    end
+end
+
+-- Two workers under one name would take each other's work: the first one's key to the name stays with its
+-- claims.
+local function is_other(worker, owner)
+    local holder = redis.call('HGET', CLAIMS .. worker, 'owner')
+    return holder and holder ~= owner
+end
+
+-- A hash changed in the same breath: ARGV from `i` on is key, field, expected, channel, name, value, …
+local function hash_check(i)
+    local key, field, expected = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    if not key then
+        return 'OK'
+    end
+    if redis.call('EXISTS', key) == 0 then
+        return 'ENOENT'
+    end
+    local value = redis.call('HGET', key, field)
+    if not value or not string.find(' ' .. expected .. ' ', ' ' .. value .. ' ', 1, true) then
+        return 'EBUSY'
+    end
+    return 'OK'
+end
+
+local function hash_set(i)
+    if not ARGV[i] then
+        return
+    end
+    if ARGV[i + 4] then
+        redis.call('HSET', ARGV[i], unpack(ARGV, i + 4))
+    end
+    redis.call('PUBLISH', ARGV[i + 3], redis.call('HGET', ARGV[i], 'status') or '')
+end
+
+local function hash_change(i)
+    local code = hash_check(i)
+    if code == 'OK' then
+        hash_set(i)
+    end
+    return code
+end
+

@@ -1,0 +1,35 @@
+-- done: WORKER TAG ID STATUS META REASON [hash]. META is empty when nobody wants the result, REASON unless the
+-- message goes to the dead letters.
+--
+-- The first answer is kept for a minute: a worker whose connection broke asks again, and must not be told that
+-- the work it has just finished is somebody else's.
+local worker, tag, id, status, meta, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local result = 'celery-task-meta-' .. id
+
+-- A success stands, whatever a second run of the same task says: stock backends read it the same way.
+local function succeeded()
+    local stored = redis.call('GET', result)
+    local ok, m = pcall(cjson.decode, stored or '')
+    return ok and type(m) == 'table' and m.status == 'SUCCESS'
+end
+
+local first = redis.call('GET', FINISHED .. tag)
+if first then
+    return first
+end
+local held = claimed(worker, tag)
+if not held then
+    return 'ESTALE'
+end
+forget(worker, tag)
+redis.call('DEL', DELIVERIES .. id)
+if reason ~= '' then
+    dead_letter(reason, unwrap(held) or held)
+end
+if meta ~= '' and (status == 'SUCCESS' or not succeeded()) then
+    redis.call('SET', result, meta, 'EX', RESULT_TTL)
+    redis.call('PUBLISH', result, meta)
+end
+local code = hash_change(7)
+redis.call('SET', FINISHED .. tag, code, 'EX', FINISHED_TTL)
+return code

@@ -1,0 +1,66 @@
+/* A Redis, a loop, a queue, and its operations as calls that wait for their answers. */
+#pragma once
+
+#include "core/str.h"
+#include "queue/queue.h"
+#include "support/loop.h"
+#include "support/redis_server.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define STEP(n) "\x06\x16" #n
+
+enum { LEASE_MS = 400, MAX_LENGTH = 5, MAX_DELIVERIES = 2 };
+
+struct fixture {
+    struct redis_server *server;
+    uv_loop_t loop;
+    struct redis *r;
+    struct queue *q;
+};
+
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+
+/* Another connection with a queue of its own: another process. */
+struct peer {
+    struct fixture *f;
+    struct redis *r;
+    struct queue *q;
+};
+
+void peer_open(struct peer *p, struct fixture *f);
+void peer_close(struct peer *p);
+
+#define W1 "decant@one:1:a"
+#define W2 "decant@two:2:b"
+
+int enqueue(struct fixture *f, const char *id, unsigned priority, const struct queue_hash *hash);
+/* NULL with *ret_err set when there is none. */
+struct queue_claim *claim_as(struct fixture *f, struct queue *q, const char *worker, int *ret_err);
+struct queue_claim *claim(struct fixture *f); /* as W1, there must be one */
+int done_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
+            enum queue_state s, const struct queue_hash *hash);
+int refresh_as(struct fixture *f, struct queue *q, const char *worker);
+int release_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
+               const struct queue_hash *hash);
+int goodbye_as(struct fixture *f, struct queue *q, const char *worker);
+int reap(struct fixture *f);
+/* Reaps as often as a worker does, for as long as it takes a lease that isn't renewed to end. */
+void reap_past_lease(struct fixture *f, struct queue *renew, const char *worker);
+int due(struct fixture *f);
+uint64_t length(struct fixture *f);
+uint64_t workers(struct fixture *f);
+
+/* Pushes a message like one that Celery writes; `change` is merged: {"headers": {…}, "properties": {…}, …}.
+ */
+void push_foreign(struct fixture *f, const char *id, const char *body, const char *change);
+/* The newest dead letter's reason; "" when there is none. */
+const char *dead_reason(struct fixture *f, char ret[200]);
+/* Everything in Redis as one text, for "nothing has changed". The caller frees. */
+char *snapshot(struct fixture *f);

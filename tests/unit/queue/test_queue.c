@@ -1,0 +1,441 @@
+/* enqueue, done, started, release, goodbye, length: and that a refusal changes nothing. */
+#include "queue_fixture.h"
+
+#include "core/buf.h"
+
+#define A "aaaaaaaa-1b15-49cf-9e75-98342b467ba9"
+#define B "bbbbbbbb-1b15-49cf-9e75-98342b467ba9"
+
+static const char *const queued[] = {"status", "queued", "task_id", A, NULL};
+static const struct queue_hash to_queued = {
+    .key = "job", .field = "status", .expected = "uploaded failed", .channel = "decant:job:1", .set = queued};
+static const char *const completed[] = {"status", "completed", "progress", "100", NULL};
+static const struct queue_hash to_completed = {
+    .key = "job", .field = "status", .expected = "processing", .channel = "decant:job:1", .set = completed};
+
+/* What a subscriber hears, oldest first, one a line. */
+struct ear {
+    struct redis_sub *sub;
+    struct buf text;
+    bool ready;
+};
+
+static void on_message(void *arg, const char *channel, const char *message)
+{
+    struct ear *e = arg;
+
+    if (!channel)
+        e->ready = true;
+    else
+        buf_printf(&e->text, "%s %s\n", channel, message);
+}
+
+static void ear_open(struct ear *e, struct fixture *f)
+{
+    *e = (struct ear){.text = BUF_INIT(64 * 1024)};
+    assert_int_equal(redis_sub_new(&f->loop, redis_server_url(f->server), NULL, &e->sub), 0);
+    redis_sub_start(e->sub, REDIS("decant:job:*", "celery-task-meta-*"), on_message, e);
+    assert_true(loop_until(&f->loop, &e->ready, 5000));
+}
+
+static const char *ear_text(struct ear *e, struct fixture *f)
+{
+    loop_for(&f->loop, 50);
+    return e->text.data ? e->text.data : "";
+}
+
+static void ear_close(struct ear *e)
+{
+    redis_sub_free(e->sub);
+    buf_free(&e->text);
+}
+
+static void assert_unchanged(struct fixture *f, char *before)
+{
+    _cleanup_free_ char *after = snapshot(f);
+
+    assert_string_equal(before, after);
+    free(before);
+}
+
+static void test_names(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const bad[] = {"", "a b", "a\x06", "a\"b", "ü"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_null(queue_new(f->r, &(struct queue_config){.name = bad[i]}));
+}
+
+static void test_priority_lists(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+    assert_int_equal(enqueue(f, A, 2, NULL), 0);
+    assert_int_equal(enqueue(f, A, 3, NULL), 0);
+    assert_int_equal(enqueue(f, A, 8, NULL), 0);
+    assert_int_equal(enqueue(f, A, 9, NULL), 0);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant"), 2);
+    assert_int_equal(redis_server_int(f->server, "LLEN %s", "decant" STEP(3)), 1);
+    assert_int_equal(redis_server_int(f->server, "LLEN %s", "decant" STEP(6)), 1);
+    assert_int_equal(redis_server_int(f->server, "LLEN %s", "decant" STEP(9)), 1);
+    assert_int_equal(length(f), 5);
+}
+
+static void test_full(void **state)
+{
+    struct fixture *f = *state;
+
+    redis_server_do(f->server, "HSET job status uploaded");
+    for (unsigned i = 0; i < MAX_LENGTH; i++)
+        assert_int_equal(enqueue(f, A, 2 * i, NULL), 0); /* the limit holds over all priorities */
+
+    char *before = snapshot(f);
+
+    assert_int_equal(enqueue(f, B, 0, &to_queued), -EAGAIN);
+    assert_int_equal(enqueue(f, B, 9, NULL), -EAGAIN);
+    assert_unchanged(f, before);
+    queue_claim_free(claim(f));
+    assert_int_equal(enqueue(f, B, 0, &to_queued), 0);
+}
+
+static void test_enqueue_hash(void **state)
+{
+    struct fixture *f = *state;
+    struct ear e;
+
+    ear_open(&e, f);
+    assert_int_equal(enqueue(f, A, 0, &to_queued), -ENOENT);
+    assert_int_equal(redis_server_int(f->server, "DBSIZE"), 0);
+    redis_server_do(f->server, "HSET job task_id x");
+    assert_int_equal(enqueue(f, A, 0, &to_queued), -EBUSY); /* the field is missing */
+    redis_server_do(f->server, "HSET job status loaded");   /* a part of a word */
+
+    char *before = snapshot(f);
+
+    assert_int_equal(enqueue(f, A, 0, &to_queued), -EBUSY);
+    assert_unchanged(f, before);
+    assert_string_equal(ear_text(&e, f), "");
+    redis_server_do(f->server, "HSET job status failed");
+    redis_server_do(f->server, "EXPIRE job 1000");
+    assert_int_equal(enqueue(f, A, 0, &to_queued), 0);
+    assert_string_equal(ear_text(&e, f), "decant:job:1 queued\n");
+    assert_string_equal(redis_server_str(f->server, "HGET job status"), "queued");
+    assert_string_equal(redis_server_str(f->server, "HGET job task_id"), A);
+    assert_true(redis_server_int(f->server, "TTL job") > 900);
+    ear_close(&e);
+}
+
+static void test_unsayable(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *big = calloc(1, 1024 * 1024);
+
+    memset(big, 'x', 1024 * 1024 - 1);
+    assert_int_equal(enqueue(f, "\xff", 0, NULL), -EINVAL);
+    assert_int_equal(enqueue(f, big, 0, NULL), -EMSGSIZE);
+    assert_int_equal(redis_server_int(f->server, "DBSIZE"), 0);
+}
+
+static void assert_meta(struct fixture *f, const char *id, const char *status, const char *result)
+{
+    _cleanup_json_ json_t *meta =
+        json_loads(redis_server_str(f->server, "GET celery-task-meta-%s", id), 0, NULL);
+    _cleanup_json_ json_t *expected = json_loads(result, JSON_DECODE_ANY, NULL);
+
+    assert_non_null(meta);
+    assert_string_equal(json_string_value(json_object_get(meta, "status")), status);
+    assert_true(json_equal(json_object_get(meta, "result"), expected));
+    assert_string_equal(json_string_value(json_object_get(meta, "task_id")), id);
+    assert_true(json_is_null(json_object_get(meta, "traceback")));
+    assert_true(json_is_array(json_object_get(meta, "children")));
+    assert_non_null(json_object_get(meta, "date_done"));
+    assert_true(redis_server_int(f->server, "TTL celery-task-meta-%s", id) > 86000);
+}
+
+/* Nothing of a task is left but its result and what expires. */
+static void assert_clean(struct fixture *f)
+{
+    assert_int_equal(redis_server_int(f->server, "EXISTS unacked unacked_index"), 0);
+    assert_int_equal(redis_server_int(f->server, "HLEN decant:claims:%s", W1), 1); /* the owner */
+    assert_int_equal(redis_server_int(f->server, "EXISTS decant:deliveries:" A), 0);
+}
+
+static void test_done(void **state)
+{
+    struct fixture *f = *state;
+    struct ear e;
+
+    ear_open(&e, f);
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+
+    struct queue_claim *c = claim(f);
+
+    assert_string_equal(c->id, A);
+    assert_string_equal(c->name, "decant.convert");
+    assert_int_equal(c->deliveries, 1);
+    assert_false(c->gave_up);
+    redis_server_do(f->server, "HSET job status processing");
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, &to_completed), 0);
+    assert_meta(f, A, "SUCCESS", "{\"pages\": 3, \"empty\": []}");
+    assert_clean(f);
+    assert_string_equal(redis_server_str(f->server, "HGET job progress"), "100");
+
+    const char *heard = ear_text(&e, f);
+
+    assert_true(str_starts(heard, "celery-task-meta-" A " {\"status\":\"SUCCESS\""));
+    assert_non_null(strstr(heard, "\ndecant:job:1 completed\n"));
+    queue_claim_free(c);
+    ear_close(&e);
+}
+
+/* A worker whose connection broke asks again: it must hear what it would have heard. */
+static void test_done_again(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+
+    struct queue_claim *c = claim(f);
+
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, &to_completed), -ENOENT);
+    redis_server_do(f->server, "HSET job status processing");
+
+    char *before = snapshot(f);
+
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_FAILURE, &to_completed), -ENOENT);
+    assert_unchanged(f, before);
+    assert_meta(f, A, "SUCCESS", "{\"pages\": 3, \"empty\": []}");
+    queue_claim_free(c);
+}
+
+static void test_done_hash(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(enqueue(f, A, 0, NULL), 0);
+
+        struct queue_claim *c = claim(f);
+
+        if (i == 0)
+            redis_server_do(f->server, "HSET job status cancelled");
+        else
+            redis_server_do(f->server, "DEL job");
+        assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, &to_completed), i == 0 ? -EBUSY : -ENOENT);
+        assert_clean(f); /* acknowledged all the same */
+        assert_int_equal(redis_server_int(f->server, "HEXISTS job progress"), 0);
+        queue_claim_free(c);
+    }
+}
+
+static void test_done_failures(void **state)
+{
+    struct fixture *f = *state;
+    char reason[200];
+    static const struct {
+        enum queue_state state;
+        const char *status, *module;
+        bool dead;
+    } cases[] = {
+        {QUEUE_FAILURE, "FAILURE", "decant", false},
+        {QUEUE_REVOKED, "REVOKED", "celery.exceptions", false},
+        {QUEUE_REJECTED, "FAILURE", "celery.exceptions", true},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char expected[200];
+
+        assert_int_equal(enqueue(f, A, 0, NULL), 0);
+
+        struct queue_claim *c = claim(f);
+
+        assert_int_equal(done_as(f, f->q, W1, c, cases[i].state, NULL), 0);
+        snprintf(
+            expected, sizeof expected,
+            "{\"exc_type\": \"Broken\", \"exc_message\": [\"it \\\"broke\\\"\"], \"exc_module\": \"%s\"}",
+            cases[i].module);
+        assert_meta(f, A, cases[i].status, expected);
+        assert_clean(f);
+        assert_string_equal(dead_reason(f, reason), cases[i].dead ? "it \"broke\"" : "");
+        if (cases[i].dead) {
+            _cleanup_json_ json_t *letter =
+                json_loads(redis_server_str(f->server, "LINDEX decant:dead 0"), 0, NULL);
+
+            /* so that it can be replayed */
+            assert_string_equal(json_string_value(json_object_get(letter, "message")), c->message);
+            assert_true(redis_server_int(f->server, "TTL decant:dead") > 0);
+        }
+        queue_claim_free(c);
+    }
+}
+
+static void test_success_stands(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(enqueue(f, A, 0, NULL), 0);
+
+        struct queue_claim *c = claim(f);
+
+        assert_int_equal(done_as(f, f->q, W1, c, i == 0 ? QUEUE_SUCCESS : QUEUE_FAILURE, NULL), 0);
+        assert_meta(f, A, "SUCCESS", "{\"pages\": 3, \"empty\": []}");
+        queue_claim_free(c);
+    }
+}
+
+static void test_ignore_result(void **state)
+{
+    struct fixture *f = *state;
+
+    push_foreign(f, A, "[[], {}, {}]", "{\"headers\": {\"ignore_result\": true}}");
+
+    struct queue_claim *c = claim(f);
+
+    queue_started(f->q, W1, c, NULL);
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, NULL), 0);
+    assert_int_equal(redis_server_int(f->server, "EXISTS celery-task-meta-" A), 0);
+    assert_clean(f);
+    queue_claim_free(c);
+}
+
+static void test_started(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_json_ json_t *meta = json_pack("{s:i}", "percent", 40);
+    char host[256] = "", expected[400];
+    struct ear e;
+
+    gethostname(host, sizeof host - 1);
+    ear_open(&e, f);
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+
+    struct queue_claim *c = claim(f);
+
+    queue_started(f->q, W1, c, NULL);
+    loop_for(&f->loop, 50);
+    snprintf(expected, sizeof expected, "{\"pid\": %d, \"hostname\": \"%s\"}", (int)getpid(), host);
+    assert_meta(f, A, "STARTED", expected);
+    queue_started(f->q, W1, c, meta);
+    loop_for(&f->loop, 50);
+    assert_meta(f, A, "PROGRESS", "{\"percent\": 40}");
+    assert_int_equal(redis_server_int(f->server, "HLEN unacked"), 1); /* the claim stays */
+    assert_non_null(strstr(ear_text(&e, f), "PROGRESS"));
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, NULL), 0);
+    queue_started(f->q, W1, c, meta); /* too late: changes nothing */
+    loop_for(&f->loop, 50);
+    assert_meta(f, A, "SUCCESS", "{\"pages\": 3, \"empty\": []}");
+    queue_claim_free(c);
+    ear_close(&e);
+}
+
+static void test_release(void **state)
+{
+    struct fixture *f = *state;
+    struct queue_hash hash = to_queued;
+
+    hash.expected = "processing";
+    redis_server_do(f->server, "HSET job status processing");
+    assert_int_equal(enqueue(f, A, 4, NULL), 0);
+
+    _cleanup_free_ char *before = strdup(redis_server_str(f->server, "LINDEX %s 0", "decant" STEP(3)));
+
+    assert_int_equal(enqueue(f, B, 4, NULL), 0);
+
+    struct queue_claim *c = claim(f);
+
+    assert_string_equal(c->id, A);
+    assert_int_equal(release_as(f, f->q, W1, c, &hash), 0);
+    assert_clean(f);
+    assert_string_equal(redis_server_str(f->server, "HGET job status"), "queued");
+    /* the very bytes, in the list of its priority, where the next claim takes from */
+    assert_string_equal(redis_server_str(f->server, "LINDEX %s -1", "decant" STEP(3)), before);
+    assert_int_equal(release_as(f, f->q, W1, c, NULL), -ESTALE);
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, NULL), -ESTALE);
+    queue_claim_free(c);
+    c = claim(f);
+    assert_string_equal(c->id, A);
+    assert_int_equal(c->deliveries, 1);
+    queue_claim_free(c);
+}
+
+static void test_goodbye(void **state)
+{
+    struct fixture *f = *state;
+    int err;
+
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+
+    struct queue_claim *c = claim(f);
+
+    assert_int_equal(workers(f), 1);
+    assert_int_equal(goodbye_as(f, f->q, W1), 0);
+    assert_int_equal(workers(f), 0);
+    assert_int_equal(length(f), 1);
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, NULL), -ESTALE);
+    queue_claim_free(c);
+    assert_int_equal(redis_server_int(f->server, "EXISTS decant:claims:%s decant:workers unacked", W1), 0);
+    c = claim_as(f, f->q, W2, &err);
+    assert_int_equal(err, 0);
+    queue_claim_free(c);
+}
+
+/* Each key expires, but for the lists of the queue and what is claimed. */
+static void test_everything_expires(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+    assert_int_equal(enqueue(f, B, 0, NULL), 0);
+
+    struct queue_claim *c = claim(f), *d = claim(f);
+
+    assert_int_equal(refresh_as(f, f->q, W1), 0);
+    assert_int_equal(done_as(f, f->q, W1, d, QUEUE_REJECTED, NULL), 0);
+    assert_int_equal(reap(f), 0);
+    assert_int_equal(enqueue(f, B, 0, NULL), 0);
+
+    redisReply *keys = redis_server_reply(f->server, "KEYS *");
+
+    assert_int_equal(keys->elements, 10);
+    for (size_t i = 0; i < keys->elements; i++) {
+        const char *key = keys->element[i]->str;
+        bool lasting = str_eq(key, "decant") || str_eq(key, "unacked") || str_eq(key, "unacked_index");
+
+        assert_int_equal(redis_server_int(f->server, "PTTL %s", key) < 0, lasting);
+    }
+    freeReplyObject(keys);
+    queue_claim_free(c);
+    queue_claim_free(d);
+}
+
+static void test_no_redis(void **state)
+{
+    struct fixture *f = *state;
+    int err;
+
+    redis_server_kill(f->server);
+    loop_for(&f->loop, 50);
+    assert_int_equal(enqueue(f, A, 0, NULL), -ENOTCONN);
+    assert_int_equal(enqueue(f, "\xff", 0, NULL), -EINVAL);
+    assert_null(claim_as(f, f->q, W1, &err));
+    assert_int_equal(err, -ENOTCONN);
+    assert_int_equal(refresh_as(f, f->q, W1), -ENOTCONN);
+}
+
+int main(void)
+{
+#define QUEUE_TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        QUEUE_TEST(test_names),          QUEUE_TEST(test_priority_lists), QUEUE_TEST(test_full),
+        QUEUE_TEST(test_enqueue_hash),   QUEUE_TEST(test_unsayable),      QUEUE_TEST(test_done),
+        QUEUE_TEST(test_done_again),     QUEUE_TEST(test_done_hash),      QUEUE_TEST(test_done_failures),
+        QUEUE_TEST(test_success_stands), QUEUE_TEST(test_ignore_result),  QUEUE_TEST(test_started),
+        QUEUE_TEST(test_release),        QUEUE_TEST(test_goodbye),        QUEUE_TEST(test_everything_expires),
+        QUEUE_TEST(test_no_redis),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
