@@ -1,6 +1,10 @@
 /* Jobs: hash `session:{session_id}:jobs:{job_id}`, which expires with its session. Fields are the members of
  * struct job under the same names; absent ones are empty. Every change is published on channel
- * `decant:job:{job_id}`. */
+ * `decant:job:{job_id}`; the message is the job's status.
+ *
+ * A worker holds a job from when it sets field `worker` to its own id (with the status `scanning`) until it
+ * sets it to "", which it does together with the final status, or after it has stopped a job that was
+ * cancelled. session_running() counts the jobs that are held. */
 #pragma once
 
 #include "core/id.h"
@@ -35,23 +39,25 @@ struct job {
     const char *error_code, *error_message;
     const char *output_mime_type;
     uint64_t output_size, output_pages;
+    const char *scan;             /* "clean", "infected", "off" */
     const char *signature;        /* the virus that was found */
     const char *engine, *sandbox; /* which engine, and the layers in force */
+    const char *worker;           /* who holds it; "" nobody */
     uint64_t attempts, cpu_ms, peak_kib;
 };
 
 typedef void job_fn(void *arg, int err, const struct job *job);
 
-/* Stores a new job (status uploaded). err: -ENOENT the session is gone, -EDQUOT it holds max_jobs already.
- * `job` is passed as NULL. */
+/* Stores a new job: status uploaded, created now unless it says when. err: -ENOENT the session is gone,
+ * -EDQUOT it holds max_jobs already, -EEXIST the job is there. `job` is passed as NULL. */
 void job_create(struct redis *r, const struct job *job, uint64_t max_jobs, job_fn *fn, void *arg);
 
 /* err -ENOENT: none of that id in this session; ids of a wrong form are just as absent. */
 void job_load(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg);
 
-/* Sets fields (name, value, name, value, … NULL) if the job still exists and is neither finished nor
- * cancelled; `progress` never falls. err -ENOENT when it is gone, -ECANCELED when it is finished or
- * cancelled. Publishes. */
+/* Sets fields (name, value, name, value, … NULL; at most 32) if the job still exists and is neither finished
+ * nor cancelled; `progress` never falls, unless `attempts` is set along with it. `fn` may be NULL. err
+ * -ENOENT when it is gone, -ECANCELED when it is finished or cancelled. Publishes. */
 void job_update(struct redis *r, const char *session_id, const char *job_id, const char *const fields[],
                 redis_reply_fn *fn, void *arg);
 
@@ -59,6 +65,7 @@ void job_update(struct redis *r, const char *session_id, const char *job_id, con
 #define JOB_KEY_MAX (sizeof "session::jobs:" + ID_TOKEN_LEN + ID_UUID_LEN)
 void job_key(char ret[JOB_KEY_MAX], const char *session_id, const char *job_id);
 #define JOB_CHANNEL_PREFIX "decant:job:"
+#define JOB_CHANNEL_MAX    (sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN)
 /* Workers listen here; the message is a job id that must stop. */
 #define JOB_STOP_CHANNEL "decant:stop"
 
@@ -68,6 +75,8 @@ struct job_watch;                     /* one waiter */
 typedef void job_watch_fn(void *arg); /* something changed (or may have): load it again */
 int job_watcher_new(uv_loop_t *loop, const char *url, const char *password,
                     struct job_watcher **ret) _warn_unused_;
+/* Watches that are left are never called again, and still have to be removed. NULL is fine. */
 void job_watcher_free(struct job_watcher *h);
+/* NULL when `job_id` is no job's id, or memory is short. `fn` may add and remove watches. */
 struct job_watch *job_watch_add(struct job_watcher *h, const char *job_id, job_watch_fn *fn, void *arg);
 void job_watch_remove(struct job_watch *w); /* NULL is fine */

@@ -258,6 +258,11 @@ void redis_command(struct redis *r, const char *const argv[], redis_reply_fn *fn
         fail(q, -ENOTCONN);
 }
 
+void redis_defer(struct redis *r, int err, redis_reply_fn *fn, void *arg)
+{
+    fail(request_new(r, 0, fn, arg), err);
+}
+
 void redis_eval(struct redis *r, struct redis_script *script, size_t n_keys, const char *const argv[],
                 redis_reply_fn *fn, void *arg)
 {

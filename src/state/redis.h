@@ -43,6 +43,9 @@ const char *redis_trouble(const struct redis *r);
 void redis_command(struct redis *r, const char *const argv[], redis_reply_fn *fn, void *arg);
 #define REDIS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+/* Calls `fn` in the next turn of the loop with `err` and no reply: for answers that need no Redis. */
+void redis_defer(struct redis *r, int err, redis_reply_fn *fn, void *arg);
+
 /* A Lua script, embedded from its .lua file. Run by hash, sent whole when Redis does not know it (any more):
  * such a script may run after commands that were queued after it. May be shared by threads. */
 struct redis_script {

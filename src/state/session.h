@@ -12,7 +12,8 @@ struct session {
     char created_at[32], expires_at[32];
 };
 
-/* err: 0 with the session; -ENOENT when there is none (load); else as in redis.h. */
+/* err: 0 with the session; -ENOENT when there is none (load); else as in redis.h. Lives during the callback.
+ */
 typedef void session_fn(void *arg, int err, const struct session *session);
 
 void session_create(struct redis *r, uint64_t ttl_s, session_fn *fn, void *arg);
@@ -21,7 +22,7 @@ void session_load(struct redis *r, const char *id, session_fn *fn, void *arg);
 
 /* Closing, first half: the session's own key and all its download tokens are gone (nobody can use it any
  * more), jobs that are not finished are marked `cancelled` and the workers told to stop them. `running` tells
- * how many had been claimed by a worker. */
+ * how many of the jobs a worker holds. */
 typedef void session_closing_fn(void *arg, int err, unsigned running);
 void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn, void *arg);
 /* How many of the session's jobs a worker still holds. */

@@ -1,69 +1,13 @@
 #include "core/clock.h"
 #include "core/str.h"
-#include "state/redis.h"
-#include "support/loop.h"
-#include "support/redis_server.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-struct fixture {
-    struct redis_server *server;
-    uv_loop_t loop;
-    struct redis *r;
-};
-
-/* What became of one command. */
-struct answer {
-    int calls, err;
-    char text[64];
-    long long number;
-    bool done;
-};
-
-static void on_answer(void *arg, int err, const redisReply *reply)
-{
-    struct answer *a = arg;
-
-    a->calls++;
-    a->err = err;
-    a->number = redis_reply_int(reply);
-    snprintf(a->text, sizeof a->text, "%s", redis_reply_str(reply) ? redis_reply_str(reply) : "");
-    a->done = true;
-}
-
-static void wait_connected(struct fixture *f, bool wanted)
-{
-    for (int i = 0; i < 800 && redis_connected(f->r) != wanted; i++)
-        loop_for(&f->loop, 10);
-    assert_int_equal(redis_connected(f->r), wanted);
-}
-
-static void start(struct fixture *f, const char *const options[], const char *password)
-{
-    f->server = redis_server_start(options);
-    uv_loop_init(&f->loop);
-    assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), password, &f->r), 0);
-}
-
-static void stop(struct fixture *f)
-{
-    redis_free(f->r);
-    loop_close(&f->loop);
-    redis_server_free(f->server);
-}
+#include "fixture.h"
 
 static struct answer ask(struct fixture *f, const char *const argv[])
 {
     struct answer a = {0};
 
-    redis_command(f->r, argv, on_answer, &a);
-    assert_int_equal(a.calls, 0);
-    assert_true(loop_until(&f->loop, &a.done, REDIS_TIMEOUT_MS + 2000));
+    redis_command(f->r, argv, answer_on, &a);
+    answer_wait(f, &a);
     return a;
 }
 
@@ -72,9 +16,8 @@ static struct answer eval(struct fixture *f, struct redis_script *script, size_t
 {
     struct answer a = {0};
 
-    redis_eval(f->r, script, n_keys, argv, on_answer, &a);
-    assert_int_equal(a.calls, 0);
-    assert_true(loop_until(&f->loop, &a.done, REDIS_TIMEOUT_MS + 2000));
+    redis_eval(f->r, script, n_keys, argv, answer_on, &a);
+    answer_wait(f, &a);
     return a;
 }
 
@@ -102,11 +45,11 @@ static void test_commands(void **state)
     struct fixture f;
     struct answer a;
 
-    start(&f, NULL, NULL);
+    fixture_start(&f, NULL, NULL);
     assert_false(redis_connected(f.r));
     a = ask(&f, REDIS("PING"));
     assert_int_equal(a.err, -ENOTCONN); /* not connected yet */
-    wait_connected(&f, true);
+    fixture_wait_connected(&f, true);
     assert_string_equal(redis_trouble(f.r), "");
 
     a = ask(&f, REDIS("SET", "key", "two words\r\n"));
@@ -121,7 +64,7 @@ static void test_commands(void **state)
     redis_command(f.r, REDIS("SET", "unheard", "1"), NULL, NULL);
     a = ask(&f, REDIS("GET", "unheard"));
     assert_string_equal(a.text, "1");
-    stop(&f);
+    fixture_stop(&f);
 }
 
 static void test_password(void **state)
@@ -130,10 +73,10 @@ static void test_password(void **state)
     struct fixture f;
     struct redis *wrong, *none;
 
-    start(&f, options, "se cret");
+    fixture_start(&f, options, "se cret");
     assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), "other", &wrong), 0);
     assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), NULL, &none), 0);
-    wait_connected(&f, true);
+    fixture_wait_connected(&f, true);
     loop_for(&f.loop, 50);
     assert_false(redis_connected(wrong));
     assert_true(str_starts(redis_trouble(wrong), "WRONGPASS"));
@@ -141,7 +84,7 @@ static void test_password(void **state)
     assert_true(str_starts(redis_trouble(none), "NOAUTH"));
     redis_free(wrong);
     redis_free(none);
-    stop(&f);
+    fixture_stop(&f);
 }
 
 static struct redis_script script = {
@@ -155,8 +98,8 @@ static void test_scripts(void **state)
     struct answer a;
     char sha1[41];
 
-    start(&f, NULL, NULL);
-    wait_connected(&f, true);
+    fixture_start(&f, NULL, NULL);
+    fixture_wait_connected(&f, true);
     a = eval(&f, &script, 1, REDIS("{k}", "va\"l ue", ""));
     assert_int_equal(a.err, 0);
     assert_string_equal(a.text, "va\"l ue21");
@@ -178,7 +121,7 @@ static void test_scripts(void **state)
     assert_string_equal(a.text, "flushed11");
     assert_string_equal(script.sha1, sha1);
     assert_non_null(strstr(redis_server_str(f.server, "INFO commandstats"), "cmdstat_eval:calls=1,"));
-    stop(&f);
+    fixture_stop(&f);
 }
 
 struct counter {
@@ -203,8 +146,8 @@ static void test_pipeline(void **state)
     struct fixture f;
     struct counter c = {.expected = 10000};
 
-    start(&f, NULL, NULL);
-    wait_connected(&f, true);
+    fixture_start(&f, NULL, NULL);
+    fixture_wait_connected(&f, true);
     for (int i = 0; i < c.expected; i++)
         redis_command(f.r, REDIS("INCR", "n"), on_count, &c);
     assert_int_equal(c.answers, 0);
@@ -212,7 +155,7 @@ static void test_pipeline(void **state)
     assert_int_equal(c.errors, 0);
     assert_int_equal(c.wrong, 0);
     assert_int_equal(redis_server_int(f.server, "INCR n"), 10001);
-    stop(&f);
+    fixture_stop(&f);
 }
 
 /* Killed with commands in flight: each ends once; then it comes back by itself, scripts included. */
@@ -222,8 +165,8 @@ static void test_restart(void **state)
     struct counter c = {.expected = 1000};
     struct answer a;
 
-    start(&f, NULL, NULL);
-    wait_connected(&f, true);
+    fixture_start(&f, NULL, NULL);
+    fixture_wait_connected(&f, true);
     for (int i = 0; i < c.expected; i++)
         redis_command(f.r, REDIS("INCR", "n"), on_count, &c);
     redis_server_kill(f.server);
@@ -238,11 +181,11 @@ static void test_restart(void **state)
     assert_string_not_equal(redis_trouble(f.r), "");
 
     redis_server_restart(f.server);
-    wait_connected(&f, true);
+    fixture_wait_connected(&f, true);
     a = eval(&f, &script, 1, REDIS("k", "v"));
     assert_int_equal(a.err, 0);
     assert_string_equal(a.text, "v11");
-    stop(&f);
+    fixture_stop(&f);
 }
 
 /* A stopped server and a paused one: late commands time out, the connection is remade. */
@@ -252,18 +195,18 @@ static void test_silence(void **state)
     struct answer a = {0}, b = {0}, second = {0};
     uint64_t began;
 
-    start(&stopped, NULL, NULL);
-    start(&paused, NULL, NULL);
-    wait_connected(&stopped, true);
-    wait_connected(&paused, true);
+    fixture_start(&stopped, NULL, NULL);
+    fixture_start(&paused, NULL, NULL);
+    fixture_wait_connected(&stopped, true);
+    fixture_wait_connected(&paused, true);
     redis_server_pause(stopped.server);
     redis_server_do(paused.server, "CLIENT PAUSE 7000 ALL");
     began = clock_mono_ms();
-    redis_command(stopped.r, REDIS("SET", "k", "v"), on_answer, &a);
-    redis_command(paused.r, REDIS("SET", "k", "v"), on_answer, &b);
+    redis_command(stopped.r, REDIS("SET", "k", "v"), answer_on, &a);
+    redis_command(paused.r, REDIS("SET", "k", "v"), answer_on, &b);
     loop_for(&paused.loop, 50);
     loop_for(&stopped.loop, 1000);
-    redis_command(stopped.r, REDIS("SET", "k", "v"), on_answer, &second);
+    redis_command(stopped.r, REDIS("SET", "k", "v"), answer_on, &second);
     assert_true(loop_until(&stopped.loop, &a.done, REDIS_TIMEOUT_MS + 1000));
     assert_in_range(clock_mono_ms() - began, REDIS_TIMEOUT_MS - 50, REDIS_TIMEOUT_MS + 1000);
     assert_int_equal(a.err, -ETIMEDOUT);
@@ -275,12 +218,12 @@ static void test_silence(void **state)
     assert_false(redis_connected(paused.r));
 
     redis_server_resume(stopped.server);
-    wait_connected(&stopped, true);
+    fixture_wait_connected(&stopped, true);
     a = ask(&stopped, REDIS("PING"));
     assert_int_equal(a.err, 0);
-    wait_connected(&paused, true); /* when the pause ends */
-    stop(&stopped);
-    stop(&paused);
+    fixture_wait_connected(&paused, true); /* when the pause ends */
+    fixture_stop(&stopped);
+    fixture_stop(&paused);
 }
 
 /* An answer that waits in the socket because this process slept is no time-out. */
@@ -289,15 +232,15 @@ static void test_own_sleep(void **state)
     struct fixture f;
     struct answer a = {0};
 
-    start(&f, NULL, NULL);
-    wait_connected(&f, true);
-    redis_command(f.r, REDIS("PING"), on_answer, &a);
+    fixture_start(&f, NULL, NULL);
+    fixture_wait_connected(&f, true);
+    redis_command(f.r, REDIS("PING"), answer_on, &a);
     uv_run(&f.loop, UV_RUN_NOWAIT);
     usleep((REDIS_TIMEOUT_MS + 100) * 1000);
     assert_true(loop_until(&f.loop, &a.done, 1000));
     assert_int_equal(a.err, 0);
     assert_true(redis_connected(f.r));
-    stop(&f);
+    fixture_stop(&f);
 }
 
 static void test_unavailable(void **state)
@@ -305,8 +248,8 @@ static void test_unavailable(void **state)
     struct fixture f;
     struct answer a;
 
-    start(&f, NULL, NULL);
-    wait_connected(&f, true);
+    fixture_start(&f, NULL, NULL);
+    fixture_wait_connected(&f, true);
     redis_server_do(f.server, "CONFIG SET maxmemory 1");
     a = ask(&f, REDIS("SET", "k", "v"));
     assert_int_equal(a.err, -ENOSPC);
@@ -321,7 +264,7 @@ static void test_unavailable(void **state)
     redis_server_do(f.server, "CONFIG SET replica-serve-stale-data no");
     a = ask(&f, REDIS("GET", "k"));
     assert_int_equal(a.err, -ENOTCONN); /* MASTERDOWN */
-    stop(&f);
+    fixture_stop(&f);
 }
 
 static void on_reply_free(void *arg, int err, const redisReply *reply)
@@ -340,8 +283,8 @@ static void test_freeing(void **state)
     struct counter c = {.f = &f, .expected = -1};
     struct redis *r;
 
-    start(&f, NULL, NULL);
-    wait_connected(&f, true);
+    fixture_start(&f, NULL, NULL);
+    fixture_wait_connected(&f, true);
     redis_command(f.r, REDIS("PING"), on_reply_free, &c);
     for (int i = 0; i < 10; i++)
         redis_command(f.r, REDIS("PING"), on_count, &c);
@@ -364,9 +307,9 @@ static void test_freeing(void **state)
     c.answers = c.errors = 0;
     assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), NULL, &r), 0);
     f.r = r;
-    wait_connected(&f, true);
+    fixture_wait_connected(&f, true);
     redis_command(f.r, REDIS("PING"), on_count, &c);
-    stop(&f);
+    fixture_stop(&f);
     assert_int_equal(c.answers, 1);
     assert_int_equal(c.errors, 1);
 }
@@ -394,12 +337,12 @@ static void test_retrier(void **state)
     struct fixture f;
     struct retrier t = {0};
 
-    start(&f, NULL, NULL);
+    fixture_start(&f, NULL, NULL);
     t.r = f.r;
     redis_command(f.r, REDIS("PING"), on_retry, &t);
     assert_true(loop_until(&f.loop, &t.done, 5000));
     assert_true(t.tries > 1);
-    stop(&f);
+    fixture_stop(&f);
 }
 
 /* By name over TCP, and with nobody there. */
@@ -416,7 +359,7 @@ static void test_tcp(void **state)
     assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
     close(fd);
-    start(&f, NULL, NULL);
+    fixture_start(&f, NULL, NULL);
     snprintf(url, sizeof url, "tcp:localhost:%d", ntohs(addr.sin_port));
     assert_int_equal(redis_new(&f.loop, url, NULL, &r), 0);
     loop_for(&f.loop, 150);
@@ -434,7 +377,7 @@ static void test_tcp(void **state)
     redis_free(r);
     assert_int_equal(redis_new(&f.loop, "tcp:[::1]:1", NULL, &r), 0);
     redis_free(r); /* while it resolves */
-    stop(&f);
+    fixture_stop(&f);
 }
 
 int main(void)

@@ -1,0 +1,280 @@
+/* One table says how struct job and the hash correspond; writing and reading go by it. */
+#include "state/job.h"
+
+#include "core/clock.h"
+#include "core/str.h"
+#include "state/job_create.lua.h"
+#include "state/job_update.lua.h"
+#include "state/keys.h"
+#include "state/script.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+
+enum { NUMBER_MAX = 24, UPDATE_FIELDS_MAX = 64 };
+
+static struct redis_script create_script = {.name = "job_create", .text = job_create_lua},
+                           update_script = {.name = "job_update", .text = job_update_lua};
+
+static const char *const status_names[] = {
+    [JOB_UPLOADED] = "uploaded",     [JOB_QUEUED] = "queued",       [JOB_SCANNING] = "scanning",
+    [JOB_PROCESSING] = "processing", [JOB_COMPLETED] = "completed", [JOB_FAILED] = "failed",
+    [JOB_CANCELLED] = "cancelled",
+};
+
+const char *job_status_name(enum job_status status)
+{
+    assert((size_t)status < ARRAY_SIZE(status_names));
+    return status_names[status];
+}
+
+int job_status_parse(const char *name, enum job_status *ret)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(status_names); i++)
+        if (str_eq(name, status_names[i])) {
+            *ret = (enum job_status)i;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+enum kind { TEXT, NUMBER, PERCENT, STATUS };
+
+#define FIELD(member, as)                                                                                    \
+    {                                                                                                        \
+        .name = #member, .offset = offsetof(struct job, member), .kind = as                                  \
+    }
+
+static const struct field {
+    const char *name;
+    size_t offset;
+    enum kind kind;
+} fields[] = {
+    FIELD(job_id, TEXT),
+    FIELD(session_id, TEXT),
+    FIELD(original_filename, TEXT),
+    FIELD(source_format, TEXT),
+    FIELD(target_format, TEXT),
+    FIELD(mime_type, TEXT),
+    FIELD(sha256, TEXT),
+    FIELD(size, NUMBER),
+    FIELD(stored_path, TEXT),
+    FIELD(converted_path, TEXT),
+    FIELD(status, STATUS),
+    FIELD(progress, PERCENT),
+    FIELD(task_id, TEXT),
+    FIELD(options, TEXT),
+    FIELD(created_at, TEXT),
+    FIELD(started_at, TEXT),
+    FIELD(completed_at, TEXT),
+    FIELD(error_code, TEXT),
+    FIELD(error_message, TEXT),
+    FIELD(output_mime_type, TEXT),
+    FIELD(output_size, NUMBER),
+    FIELD(output_pages, NUMBER),
+    FIELD(scan, TEXT),
+    FIELD(signature, TEXT),
+    FIELD(engine, TEXT),
+    FIELD(sandbox, TEXT),
+    FIELD(worker, TEXT),
+    FIELD(attempts, NUMBER),
+    FIELD(cpu_ms, NUMBER),
+    FIELD(peak_kib, NUMBER),
+};
+
+enum { N_FIELDS = ARRAY_SIZE(fields) };
+
+static const char *field_text(const struct field *f, const struct job *job, char number[NUMBER_MAX])
+{
+    const void *member = (const char *)job + f->offset;
+
+    switch (f->kind) {
+    case TEXT: {
+        const char *s = *(const char *const *)member;
+        return s ? s : "";
+    }
+    case NUMBER:
+        snprintf(number, NUMBER_MAX, "%" PRIu64, *(const uint64_t *)member);
+        return number;
+    case PERCENT:
+        snprintf(number, NUMBER_MAX, "%u", *(const unsigned *)member);
+        return number;
+    case STATUS:
+        return job_status_name(*(const enum job_status *)member);
+    }
+    abort();
+}
+
+static int field_parse(const struct field *f, struct job *job, const char *text)
+{
+    void *member = (char *)job + f->offset;
+    uint64_t number = 0;
+
+    switch (f->kind) {
+    case TEXT:
+        *(const char **)member = text;
+        return 0;
+    case NUMBER:
+        return *text ? str_to_u64(text, 0, UINT64_MAX, member) : 0;
+    case PERCENT:
+        if (*text && str_to_u64(text, 0, 100, &number) < 0)
+            return -EINVAL;
+        *(unsigned *)member = (unsigned)number;
+        return 0;
+    case STATUS:
+        return job_status_parse(text, member);
+    }
+    abort();
+}
+
+/* From HGETALL. Unknown fields are skipped: a newer release may have written them. */
+static int job_parse(struct job *job, const redisReply *reply)
+{
+    bool has_status = false;
+
+    *job = (struct job){0};
+    for (size_t i = 0; i < N_FIELDS; i++)
+        if (fields[i].kind == TEXT)
+            field_parse(&fields[i], job, "");
+    for (size_t i = 0; redis_reply_at(reply, i + 1); i += 2) {
+        const char *name = redis_reply_str(reply->element[i]), *text = redis_reply_str(reply->element[i + 1]);
+
+        for (size_t k = 0; name && text && k < N_FIELDS; k++)
+            if (str_eq(name, fields[k].name)) {
+                if (field_parse(&fields[k], job, text) < 0)
+                    return -EPROTO;
+                has_status |= fields[k].kind == STATUS;
+                break;
+            }
+    }
+    return has_status ? 0 : -ENOENT;
+}
+
+void job_key(char ret[JOB_KEY_MAX], const char *session_id, const char *job_id)
+{
+    snprintf(ret, JOB_KEY_MAX, SESSION_KEY_PREFIX "%s:jobs:%s", session_id, job_id);
+}
+
+static void job_channel(char ret[JOB_CHANNEL_MAX], const char *job_id)
+{
+    snprintf(ret, JOB_CHANNEL_MAX, JOB_CHANNEL_PREFIX "%s", job_id);
+}
+
+struct op {
+    job_fn *fn;
+    redis_reply_fn *reply_fn;
+    void *arg;
+};
+
+static struct op *op_new(job_fn *fn, redis_reply_fn *reply_fn, void *arg)
+{
+    struct op *op = malloc(sizeof *op);
+
+    if (!op)
+        abort(); /* as redis.c does: no memory, no answer */
+    *op = (struct op){.fn = fn, .reply_fn = reply_fn, .arg = arg};
+    return op;
+}
+
+static void on_created(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct op *op = arg;
+
+    if (op->fn)
+        op->fn(op->arg, err ? err : script_code(reply), NULL);
+}
+
+void job_create(struct redis *r, const struct job *job, uint64_t max_jobs, job_fn *fn, void *arg)
+{
+    struct op *op = op_new(fn, NULL, arg);
+    struct job stored = *job;
+    uint64_t now = clock_real_ms();
+    char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX];
+    char max[NUMBER_MAX], now_ms[NUMBER_MAX], now_text[CLOCK_RFC3339_LEN + 1];
+    char numbers[N_FIELDS][NUMBER_MAX];
+    const char *argv[8 + 2 * N_FIELDS + 1];
+    size_t n = 0;
+
+    if (!id_is_token(job->session_id) || !id_is_uuid(job->job_id)) {
+        redis_defer(r, -ENOENT, on_created, op);
+        return;
+    }
+    snprintf(max, sizeof max, "%" PRIu64, max_jobs);
+    snprintf(now_ms, sizeof now_ms, "%" PRIu64, now);
+    clock_rfc3339(now, now_text);
+    job_key(key, job->session_id, job->job_id);
+    job_channel(channel, job->job_id);
+    stored.status = JOB_UPLOADED;
+    if (!stored.created_at || !*stored.created_at)
+        stored.created_at = now_text;
+
+    argv[n++] = session_key(session, job->session_id, "");
+    argv[n++] = session_key(jobs, job->session_id, ":jobs");
+    argv[n++] = key;
+    argv[n++] = max;
+    argv[n++] = now_ms;
+    argv[n++] = job->job_id;
+    argv[n++] = channel;
+    argv[n++] = job_status_name(stored.status);
+    for (size_t i = 0; i < N_FIELDS; i++) {
+        argv[n++] = fields[i].name;
+        argv[n++] = field_text(&fields[i], &stored, numbers[i]);
+    }
+    argv[n] = NULL;
+    redis_eval(r, &create_script, 3, argv, on_created, op);
+}
+
+static void on_loaded(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct op *op = arg;
+    struct job job;
+
+    if (err == 0)
+        err = job_parse(&job, reply);
+    op->fn(op->arg, err, err ? NULL : &job);
+}
+
+void job_load(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg)
+{
+    struct op *op = op_new(fn, NULL, arg);
+    char key[JOB_KEY_MAX];
+
+    if (!id_is_token(session_id) || !id_is_uuid(job_id)) {
+        redis_defer(r, -ENOENT, on_loaded, op);
+        return;
+    }
+    job_key(key, session_id, job_id);
+    redis_command(r, REDIS("HGETALL", key), on_loaded, op);
+}
+
+static void on_updated(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct op *op = arg;
+
+    if (op->reply_fn)
+        op->reply_fn(op->arg, err ? err : script_code(reply), reply);
+}
+
+void job_update(struct redis *r, const char *session_id, const char *job_id, const char *const pairs[],
+                redis_reply_fn *fn, void *arg)
+{
+    struct op *op = op_new(NULL, fn, arg);
+    char key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX];
+    const char *argv[2 + UPDATE_FIELDS_MAX + 1] = {key, channel};
+    size_t n = 2;
+
+    if (!id_is_token(session_id) || !id_is_uuid(job_id)) {
+        redis_defer(r, -ENOENT, on_updated, op);
+        return;
+    }
+    job_key(key, session_id, job_id);
+    job_channel(channel, job_id);
+    for (size_t i = 0; pairs[i]; i++) {
+        assert(i < UPDATE_FIELDS_MAX);
+        argv[n++] = pairs[i];
+    }
+    assert(n > 2 && n % 2 == 0);
+    redis_eval(r, &update_script, 1, argv, on_updated, op);
+}

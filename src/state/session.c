@@ -1,0 +1,165 @@
+#include "state/session.h"
+
+#include "core/clock.h"
+#include "core/outcome.h"
+#include "core/str.h"
+#include "state/job.h"
+#include "state/keys.h"
+#include "state/script.h"
+#include "state/session_begin_close.lua.h"
+#include "state/session_create.lua.h"
+#include "state/session_finish_close.lua.h"
+#include "state/session_running.lua.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+static struct redis_script create_script = {.name = "session_create", .text = session_create_lua},
+                           begin_close_script = {.name = "session_begin_close",
+                                                 .text = session_begin_close_lua},
+                           running_script = {.name = "session_running", .text = session_running_lua},
+                           finish_close_script = {.name = "session_finish_close",
+                                                  .text = session_finish_close_lua};
+
+struct op {
+    union {
+        session_fn *session;
+        session_closing_fn *closing;
+    } fn;
+    void *arg;
+    struct session session;
+};
+
+static struct op *op_new(void *arg)
+{
+    struct op *op = calloc(1, sizeof *op);
+
+    if (!op)
+        abort(); /* as redis.c does: no memory, no answer */
+    op->arg = arg;
+    return op;
+}
+
+static void on_created(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct op *op = arg;
+
+    op->fn.session(op->arg, err ? err : script_code(reply), &op->session);
+}
+
+void session_create(struct redis *r, uint64_t ttl_s, session_fn *fn, void *arg)
+{
+    struct op *op = op_new(arg);
+    struct session *s = &op->session;
+    uint64_t now = clock_real_ms(), expiry = now + ttl_s * 1000;
+    char key[SESSION_KEY_MAX], expiry_ms[24];
+
+    op->fn.session = fn;
+    id_token(s->id);
+    id_token(s->csrf_token);
+    clock_rfc3339(now, s->created_at);
+    clock_rfc3339(expiry, s->expires_at);
+    snprintf(expiry_ms, sizeof expiry_ms, "%" PRIu64, expiry);
+    redis_eval(r, &create_script, 1,
+               REDIS(session_key(key, s->id, ""), expiry_ms, "csrf_token", s->csrf_token, "created_at",
+                     s->created_at, "expires_at", s->expires_at),
+               on_created, op);
+}
+
+static int take_text(char *ret, size_t size, const redisReply *reply)
+{
+    const char *s = redis_reply_str(reply);
+
+    return s && (size_t)snprintf(ret, size, "%s", s) < size ? 0 : -ENOENT;
+}
+
+static void on_loaded(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct op *op = arg;
+    struct session *s = &op->session;
+
+    if (err == 0 && (take_text(s->csrf_token, sizeof s->csrf_token, redis_reply_at(reply, 0)) < 0 ||
+                     take_text(s->created_at, sizeof s->created_at, redis_reply_at(reply, 1)) < 0 ||
+                     take_text(s->expires_at, sizeof s->expires_at, redis_reply_at(reply, 2)) < 0))
+        err = -ENOENT;
+    op->fn.session(op->arg, err, err ? NULL : s);
+}
+
+void session_load(struct redis *r, const char *id, session_fn *fn, void *arg)
+{
+    struct op *op = op_new(arg);
+    char key[SESSION_KEY_MAX];
+
+    op->fn.session = fn;
+    if (!id_is_token(id)) {
+        redis_defer(r, -ENOENT, on_loaded, op);
+        return;
+    }
+    strcpy(op->session.id, id);
+    redis_command(r, REDIS("HMGET", session_key(key, id, ""), "csrf_token", "created_at", "expires_at"),
+                  on_loaded, op);
+}
+
+static void on_counted(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct op *op = arg;
+    long long running = redis_reply_int(redis_reply_at(reply, 1));
+
+    if (err == 0)
+        err = script_code(reply);
+    op->fn.closing(op->arg, err, err == 0 && running > 0 ? (unsigned)running : 0);
+}
+
+static struct op *closing_op(session_closing_fn *fn, void *arg)
+{
+    struct op *op = op_new(arg);
+
+    op->fn.closing = fn;
+    return op;
+}
+
+void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn, void *arg)
+{
+    struct op *op = closing_op(fn, arg);
+    char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], tokens[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
+    char now[CLOCK_RFC3339_LEN + 1];
+
+    if (!id_is_token(id)) {
+        redis_defer(r, -ENOENT, on_counted, op);
+        return;
+    }
+    clock_rfc3339(clock_real_ms(), now);
+    redis_eval(r, &begin_close_script, 3,
+               REDIS(session_key(session, id, ""), session_key(jobs, id, ":jobs"),
+                     session_key(tokens, id, ":tokens"), session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX,
+                     JOB_CHANNEL_PREFIX, JOB_STOP_CHANNEL, now, outcome_code(OUTCOME_CANCELLED),
+                     outcome_sentence(OUTCOME_CANCELLED)),
+               on_counted, op);
+}
+
+void session_running(struct redis *r, const char *id, session_closing_fn *fn, void *arg)
+{
+    struct op *op = closing_op(fn, arg);
+    char jobs[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
+
+    if (!id_is_token(id)) {
+        redis_defer(r, -ENOENT, on_counted, op);
+        return;
+    }
+    redis_eval(r, &running_script, 1,
+               REDIS(session_key(jobs, id, ":jobs"), session_key(prefix, id, ":jobs:")), on_counted, op);
+}
+
+void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, void *arg)
+{
+    char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], tokens[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
+
+    if (!id_is_token(id)) {
+        redis_defer(r, -ENOENT, fn, arg);
+        return;
+    }
+    redis_eval(r, &finish_close_script, 3,
+               REDIS(session_key(session, id, ""), session_key(jobs, id, ":jobs"),
+                     session_key(tokens, id, ":tokens"), session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX),
+               fn, arg);
+}
