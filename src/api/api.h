@@ -1,0 +1,82 @@
+/* The HTTP API: endpoints as data, and what they share. docs/api.md is the contract that clients see.
+ *
+ * One struct api per HTTP loop; nothing in it is shared with other loops but the storage and the settings,
+ * which don't change. A request runs as a `struct api_call`: the dispatcher has proved what the endpoint
+ * needs (a session, the CSRF token) before the handler is called; the handler ends with exactly one
+ * api_reply…/api_fail, at once or from a callback, and must not touch the call after it. */
+#pragma once
+
+#include "api/error.h"
+#include "core/settings.h"
+#include "files/sniff.h"
+#include "files/storage.h"
+#include "http/http.h"
+#include "queue/queue.h"
+#include "state/job.h"
+#include "state/redis.h"
+#include "state/session.h"
+
+#include <uv.h>
+
+struct api {
+    const struct settings *settings;
+    uv_loop_t *loop;
+    struct http_loop *http;
+    struct redis *redis;
+    struct job_watcher *watcher;
+    struct queue *queue;
+    struct storage *storage; /* shared by all loops: a descriptor and no state */
+    struct sniffer *sniffer;
+};
+
+struct api_call {
+    struct http_request *req;
+    struct api *api;
+    struct session session; /* where the endpoint needs one */
+};
+
+typedef void api_handler(struct api_call *call);
+
+enum api_needs { API_NEEDS_NOTHING, API_NEEDS_SESSION, API_NEEDS_CSRF /* and a session */ };
+
+struct api_endpoint {
+    enum api_needs needs;
+    api_handler *handler;
+};
+
+/* The handlers, by file. */
+api_handler api_session_init, api_session_close;             /* sessions.c */
+api_handler api_upload;                                      /* upload.c */
+api_handler api_convert, api_job_status;                     /* jobs.c */
+api_handler api_download_token, api_download;                /* download.c */
+api_handler api_index, api_formats, api_healthz, api_readyz; /* info.c */
+
+/* Checks what the endpoint of the request needs, then calls its handler: the http_handler of every route. */
+void api_dispatch(struct http_request *req);
+void api_http_error(struct http_request *req, unsigned status);
+
+/* The route table with the settings' limits in it; the caller frees it. */
+struct http_route *api_routes(const struct settings *settings, size_t *ret_n);
+
+/* --- replies: each ends the call */
+void api_reply_json(struct api_call *call, unsigned status, json_t *json);
+void api_reply(struct api_call *call, unsigned status, const char *type, const void *body, size_t len);
+void api_reply_file(struct api_call *call, const char *type, int fd);
+/* application/problem+json; `detail` is a sentence for a person. */
+void api_fail(struct api_call *call, enum api_error error, const char *detail);
+/* Ends a call whose client has gone away, unanswered. */
+void api_abandon(struct api_call *call);
+/* What went wrong in Redis (an err of redis.h), as 503; the job being gone, as 404. */
+void api_fail_state(struct api_call *call, int err);
+
+/* --- requests */
+/* The body as a JSON object, or NULL after having failed the call. */
+json_t *api_body_object(struct api_call *call);
+/* A member that must be a string, or NULL after having failed the call. */
+const char *api_string_member(struct api_call *call, json_t *object, const char *name);
+
+/* --- jobs as clients see them (jobs.c) */
+/* The object of /job_status; a new reference. */
+json_t *api_job_json(const struct job *job);
+/* The extension of a completed job's result, inside the job. */
+const char *api_output_extension(const struct job *job);

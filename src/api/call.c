@@ -1,0 +1,155 @@
+/* The life of a call: proving what an endpoint needs, reading JSON bodies, and the replies that end it. */
+#include "api/api.h"
+
+#include "core/str.h"
+
+#include <errno.h>
+
+static void call_end(struct api_call *call)
+{
+    http_request_unref(call->req);
+}
+
+void api_reply_json(struct api_call *call, unsigned status, json_t *json)
+{
+    http_reply_header(call->req, "Cache-Control", "no-store");
+    http_reply_json(call->req, status, json);
+    call_end(call);
+}
+
+void api_reply(struct api_call *call, unsigned status, const char *type, const void *body, size_t len)
+{
+    http_reply(call->req, status, type, body, len);
+    call_end(call);
+}
+
+void api_reply_file(struct api_call *call, const char *type, int fd)
+{
+    http_reply_file(call->req, type, fd);
+    call_end(call);
+}
+
+void api_abandon(struct api_call *call)
+{
+    call_end(call);
+}
+
+static void reply_problem(struct http_request *req, enum api_error error, const char *detail)
+{
+    const struct api_error_info *info = api_error_info(error);
+
+    if (info->retry_after_s > 0) {
+        char seconds[16];
+
+        snprintf(seconds, sizeof seconds, "%u", info->retry_after_s);
+        http_reply_header(req, "Retry-After", seconds);
+    }
+    http_reply_header(req, "Content-Type", "application/problem+json");
+    http_reply_header(req, "Cache-Control", "no-store");
+    http_reply_json(req, info->status,
+                    json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "about:blank", "title", info->title,
+                              "status", (int)info->status, "detail", detail, "code", info->code, "request_id",
+                              http_request_id(req)));
+}
+
+void api_fail(struct api_call *call, enum api_error error, const char *detail)
+{
+    reply_problem(call->req, error, detail);
+    call_end(call);
+}
+
+void api_fail_state(struct api_call *call, int err)
+{
+    if (err == -ENOENT)
+        api_fail(call, API_JOB_NOT_FOUND, "There is no job of that id in this session.");
+    else
+        api_fail(call, API_UNAVAILABLE,
+                 "The server can't reach its database just now. Try again in a moment.");
+}
+
+void api_http_error(struct http_request *req, unsigned status)
+{
+    static const struct {
+        enum api_error error;
+        const char *detail;
+    } details[] = {
+        {API_NOT_FOUND, "There is nothing under this path."},
+        {API_METHOD_NOT_ALLOWED, "This path has other methods; see the Allow header."},
+        {API_TOO_LARGE, "The request body is larger than this server takes."},
+        {API_REQUEST_TIMEOUT, "The request did not arrive in time."},
+        {API_HEADERS_TOO_LARGE, "The request's header is too large."},
+        {API_INTERNAL, "Something went wrong on the server."},
+        {API_UNAVAILABLE, "The server is busy or about to stop. Try again in a moment."},
+    };
+    enum api_error error = api_error_for_status(status);
+    const char *detail = "The request is not well-formed.";
+
+    for (size_t i = 0; i < ARRAY_SIZE(details); i++)
+        if (details[i].error == error)
+            detail = details[i].detail;
+    reply_problem(req, error, detail);
+}
+
+static const struct api_endpoint *endpoint_of(struct api_call *call)
+{
+    return http_request_route(call->req);
+}
+
+static void on_session(void *arg, int err, const struct session *session)
+{
+    struct api_call *call = arg;
+
+    if (err == -ENOENT) {
+        api_fail(call, API_SESSION_REQUIRED, "Start a session with GET /session/init, and send its cookie.");
+        return;
+    }
+    if (err < 0) {
+        api_fail_state(call, err);
+        return;
+    }
+    call->session = *session;
+    if (endpoint_of(call)->needs == API_NEEDS_CSRF &&
+        !str_eq_secret(http_request_header(call->req, "X-CSRF-Token"), session->csrf_token)) {
+        api_fail(call, API_CSRF_INVALID, "Send the session's csrf_token in the header X-CSRF-Token.");
+        return;
+    }
+    endpoint_of(call)->handler(call);
+}
+
+void api_dispatch(struct http_request *req)
+{
+    struct api_call *call = http_request_alloc(req, sizeof *call);
+
+    call->req = http_request_ref(req);
+    call->api = http_request_app(req);
+    if (endpoint_of(call)->needs == API_NEEDS_NOTHING)
+        endpoint_of(call)->handler(call);
+    else
+        session_load(call->api->redis, http_request_cookie(req, "session_id"), on_session, call);
+}
+
+json_t *api_body_object(struct api_call *call)
+{
+    size_t len;
+    const char *body = http_request_body(call->req, &len);
+    json_error_t error;
+    json_t *json = json_loadb(body ? body : "", len, JSON_REJECT_DUPLICATES, &error);
+
+    if (json_is_object(json))
+        return json;
+    json_decref(json);
+    api_fail(call, API_BAD_REQUEST, "The body has to be a JSON object.");
+    return NULL;
+}
+
+const char *api_string_member(struct api_call *call, json_t *object, const char *name)
+{
+    const char *value = json_string_value(json_object_get(object, name));
+    char detail[96];
+
+    if (value)
+        return value;
+    snprintf(detail, sizeof detail, "The member \"%s\" is missing or not a string.", name);
+    api_fail(call, API_BAD_REQUEST, detail);
+    return NULL;
+}

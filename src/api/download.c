@@ -1,0 +1,136 @@
+/* POST /download_token and GET /download. */
+#include "api/api.h"
+
+#include "api/filename.h"
+#include "core/str.h"
+#include "state/token.h"
+
+#include <errno.h>
+
+/* --- POST /download_token */
+
+struct token_request {
+    struct api_call *call;
+    json_t *body;
+    const char *job_id;
+};
+
+static void token_request_release(void *arg)
+{
+    json_decref(((struct token_request *)arg)->body);
+}
+
+static void on_token_made(void *arg, int err, const struct token *token)
+{
+    struct api_call *call = arg;
+    char url[sizeof "/download?token=" + ID_TOKEN_LEN];
+
+    if (err == -EBUSY) {
+        api_fail(call, API_WRONG_STATE, "There is no result to download: the job is not completed.");
+    } else if (err < 0) {
+        api_fail_state(call, err);
+    } else {
+        snprintf(url, sizeof url, "/download?token=%s", token->token);
+        api_reply_json(
+            call, 201,
+            json_pack("{s:s, s:s, s:s}", "token", token->token, "url", url, "expires_at", token->expires_at));
+    }
+}
+
+static void on_job_to_download(void *arg, int err, const struct job *job)
+{
+    struct token_request *t = arg;
+    struct api *api = t->call->api;
+    char name[FILENAME_MAX_BYTES + 1];
+
+    if (err < 0) {
+        api_fail_state(t->call, err);
+        return;
+    }
+    if (job->status != JOB_COMPLETED) {
+        on_token_made(t->call, -EBUSY, NULL);
+        return;
+    }
+    filename_replace_extension(job->original_filename, api_output_extension(job), name);
+    token_create(api->redis, t->call->session.id, t->job_id, name, api->settings->token_ttl_s, on_token_made,
+                 t->call);
+}
+
+void api_download_token(struct api_call *call)
+{
+    struct token_request *t = http_request_alloc(call->req, sizeof *t);
+
+    t->call = call;
+    t->body = api_body_object(call);
+    if (!t->body)
+        return;
+    http_request_on_end(call->req, token_request_release, t);
+    t->job_id = api_string_member(call, t->body, "job_id");
+    if (t->job_id)
+        job_load(call->api->redis, call->session.id, t->job_id, on_job_to_download, t);
+}
+
+/* --- GET /download */
+
+static void fail_token(struct api_call *call)
+{
+    api_fail(call, API_TOKEN_INVALID, "This download link is unknown or has expired. Ask for a new one.");
+}
+
+/* No browser may run what we hand out: not as a page, not as a script, not by guessing a type. */
+static void add_download_headers(struct api_call *call, const struct token *token)
+{
+    char disposition[FILENAME_DISPOSITION_MAX];
+
+    filename_disposition(token->filename, disposition);
+    http_reply_header(call->req, "Content-Disposition", disposition);
+    http_reply_header(call->req, "X-Content-Type-Options", "nosniff");
+    http_reply_header(call->req, "Content-Security-Policy", "default-src 'none'; sandbox");
+    http_reply_header(call->req, "Cache-Control", "private, no-store");
+}
+
+static void reply_accel(struct api_call *call, const struct token *token)
+{
+    char path[STORAGE_PATH_MAX + 128];
+
+    snprintf(path, sizeof path, "%s/%s", call->api->settings->accel_prefix, token->file_path);
+    http_reply_header(call->req, "X-Accel-Redirect", path);
+    api_reply(call, 200, token->mime_type, "", 0);
+}
+
+static void on_token(void *arg, int err, const struct token *token)
+{
+    struct api_call *call = arg;
+
+    if (err == -ENOENT) {
+        fail_token(call);
+        return;
+    }
+    if (err < 0) {
+        api_fail_state(call, err);
+        return;
+    }
+
+    /* nginx would say so too, but not as a problem document. */
+    _cleanup_close_ int fd = storage_open_file(call->api->storage, token->file_path);
+
+    if (fd < 0) {
+        fail_token(call);
+        return;
+    }
+    add_download_headers(call, token);
+    if (*call->api->settings->accel_prefix)
+        reply_accel(call, token);
+    else
+        api_reply_file(call, token->mime_type, TAKE_FD(fd));
+}
+
+void api_download(struct api_call *call)
+{
+    const char *token = http_request_query(call->req, "token");
+
+    if (token)
+        token_load(call->api->redis, token, on_token, call);
+    else
+        api_fail(call, API_BAD_REQUEST, "The parameter \"token\" is missing.");
+}

@@ -1,0 +1,37 @@
+/* Every error that a client can get: one table of stable codes, each with its status. The documentation is
+ * made from it. */
+#pragma once
+
+enum api_error {
+    API_BAD_REQUEST,
+    API_SESSION_REQUIRED,
+    API_CSRF_INVALID,
+    API_JOB_NOT_FOUND,
+    API_TOKEN_INVALID,
+    API_NOT_FOUND,
+    API_METHOD_NOT_ALLOWED,
+    API_REQUEST_TIMEOUT,
+    API_WRONG_STATE,
+    API_TOO_LARGE,
+    API_UNSUPPORTED_TYPE,
+    API_TYPE_MISMATCH,
+    API_EMPTY_FILE,
+    API_UNSUPPORTED_TARGET,
+    API_RATE_LIMITED,
+    API_HEADERS_TOO_LARGE,
+    API_INTERNAL,
+    API_UNAVAILABLE,
+    API_STORAGE_FULL,
+    API_ERROR_COUNT_,
+};
+
+struct api_error_info {
+    unsigned status;
+    const char *code, *title;
+    unsigned retry_after_s; /* 0: no such header */
+};
+
+const struct api_error_info *api_error_info(enum api_error error);
+
+/* The error for a refusal of the HTTP layer itself, which only knows the status. */
+enum api_error api_error_for_status(unsigned status);

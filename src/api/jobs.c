@@ -1,0 +1,301 @@
+/* POST /convert and GET /job_status. */
+#include "api/api.h"
+
+#include "api/filename.h"
+#include "core/str.h"
+#include "engine/catalogue.h"
+
+#include <errno.h>
+
+/* --- POST /convert */
+
+struct convert {
+    struct api_call *call;
+    json_t *body;
+    const char *job_id, *target; /* in the body */
+    char *options;
+    char task_id[ID_UUID_LEN + 1];
+};
+
+static void convert_release(void *arg)
+{
+    struct convert *c = arg;
+
+    json_decref(c->body);
+    free(c->options);
+}
+
+static void on_enqueued(void *arg, int err)
+{
+    struct convert *c = arg;
+
+    if (err == 0)
+        api_reply_json(c->call, 202,
+                       json_pack("{s:s, s:s, s:s, s:s}", "job_id", c->job_id, "task_id", c->task_id, "status",
+                                 job_status_name(JOB_QUEUED), "target_format", c->target));
+    else if (err == -EBUSY)
+        api_fail(c->call, API_WRONG_STATE, "This job has been started already.");
+    else if (err == -EAGAIN)
+        api_fail(c->call, API_RATE_LIMITED, "Too many conversions are waiting. Try again in a moment.");
+    else
+        api_fail_state(c->call, err);
+}
+
+static void enqueue(struct convert *c)
+{
+    const char *sid = c->call->session.id;
+    char key[JOB_KEY_MAX], channel[sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN];
+    _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", sid, "job_id", c->job_id);
+    const char *const set[] = {"status",
+                               job_status_name(JOB_QUEUED),
+                               "target_format",
+                               c->target,
+                               "task_id",
+                               c->task_id,
+                               "options",
+                               c->options,
+                               NULL};
+    const struct queue_hash hash = {
+        .key = key, .field = "status", .expected = "uploaded", .channel = channel, .set = set};
+    const struct queue_task task = {.id = c->task_id, .name = "decant.convert", .kwargs = kwargs};
+
+    id_uuid(c->task_id);
+    job_key(key, sid, c->job_id);
+    snprintf(channel, sizeof channel, "%s%s", JOB_CHANNEL_PREFIX, c->job_id);
+    queue_enqueue(c->call->api->queue, &task, &hash, on_enqueued, c);
+}
+
+/* "jpeg" is as good as "jpg", and so is "PDF". */
+static const struct format *find_target(const char *name)
+{
+    char file[32];
+
+    snprintf(file, sizeof file, "x.%s", name);
+    return strchr(name, '.') || strlen(name) > 16 ? NULL : format_by_name(file);
+}
+
+static void on_job_to_convert(void *arg, int err, const struct job *job)
+{
+    struct convert *c = arg;
+    const struct format *to = find_target(c->target);
+    const struct catalogue_route *route;
+    char why[160];
+
+    if (err < 0) {
+        api_fail_state(c->call, err);
+        return;
+    }
+    if (job->status != JOB_UPLOADED) {
+        api_fail(c->call, API_WRONG_STATE, "This job has been started already.");
+        return;
+    }
+    route = to ? catalogue_find(format_by_id(job->source_format), to) : NULL;
+    if (!route) {
+        api_fail(c->call, API_UNSUPPORTED_TARGET,
+                 "This file can't be converted into that format; \"targets\" of its upload lists what can be "
+                 "had.");
+        return;
+    }
+    if (catalogue_check_options(route, json_object_get(c->body, "options"), why, sizeof why) < 0) {
+        api_fail(c->call, API_BAD_REQUEST, why);
+        return;
+    }
+    c->target = to->id;
+    enqueue(c);
+}
+
+void api_convert(struct api_call *call)
+{
+    struct convert *c = http_request_alloc(call->req, sizeof *c);
+    json_t *options;
+
+    c->call = call;
+    c->body = api_body_object(call);
+    if (!c->body)
+        return;
+    http_request_on_end(call->req, convert_release, c);
+    c->job_id = api_string_member(call, c->body, "job_id");
+    if (!c->job_id)
+        return;
+    c->target = api_string_member(call, c->body, "target_format");
+    if (!c->target)
+        return;
+    options = json_object_get(c->body, "options");
+    if (options && !json_is_object(options) && !json_is_null(options)) {
+        api_fail(call, API_BAD_REQUEST, "The member \"options\" has to be an object.");
+        return;
+    }
+    c->options = json_is_object(options) ? json_dumps(options, JSON_COMPACT) : strdup("{}");
+    job_load(call->api->redis, call->session.id, c->job_id, on_job_to_convert, c);
+}
+
+/* --- GET /job_status */
+
+/* A new reference: null for an empty string. */
+static json_t *text_or_null(const char *s)
+{
+    return *s ? json_string(s) : json_null();
+}
+
+/* Many pages come as a ZIP, whatever their format. */
+const char *api_output_extension(const struct job *job)
+{
+    const char *dot = strrchr(job->converted_path, '.');
+
+    return dot ? dot + 1 : job->target_format;
+}
+
+static json_t *output_json(const struct job *job)
+{
+    char name[FILENAME_MAX_BYTES + 1];
+
+    if (job->status != JOB_COMPLETED)
+        return json_null();
+    filename_replace_extension(job->original_filename, api_output_extension(job), name);
+
+    json_t *output = json_pack("{s:s, s:s, s:I}", "filename", name, "mime_type", job->output_mime_type,
+                               "size", (json_int_t)job->output_size);
+
+    if (job->output_pages > 0)
+        json_object_set_new(output, "pages", json_integer((json_int_t)job->output_pages));
+    return output;
+}
+
+json_t *api_job_json(const struct job *job)
+{
+    return json_pack(
+        "{s:s, s:o, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, "
+        "s:I}",
+        "job_id", job->job_id, "task_id", text_or_null(job->task_id), "original_filename",
+        job->original_filename, "source_format", job->source_format, "mime_type", job->mime_type, "size",
+        (json_int_t)job->size, "sha256", job->sha256, "target_format", text_or_null(job->target_format),
+        "status", job_status_name(job->status), "progress", (int)job->progress, "created_at", job->created_at,
+        "started_at", text_or_null(job->started_at), "completed_at", text_or_null(job->completed_at),
+        "error_code", text_or_null(job->error_code), "error_message", text_or_null(job->error_message),
+        "output", output_json(job), "sandbox", text_or_null(job->sandbox), "attempts",
+        (json_int_t)job->attempts, "cpu_ms", (json_int_t)job->cpu_ms, "peak_kib", (json_int_t)job->peak_kib);
+}
+
+/* The watch is set up before the first look, so that no change can slip between them. */
+struct status_wait {
+    struct api_call *call;
+    const char *job_id;
+    struct job_watch *watch;
+    uv_timer_t timer;
+    uint64_t wait_ms;
+    bool seen, loading, again, expired, closed;
+    enum job_status status;
+    unsigned progress;
+};
+
+static void load_status(struct status_wait *w);
+
+static bool is_final(enum job_status status)
+{
+    return status == JOB_COMPLETED || status == JOB_FAILED || status == JOB_CANCELLED;
+}
+
+static void status_wait_closed(uv_handle_t *handle)
+{
+    struct status_wait *w = handle->data;
+
+    http_request_unref(w->call->req);
+}
+
+/* No watch and no timer after this. The request outlives its timer. */
+static void status_wait_end(struct status_wait *w)
+{
+    w->closed = true;
+    job_watch_remove(TAKE_PTR(w->watch));
+    http_request_ref(w->call->req);
+    uv_close((uv_handle_t *)&w->timer, status_wait_closed);
+}
+
+static void on_status_time(uv_timer_t *timer)
+{
+    struct status_wait *w = timer->data;
+
+    w->expired = true;
+    load_status(w);
+}
+
+static void on_status_change(void *arg)
+{
+    load_status(arg);
+}
+
+static void on_status(void *arg, int err, const struct job *job)
+{
+    struct status_wait *w = arg;
+
+    w->loading = false;
+    if (err < 0) {
+        status_wait_end(w);
+        api_fail_state(w->call, err);
+        return;
+    }
+
+    bool changed = w->seen && (job->status != w->status || job->progress != w->progress);
+
+    if (w->wait_ms == 0 || w->expired || changed || is_final(job->status) ||
+        http_request_gone(w->call->req)) {
+        status_wait_end(w);
+        api_reply_json(w->call, 200, api_job_json(job));
+        return;
+    }
+    if (!w->seen) {
+        w->seen = true;
+        w->status = job->status;
+        w->progress = job->progress;
+        uv_timer_start(&w->timer, on_status_time, w->wait_ms, 0);
+    }
+    if (w->again)
+        load_status(w);
+}
+
+static void load_status(struct status_wait *w)
+{
+    if (w->closed)
+        return;
+    w->again = w->loading;
+    if (w->loading)
+        return;
+    w->loading = true;
+    job_load(w->call->api->redis, w->call->session.id, w->job_id, on_status, w);
+}
+
+/* The client went away while we waited: look once more, which ends the wait. */
+static void on_status_gone(void *arg)
+{
+    load_status(arg);
+}
+
+void api_job_status(struct api_call *call)
+{
+    const char *job_id = http_request_query(call->req, "job_id"),
+               *wait = http_request_query(call->req, "wait");
+    uint64_t seconds = 0;
+
+    if (!job_id) {
+        api_fail(call, API_BAD_REQUEST, "The parameter \"job_id\" is missing.");
+        return;
+    }
+    if (wait && str_to_u64(wait, 1, 30, &seconds) < 0) {
+        api_fail(call, API_BAD_REQUEST,
+                 "The parameter \"wait\" has to be a whole number of seconds from 1 to 30.");
+        return;
+    }
+
+    struct status_wait *w = http_request_alloc(call->req, sizeof *w);
+
+    w->call = call;
+    w->job_id = job_id;
+    w->wait_ms = seconds * 1000;
+    uv_timer_init(call->api->loop, &w->timer);
+    w->timer.data = w;
+    if (w->wait_ms > 0) {
+        w->watch = job_watch_add(call->api->watcher, job_id, on_status_change, w);
+        http_request_on_end(call->req, on_status_gone, w);
+    }
+    load_status(w);
+}

@@ -1,0 +1,212 @@
+/* decant-api: one thread and one event loop per core, each with its own listener and its own connection to
+ * Redis.
+ *
+ * The API sees Redis and the storage tree. It opens no document, links no media library and starts no
+ * program. */
+#include "api/api.h"
+
+#include "core/privilege.h"
+#include "core/str.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    EXIT_CONFIG = 78,
+    HEADER_TIMEOUT_MS = 10000,
+    IDLE_TIMEOUT_MS = 60000,
+    DRAIN_POLL_MS = 50,
+    SHARED_NOFILE = 256
+};
+
+struct loop_thread {
+    struct api api;
+    uv_loop_t loop;
+    uv_async_t stop;
+    uv_timer_t drain;
+    uint64_t drain_until_ms;
+    pthread_t thread;
+};
+
+static void loop_end(struct loop_thread *t)
+{
+    http_loop_free(TAKE_PTR(t->api.http));
+    queue_free(TAKE_PTR(t->api.queue));
+    job_watcher_free(TAKE_PTR(t->api.watcher));
+    redis_free(TAKE_PTR(t->api.redis));
+    uv_close((uv_handle_t *)&t->drain, NULL);
+    uv_close((uv_handle_t *)&t->stop, NULL);
+}
+
+static void on_drain(uv_timer_t *timer)
+{
+    struct loop_thread *t = timer->data;
+
+    if (http_loop_active(t->api.http) == 0 || uv_now(&t->loop) >= t->drain_until_ms)
+        loop_end(t);
+}
+
+/* A second signal does not wait for the requests that are under way. */
+static void on_stop(uv_async_t *async)
+{
+    struct loop_thread *t = async->data;
+
+    if (uv_is_closing((uv_handle_t *)&t->drain))
+        return;
+    if (t->drain_until_ms > 0) {
+        loop_end(t);
+        return;
+    }
+    http_loop_quiesce(t->api.http);
+    t->drain_until_ms = uv_now(&t->loop) + t->api.settings->grace_s * 1000;
+    uv_timer_start(&t->drain, on_drain, 0, DRAIN_POLL_MS);
+}
+
+static int loop_start(struct loop_thread *t, const struct settings *s, struct storage *storage,
+                      const struct http_config *http)
+{
+    const struct queue_config queue = {.name = s->queue, .max_length = s->queue_max};
+    struct http_config config = *http;
+    int r;
+
+    t->api.settings = s;
+    t->api.storage = storage;
+    t->api.loop = &t->loop;
+    config.app = &t->api;
+    uv_loop_init(&t->loop);
+    uv_async_init(&t->loop, &t->stop, on_stop);
+    uv_timer_init(&t->loop, &t->drain);
+    t->stop.data = t->drain.data = t;
+    r = redis_new(&t->loop, s->redis, s->redis_password, &t->api.redis);
+    if (r < 0) {
+        log_error("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT");
+        return r;
+    }
+    r = job_watcher_new(&t->loop, s->redis, s->redis_password, &t->api.watcher);
+    if (r < 0)
+        return r;
+    t->api.queue = queue_new(t->api.redis, &queue);
+    r = t->api.queue ? sniffer_new(&t->api.sniffer) : -ENOMEM;
+    if (r < 0) {
+        log_error("libmagic's database can't be loaded", LOG_E(r));
+        return r;
+    }
+    r = http_loop_new(&t->loop, &config, &t->api.http);
+    if (r < 0)
+        log_error("can't listen", LOG_S("address", s->listen), LOG_U("port", s->port), LOG_E(r));
+    return r;
+}
+
+static void *loop_run(void *arg)
+{
+    struct loop_thread *t = arg;
+
+    uv_run(&t->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&t->loop);
+    sniffer_free(t->api.sniffer);
+    return NULL;
+}
+
+static size_t count_threads(const struct settings *s)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return s->threads > 0 ? s->threads : cores > 0 ? (size_t)cores : 1;
+}
+
+/* Connections need descriptors: as many as the kernel lets us have. */
+static void raise_nofile(const struct settings *s)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < s->max_connections + SHARED_NOFILE)
+        log_warn("fewer descriptors than DECANT_MAX_CONNECTIONS needs", LOG_U("descriptors", limit.rlim_cur));
+}
+
+/* Waits in the main thread until the first signal ends the loops and all threads are done. */
+static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *signals)
+{
+    int sig;
+
+    sigwait(signals, &sig);
+    log_info("stopping", LOG_S("signal", strsignal(sig)));
+    for (size_t i = 0; i < n; i++)
+        uv_async_send(&threads[i].stop);
+    for (size_t i = 0; i < n; i++)
+        pthread_join(threads[i].thread, NULL);
+}
+
+static int serve(const struct settings *s, const sigset_t *signals)
+{
+    size_t n = count_threads(s), n_routes;
+    _cleanup_free_ struct http_route *routes = api_routes(s, &n_routes);
+    _cleanup_free_ struct loop_thread *threads = calloc(n, sizeof *threads);
+    struct storage *storage;
+    int r = storage_open(s->storage, &storage);
+
+    if (r < 0) {
+        log_error("the storage root can't be used; set DECANT_STORAGE to a folder that this user may write",
+                  LOG_S("storage", s->storage), LOG_E(r));
+        return EXIT_CONFIG;
+    }
+    if (!routes || !threads)
+        return EXIT_FAILURE;
+
+    const struct http_config http = {
+        .listen = s->listen,
+        .port = (uint16_t)s->port,
+        .max_connections = (unsigned)(s->max_connections / n),
+        .header_timeout_ms = HEADER_TIMEOUT_MS,
+        .idle_timeout_ms = IDLE_TIMEOUT_MS,
+        .routes = routes,
+        .n_routes = n_routes,
+        .error = api_http_error,
+    };
+
+    for (size_t i = 0; i < n; i++)
+        if (loop_start(&threads[i], s, storage, &http) < 0)
+            return EXIT_FAILURE;
+    for (size_t i = 0; i < n; i++)
+        if (pthread_create(&threads[i].thread, NULL, loop_run, &threads[i]) != 0)
+            return EXIT_FAILURE;
+    log_info("listening", LOG_S("address", s->listen), LOG_U("port", s->port), LOG_U("loops", n));
+    wait_for_end(threads, n, signals);
+    storage_close(storage);
+    log_info("stopped");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings;
+    sigset_t signals;
+    int r = settings_load(&settings, PROGRAM_API, "decant-api: the HTTP API of Decant", argc, argv);
+
+    if (r < 0)
+        return r == -ECANCELED ? EXIT_SUCCESS : EXIT_CONFIG;
+    if (r < argc) {
+        fprintf(stderr, "decant-api takes no arguments; --help lists the options\n");
+        return EXIT_CONFIG;
+    }
+    settings_log_init(&settings, "decant-api");
+    if (privilege_drop(settings.user) < 0 || sodium_init() < 0)
+        return EXIT_CONFIG;
+    raise_nofile(&settings);
+    umask(077);
+
+    /* Blocked before any thread is made, so that only the main thread's sigwait sees them. */
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    return serve(&settings, &signals);
+}

@@ -1,0 +1,46 @@
+/* The route table: method, path, how the body is read, what must be proved first, and the handler. */
+#include "api/api.h"
+
+#include "core/str.h"
+
+enum { JSON_BODY_MAX = 64 * 1024 };
+
+static const struct {
+    const char *method, *path;
+    enum http_body body;
+    struct api_endpoint endpoint;
+} table[] = {
+    {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_session_init}},
+    {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, api_upload}},
+    {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, api_convert}},
+    {"GET", "/job_status", HTTP_BODY_NONE, {API_NEEDS_SESSION, api_job_status}},
+    {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, api_download_token}},
+    {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_download}},
+    {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, api_session_close}},
+    {"GET", "/", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_index}},
+    {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_formats}},
+    {"GET", "/healthz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_healthz}},
+    {"GET", "/readyz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_readyz}},
+};
+
+struct http_route *api_routes(const struct settings *settings, size_t *ret_n)
+{
+    /* Boundaries, part headers and small fields around the file. */
+    const uint64_t framing = 64 * 1024;
+    struct http_route *routes = calloc(ARRAY_SIZE(table), sizeof *routes);
+
+    if (!routes)
+        return NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        routes[i] = (struct http_route){
+            .method = table[i].method,
+            .path = table[i].path,
+            .body = table[i].body,
+            .body_max =
+                table[i].body == HTTP_BODY_STREAM ? settings->max_upload_bytes + framing : JSON_BODY_MAX,
+            .handler = api_dispatch,
+            .data = &table[i].endpoint,
+        };
+    *ret_n = ARRAY_SIZE(table);
+    return routes;
+}
