@@ -129,27 +129,19 @@ static int field_parse(const struct field *f, struct job *job, const char *text)
     abort();
 }
 
-/* From HGETALL. Unknown fields are skipped: a newer release may have written them. */
+/* From HMGET of all fields, in the order of the table. */
 static int job_parse(struct job *job, const redisReply *reply)
 {
-    bool has_status = false;
-
     *job = (struct job){0};
-    for (size_t i = 0; i < N_FIELDS; i++)
-        if (fields[i].kind == TEXT)
-            field_parse(&fields[i], job, "");
-    for (size_t i = 0; redis_reply_at(reply, i + 1); i += 2) {
-        const char *name = redis_reply_str(reply->element[i]), *text = redis_reply_str(reply->element[i + 1]);
+    for (size_t i = 0; i < N_FIELDS; i++) {
+        const char *text = redis_reply_str(redis_reply_at(reply, i));
 
-        for (size_t k = 0; name && text && k < N_FIELDS; k++)
-            if (str_eq(name, fields[k].name)) {
-                if (field_parse(&fields[k], job, text) < 0)
-                    return -EPROTO;
-                has_status |= fields[k].kind == STATUS;
-                break;
-            }
+        if (!text && fields[i].kind == STATUS)
+            return -ENOENT;
+        if (field_parse(&fields[i], job, text ? text : "") < 0)
+            return -EPROTO;
     }
-    return has_status ? 0 : -ENOENT;
+    return 0;
 }
 
 void job_key(char ret[JOB_KEY_MAX], const char *session_id, const char *job_id)
@@ -240,13 +232,16 @@ void job_load(struct redis *r, const char *session_id, const char *job_id, job_f
 {
     struct op *op = op_new(fn, NULL, arg);
     char key[JOB_KEY_MAX];
+    const char *argv[2 + N_FIELDS + 1] = {"HMGET", key};
 
     if (!id_is_token(session_id) || !id_is_uuid(job_id)) {
         redis_defer(r, -ENOENT, on_loaded, op);
         return;
     }
     job_key(key, session_id, job_id);
-    redis_command(r, REDIS("HGETALL", key), on_loaded, op);
+    for (size_t i = 0; i < N_FIELDS; i++)
+        argv[2 + i] = fields[i].name;
+    redis_command(r, argv, on_loaded, op);
 }
 
 static void on_updated(void *arg, int err, const redisReply *reply)

@@ -96,7 +96,7 @@ struct job_watch *job_watch_add(struct job_watcher *h, const char *job_id, job_w
 
     if (!id_is_uuid(job_id) || !(w = calloc(1, sizeof *w)))
         return NULL;
-    strcpy(w->job_id, job_id);
+    memcpy(w->job_id, job_id, sizeof w->job_id);
     w->hub = h;
     w->fn = fn;
     w->arg = arg;

@@ -181,10 +181,11 @@ static int send_script(struct request *q, bool whole)
     struct redis_script *script = q->script;
     redisAsyncContext *ac = redis_link_context(q->redis->link);
     const char *bytes = (const char *)(q->lens + q->n_args);
-    _cleanup_free_ const char **argv = calloc(q->n_args + 2, sizeof *argv);
-    _cleanup_free_ size_t *lens = calloc(q->n_args + 2, sizeof *lens);
+    size_t argc = q->n_args + 2;
+    _cleanup_free_ const char **argv = calloc(argc, sizeof *argv + sizeof(size_t));
+    size_t *lens = (size_t *)(argv + argc);
 
-    if (!argv || !lens)
+    if (!argv)
         abort();
     if (!atomic_load(&script->known)) {
         whole = true;
@@ -200,7 +201,7 @@ static int send_script(struct request *q, bool whole)
         lens[i + 2] = q->lens[i];
         bytes += q->lens[i];
     }
-    return send_request(q, q->n_args + 2, argv, lens);
+    return send_request(q, argc, argv, lens);
 }
 
 static void on_reply(redisAsyncContext *ac, void *data, void *arg)

@@ -126,19 +126,30 @@ int redis_sub_new(uv_loop_t *loop, const char *url, const char *password, struct
     return 0;
 }
 
+/* A copy of the list: the pointers, and the strings behind them. */
+static char **copy_list(const char *const list[], size_t *ret_n)
+{
+    size_t n = 0, bytes = 0;
+    char **copy, *p;
+
+    for (; list[n]; n++)
+        bytes += strlen(list[n]) + 1;
+    copy = malloc((n + 1) * sizeof *copy + bytes);
+    if (!copy)
+        abort();
+    p = (char *)(copy + n + 1);
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = p;
+        p = stpcpy(p, list[i]) + 1;
+    }
+    copy[n] = NULL;
+    *ret_n = n;
+    return copy;
+}
+
 void redis_sub_start(struct redis_sub *s, const char *const channels[], redis_message_fn *fn, void *arg)
 {
-    size_t n = 0;
-
-    while (channels[n])
-        n++;
-    s->channels = calloc(n + 1, sizeof *s->channels);
-    for (size_t i = 0; s->channels && i < n; i++)
-        if (!(s->channels[i] = strdup(channels[i])))
-            abort();
-    if (!s->channels)
-        abort();
-    s->n_channels = n;
+    s->channels = copy_list(channels, &s->n_channels);
     s->fn = fn;
     s->arg = arg;
     if (redis_link_context(s->link))
@@ -149,8 +160,6 @@ static void on_closed(uv_handle_t *handle)
 {
     struct redis_sub *s = handle->data;
 
-    for (size_t i = 0; i < s->n_channels; i++)
-        free(s->channels[i]);
     free(s->channels);
     free(s);
 }

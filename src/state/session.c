@@ -95,7 +95,7 @@ void session_load(struct redis *r, const char *id, session_fn *fn, void *arg)
         redis_defer(r, -ENOENT, on_loaded, op);
         return;
     }
-    strcpy(op->session.id, id);
+    memcpy(op->session.id, id, sizeof op->session.id);
     redis_command(r, REDIS("HMGET", session_key(key, id, ""), "csrf_token", "created_at", "expires_at"),
                   on_loaded, op);
 }

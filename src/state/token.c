@@ -21,13 +21,14 @@ struct op {
 
 static struct op *op_new(token_fn *fn, void *arg, const char *filename)
 {
-    struct op *op = calloc(1, sizeof *op + strlen(filename) + 1);
+    size_t size = strlen(filename) + 1;
+    struct op *op = calloc(1, sizeof *op + size);
 
     if (!op)
         abort(); /* as redis.c does: no memory, no answer */
     op->fn = fn;
     op->arg = arg;
-    strcpy(op->filename, filename);
+    memcpy(op->filename, filename, size);
     return op;
 }
 
@@ -65,8 +66,8 @@ void token_create(struct redis *r, const char *session_id, const char *job_id, c
         return;
     }
     id_token(op->token);
-    strcpy(op->session_id, session_id);
-    strcpy(op->job_id, job_id);
+    memcpy(op->session_id, session_id, sizeof op->session_id);
+    memcpy(op->job_id, job_id, sizeof op->job_id);
     job_key(job, session_id, job_id);
     snprintf(now_ms, sizeof now_ms, "%" PRIu64, now);
     snprintf(expiry_ms, sizeof expiry_ms, "%" PRIu64, expiry);
@@ -104,6 +105,6 @@ void token_load(struct redis *r, const char *token, token_fn *fn, void *arg)
         redis_defer(r, -ENOENT, on_loaded, op);
         return;
     }
-    strcpy(op->token, token);
+    memcpy(op->token, token, sizeof op->token);
     redis_command(r, REDIS("HGETALL", token_key(key, token)), on_loaded, op);
 }

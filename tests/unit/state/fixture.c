@@ -99,7 +99,7 @@ static void take_token(void *arg, int err, const struct token *token)
     answer_on(&r->answer, err, NULL);
     assert_int_equal(err == 0, token != NULL);
     if (token)
-        strcpy(r->token, token->token);
+        memcpy(r->token, token->token, sizeof r->token);
 }
 
 int do_session_create(struct fixture *f, uint64_t ttl_s, struct session *ret)
@@ -188,7 +188,7 @@ int do_token_create(struct fixture *f, const char *session_id, const char *job_i
 
     token_create(f->r, session_id, job_id, "Ergebnis \"1\".pdf", ttl_s, take_token, &r);
     answer_wait(f, &r.answer);
-    strcpy(ret_token, r.token);
+    memcpy(ret_token, r.token, sizeof r.token);
     return r.answer.err;
 }
 

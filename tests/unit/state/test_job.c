@@ -179,7 +179,7 @@ static void test_malformed_ids(void **state)
         assert_int_equal(do_job_update(f, good_session, malformed[i], REDIS("a", "b")), -ENOENT);
         assert_int_equal(do_job_update(f, malformed[i], good_job, REDIS("a", "b")), -ENOENT);
     }
-    assert_null(strstr(redis_server_str(f->server, "INFO commandstats"), "cmdstat_hgetall"));
+    assert_null(strstr(redis_server_str(f->server, "INFO commandstats"), "cmdstat_hmget"));
     assert_null(strstr(redis_server_str(f->server, "INFO commandstats"), "cmdstat_eval"));
     assert_int_equal(do_job_load(f, good_session, good_job, NULL, NULL), -ENOENT);
     assert_int_equal(do_job_update(f, good_session, good_job, REDIS("a", "b")), -ENOENT);

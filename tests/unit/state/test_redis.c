@@ -2,6 +2,9 @@
 #include "core/str.h"
 #include "fixture.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 static struct answer ask(struct fixture *f, const char *const argv[])
 {
     struct answer a = {0};
@@ -64,6 +67,29 @@ static void test_commands(void **state)
     redis_command(f.r, REDIS("SET", "unheard", "1"), NULL, NULL);
     a = ask(&f, REDIS("GET", "unheard"));
     assert_string_equal(a.text, "1");
+    fixture_stop(&f);
+}
+
+/* No program that this process starts inherits the connection. */
+static void test_close_on_exec(void **state)
+{
+    struct fixture f;
+    struct redis_sub *sub;
+    struct stat st;
+    int sockets = 0;
+
+    fixture_start(&f, NULL, NULL);
+    assert_int_equal(redis_sub_new(&f.loop, redis_server_url(f.server), NULL, &sub), 0);
+    fixture_wait_connected(&f, true);
+    for (int i = 0; i < 100 && redis_sub_client_id(sub) == 0; i++)
+        loop_for(&f.loop, 10);
+    for (int fd = 3; fd < 64; fd++)
+        if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode)) {
+            assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+            sockets++;
+        }
+    assert_true(sockets >= 2);
+    redis_sub_free(sub);
     fixture_stop(&f);
 }
 
@@ -383,10 +409,13 @@ static void test_tcp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_urls),    cmocka_unit_test(test_commands),  cmocka_unit_test(test_password),
-        cmocka_unit_test(test_scripts), cmocka_unit_test(test_pipeline),  cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_silence), cmocka_unit_test(test_own_sleep), cmocka_unit_test(test_unavailable),
-        cmocka_unit_test(test_freeing), cmocka_unit_test(test_retrier),   cmocka_unit_test(test_tcp),
+        cmocka_unit_test(test_urls),      cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_password),  cmocka_unit_test(test_close_on_exec),
+        cmocka_unit_test(test_scripts),   cmocka_unit_test(test_pipeline),
+        cmocka_unit_test(test_restart),   cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_own_sleep), cmocka_unit_test(test_unavailable),
+        cmocka_unit_test(test_freeing),   cmocka_unit_test(test_retrier),
+        cmocka_unit_test(test_tcp),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,7 @@ static void on_message(void *arg, const char *channel, const char *message)
     if (!channel)
         h->ready++;
     else if (strcmp(channel, JOB_STOP_CHANNEL) == 0 && h->stops < 8)
-        strcpy(h->stopped[h->stops++], message);
+        snprintf(h->stopped[h->stops++], sizeof h->stopped[0], "%s", message);
     else if (strcmp(message, "cancelled") == 0)
         h->cancelled++;
     else
