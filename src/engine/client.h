@@ -16,7 +16,7 @@ struct engine_pool;
 int engine_pool_new(uv_loop_t *loop, const struct settings *settings, const char *const *engines,
                     struct engine_pool **ret) _warn_unused_;
 /* Ends the zygotes and with them all children; runs in progress end with OUTCOME_INTERNAL before this
- * returns. */
+ * returns. The loop has to turn once more for its handles. Not from within a progress function. */
 void engine_pool_free(struct engine_pool *p);
 
 enum engine_state { ENGINE_STARTING, ENGINE_UP, ENGINE_DOWN /* refused; will be tried again */ };
@@ -51,7 +51,9 @@ typedef void engine_progress_fn(void *arg, unsigned percent);
 typedef void engine_done_fn(void *arg, const struct engine_report *report);
 
 struct engine_run;
-/* Waits for the engine to be up if it is starting. */
+/* Waits for the engine to be up if it is starting; one that is down ends the run with OUTCOME_INTERNAL. A run
+ * whose zygote dies is tried once more. When it is over a folder ".tmp" may be left in the output folder
+ * (DECANT_SANDBOX=reduced). NULL when memory or descriptors are short: then done is not called. */
 struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_request *request,
                                    engine_progress_fn *progress, engine_done_fn *done, void *arg);
 /* Kills it; done comes with OUTCOME_CANCELLED. */

@@ -1,0 +1,191 @@
+/* The program is opened first and executed by descriptor: as root we may see it where the user that it will
+ * run as may not (a build below /root), and it can't be exchanged in between. Between fork and exec only bare
+ * system calls are made, as this process may have other threads; glibc's setuid family would talk to them. */
+#include "engine/launch.h"
+#include "engine/protocol.h"
+
+#include "core/privilege.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+enum { ENVIRONMENT_MAX = 16, FIRST_FREE_FD = 16 };
+
+struct environment {
+    char *strings[ENVIRONMENT_MAX + 1];
+    size_t n;
+};
+
+struct plan {
+    int program, control, null;
+    bool drop;
+    uid_t uid;
+    gid_t gid;
+    pid_t parent;
+    struct environment environment;
+};
+
+static void free_environment(struct environment *e)
+{
+    for (size_t i = 0; i < e->n; i++)
+        free(e->strings[i]);
+}
+
+static int add(struct environment *e, const char *name, const char *value)
+{
+    if (!value)
+        return 0;
+    if (e->n == ENVIRONMENT_MAX || asprintf(&e->strings[e->n], "%s=%s", name, value) < 0)
+        return -ENOMEM;
+    e->n++;
+    return 0;
+}
+
+static int add_number(struct environment *e, const char *name, uint64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    return add(e, name, text);
+}
+
+/* All that an engine gets to know: nothing of Redis, the storage or whoever started us. */
+static int make_environment(const struct settings *s, struct environment *e)
+{
+    if (add(e, "PATH", "/usr/bin:/bin") < 0 || add(e, "LANG", "C.UTF-8") < 0 || add(e, "HOME", "/tmp") < 0 ||
+        add(e, "TMPDIR", "/tmp") < 0 || add(e, "TZ", getenv("TZ")) < 0 ||
+        add(e, "DECANT_SANDBOX", s->sandbox) < 0 || add(e, "DECANT_LOG_LEVEL", s->log_level) < 0 ||
+        add(e, "DECANT_LOG_FORMAT", s->log_format) < 0 ||
+        add_number(e, "DECANT_JOB_MEMORY", s->job_memory_bytes) < 0 ||
+        add_number(e, "DECANT_JOB_OUTPUT", s->job_output_bytes) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+static int own_folder(char *ret, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", ret, size - 1);
+    char *slash;
+
+    if (n < 0)
+        return -errno;
+    ret[n] = '\0';
+    slash = strrchr(ret, '/');
+    if (!slash)
+        return -ENOENT;
+    *slash = '\0';
+    return 0;
+}
+
+/* A descriptor above those that the program will find in their places. */
+static int open_program(const struct settings *s, const char *name)
+{
+    char folder[PATH_MAX], path[PATH_MAX];
+    _cleanup_close_ int fd = -1;
+    int r;
+
+    if (!s->bindir) {
+        r = own_folder(folder, sizeof folder);
+        if (r < 0)
+            return r;
+    }
+    if (snprintf(path, sizeof path, "%s/decant-engine-%s", s->bindir ? s->bindir : folder, name) >=
+        (int)sizeof path)
+        return -ENAMETOOLONG;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    r = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+    return r < 0 ? -errno : r;
+}
+
+_noreturn_ static void run_child(const struct plan *p)
+{
+    char *const argv[] = {(char[]){"decant-engine"}, NULL};
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (dup2(p->null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
+        dup2(p->control, ENGINE_CONTROL_FD) < 0 ||
+        syscall(SYS_close_range, ENGINE_CONTROL_FD + 1, ~0U, 1 << 2 /* CLOSE_RANGE_CLOEXEC */) < 0)
+        _exit(LAUNCH_EXIT_EXEC);
+    if (p->drop &&
+        (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0 ||
+         syscall(SYS_setresuid, p->uid, p->uid, p->uid) < 0))
+        _exit(LAUNCH_EXIT_EXEC);
+    /* After the change of user, which clears it. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != p->parent)
+        _exit(LAUNCH_EXIT_EXEC);
+    syscall(SYS_execveat, p->program, "", argv, p->environment.strings, AT_EMPTY_PATH);
+    _exit(LAUNCH_EXIT_EXEC);
+}
+
+/* Above the numbers that run_child assigns, or assigning one would close another. */
+static int make_pair(int *ret_ours, int *ret_theirs)
+{
+    int pair[2], theirs;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+    close(pair[1]);
+    if (theirs < 0 || fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0) {
+        cleanup_close(&pair[0]);
+        cleanup_close(&theirs);
+        return -EMFILE;
+    }
+    *ret_ours = pair[0];
+    *ret_theirs = theirs;
+    return 0;
+}
+
+static int prepare(const struct settings *s, const char *name, struct plan *p)
+{
+    int r = make_environment(s, &p->environment);
+
+    if (r < 0)
+        return r;
+    p->drop = geteuid() == 0;
+    if (p->drop) {
+        r = privilege_lookup(s->user ? s->user : "decant", &p->uid, &p->gid);
+        if (r < 0)
+            return r;
+    }
+    p->program = open_program(s, name);
+    return p->program < 0 ? p->program : 0;
+}
+
+int launch_engine(const struct settings *settings, const char *name, pid_t *ret_pid, int *ret_control)
+{
+    struct plan plan = {.program = -1, .parent = getpid()};
+    int r = prepare(settings, name, &plan);
+    _cleanup_close_ int program = plan.program, ours = -1, theirs = -1;
+    _cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    pid_t pid = -1;
+
+    if (r == 0 && null < 0)
+        r = -errno;
+    if (r == 0)
+        r = make_pair(&ours, &theirs);
+    if (r == 0) {
+        plan.control = theirs;
+        plan.null = null;
+        pid = fork();
+        if (pid == 0)
+            run_child(&plan);
+        r = pid < 0 ? -errno : 0;
+    }
+    free_environment(&plan.environment);
+    if (r < 0)
+        return r;
+    *ret_pid = pid;
+    *ret_control = TAKE_FD(ours);
+    return 0;
+}

@@ -1,0 +1,68 @@
+/* A library that gets no more memory seldom says so: it aborts, or touches what it didn't get. Such a death
+ * counts as "too complex" when the process had grown to half of its limit: a buffer that grows by doubling
+ * fails there at the earliest, and much sooner than that a crash is just a crash. */
+#include "engine/verdict.h"
+
+#include "sandbox/sandbox.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+enum { CPU_SLACK_MS = 100 };
+
+bool verdict_may_report(enum outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_OK:
+    case OUTCOME_PASSWORD_REQUIRED:
+    case OUTCOME_CORRUPT_INPUT:
+    case OUTCOME_TOO_COMPLEX:
+    case OUTCOME_ENGINE_CRASHED:
+    case OUTCOME_NO_OUTPUT:
+    case OUTCOME_INTERNAL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool was_large(const struct verdict_facts *f)
+{
+    return f->peak_kib * 1024 >= f->memory_limit_bytes / 2;
+}
+
+static enum outcome of_signal(const struct verdict_facts *f)
+{
+    switch (WTERMSIG(f->status)) {
+    case SIGXCPU:
+        return OUTCOME_TOO_COMPLEX;
+    case SIGKILL: /* the CPU limit, or the kernel's want of memory */
+        if (f->cpu_ms + CPU_SLACK_MS >= f->cpu_limit_s * 1000)
+            return OUTCOME_TOO_COMPLEX;
+        return was_large(f) ? OUTCOME_TOO_COMPLEX : OUTCOME_ENGINE_CRASHED;
+    case SIGABRT:
+    case SIGBUS:
+    case SIGSEGV:
+    case SIGTRAP:
+        return was_large(f) ? OUTCOME_TOO_COMPLEX : OUTCOME_ENGINE_CRASHED;
+    default:
+        return OUTCOME_ENGINE_CRASHED;
+    }
+}
+
+enum outcome verdict(const struct verdict_facts *f)
+{
+    if (f->cancelled)
+        return OUTCOME_CANCELLED;
+    if (f->misbehaved)
+        return OUTCOME_ENGINE_CRASHED;
+    if (f->has_result)
+        return f->result;
+    if (f->timed_out)
+        return OUTCOME_TIMED_OUT;
+    if (!f->has_status)
+        return OUTCOME_ENGINE_CRASHED;
+    if (WIFEXITED(f->status))
+        return WEXITSTATUS(f->status) == SANDBOX_EXIT_SETUP ? OUTCOME_INTERNAL : OUTCOME_ENGINE_CRASHED;
+    return of_signal(f);
+}

@@ -1,0 +1,22 @@
+/* How a run ended, from all that is known about it. */
+#pragma once
+
+#include "core/outcome.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct verdict_facts {
+    bool cancelled, timed_out; /* why we killed it, if we did */
+    bool misbehaved;           /* its report was no message of ours */
+    bool has_result;           /* the child reported: */
+    enum outcome result;
+    bool has_status; /* the zygote told how it ended: */
+    int status;      /* as of wait(2) */
+    uint64_t cpu_ms, peak_kib;
+    uint64_t cpu_limit_s, memory_limit_bytes;
+};
+
+enum outcome verdict(const struct verdict_facts *facts);
+/* May a child say this of its own job? What only the worker can know, it may not. */
+bool verdict_may_report(enum outcome outcome);

@@ -1,0 +1,616 @@
+/* The engines' client, the zygote and the sandbox together: an engine that tries everything a converter
+ * should not (fake_engine.c), run by the real pool in the real sandbox, in full and in reduced mode.
+ *
+ * Where namespaces can't be had the tests of the full sandbox are skipped, unless DECANT_SANDBOX_MUST_WORK=1
+ * says that this is a failure. */
+#include "engine/client.h"
+
+#include "core/id.h"
+#include "core/path.h"
+#include "core/privilege.h"
+#include "core/str.h"
+#include "sandbox/sandbox.h"
+#include "support/loop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+enum { PATIENCE_MS = 60000, MEMORY = 512 << 20, OUTPUT = 1 << 20 };
+
+struct fixture {
+    struct settings settings;
+    uv_loop_t loop;
+    struct engine_pool *pool;
+    char folder[64];
+    int folder_fd;
+    bool skipped;
+};
+
+struct outcome_of_run {
+    bool done;
+    unsigned percent;
+    struct engine_report report;
+    char name[64], format[16];
+};
+
+static const char *const only_fake[] = {"fake", NULL};
+
+/* --- set-up: one pool for all tests of a mode, one job folder for each run */
+
+static void change_owner(int fd)
+{
+    uid_t uid;
+    gid_t gid;
+
+    if (geteuid() != 0)
+        return;
+    assert_int_equal(privilege_lookup("nobody", &uid, &gid), 0);
+    assert_int_equal(fchown(fd, uid, gid), 0);
+}
+
+static bool is_up_or_down(const struct engine_pool *pool, const char *engine)
+{
+    struct engine_info info;
+
+    assert_true(engine_pool_info(pool, engine, &info));
+    return info.state != ENGINE_STARTING;
+}
+
+static void wait_for_engine(uv_loop_t *loop, struct engine_pool *pool, const char *engine)
+{
+    for (int i = 0; i < PATIENCE_MS / 10 && !is_up_or_down(pool, engine); i++)
+        loop_for(loop, 10);
+    assert_true(is_up_or_down(pool, engine));
+}
+
+static int start(void **state, const char *mode)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct engine_info info;
+
+    assert_non_null(f);
+    f->settings = (struct settings){.bindir = BINDIR,
+                                    .user = "nobody",
+                                    .sandbox = mode,
+                                    .log_level = "info",
+                                    .log_format = "text",
+                                    .job_memory_bytes = MEMORY,
+                                    .job_output_bytes = OUTPUT};
+    strcpy(f->folder, "/tmp/decant-test-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    f->folder_fd = open(f->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(f->folder_fd >= 0);
+    change_owner(f->folder_fd);
+    assert_int_equal(uv_loop_init(&f->loop), 0);
+    assert_int_equal(engine_pool_new(&f->loop, &f->settings, only_fake, &f->pool), 0);
+    wait_for_engine(&f->loop, f->pool, "fake");
+    assert_true(engine_pool_info(f->pool, "fake", &info));
+    if (info.state == ENGINE_DOWN) {
+        const char *must = getenv("DECANT_SANDBOX_MUST_WORK");
+
+        print_message("the sandbox can't be had: %s\n", info.why);
+        if (str_eq(must, "1"))
+            fail();
+        f->skipped = true;
+    }
+    *state = f;
+    return 0;
+}
+
+static int start_full(void **state)
+{
+    return start(state, "full");
+}
+
+static int start_reduced(void **state)
+{
+    return start(state, "reduced");
+}
+
+static int stop(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_close_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    engine_pool_free(f->pool);
+    loop_close(&f->loop);
+    close(f->folder_fd);
+    assert_int_equal(path_remove_tree(tmp, f->folder + strlen("/tmp/")), 0);
+    free(f);
+    return 0;
+}
+
+static struct fixture *fixture_of(void **state)
+{
+    struct fixture *f = *state;
+
+    if (f->skipped)
+        skip();
+    return f;
+}
+
+static void write_file(int dir, const char *name, const char *text)
+{
+    _cleanup_close_ int fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    change_owner(fd);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+/* A new job folder: an input, an output folder and a canary beside them. */
+static int make_job(struct fixture *f, char ret_name[ID_UUID_LEN + 1])
+{
+    static const char *const folders[] = {"uploads", "work"};
+    int job;
+
+    id_uuid(ret_name);
+    job = path_make_dir(f->folder_fd, ret_name);
+    assert_true(job >= 0);
+    change_owner(job);
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+        _cleanup_close_ int fd = path_make_dir(job, folders[i]);
+
+        assert_true(fd >= 0);
+        change_owner(fd);
+        if (i == 0)
+            write_file(fd, "input.txt", "hello");
+    }
+    write_file(job, "canary", "secret");
+    return job;
+}
+
+static void on_progress(void *arg, unsigned percent)
+{
+    struct outcome_of_run *o = arg;
+
+    o->percent = percent;
+}
+
+static void on_done(void *arg, const struct engine_report *report)
+{
+    struct outcome_of_run *o = arg;
+
+    assert_false(o->done);
+    o->done = true;
+    o->report = *report;
+    snprintf(o->name, sizeof o->name, "%s", report->output_name);
+    snprintf(o->format, sizeof o->format, "%s", report->output_format);
+    o->report.output_name = o->report.output_format = o->report.version = NULL;
+}
+
+static struct engine_run *begin(struct fixture *f, const char *options, int job, uint64_t timeout_ms,
+                                struct outcome_of_run *ret)
+{
+    const struct engine_request request = {.engine = "fake",
+                                           .from = "txt",
+                                           .to = "pdf",
+                                           .options = options,
+                                           .job_fd = job,
+                                           .input = "uploads/input.txt",
+                                           .output = "work",
+                                           .timeout_ms = timeout_ms};
+    struct engine_run *run;
+
+    *ret = (struct outcome_of_run){0};
+    run = engine_pool_run(f->pool, &request, on_progress, on_done, ret);
+    assert_non_null(run);
+    assert_false(ret->done);
+    return run;
+}
+
+static struct outcome_of_run run_in(struct fixture *f, const char *options, int job, uint64_t timeout_ms)
+{
+    struct outcome_of_run o;
+
+    begin(f, options, job, timeout_ms, &o);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    return o;
+}
+
+static struct outcome_of_run run_options(struct fixture *f, const char *options, uint64_t timeout_ms)
+{
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+
+    return run_in(f, options, job, timeout_ms);
+}
+
+static struct outcome_of_run run_action(struct fixture *f, const char *action)
+{
+    char options[64];
+
+    snprintf(options, sizeof options, "{\"do\": \"%s\"}", action);
+    return run_options(f, options, 30000);
+}
+
+static void expect(struct fixture *f, const char *action, enum outcome outcome)
+{
+    enum outcome found = run_action(f, action).report.outcome;
+
+    if (found != outcome)
+        fail_msg("%s: %s instead of %s", action, outcome_code(found), outcome_code(outcome));
+}
+
+/* --- what works */
+
+static void converts(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+    struct outcome_of_run o = run_in(f, "{\"do\": \"ok\"}", job, 30000);
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+
+    assert_int_equal(o.report.outcome, OUTCOME_OK);
+    assert_string_equal(o.name, "result.pdf");
+    assert_string_equal(o.format, "pdf");
+    assert_int_equal(o.report.pages, 3);
+    assert_int_equal(o.percent, 50);
+    assert_true(o.report.peak_kib > 0);
+    assert_true(o.report.layers & SANDBOX_SECCOMP);
+    assert_true(o.report.layers & SANDBOX_LANDLOCK);
+    assert_int_equal(!!(o.report.layers & SANDBOX_NAMESPACES), str_eq(f->settings.sandbox, "full"));
+    assert_int_equal(path_read_file(job, "work/result.pdf", 100, &text, &len), 0);
+    assert_string_equal(text, "hello");
+}
+
+static void gives_what_libraries_need(void **state)
+{
+    struct fixture *f = fixture_of(state);
+
+    expect(f, "temporary_file", OUTCOME_OK);
+    expect(f, "threads", OUTCOME_OK);
+    expect(f, "password", OUTCOME_PASSWORD_REQUIRED);
+}
+
+static void runs_many_at_once(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct outcome_of_run runs[32];
+
+    for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
+        char name[ID_UUID_LEN + 1];
+        _cleanup_close_ int job = make_job(f, name);
+
+        begin(f, "{\"do\": \"ok\"}", job, 30000, &runs[i]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
+        assert_true(loop_until(&f->loop, &runs[i].done, PATIENCE_MS));
+        assert_int_equal(runs[i].report.outcome, OUTCOME_OK);
+    }
+}
+
+/* --- what a child does to itself */
+
+static void tells_how_a_child_ended(void **state)
+{
+    struct fixture *f = fixture_of(state);
+
+    expect(f, "crash", OUTCOME_ENGINE_CRASHED);
+    expect(f, "abort", OUTCOME_ENGINE_CRASHED);
+    expect(f, "exit", OUTCOME_ENGINE_CRASHED);
+    expect(f, "ok", OUTCOME_OK); /* the zygote is still well */
+}
+
+static void believes_no_lies(void **state)
+{
+    static const char *const lies[] = {"lie_infected", "lie_name", "lie_format", "lie_twice", "garbage"};
+    struct fixture *f = fixture_of(state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(lies); i++)
+        expect(f, lies[i], OUTCOME_ENGINE_CRASHED);
+}
+
+static void stops_at_the_deadline(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct outcome_of_run o = run_options(f, "{\"do\": \"hang\"}", 300);
+
+    assert_int_equal(o.report.outcome, OUTCOME_TIMED_OUT);
+    assert_true(o.report.wall_ms >= 300 && o.report.wall_ms < 10000);
+}
+
+/* Two threads use up the processor time of two seconds in one. */
+static void bounds_processor_time(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct outcome_of_run o = run_options(f, "{\"do\": \"burn\"}", 2000);
+
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || o.report.outcome == OUTCOME_TIMED_OUT)
+        assert_int_equal(o.report.outcome, OUTCOME_TIMED_OUT); /* a busy machine gave it less */
+    else
+        assert_int_equal(o.report.outcome, OUTCOME_TOO_COMPLEX);
+}
+
+static void bounds_the_output(void **state)
+{
+    expect(fixture_of(state), "flood", OUTCOME_TOO_COMPLEX);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) /* which needs address space without bounds */
+static void bounds_memory(void **state)
+{
+    expect(fixture_of(state), "hog", OUTCOME_TOO_COMPLEX);
+}
+#endif
+
+static void bounds_temporary_files(void **state)
+{
+    expect(fixture_of(state), "flood_tmp", OUTCOME_CORRUPT_INPUT);
+}
+
+static void cancels(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+    struct outcome_of_run o;
+    struct engine_run *run = begin(f, "{\"do\": \"hang\"}", job, 30000, &o);
+
+    loop_for(&f->loop, 50);
+    engine_run_cancel(run);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_CANCELLED);
+
+    engine_run_cancel(begin(f, "{\"do\": \"hang\"}", job, 30000, &o)); /* before it has a process */
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_CANCELLED);
+}
+
+static void refuses_inputs_that_are_no_plain_file(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+
+    assert_int_equal(linkat(job, "uploads/input.txt", job, "second", 0), 0);
+    assert_int_equal(run_in(f, "{\"do\": \"ok\"}", job, 30000).report.outcome, OUTCOME_INTERNAL);
+    assert_int_equal(unlinkat(job, "second", 0), 0);
+    assert_int_equal(run_in(f, "{\"do\": \"ok\"}", job, 30000).report.outcome, OUTCOME_OK);
+    assert_int_equal(unlinkat(job, "uploads/input.txt", 0), 0);
+    assert_int_equal(symlinkat("../canary", job, "uploads/input.txt"), 0);
+    assert_int_equal(run_in(f, "{\"do\": \"ok\"}", job, 30000).report.outcome, OUTCOME_INTERNAL);
+}
+
+/* --- what must be refused */
+
+static void refuses(void **state)
+{
+    static const char *const attempts[] = {
+        "open_passwd",      "read_kernel",   "write_outside", "write_input",  "change_modes", "make_links",
+        "list_descriptors", "watch_files",   "socket_inet",   "socket_other", "fork",         "exec",
+        "raise_privilege",  "new_namespace", "odd_memory",
+    };
+    struct fixture *f = fixture_of(state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(attempts); i++)
+        expect(f, attempts[i], OUTCOME_CORRUPT_INPUT);
+}
+
+static void ends_who_makes_deadly_calls(void **state)
+{
+    static const char *const attempts[] = {"ptrace",     "mount",    "unshare", "setns",
+                                           "io_uring",   "bpf",      "keyctl",  "userfaultfd",
+                                           "perf_event", "vm_readv", "mknod",   "chroot"};
+    struct fixture *f = fixture_of(state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(attempts); i++)
+        expect(f, attempts[i], OUTCOME_ENGINE_CRASHED);
+}
+
+static void keeps_canaries(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1], options[512];
+    _cleanup_close_ int job = make_job(f, name);
+    const char *const paths[] = {"canary", "uploads/../canary"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        snprintf(options, sizeof options, "{\"do\": \"open_path\", \"path\": \"%s/%s/%s\"}", f->folder, name,
+                 paths[i]);
+        assert_int_equal(run_in(f, options, job, 30000).report.outcome, OUTCOME_CORRUPT_INPUT);
+    }
+    /* The control: what is allowed can be opened by the same words. */
+    assert_int_equal(
+        run_in(f, "{\"do\": \"open_path\", \"path\": \"/usr/bin/env\"}", job, 30000).report.outcome,
+        OUTCOME_OK);
+}
+
+static void keeps_other_processes(void **state)
+{
+    static const char *const actions[] = {"kill", "prlimit", "spy"};
+    struct fixture *f = fixture_of(state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+        char options[128];
+
+        snprintf(options, sizeof options, "{\"do\": \"%s\", \"pid\": %d}", actions[i], (int)getpid());
+        assert_int_equal(run_options(f, options, 30000).report.outcome, OUTCOME_CORRUPT_INPUT);
+    }
+}
+
+static void reaches_no_listener(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    _cleanup_close_ int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    char options[128];
+
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    snprintf(options, sizeof options, "{\"do\": \"connect\", \"port\": %d}", ntohs(address.sin_port));
+    assert_int_equal(run_options(f, options, 30000).report.outcome, OUTCOME_CORRUPT_INPUT);
+    assert_int_equal(accept(listener, NULL, NULL), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+/* --- the zygote's life */
+
+/* Our only child is the zygote. */
+static pid_t find_zygote(void)
+{
+    _cleanup_fclose_ FILE *f = NULL;
+    char path[64];
+    int pid = 0;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    f = fopen(path, "re");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%d", &pid), 1);
+    return pid;
+}
+
+/* Waits until the child has said that it runs. */
+static void wait_for_progress(struct fixture *f, struct outcome_of_run *o)
+{
+    for (int i = 0; i < PATIENCE_MS / 10 && o->percent == 0; i++)
+        loop_for(&f->loop, 10);
+    assert_true(o->percent > 0);
+}
+
+static void survives_the_death_of_a_zygote(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+    struct outcome_of_run o;
+
+    begin(f, "{\"do\": \"hang_once\"}", job, 30000, &o);
+    wait_for_progress(f, &o);
+    kill(find_zygote(), SIGKILL);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_OK);
+}
+
+static void gives_up_at_the_second_death(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+    struct outcome_of_run o;
+
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            begin(f, "{\"do\": \"hang_once\"}", job, 30000, &o);
+        wait_for_progress(f, &o);
+        o.percent = 0;
+        if (i == 0)
+            assert_int_equal(unlinkat(job, "work/marker", 0), 0);
+        kill(find_zygote(), SIGKILL);
+    }
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_ENGINE_CRASHED);
+    wait_for_engine(&f->loop, f->pool, "fake");
+    expect(f, "ok", OUTCOME_OK);
+}
+
+static void ends_all_with_the_pool(void **state)
+{
+    struct fixture *f;
+    char name[ID_UUID_LEN + 1];
+    struct outcome_of_run o;
+    int job;
+
+    start_reduced((void **)&f);
+    job = make_job(f, name);
+    begin(f, "{\"do\": \"hang_once\"}", job, 30000, &o);
+    wait_for_progress(f, &o);
+    close(job);
+    stop((void **)&f);
+    assert_true(o.done);
+    assert_int_equal(o.report.outcome, OUTCOME_INTERNAL);
+}
+
+static void tells_why_an_engine_is_down(void **state)
+{
+    static const struct {
+        const char *engine, *why;
+    } cases[] = {
+        {"refusing", "there is no library today"}, {"threaded", "threads"}, {"absent", "can't be started"}};
+    static const char *const names[] = {"refusing", "threaded", "absent", NULL};
+    struct settings settings = {.bindir = BINDIR,
+                                .user = "nobody",
+                                .sandbox = "reduced",
+                                .log_level = "error",
+                                .job_memory_bytes = MEMORY,
+                                .job_output_bytes = OUTPUT};
+    struct engine_pool *pool;
+    struct engine_info info;
+    uv_loop_t loop;
+
+    uv_loop_init(&loop);
+    assert_int_equal(engine_pool_new(&loop, &settings, names, &pool), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        wait_for_engine(&loop, pool, cases[i].engine);
+        assert_true(engine_pool_info(pool, cases[i].engine, &info));
+        assert_int_equal(info.state, ENGINE_DOWN);
+        assert_non_null(strstr(info.why, cases[i].why));
+    }
+    assert_false(engine_pool_info(pool, "nonsense", &info));
+    engine_pool_free(pool);
+    loop_close(&loop);
+}
+
+static void ends_runs_of_engines_that_are_not_there(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct engine_request request = {.engine = "nonsense",
+                                     .from = "txt",
+                                     .to = "pdf",
+                                     .job_fd = f->folder_fd,
+                                     .input = "x",
+                                     .output = "y",
+                                     .timeout_ms = 1000};
+    struct outcome_of_run o = {0};
+
+    assert_non_null(engine_pool_run(f->pool, &request, on_progress, on_done, &o));
+    assert_false(o.done);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_INTERNAL);
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+#define MEMORY_TESTS
+#else
+#define MEMORY_TESTS cmocka_unit_test(bounds_memory),
+#endif
+
+/* The private temporary folder has no place without namespaces. */
+#define IN_BOTH_MODES                                                                                        \
+    cmocka_unit_test(converts), cmocka_unit_test(gives_what_libraries_need),                                 \
+        cmocka_unit_test(runs_many_at_once), cmocka_unit_test(tells_how_a_child_ended),                      \
+        cmocka_unit_test(believes_no_lies), cmocka_unit_test(stops_at_the_deadline),                         \
+        cmocka_unit_test(bounds_processor_time), cmocka_unit_test(bounds_the_output),                        \
+        MEMORY_TESTS cmocka_unit_test(cancels), cmocka_unit_test(refuses_inputs_that_are_no_plain_file),     \
+        cmocka_unit_test(refuses), cmocka_unit_test(ends_who_makes_deadly_calls),                            \
+        cmocka_unit_test(keeps_canaries), cmocka_unit_test(keeps_other_processes),                           \
+        cmocka_unit_test(reaches_no_listener), cmocka_unit_test(survives_the_death_of_a_zygote),             \
+        cmocka_unit_test(gives_up_at_the_second_death),                                                      \
+        cmocka_unit_test(ends_runs_of_engines_that_are_not_there)
+
+int main(void)
+{
+    const struct CMUnitTest full[] = {IN_BOTH_MODES, cmocka_unit_test(bounds_temporary_files)};
+    const struct CMUnitTest reduced[] = {IN_BOTH_MODES};
+    const struct CMUnitTest alone[] = {
+        cmocka_unit_test(ends_all_with_the_pool),
+        cmocka_unit_test(tells_why_an_engine_is_down),
+    };
+    int failed = cmocka_run_group_tests(full, start_full, stop);
+
+    failed += cmocka_run_group_tests(reduced, start_reduced, stop);
+    return failed + cmocka_run_group_tests(alone, NULL, NULL);
+}
