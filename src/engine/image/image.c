@@ -1,0 +1,250 @@
+/* The image engine: libvips, with ImageMagick behind it for the few formats that libvips lacks, and cairo for
+ * PDF. picture.h has the stages.
+ *
+ * libvips is told at start which loaders exist for it: all are blocked and the ones of our formats opened
+ * again, so that no file, and no format inside a format, reaches a loader that we didn't mean.
+ *
+ * An animation stays one where the target can hold it (GIF, WebP); otherwise its first frame counts. Of a
+ * TIFF with several pages a PDF takes all, a picture the first. */
+#include "engine/image/image.h"
+
+#include "engine/image/picture.h"
+
+#include "core/str.h"
+#include "sandbox/policy_image.h"
+
+#include <errno.h>
+#include <fontconfig/fontconfig.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PICTURES "png jpg webp gif tiff avif heic jxl jp2 bmp ico psd tga ppm pgm pbm"
+#define TARGETS  "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm"
+
+static const struct engine_conversions conversions[] = {
+    {PICTURES, "pdf " TARGETS, 10},
+    {"svg", TARGETS, 10},
+    {0},
+};
+
+static const struct engine_option options[] = {
+    {"quality", "jpg webp avif heic jxl jp2", 1, 100, 80, "Quality in percent"},
+    {"width", TARGETS, 1, 16384, 0, "Largest width in pixels"},
+    {"height", TARGETS, 1, 16384, 0, "Largest height in pixels"},
+    {0},
+};
+
+static const struct picture_target targets[] = {
+    /* id, alpha, deep, frames, side_max */
+    {"png", true, true, false, VIPS_MAX_COORD},
+    {"jpg", false, false, false, 65500},
+    {"webp", true, false, true, 16383},
+    {"avif", true, false, false, 16384},
+    {"gif", true, false, true, 65535},
+    {"tiff", true, true, false, VIPS_MAX_COORD},
+    {"heic", true, false, false, 16384},
+    {"jxl", true, true, false, VIPS_MAX_COORD},
+    {"jp2", true, false, false, VIPS_MAX_COORD},
+    {"bmp", false, false, false, 32000},
+    {"ico", true, false, false, 256},
+    {"tga", true, false, false, 32000},
+    {"ppm", false, false, false, VIPS_MAX_COORD},
+    {"pgm", false, false, false, VIPS_MAX_COORD},
+    {"pbm", false, false, false, VIPS_MAX_COORD},
+};
+
+/* Font configuration for the text in SVG. */
+static const char *const read_paths[] = {"/etc/fonts", "/var/cache/fontconfig", NULL};
+
+static const struct picture_target *find_target(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+        if (str_eq(targets[i].id, id))
+            return &targets[i];
+    return NULL;
+}
+
+static void block_all_but_ours(void)
+{
+    static const char *const ours[] = {
+        "VipsForeignLoadPng",  "VipsForeignLoadJpeg", "VipsForeignLoadWebp", "VipsForeignLoadNsgif",
+        "VipsForeignLoadTiff", "VipsForeignLoadHeif", "VipsForeignLoadJxl",  "VipsForeignLoadJp2k",
+        "VipsForeignLoadPpm",  "VipsForeignLoadSvg",  "VipsForeignSaveJxl",
+    };
+
+    vips_block_untrusted_set(TRUE);
+    vips_operation_block_set("VipsForeignLoad", TRUE);
+    for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+        vips_operation_block_set(ours[i], FALSE);
+}
+
+static int start(const char **ret_why)
+{
+    static bool started;
+    int r;
+
+    if (started)
+        return 0;
+    if (vips_init("decant")) {
+        *ret_why = "libvips can't be initialised";
+        return -EIO;
+    }
+    vips_concurrency_set(1);
+    vips_cache_set_max(0);
+    block_all_but_ours();
+    r = image_magick_start(ret_why);
+    started = r == 0;
+    return r;
+}
+
+/* A format can be known to libheif and its encoder be left out: only a try tells. */
+static bool heif_encodes(VipsForeignHeifCompression compression)
+{
+    _cleanup_image_ VipsImage *black = NULL, *colour = NULL;
+    void *data = NULL;
+    size_t len;
+    bool good = vips_black(&black, 16, 16, "bands", 3, NULL) == 0 &&
+                vips_copy(black, &colour, "interpretation", VIPS_INTERPRETATION_sRGB, NULL) == 0 &&
+                vips_heifsave_buffer(colour, &data, &len, "compression", compression, NULL) == 0;
+
+    vips_error_clear();
+    g_free(data);
+    return good;
+}
+
+static bool writes(const char *id)
+{
+    if (str_eq(id, "pdf") || image_magick_writes(id))
+        return true;
+    if (str_eq(id, "avif") && !heif_encodes(VIPS_FOREIGN_HEIF_COMPRESSION_AV1))
+        return false;
+    if (str_eq(id, "heic") && !heif_encodes(VIPS_FOREIGN_HEIF_COMPRESSION_HEVC))
+        return false;
+    return image_vips_writes(id);
+}
+
+static bool offers(const struct format *from, const struct format *to)
+{
+    const char *why;
+
+    return start(&why) == 0 && (image_vips_reads(from->id) || image_magick_reads(from->id)) && writes(to->id);
+}
+
+static void version(char *ret, size_t size)
+{
+    char magick[32];
+
+    image_magick_version(magick, sizeof magick);
+    snprintf(ret, size, "libvips %s, ImageMagick %s", vips_version_string(), magick);
+}
+
+/* The font configuration, for the text in SVG, is read and its caches are mapped here. Nothing is converted:
+ * libvips and Pango both would start threads. */
+static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
+{
+    int r = start(ret_why);
+
+    if (r < 0)
+        return r;
+    if (!FcInit()) {
+        *ret_why = "there is no font configuration (package fontconfig)";
+        return -ENOENT;
+    }
+    serve(arg);
+    return -ECANCELED;
+}
+
+static void on_eval(VipsImage *image, VipsProgress *progress, struct engine_job *job)
+{
+    engine_progress(job, (unsigned)progress->percent);
+}
+
+/* Sizes that an icon is made of, as far as the picture reaches. */
+static enum outcome write_icon(VipsImage *image, const char *path)
+{
+    static const int sides[] = {256, 48, 32, 16};
+    int longest = MAX(vips_image_get_width(image), vips_image_get_height(image));
+    VipsImage *images[ARRAY_SIZE(sides)];
+    _cleanup_image_ VipsImage *pixels = vips_image_copy_memory(image); /* read more than once */
+    enum outcome outcome = pixels ? OUTCOME_OK : picture_error();
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(sides) && outcome == OUTCOME_OK; i++) {
+        const struct picture_limits limits = {sides[i], sides[i]};
+
+        if (i > 0 && sides[i] >= longest)
+            continue;
+        images[n] = g_object_ref(pixels);
+        outcome = picture_fit(&images[n++], &limits);
+    }
+    if (outcome == OUTCOME_OK)
+        outcome = image_magick_write(images, n, "ico", path);
+    while (n > 0)
+        g_object_unref(images[--n]);
+    return outcome;
+}
+
+static enum outcome write_picture(struct engine_job *job, VipsImage *image, const char *path)
+{
+    const char *id = job->to->id;
+
+    vips_image_set_progress(image, TRUE);
+    g_signal_connect(image, "eval", G_CALLBACK(on_eval), job);
+    if (str_eq(id, "ico"))
+        return write_icon(image, path);
+    if (image_magick_writes(id))
+        return image_magick_write(&image, 1, id, path);
+    return image_vips_write(image, id, (int)engine_option_value(job, options, "quality"), path);
+}
+
+static enum outcome convert_picture(struct engine_job *job, const char *path)
+{
+    const struct picture_target *target = find_target(job->to->id);
+    bool frames = target->frames && words_have("gif webp", job->from->id);
+    struct picture_limits limits = {.width = (int)engine_option_value(job, options, "width"),
+                                    .height = (int)engine_option_value(job, options, "height")};
+    _cleanup_image_ VipsImage *image = NULL;
+    enum outcome outcome;
+
+    if (str_eq(job->to->id, "ico")) {
+        limits.width = limits.width ? MIN(limits.width, target->side_max) : target->side_max;
+        limits.height = limits.height ? MIN(limits.height, target->side_max) : target->side_max;
+    }
+    outcome = picture_read(job->from->id, job->input_path, 0, frames, &limits, &image, NULL);
+    if (outcome == OUTCOME_OK)
+        outcome = picture_normalise(&image, target);
+    if (outcome == OUTCOME_OK)
+        outcome = picture_fit(&image, &limits);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    if (vips_image_get_width(image) > target->side_max ||
+        vips_image_get_page_height(image) > target->side_max)
+        return OUTCOME_TOO_COMPLEX;
+    return write_picture(job, image, path);
+}
+
+static enum outcome convert(struct engine_job *job)
+{
+    _cleanup_free_ char *path = NULL;
+    enum outcome outcome;
+
+    snprintf(job->output_name, sizeof job->output_name, "result.%s", job->to->id);
+    snprintf(job->output_format, sizeof job->output_format, "%s", job->to->id);
+    if (asprintf(&path, "%s/%s", job->output_path, job->output_name) < 0)
+        return OUTCOME_INTERNAL;
+    outcome = str_eq(job->to->id, "pdf") ? paper_write(job, path) : convert_picture(job, path);
+    vips_error_clear();
+    return outcome;
+}
+
+const struct engine engine_image = {
+    .name = "image",
+    .policy = policy_image,
+    .read_paths = read_paths,
+    .conversions = conversions,
+    .options = options,
+    .offers = offers,
+    .version = version,
+    .warm = warm,
+    .convert = convert,
+};

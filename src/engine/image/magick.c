@@ -1,0 +1,250 @@
+/* Pictures that only ImageMagick reads or writes, through MagickWand 6.
+ *
+ * ImageMagick is where other converters were broken into: a file chooses its coder, a coder runs a program or
+ * fetches a URL. Here a security policy set in code allows the coders of this table and no other, no delegate
+ * and no filter; every name carries its coder ("psd:/…"), so nothing is sniffed; all coder modules are loaded
+ * before the first job. The policy of /etc comes on top, it can only forbid more: Debian's ends at 256 MB of
+ * pixels, 33 megapixels here.
+ *
+ * MagickWand 7 (Debian 13) has another header path and MagickExportImagePixels alone takes over; nothing else
+ * of its changes is used. */
+#include "engine/image/picture.h"
+
+#include "core/str.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <wand/MagickWand.h>
+
+static const struct coder {
+    const char *id, *reads, *writes; /* ImageMagick's names */
+    bool largest;                    /* a collection of sizes: the largest is the picture */
+} coders[] = {
+    {"bmp", "BMP", "BMP3", false}, {"ico", "ICO", "ICO", true},   {"psd", "PSD", NULL, false},
+    {"tga", "TGA", "TGA", false},  {"tiff", "TIFF", NULL, false},
+};
+
+/* PNG and JPEG are what icons and bitmaps may hold inside. */
+static const char policy[] =
+    "<policymap>"
+    "<policy domain=\"coder\" rights=\"none\" pattern=\"*\"/>"
+    "<policy domain=\"coder\" rights=\"read | write\" pattern=\"{BMP,BMP3,ICO,PSD,TGA,TIFF,PNG,JPEG}\"/>"
+    "<policy domain=\"delegate\" rights=\"none\" pattern=\"*\"/>"
+    "<policy domain=\"filter\" rights=\"none\" pattern=\"*\"/>"
+    "<policy domain=\"path\" rights=\"none\" pattern=\"@*\"/>"
+    "<policy domain=\"path\" rights=\"none\" pattern=\"|*\"/>"
+    "</policymap>";
+
+static const struct coder *find_coder(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(coders); i++)
+        if (str_eq(coders[i].id, id))
+            return &coders[i];
+    return NULL;
+}
+
+bool image_magick_reads(const char *id)
+{
+    const struct coder *c = find_coder(id);
+
+    return c && c->reads;
+}
+
+bool image_magick_writes(const char *id)
+{
+    const struct coder *c = find_coder(id);
+
+    return c && c->writes;
+}
+
+static void limit_resources(void)
+{
+    static const struct {
+        ResourceType type;
+        MagickSizeType limit;
+    } limits[] = {
+        {AreaResource, PICTURE_PIXELS_MAX},
+        {MemoryResource, 1024UL * 1024 * 1024},
+        {MapResource, 0},
+        {DiskResource, 0},
+        {WidthResource, 32000},
+        {HeightResource, 32000},
+        {ListLengthResource, 64},
+        {ThreadResource, 1},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+        SetMagickResourceLimit(limits[i].type, limits[i].limit);
+}
+
+/* The policy is believed when it is seen to hold. */
+static bool policy_holds(void)
+{
+    static const char *const refused[] = {"MVG", "MSL",   "SVG",  "PS",    "EPS",       "PDF",   "HTTPS",
+                                          "URL", "LABEL", "TEXT", "VIDEO", "EPHEMERAL", "MAGICK"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+        if (IsRightsAuthorized(CoderPolicyDomain, ReadPolicyRights, refused[i]) ||
+            IsRightsAuthorized(CoderPolicyDomain, WritePolicyRights, refused[i]))
+            return false;
+    return !IsRightsAuthorized(DelegatePolicyDomain, ExecutePolicyRights, "ps:alpha");
+}
+
+int image_magick_start(const char **ret_why)
+{
+    ExceptionInfo *exception;
+    bool good;
+
+    MagickWandGenesis();
+    exception = AcquireExceptionInfo();
+    good = SetMagickSecurityPolicy(policy, exception) && policy_holds();
+    limit_resources();
+    for (size_t i = 0; i < ARRAY_SIZE(coders); i++) {
+        GetMagickInfo(coders[i].reads, exception);
+        if (coders[i].writes)
+            GetMagickInfo(coders[i].writes, exception);
+    }
+    GetMagickInfo("PNG", exception);
+    GetMagickInfo("JPEG", exception);
+    DestroyExceptionInfo(exception);
+    if (!good)
+        *ret_why = "ImageMagick did not take the security policy";
+    return good ? 0 : -EPERM;
+}
+
+void image_magick_version(char *ret, size_t size)
+{
+    size_t number;
+    const char *text = strstr(GetMagickVersion(&number), "ImageMagick ");
+
+    snprintf(ret, size, "%s", text ? text + strlen("ImageMagick ") : "");
+    ret[strcspn(ret, " ")] = '\0';
+}
+
+static void free_wand(MagickWand **wand)
+{
+    if (*wand)
+        DestroyMagickWand(*wand);
+}
+#define _cleanup_wand_ _cleanup_(free_wand)
+
+static enum outcome wand_error(MagickWand *wand)
+{
+    ExceptionType type;
+    char *text = MagickGetException(wand, &type);
+    bool limit = type == ResourceLimitError || type == ResourceLimitFatalError || type == CacheError ||
+                 type == ImageError || type == FileOpenError || type == BlobError;
+
+    MagickRelinquishMemory(text);
+    return limit ? OUTCOME_TOO_COMPLEX : OUTCOME_CORRUPT_INPUT;
+}
+
+/* Sizes from the headers alone, of all images in the file together. */
+static enum outcome check_headers(const char *name)
+{
+    _cleanup_wand_ MagickWand *wand = NewMagickWand();
+    uint64_t pixels = 0;
+
+    if (!MagickPingImage(wand, name))
+        return wand_error(wand);
+    MagickResetIterator(wand);
+    while (MagickNextImage(wand))
+        pixels += (uint64_t)MagickGetImageWidth(wand) * MagickGetImageHeight(wand);
+    return pixels > PICTURE_PIXELS_MAX ? OUTCOME_TOO_COMPLEX : OUTCOME_OK;
+}
+
+static void select_largest(MagickWand *wand)
+{
+    size_t most = 0, pixels;
+    ssize_t best = 0;
+
+    MagickResetIterator(wand);
+    while (MagickNextImage(wand)) {
+        pixels = MagickGetImageWidth(wand) * MagickGetImageHeight(wand);
+        if (pixels > most) {
+            most = pixels;
+            best = MagickGetIteratorIndex(wand);
+        }
+    }
+    MagickSetIteratorIndex(wand, best);
+}
+
+/* CMYK keeps its four channels and its profile: libvips does the colours for all readers. */
+static enum outcome export(MagickWand *wand, VipsImage **ret) {
+    size_t width = MagickGetImageWidth(wand), height = MagickGetImageHeight(wand), profile_len = 0;
+    bool cmyk = MagickGetImageColorspace(wand) == CMYKColorspace;
+    bool alpha = !cmyk && MagickGetImageAlphaChannel(wand), deep = MagickGetImageDepth(wand) > 8;
+    const char *map = cmyk    ? "CMYK"
+                      : alpha ? "RGBA"
+                              : "RGB";
+    size_t bands = strlen(map), bytes = width * height * bands * (deep ? 2 : 1); void *pixels = malloc(bytes);
+    unsigned char * profile;
+
+    if (!pixels) return OUTCOME_TOO_COMPLEX;
+    if (!MagickExportImagePixels(wand, 0, 0, width, height, map, deep ? ShortPixel : CharPixel, pixels) ||
+        !(*ret = vips_image_new_from_memory(pixels, bytes, (int)width, (int)height, (int)bands,
+                                            deep ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR))){
+        free(pixels); return OUTCOME_CORRUPT_INPUT;}
+g_signal_connect_swapped(*ret, "postclose", G_CALLBACK(free), pixels);
+(*ret)->Type = cmyk ? VIPS_INTERPRETATION_CMYK : deep ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB;
+profile = MagickGetImageProfile(wand, "icc", &profile_len);
+if (profile)
+    vips_image_set_blob_copy(*ret, VIPS_META_ICC_NAME, profile, profile_len);
+MagickRelinquishMemory(profile);
+return OUTCOME_OK;
+}
+
+enum outcome image_magick_read(const char *id, const char *path, int page, VipsImage **ret)
+{
+    const struct coder *c = find_coder(id);
+    _cleanup_wand_ MagickWand *wand = NewMagickWand();
+    _cleanup_free_ char *name = NULL;
+    enum outcome outcome;
+
+    /* page 0 of a PSD is the picture as it looks, the others are its layers */
+    if ((c->largest ? asprintf(&name, "%s:%s", c->reads, path)
+                    : asprintf(&name, "%s:%s[%d]", c->reads, path, page)) < 0)
+        return OUTCOME_INTERNAL;
+    outcome = check_headers(name);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    if (!MagickReadImage(wand, name) || MagickGetExceptionType(wand) >= ErrorException)
+        return wand_error(wand);
+    if (c->largest)
+        select_largest(wand);
+    return export(wand, ret);
+}
+
+static int add_image(MagickWand *wand, VipsImage *image)
+{
+    static const char *const maps[] = {NULL, "I", "IA", "RGB", "RGBA"};
+    size_t len;
+    void *pixels = vips_image_write_to_memory(image, &len);
+    MagickBooleanType good;
+
+    if (!pixels)
+        return -EINVAL;
+    MagickSetLastIterator(wand);
+    good =
+        MagickConstituteImage(wand, (size_t)vips_image_get_width(image), (size_t)vips_image_get_height(image),
+                              maps[vips_image_get_bands(image)], CharPixel, pixels);
+    g_free(pixels);
+    return good ? 0 : -ENOMEM;
+}
+
+enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, const char *path)
+{
+    _cleanup_wand_ MagickWand *wand = NewMagickWand();
+    _cleanup_free_ char *name = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        int r = add_image(wand, images[i]);
+
+        if (r < 0)
+            return r == -ENOMEM ? OUTCOME_TOO_COMPLEX : picture_error();
+    }
+    if (asprintf(&name, "%s:%s", find_coder(id)->writes, path) < 0)
+        return OUTCOME_INTERNAL;
+    return MagickWriteImages(wand, name, MagickTrue) ? OUTCOME_OK : wand_error(wand);
+}

@@ -1,0 +1,193 @@
+/* The stages between reading and writing: size, uprightness, colour, depth, transparency.
+ *
+ * Everything that leaves the engine is sRGB or grey without a colour profile: that is what every viewer
+ * assumes, and a profile that no longer describes the pixels is worse than none. Other metadata (EXIF, XMP)
+ * stays, but for the orientation, which is applied instead. */
+#include "engine/image/picture.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum outcome picture_check_size(const VipsImage *image)
+{
+    uint64_t pixels = (uint64_t)vips_image_get_width(image) * (uint64_t)vips_image_get_height(image);
+
+    return pixels > PICTURE_PIXELS_MAX ? OUTCOME_TOO_COMPLEX : OUTCOME_OK;
+}
+
+/* libvips reports by text alone, and decodes while it writes: a damaged input and a full disk come back from
+ * the same call. What isn't one of these is the fault of the input. */
+enum outcome picture_error(void)
+{
+    static const char *const limits[] = {"out of memory",  "emory exhausted", "rite error",
+                                         "nable to write", "rite failed",     "No space left",
+                                         "File too large", "Cannot allocate"};
+    const char *text = vips_error_buffer();
+    enum outcome outcome = OUTCOME_CORRUPT_INPUT;
+
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+        if (strstr(text, limits[i]))
+            outcome = OUTCOME_TOO_COMPLEX;
+    vips_error_clear();
+    return outcome;
+}
+
+/* A stage has made *next from *image (or failed): moves on. */
+static int advance(VipsImage **image, int status, VipsImage *const *next)
+{
+    if (status)
+        return -EINVAL;
+    g_object_unref(*image);
+    *image = *next;
+    return 0;
+}
+
+static int upright(VipsImage **image)
+{
+    VipsImage *next = NULL;
+
+    if (vips_image_get_orientation(*image) <= 1)
+        return 0;
+    /* Rotating asks for pixels in another order than a sequential reader gives them. */
+    next = vips_image_copy_memory(*image);
+    if (advance(image, next ? 0 : -1, &next) < 0)
+        return -EINVAL;
+    return advance(image, vips_autorot(*image, &next, NULL), &next);
+}
+
+/* Most profiles are sRGB under one name or another; transforming those would cost time and change nothing.
+ * The name is in a text tag, as ASCII or (version 4) as UTF-16. */
+static bool profile_is_srgb(VipsImage *image)
+{
+    static const char ascii[] = "sRGB", wide[] = "\0s\0R\0G\0B";
+    const void *data;
+    size_t len;
+
+    return vips_image_get_typeof(image, VIPS_META_ICC_NAME) &&
+           vips_image_get_blob(image, VIPS_META_ICC_NAME, &data, &len) == 0 &&
+           (memmem(data, len, ascii, 4) || memmem(data, len, wide, 8));
+}
+
+static bool is_grey(VipsInterpretation space)
+{
+    return space == VIPS_INTERPRETATION_B_W || space == VIPS_INTERPRETATION_GREY16;
+}
+
+bool picture_is_plain(VipsImage *image)
+{
+    VipsInterpretation space = vips_image_guess_interpretation(image);
+    bool embedded = vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0;
+
+    return space != VIPS_INTERPRETATION_CMYK && (!embedded || is_grey(space) || profile_is_srgb(image));
+}
+
+static bool is_deep(const VipsImage *image)
+{
+    VipsBandFormat format = vips_image_get_format(image);
+
+    return format != VIPS_FORMAT_UCHAR && format != VIPS_FORMAT_CHAR;
+}
+
+/* By the picture's own profile, or by a common one for CMYK without. A profile that can't be used is left out
+ * of account: a picture in slightly wrong colours is better than none. */
+static int apply_profile(VipsImage **image)
+{
+    VipsInterpretation space = vips_image_guess_interpretation(*image);
+    bool embedded = vips_image_get_typeof(*image, VIPS_META_ICC_NAME) != 0;
+    VipsImage *next = NULL;
+    int status;
+
+    if (picture_is_plain(*image))
+        return 0;
+    status = vips_icc_transform(*image, &next, "srgb", "embedded", embedded, "input_profile", "cmyk", "depth",
+                                is_deep(*image) ? 16 : 8, NULL);
+    if (status && space != VIPS_INTERPRETATION_CMYK) {
+        vips_error_clear();
+        return 0;
+    }
+    return advance(image, status, &next);
+}
+
+/* sRGB or grey, of the depth that the target takes. */
+static int apply_space(VipsImage **image, bool deep)
+{
+    VipsInterpretation space = vips_image_guess_interpretation(*image);
+    bool grey = is_grey(space);
+    VipsInterpretation to = grey ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB;
+    VipsImage *next = NULL;
+
+    if (deep && (space == VIPS_INTERPRETATION_RGB16 || space == VIPS_INTERPRETATION_GREY16))
+        to = space;
+    if (space != to || vips_image_get_interpretation(*image) != to)
+        if (advance(image, vips_colourspace(*image, &next, to, "source_space", space, NULL), &next) < 0)
+            return -EINVAL;
+    if (vips_image_get_bands(*image) > (grey ? 2 : 4)) /* spot colours of a TIFF */
+        if (advance(image, vips_extract_band(*image, &next, 0, "n", grey ? 1 : 3, NULL), &next) < 0)
+            return -EINVAL;
+    if (to == VIPS_INTERPRETATION_B_W || to == VIPS_INTERPRETATION_sRGB)
+        return advance(image, vips_cast_uchar(*image, &next, NULL), &next);
+    return advance(image, vips_cast_ushort(*image, &next, NULL), &next);
+}
+
+static int flatten(VipsImage **image)
+{
+    double white = is_deep(*image) ? 65535 : 255;
+    VipsArrayDouble *background;
+    VipsImage *next = NULL;
+    int status;
+
+    if (!vips_image_hasalpha(*image))
+        return 0;
+    background = vips_array_double_newv(1, white);
+    status = vips_flatten(*image, &next, "background", background, "max_alpha", white, NULL);
+    vips_area_unref(VIPS_AREA(background));
+    return advance(image, status, &next);
+}
+
+/* Metadata belongs to one image alone: a copy of the header is what may be changed. */
+static int forget_profile(VipsImage **image)
+{
+    VipsImage *next = NULL;
+
+    if (advance(image, vips_copy(*image, &next, NULL), &next) < 0)
+        return -EINVAL;
+    vips_image_remove(*image, VIPS_META_ICC_NAME);
+    return 0;
+}
+
+enum outcome picture_normalise(VipsImage **image, const struct picture_target *target)
+{
+    if (upright(image) < 0 || apply_profile(image) < 0 || apply_space(image, target->deep) < 0 ||
+        (!target->alpha && flatten(image) < 0) || forget_profile(image) < 0)
+        return picture_error();
+    return OUTCOME_OK;
+}
+
+enum outcome picture_fit(VipsImage **image, const struct picture_limits *limits)
+{
+    int width = vips_image_get_width(*image), height = vips_image_get_page_height(*image);
+    VipsImage *next = NULL;
+
+    if ((!limits->width || width <= limits->width) && (!limits->height || height <= limits->height))
+        return OUTCOME_OK;
+    if (advance(image,
+                vips_thumbnail_image(*image, &next, limits->width ? limits->width : VIPS_MAX_COORD, "height",
+                                     limits->height ? limits->height : VIPS_MAX_COORD, "size", VIPS_SIZE_DOWN,
+                                     "no_rotate", TRUE, NULL),
+                &next) < 0)
+        return picture_error();
+    return OUTCOME_OK;
+}
+
+enum outcome picture_read(const char *id, const char *path, int page, bool frames,
+                          const struct picture_limits *limits, VipsImage **ret, int *ret_pages)
+{
+    enum outcome outcome = OUTCOME_CORRUPT_INPUT;
+
+    if (image_vips_reads(id))
+        outcome = image_vips_read(id, path, page, frames, limits, ret, ret_pages);
+    /* a TIFF of a kind that libvips refuses: old-style JPEG */
+    if (outcome == OUTCOME_CORRUPT_INPUT && image_magick_reads(id))
+        outcome = image_magick_read(id, path, page, ret);
+    return outcome;
+}

@@ -1,0 +1,72 @@
+/* What the parts of the image engine share. A picture is a VipsImage on its way from a reader to a writer;
+ * libvips and ImageMagick are only its two ends.
+ *
+ *     reader (vips.c or magick.c) → picture_normalise() → picture_fit() → writer (vips.c, magick.c or
+ * paper.c)
+ *
+ * Until the writer pulls, only headers have been read, so that a picture's size is judged before a pixel of
+ * it is decoded. */
+#pragma once
+
+#include "core/cleanup.h"
+#include "engine/engine.h"
+
+#include <vips/vips.h>
+
+/* Pixels of all frames together. Four bytes each: 400 MB at the most. */
+enum { PICTURE_PIXELS_MAX = 100 * 1000 * 1000 };
+
+static inline void picture_unref(VipsImage **image)
+{
+    g_clear_object(image);
+}
+#define _cleanup_image_ _cleanup_(picture_unref)
+
+/* What a target can hold, and what it does for a picture that is more. */
+struct picture_target {
+    const char *id;
+    bool alpha;   /* else transparency is laid on white */
+    bool deep;    /* 16 bits a channel are kept */
+    bool frames;  /* animations stay animated; else the first frame counts */
+    int side_max; /* width and height that the format or its writer can do */
+};
+
+struct picture_limits {
+    int width, height; /* to fit within; 0: as it is */
+};
+
+/* The picture is too large to decode: TOO_COMPLEX, else OK. */
+enum outcome picture_check_size(const VipsImage *image);
+/* Are the colours as they are sRGB or grey, with no profile to apply? */
+bool picture_is_plain(VipsImage *image);
+/* What the error that libvips has just left means for the job; clears it. */
+enum outcome picture_error(void);
+/* Upright, in sRGB or grey, at most 8 bits a channel unless the target is deep, without the alpha that the
+ * target lacks. Takes the reference of *image over and replaces it. */
+enum outcome picture_normalise(VipsImage **image, const struct picture_target *target);
+/* Shrinks to the limits, keeping the proportions; never enlarges. */
+enum outcome picture_fit(VipsImage **image, const struct picture_limits *limits);
+
+/* Reads by libvips, else by ImageMagick. Page `page` (from 0), or all frames as one tall picture when
+ * `frames`. `ret_pages` (may be NULL): how many pages there are. */
+enum outcome picture_read(const char *id, const char *path, int page, bool frames,
+                          const struct picture_limits *limits, VipsImage **ret, int *ret_pages);
+
+/* vips.c: what libvips reads and writes */
+bool image_vips_reads(const char *id), image_vips_writes(const char *id);
+/* As picture_read. SVG and JPEG are read at about the size that `limits` ask for, where that saves work or
+ * gives a sharper picture. */
+enum outcome image_vips_read(const char *id, const char *path, int page, bool frames,
+                             const struct picture_limits *limits, VipsImage **ret, int *ret_pages);
+enum outcome image_vips_write(VipsImage *image, const char *id, int quality, const char *path);
+
+/* magick.c: the few that it can't */
+int image_magick_start(const char **ret_why);
+void image_magick_version(char *ret, size_t size);
+bool image_magick_reads(const char *id), image_magick_writes(const char *id);
+enum outcome image_magick_read(const char *id, const char *path, int page, VipsImage **ret);
+/* All images become one file: the sizes of an icon. */
+enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, const char *path);
+
+/* paper.c: a picture, or each page of a TIFF, as a page of a PDF */
+enum outcome paper_write(struct engine_job *job, const char *path);

@@ -1,0 +1,236 @@
+/* Pictures that libvips reads and writes. Each format names its one loader: nothing is sniffed, so a file
+ * can't choose which parser it meets. image.c blocks all loaders but the ones in this table. */
+#include "engine/image/picture.h"
+
+#include "core/path.h"
+#include "core/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+struct reader {
+    const char *id, *operation;
+    bool pages; /* takes `page` and `n` */
+};
+
+static const struct reader readers[] = {
+    {"png", "pngload", false},   {"jpg", "jpegload", false}, {"webp", "webpload", true},
+    {"gif", "gifload", true},    {"tiff", "tiffload", true}, {"avif", "heifload", false},
+    {"heic", "heifload", false}, {"jxl", "jxlload", false},  {"jp2", "jp2kload", false},
+    {"ppm", "ppmload", false},   {"pgm", "ppmload", false},  {"pbm", "ppmload", false},
+    {"svg", "svgload", false},
+};
+
+static const struct reader *find_reader(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(readers); i++)
+        if (str_eq(readers[i].id, id))
+            return &readers[i];
+    return NULL;
+}
+
+bool image_vips_reads(const char *id)
+{
+    const struct reader *r = find_reader(id);
+
+    return r && vips_type_find("VipsOperation", r->operation) != 0;
+}
+
+/* By how much `image` must become smaller (larger: below 1) to fit; 1 without limits. */
+static double shrink_for(const VipsImage *image, const struct picture_limits *limits)
+{
+    double x = limits->width ? (double)vips_image_get_width(image) / limits->width : 0;
+    double y = limits->height ? (double)vips_image_get_height(image) / limits->height : 0;
+
+    return limits->width || limits->height ? MAX(x, y) : 1;
+}
+
+/* The JPEG decoder can skip work by halves. What it leaves is still at least as large as asked for, whichever
+ * way round the picture will be turned. */
+static enum outcome read_jpg(const char *path, const struct picture_limits *limits, VipsImage **ret)
+{
+    int least =
+        limits->width && limits->height ? MAX(limits->width, limits->height) : limits->width + limits->height;
+    int shrink = 1, side;
+
+    if (vips_jpegload(path, ret, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL))
+        return picture_error();
+    if (picture_check_size(*ret) != OUTCOME_OK)
+        return OUTCOME_TOO_COMPLEX;
+    side = MIN(vips_image_get_width(*ret), vips_image_get_height(*ret));
+    while (least && shrink < 8 && side / (shrink * 2) >= least)
+        shrink *= 2;
+    if (shrink == 1)
+        return OUTCOME_OK;
+    g_clear_object(ret);
+    if (vips_jpegload(path, ret, "access", VIPS_ACCESS_SEQUENTIAL, "shrink", shrink, "fail_on",
+                      VIPS_FAIL_ON_TRUNCATED, NULL))
+        return picture_error();
+    return OUTCOME_OK;
+}
+
+static int open_svg(void *data, size_t len, double scale, VipsImage **ret)
+{
+    return vips_svgload_buffer(data, len, ret, "dpi", 96.0, "scale", scale, NULL);
+}
+
+/* From memory, so that there is no base folder against which librsvg could resolve a reference. Compressed
+ * SVG is refused: what it inflates to can't be told beforehand. */
+static enum outcome read_svg(const char *path, const struct picture_limits *limits, VipsImage **ret)
+{
+    enum { SVG_BYTES_MAX = 64 * 1024 * 1024 };
+    _cleanup_free_ char *data = NULL;
+    double scale;
+    size_t len;
+    int r = path_read_file(AT_FDCWD, path, SVG_BYTES_MAX, &data, &len);
+
+    if (r < 0)
+        return r == -EFBIG || r == -ENOMEM ? OUTCOME_TOO_COMPLEX : OUTCOME_INTERNAL;
+    if (len >= 2 && memcmp(data, "\x1f\x8b", 2) == 0)
+        return OUTCOME_CORRUPT_INPUT;
+    if (open_svg(data, len, 1, ret))
+        return picture_error();
+    scale = 1 / shrink_for(*ret, limits);
+    if (scale != 1) {
+        if (vips_image_get_width(*ret) * scale * vips_image_get_height(*ret) * scale > PICTURE_PIXELS_MAX)
+            return OUTCOME_TOO_COMPLEX;
+        g_clear_object(ret);
+        if (open_svg(data, len, scale, ret))
+            return picture_error();
+    }
+    g_signal_connect_swapped(*ret, "postclose", G_CALLBACK(free), TAKE_PTR(data));
+    return OUTCOME_OK;
+}
+
+static enum outcome read_any(const struct reader *r, const char *path, int page, bool frames, VipsImage **ret)
+{
+    int status;
+
+    if (r->pages)
+        status = vips_call(r->operation, path, ret, "page", page, "n", frames ? -1 : 1, "access",
+                           VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
+    else
+        status = vips_call(r->operation, path, ret, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
+                           VIPS_FAIL_ON_TRUNCATED, NULL);
+    return status ? picture_error() : OUTCOME_OK;
+}
+
+enum outcome image_vips_read(const char *id, const char *path, int page, bool frames,
+                             const struct picture_limits *limits, VipsImage **ret, int *ret_pages)
+{
+    const struct reader *r = find_reader(id);
+    _cleanup_image_ VipsImage *image = NULL;
+    enum outcome outcome;
+
+    if (str_eq(id, "jpg"))
+        outcome = read_jpg(path, limits, &image);
+    else if (str_eq(id, "svg"))
+        outcome = read_svg(path, limits, &image);
+    else
+        outcome = read_any(r, path, page, frames, &image);
+    if (outcome == OUTCOME_OK)
+        outcome = picture_check_size(image);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    if (ret_pages)
+        *ret_pages = vips_image_get_n_pages(image);
+    *ret = TAKE_PTR(image);
+    return OUTCOME_OK;
+}
+
+static int write_png(VipsImage *image, const char *path, int quality)
+{
+    return vips_pngsave(image, path, "compression", 6, "filter", VIPS_FOREIGN_PNG_FILTER_ALL, NULL);
+}
+
+static int write_jpg(VipsImage *image, const char *path, int quality)
+{
+    return vips_jpegsave(image, path, "Q", quality, "optimize_coding", TRUE, NULL);
+}
+
+static int write_webp(VipsImage *image, const char *path, int quality)
+{
+    return vips_webpsave(image, path, "Q", quality, NULL);
+}
+
+static int write_gif(VipsImage *image, const char *path, int quality)
+{
+    return vips_gifsave(image, path, NULL);
+}
+
+static int write_tiff(VipsImage *image, const char *path, int quality)
+{
+    return vips_tiffsave(image, path, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_LZW, "predictor",
+                         VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, NULL);
+}
+
+static int write_avif(VipsImage *image, const char *path, int quality)
+{
+    return vips_heifsave(image, path, "Q", quality, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1, NULL);
+}
+
+static int write_heic(VipsImage *image, const char *path, int quality)
+{
+    return vips_heifsave(image, path, "Q", quality, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_HEVC, NULL);
+}
+
+static int write_jxl(VipsImage *image, const char *path, int quality)
+{
+    return vips_jxlsave(image, path, "Q", quality, NULL);
+}
+
+static int write_jp2(VipsImage *image, const char *path, int quality)
+{
+    return vips_jp2ksave(image, path, "Q", quality, NULL);
+}
+
+static int write_netpbm(VipsImage *image, const char *path, VipsForeignPpmFormat format)
+{
+    return vips_ppmsave(image, path, "format", format, NULL);
+}
+
+static int write_ppm(VipsImage *image, const char *path, int quality)
+{
+    return write_netpbm(image, path, VIPS_FOREIGN_PPM_FORMAT_PPM);
+}
+
+static int write_pgm(VipsImage *image, const char *path, int quality)
+{
+    return write_netpbm(image, path, VIPS_FOREIGN_PPM_FORMAT_PGM);
+}
+
+static int write_pbm(VipsImage *image, const char *path, int quality)
+{
+    return write_netpbm(image, path, VIPS_FOREIGN_PPM_FORMAT_PBM);
+}
+
+static const struct writer {
+    const char *id, *operation;
+    int (*write)(VipsImage *image, const char *path, int quality);
+} writers[] = {
+    {"png", "pngsave", write_png},    {"jpg", "jpegsave", write_jpg},   {"webp", "webpsave", write_webp},
+    {"gif", "gifsave", write_gif},    {"tiff", "tiffsave", write_tiff}, {"avif", "heifsave", write_avif},
+    {"heic", "heifsave", write_heic}, {"jxl", "jxlsave", write_jxl},    {"jp2", "jp2ksave", write_jp2},
+    {"ppm", "ppmsave", write_ppm},    {"pgm", "ppmsave", write_pgm},    {"pbm", "ppmsave", write_pbm},
+};
+
+static const struct writer *find_writer(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(writers); i++)
+        if (str_eq(writers[i].id, id))
+            return &writers[i];
+    return NULL;
+}
+
+bool image_vips_writes(const char *id)
+{
+    const struct writer *w = find_writer(id);
+
+    return w && vips_type_find("VipsOperation", w->operation) != 0;
+}
+
+enum outcome image_vips_write(VipsImage *image, const char *id, int quality, const char *path)
+{
+    return find_writer(id)->write(image, path, quality) ? picture_error() : OUTCOME_OK;
+}

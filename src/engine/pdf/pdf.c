@@ -1,0 +1,277 @@
+/* The PDF engine: Poppler's glib API with cairo.
+ *
+ * PNG, JPEG and SVG are a file a page: one page gives a file, several a ZIP of page-001.png …. Text and HTML
+ * are one file always. A page that can't be opened fails the job: a result with a page missing would look
+ * whole. */
+#include "engine/pdf/pdf.h"
+
+#include "core/str.h"
+#include "engine/pdf/page.h"
+#include "engine/pdf/zip_writer.h"
+#include "sandbox/policy_pdf.h"
+
+#include <cairo-pdf.h>
+#include <errno.h>
+#include <fontconfig/fontconfig.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PAGES_MAX = 2000, FALLBACK_DPI = 150 };
+
+static const struct engine_conversions conversions[] = {{"pdf", "txt png jpg html svg", 10}, {0}};
+
+static const struct engine_option options[] = {
+    {"dpi", "png jpg", 18, 600, FALLBACK_DPI, "Resolution in dots per inch"},
+    {"quality", "jpg", 1, 100, 85, "Quality in percent"},
+    {0},
+};
+
+/* Fonts for text whose fonts are not in the file. */
+static const char *const read_paths[] = {"/etc/fonts", "/var/cache/fontconfig", NULL};
+
+static const struct target {
+    const char *id;
+    enum outcome (*write)(PopplerPage *page, const struct page_settings *settings, struct buf *out);
+    bool single;   /* all pages in one file */
+    bool compress; /* packed in the ZIP; pictures are as small as they get */
+    const char *between;
+} targets[] = {
+    {"png", page_to_png, false, false, NULL},  {"jpg", page_to_jpg, false, false, NULL},
+    {"svg", page_to_svg, false, true, NULL},   {"txt", page_to_txt, true, false, "\f"},
+    {"html", page_to_html, true, false, NULL},
+};
+
+static const struct target *find_target(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+        if (str_eq(targets[i].id, id))
+            return &targets[i];
+    return NULL;
+}
+
+static void version(char *ret, size_t size)
+{
+    snprintf(ret, size, "Poppler %s, cairo %s", poppler_get_version(), cairo_version_string());
+}
+
+static void unref(void *object)
+{
+    g_clear_object((GObject **)object);
+}
+#define _cleanup_object_ _cleanup_(unref)
+
+static void no_message(const char *domain, GLogLevelFlags level, const char *message, void *unused)
+{
+}
+
+static cairo_status_t collect(void *out, const unsigned char *data, unsigned len)
+{
+    return buf_append(out, data, len) < 0 ? CAIRO_STATUS_WRITE_ERROR : CAIRO_STATUS_SUCCESS;
+}
+
+/* A page with text in the three usual fonts. */
+static int make_sample(struct buf *out)
+{
+    static const char *const fonts[] = {"sans-serif", "serif", "monospace"};
+    cairo_surface_t *surface = cairo_pdf_surface_create_for_stream(collect, out, 200, 100);
+    cairo_t *cr = cairo_create(surface);
+    bool good;
+
+    cairo_set_font_size(cr, 12);
+    for (size_t i = 0; i < ARRAY_SIZE(fonts); i++) {
+        cairo_select_font_face(cr, fonts[i], CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
+        cairo_move_to(cr, 10, 20 + 20 * (double)i);
+        cairo_show_text(cr, "Warm");
+    }
+    cairo_destroy(cr);
+    cairo_surface_finish(surface);
+    good = cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS && !buf_error(out);
+    cairo_surface_destroy(surface);
+    return good ? 0 : -EIO;
+}
+
+/* Loads what a first page always loads: encodings, fonts, the font configuration, code. */
+static int warm_up(void)
+{
+    static const struct page_settings settings = {.dpi = 72, .quality = 85};
+    _cleanup_buf_ struct buf sample = BUF_INIT(1024 * 1024);
+    int r = make_sample(&sample);
+
+    if (r < 0)
+        return r;
+
+    GBytes *bytes = g_bytes_new(sample.data, sample.len);
+    _cleanup_object_ PopplerDocument *document = poppler_document_new_from_bytes(bytes, NULL, NULL);
+    _cleanup_object_ PopplerPage *page = document ? poppler_document_get_page(document, 0) : NULL;
+
+    g_bytes_unref(bytes);
+    for (size_t i = 0; i < ARRAY_SIZE(targets) && page && r == 0; i++) {
+        _cleanup_buf_ struct buf out = BUF_INIT(PAGE_BYTES_MAX);
+
+        r = targets[i].write(page, &settings, &out) == OUTCOME_OK && out.len > 0 ? 0 : -EIO;
+    }
+    return page ? r : -EIO;
+}
+
+static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
+{
+    /* What Poppler has to say about a file may quote the file: it belongs into no log. */
+    g_log_set_default_handler(no_message, NULL);
+    if (!FcInit()) {
+        *ret_why = "there is no font configuration (package fontconfig)";
+        return -ENOENT;
+    }
+    if (warm_up() < 0) {
+        *ret_why = "Poppler could not draw a page of our own";
+        return -EIO;
+    }
+    serve(arg);
+    return -ECANCELED;
+}
+
+static enum outcome open_document(const char *path, PopplerDocument **ret)
+{
+    GError *error = NULL;
+    char *uri = g_filename_to_uri(path, NULL, NULL);
+    PopplerDocument *document = uri ? poppler_document_new_from_file(uri, NULL, &error) : NULL;
+    bool encrypted = g_error_matches(error, POPPLER_ERROR, POPPLER_ERROR_ENCRYPTED);
+
+    g_free(uri);
+    g_clear_error(&error);
+    if (!document)
+        return encrypted ? OUTCOME_PASSWORD_REQUIRED : OUTCOME_CORRUPT_INPUT;
+    *ret = document;
+    return OUTCOME_OK;
+}
+
+static enum outcome write_page(const struct target *target, PopplerDocument *document, int number,
+                               const struct page_settings *settings, struct buf *out)
+{
+    _cleanup_object_ PopplerPage *page = poppler_document_get_page(document, number);
+    double width = 0, height = 0;
+
+    if (page)
+        poppler_page_get_size(page, &width, &height);
+    if (!(width > 0 && height > 0 && isfinite(width) && isfinite(height)))
+        return OUTCOME_CORRUPT_INPUT;
+    return target->write(page, settings, out);
+}
+
+static enum outcome outcome_of(int r)
+{
+    if (r == 0)
+        return OUTCOME_OK;
+    return r == -EFBIG || r == -ENOSPC || r == -ENOMEM || r == -EDQUOT ? OUTCOME_TOO_COMPLEX
+                                                                       : OUTCOME_INTERNAL;
+}
+
+static void free_zip(struct zip_writer **z)
+{
+    zip_writer_free(*z);
+}
+
+static enum outcome write_archive(struct engine_job *job, const struct target *target,
+                                  PopplerDocument *document, int pages, const struct page_settings *settings,
+                                  const char *path)
+{
+    _cleanup_(free_zip) struct zip_writer *zip = NULL;
+    enum outcome outcome = outcome_of(zip_writer_new(path, &zip));
+
+    for (int i = 0; i < pages && outcome == OUTCOME_OK; i++) {
+        _cleanup_buf_ struct buf out = BUF_INIT(PAGE_BYTES_MAX);
+        char name[32];
+
+        snprintf(name, sizeof name, "page-%0*d.%s", pages > 999 ? 4 : 3, i + 1, target->id);
+        outcome = write_page(target, document, i, settings, &out);
+        if (outcome == OUTCOME_OK)
+            outcome = outcome_of(zip_writer_add(zip, name, out.data, out.len, target->compress));
+        engine_progress(job, (unsigned)(i + 1) * 99 / (unsigned)pages);
+    }
+    return outcome == OUTCOME_OK ? outcome_of(zip_writer_finish(zip)) : outcome;
+}
+
+/* Writes what has come together and empties the buffer. */
+static enum outcome flush(struct buf *out, FILE *file)
+{
+    if (buf_error(out))
+        return OUTCOME_TOO_COMPLEX;
+    if (out->len > 0 && fwrite(out->data, 1, out->len, file) != out->len)
+        return outcome_of(errno ? -errno : -EIO);
+    buf_consume(out, out->len);
+    return OUTCOME_OK;
+}
+
+static enum outcome write_file(struct engine_job *job, const struct target *target, PopplerDocument *document,
+                               int pages, const struct page_settings *settings, const char *path)
+{
+    _cleanup_fclose_ FILE *file = fopen(path, "wxe");
+    _cleanup_buf_ struct buf out = BUF_INIT(PAGE_BYTES_MAX);
+    bool html = str_eq(target->id, "html");
+    enum outcome outcome = OUTCOME_OK;
+
+    if (!file)
+        return OUTCOME_INTERNAL;
+    if (html) {
+        char *title = poppler_document_get_title(document);
+
+        html_head(title, &out);
+        g_free(title);
+    }
+    for (int i = 0; i < pages && outcome == OUTCOME_OK; i++) {
+        if (i > 0 && target->between)
+            buf_append_str(&out, target->between);
+        outcome = write_page(target, document, i, settings, &out);
+        if (outcome == OUTCOME_OK)
+            outcome = flush(&out, file);
+        engine_progress(job, (unsigned)(i + 1) * 99 / (unsigned)pages);
+    }
+    if (outcome == OUTCOME_OK && html) {
+        html_tail(&out);
+        outcome = flush(&out, file);
+    }
+    if (outcome == OUTCOME_OK && fflush(file) != 0)
+        outcome = outcome_of(-errno);
+    return outcome;
+}
+
+static enum outcome convert(struct engine_job *job)
+{
+    const struct target *target = find_target(job->to->id);
+    const struct page_settings settings = {
+        .dpi = (double)engine_option_value(job, options, "dpi"),
+        .quality = (int)engine_option_value(job, options, "quality"),
+    };
+    _cleanup_object_ PopplerDocument *document = NULL;
+    _cleanup_free_ char *path = NULL;
+    enum outcome outcome = open_document(job->input_path, &document);
+    int pages;
+    bool archive;
+
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    pages = poppler_document_get_n_pages(document);
+    if (pages < 1)
+        return OUTCOME_CORRUPT_INPUT;
+    if (pages > PAGES_MAX)
+        return OUTCOME_TOO_COMPLEX;
+    archive = !target->single && pages > 1;
+    job->pages = (uint64_t)pages;
+    snprintf(job->output_format, sizeof job->output_format, "%s", archive ? "zip" : target->id);
+    snprintf(job->output_name, sizeof job->output_name, "result.%s", job->output_format);
+    if (asprintf(&path, "%s/%s", job->output_path, job->output_name) < 0)
+        return OUTCOME_INTERNAL;
+    return archive ? write_archive(job, target, document, pages, &settings, path)
+                   : write_file(job, target, document, pages, &settings, path);
+}
+
+const struct engine engine_pdf = {
+    .name = "pdf",
+    .policy = policy_pdf,
+    .read_paths = read_paths,
+    .conversions = conversions,
+    .options = options,
+    .version = version,
+    .warm = warm,
+    .convert = convert,
+};

@@ -1,0 +1,219 @@
+/* Pages as PNG and JPEG, drawn by Poppler on a cairo surface. The encoders are called here rather than
+ * through cairo or libvips: rows go from the surface straight into them, a page without colour becomes a grey
+ * picture of a third of the size, and the resolution is noted in the file. */
+#include "engine/pdf/page.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jpeglib.h>
+#include <png.h>
+
+enum { PIXELS_MAX = 100 * 1000 * 1000, SIDE_MAX = 32767 /* cairo's */ };
+
+static void destroy_surface(cairo_surface_t **s)
+{
+    cairo_surface_destroy(*s);
+}
+#define _cleanup_surface_ _cleanup_(destroy_surface)
+
+/* A white page with what is printed on it. */
+static enum outcome draw(PopplerPage *page, double dpi, cairo_surface_t **ret)
+{
+    _cleanup_surface_ cairo_surface_t *surface = NULL;
+    double width, height;
+    cairo_t *cr;
+    cairo_status_t status;
+
+    poppler_page_get_size(page, &width, &height);
+    width = fmax(ceil(width * dpi / 72 - 0.01), 1);
+    height = fmax(ceil(height * dpi / 72 - 0.01), 1);
+    if (width > SIDE_MAX || height > SIDE_MAX || width * height > PIXELS_MAX)
+        return OUTCOME_TOO_COMPLEX;
+    surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height);
+    cr = cairo_create(surface);
+    cairo_set_source_rgb(cr, 1, 1, 1);
+    cairo_paint(cr);
+    cairo_scale(cr, dpi / 72, dpi / 72);
+    poppler_page_render(page, cr);
+    status = cairo_status(cr);
+    cairo_destroy(cr);
+    cairo_surface_flush(surface);
+    if (status == CAIRO_STATUS_NO_MEMORY)
+        return OUTCOME_TOO_COMPLEX;
+    if (cairo_surface_status(surface) != CAIRO_STATUS_SUCCESS)
+        return OUTCOME_INTERNAL;
+    *ret = TAKE_PTR(surface);
+    return OUTCOME_OK;
+}
+
+static const uint32_t *row_of(cairo_surface_t *surface, int y)
+{
+    return (const uint32_t *)(const void *)(cairo_image_surface_get_data(surface) +
+                                            (size_t)y * (size_t)cairo_image_surface_get_stride(surface));
+}
+
+static bool is_grey(cairo_surface_t *surface)
+{
+    int width = cairo_image_surface_get_width(surface), height = cairo_image_surface_get_height(surface);
+
+    for (int y = 0; y < height; y++) {
+        const uint32_t *row = row_of(surface, y);
+        uint32_t differs = 0;
+
+        for (int x = 0; x < width; x++)
+            differs |= (row[x] ^ row[x] >> 8) & 0xffff;
+        if (differs)
+            return false;
+    }
+    return true;
+}
+
+/* cairo's native-endian xRGB into bytes: r g b, or one grey. */
+static void unpack(const uint32_t *row, int width, bool grey, unsigned char *to)
+{
+    for (int x = 0; x < width; x++) {
+        if (!grey) {
+            *to++ = (unsigned char)(row[x] >> 16);
+            *to++ = (unsigned char)(row[x] >> 8);
+        }
+        *to++ = (unsigned char)row[x];
+    }
+}
+
+static void png_to_buf(png_structp png, png_bytep data, size_t len)
+{
+    if (buf_append(png_get_io_ptr(png), data, len) < 0)
+        png_error(png, "full");
+}
+
+static void png_no_flush(png_structp png)
+{
+}
+
+static void png_rows(png_structp png, png_infop info, cairo_surface_t *surface, double dpi,
+                     unsigned char *line)
+{
+    int width = cairo_image_surface_get_width(surface), height = cairo_image_surface_get_height(surface);
+    bool grey = is_grey(surface);
+    uint32_t per_metre = (uint32_t)round(dpi / 0.0254);
+
+    png_set_IHDR(png, info, (uint32_t)width, (uint32_t)height, 8,
+                 grey ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_pHYs(png, info, per_metre, per_metre, PNG_RESOLUTION_METER);
+    png_set_compression_level(png, 4);
+    png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB | PNG_FILTER_UP);
+    png_write_info(png, info);
+    for (int y = 0; y < height; y++) {
+        unpack(row_of(surface, y), width, grey, line);
+        png_write_row(png, line);
+    }
+    png_write_end(png, info);
+}
+
+/* libpng leaves by longjmp: nothing that it must not find changed lives in this frame. */
+static enum outcome encode_png(cairo_surface_t *surface, double dpi, unsigned char *line, struct buf *out)
+{
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    volatile enum outcome outcome = OUTCOME_TOO_COMPLEX;
+
+    if (info && !setjmp(png_jmpbuf(png))) {
+        png_set_write_fn(png, out, png_to_buf, png_no_flush);
+        png_rows(png, info, surface, dpi, line);
+        outcome = OUTCOME_OK;
+    }
+    png_destroy_write_struct(&png, &info);
+    return outcome;
+}
+
+enum outcome page_to_png(PopplerPage *page, const struct page_settings *settings, struct buf *out)
+{
+    _cleanup_surface_ cairo_surface_t *surface = NULL;
+    _cleanup_free_ unsigned char *line = NULL;
+    enum outcome outcome = draw(page, settings->dpi, &surface);
+
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    line = malloc((size_t)cairo_image_surface_get_width(surface) * 3);
+    return line ? encode_png(surface, settings->dpi, line, out) : OUTCOME_TOO_COMPLEX;
+}
+
+struct jpeg_failure {
+    struct jpeg_error_mgr base;
+    jmp_buf back;
+};
+
+static void jpeg_failed(j_common_ptr jpeg)
+{
+    longjmp(((struct jpeg_failure *)(void *)jpeg->err)->back, 1);
+}
+
+static void jpeg_rows(struct jpeg_compress_struct *jpeg, cairo_surface_t *surface,
+                      const struct page_settings *settings, unsigned char *line)
+{
+    int width = cairo_image_surface_get_width(surface), height = cairo_image_surface_get_height(surface);
+    bool grey = is_grey(surface);
+
+    jpeg->image_width = (JDIMENSION)width;
+    jpeg->image_height = (JDIMENSION)height;
+    jpeg->input_components = grey ? 1 : 3;
+    jpeg->in_color_space = grey ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(jpeg);
+    jpeg_set_quality(jpeg, settings->quality, TRUE);
+    jpeg->density_unit = 1;
+    jpeg->X_density = jpeg->Y_density = (UINT16)settings->dpi;
+    jpeg_start_compress(jpeg, TRUE);
+    for (int y = 0; y < height; y++) {
+        unpack(row_of(surface, y), width, grey, line);
+        jpeg_write_scanlines(jpeg, &line, 1);
+    }
+    jpeg_finish_compress(jpeg);
+}
+
+struct jpeg_memory {
+    unsigned char *data;
+    unsigned long len;
+};
+
+static enum outcome encode_jpeg(cairo_surface_t *surface, const struct page_settings *settings,
+                                unsigned char *line, struct jpeg_memory *memory)
+{
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_failure failure;
+    volatile enum outcome outcome = OUTCOME_TOO_COMPLEX;
+
+    jpeg.err = jpeg_std_error(&failure.base);
+    failure.base.error_exit = jpeg_failed;
+    jpeg_create_compress(&jpeg);
+    if (!setjmp(failure.back)) {
+        jpeg_mem_dest(&jpeg, &memory->data, &memory->len);
+        jpeg_rows(&jpeg, surface, settings, line);
+        outcome = OUTCOME_OK;
+    }
+    jpeg_destroy_compress(&jpeg);
+    return outcome;
+}
+
+enum outcome surface_to_jpg(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out)
+{
+    _cleanup_free_ unsigned char *line = malloc((size_t)cairo_image_surface_get_width(surface) * 3);
+    struct jpeg_memory memory = {0};
+    enum outcome outcome = line ? encode_jpeg(surface, settings, line, &memory) : OUTCOME_TOO_COMPLEX;
+
+    if (outcome == OUTCOME_OK && buf_append(out, memory.data, memory.len) < 0)
+        outcome = OUTCOME_TOO_COMPLEX;
+    free(memory.data);
+    return outcome;
+}
+
+enum outcome page_to_jpg(PopplerPage *page, const struct page_settings *settings, struct buf *out)
+{
+    _cleanup_surface_ cairo_surface_t *surface = NULL;
+    enum outcome outcome = draw(page, settings->dpi, &surface);
+
+    return outcome == OUTCOME_OK ? surface_to_jpg(surface, settings, out) : outcome;
+}

@@ -1,0 +1,181 @@
+#include "engine/pdf/zip_writer.h"
+
+#include "core/buf.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <zlib.h>
+
+enum {
+    ENTRIES_MAX = 65535 - 1,
+    DIRECTORY_MAX = 16 * 1024 * 1024,
+    METHOD_STORED = 0,
+    METHOD_DEFLATED = 8,
+    VERSION = 20,      /* 2.0: folders and deflate */
+    DATE_1980 = 0x0021 /* 1 January 1980: the pages have no date of their own */
+};
+
+struct zip_writer {
+    FILE *file;
+    struct buf directory;
+    uint64_t offset;
+    unsigned entries;
+};
+
+static void put16(struct buf *b, uint32_t v)
+{
+    const unsigned char bytes[] = {(unsigned char)v, (unsigned char)(v >> 8)};
+
+    buf_append(b, bytes, sizeof bytes);
+}
+
+static void put32(struct buf *b, uint32_t v)
+{
+    put16(b, v & 0xffff);
+    put16(b, v >> 16);
+}
+
+int zip_writer_new(const char *path, struct zip_writer **ret)
+{
+    struct zip_writer *z = calloc(1, sizeof *z);
+
+    if (!z)
+        return -ENOMEM;
+    z->directory = BUF_INIT(DIRECTORY_MAX);
+    z->file = fopen(path, "wxe");
+    if (!z->file) {
+        int r = -errno;
+
+        zip_writer_free(z);
+        return r;
+    }
+    *ret = z;
+    return 0;
+}
+
+void zip_writer_free(struct zip_writer *z)
+{
+    if (!z)
+        return;
+    if (z->file)
+        fclose(z->file);
+    buf_free(&z->directory);
+    free(z);
+}
+
+static int write_all(struct zip_writer *z, const void *data, size_t len)
+{
+    if (z->offset + len >= UINT32_MAX)
+        return -EFBIG;
+    if (fwrite(data, 1, len, z->file) != len)
+        return errno ? -errno : -EIO;
+    z->offset += len;
+    return 0;
+}
+
+/* Deflated without zlib's wrapper, into a new block. */
+static int compress_raw(const void *data, size_t len, unsigned char **ret, size_t *ret_len)
+{
+    z_stream s = {.next_in = (z_const Bytef *)data, .avail_in = (uInt)len};
+    _cleanup_free_ unsigned char *out = NULL;
+    int r;
+
+    if (deflateInit2(&s, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return -ENOMEM;
+    s.avail_out = (uInt)deflateBound(&s, (uLong)len);
+    s.next_out = out = malloc(s.avail_out);
+    r = out ? deflate(&s, Z_FINISH) : Z_MEM_ERROR;
+    *ret_len = s.total_out;
+    deflateEnd(&s);
+    if (r != Z_STREAM_END)
+        return -ENOMEM;
+    *ret = TAKE_PTR(out);
+    return 0;
+}
+
+struct entry {
+    const char *name;
+    uint32_t crc, packed, size, method;
+};
+
+/* The fields that the local header and the directory have in common. */
+static void put_entry(struct buf *b, const struct entry *e)
+{
+    put16(b, VERSION);
+    put16(b, 0); /* flags */
+    put16(b, e->method);
+    put16(b, 0); /* time */
+    put16(b, DATE_1980);
+    put32(b, e->crc);
+    put32(b, e->packed);
+    put32(b, e->size);
+    put16(b, (uint32_t)strlen(e->name));
+    put16(b, 0); /* extra field */
+}
+
+static int write_entry(struct zip_writer *z, const struct entry *e, const void *packed)
+{
+    _cleanup_buf_ struct buf header = BUF_INIT(1024);
+    uint32_t offset = (uint32_t)z->offset;
+    int r;
+
+    put32(&header, 0x04034b50);
+    put_entry(&header, e);
+    buf_append_str(&header, e->name);
+
+    put32(&z->directory, 0x02014b50);
+    put16(&z->directory, VERSION); /* made by: MS-DOS, no permissions to tell */
+    put_entry(&z->directory, e);
+    put16(&z->directory, 0); /* comment */
+    put16(&z->directory, 0); /* disk */
+    put16(&z->directory, 0); /* internal attributes */
+    put32(&z->directory, 0); /* external attributes */
+    put32(&z->directory, offset);
+    buf_append_str(&z->directory, e->name);
+    if (buf_error(&header) || buf_error(&z->directory))
+        return -EFBIG;
+    r = write_all(z, header.data, header.len);
+    return r < 0 ? r : write_all(z, packed, e->packed);
+}
+
+int zip_writer_add(struct zip_writer *z, const char *name, const void *data, size_t len, bool compress)
+{
+    _cleanup_free_ unsigned char *packed = NULL;
+    struct entry e = {.name = name, .size = (uint32_t)len, .packed = (uint32_t)len};
+    size_t packed_len = len;
+    int r = 0;
+
+    if (len >= UINT32_MAX / 2 || z->entries >= ENTRIES_MAX)
+        return -EFBIG;
+    e.crc = (uint32_t)crc32_z(0, data, len);
+    if (compress) {
+        r = compress_raw(data, len, &packed, &packed_len);
+        e.method = METHOD_DEFLATED;
+        e.packed = (uint32_t)packed_len;
+    }
+    if (r == 0)
+        r = write_entry(z, &e, compress ? packed : data);
+    z->entries++;
+    return r;
+}
+
+int zip_writer_finish(struct zip_writer *z)
+{
+    uint64_t start = z->offset;
+    size_t size = z->directory.len;
+    int r;
+
+    put32(&z->directory, 0x06054b50);
+    put16(&z->directory, 0);
+    put16(&z->directory, 0);
+    put16(&z->directory, z->entries);
+    put16(&z->directory, z->entries);
+    put32(&z->directory, (uint32_t)size);
+    put32(&z->directory, (uint32_t)start);
+    put16(&z->directory, 0);
+    r = buf_error(&z->directory) ? -EFBIG : write_all(z, z->directory.data, z->directory.len);
+    if (r == 0 && fflush(z->file) != 0)
+        r = -errno;
+    return r;
+}
