@@ -1,0 +1,528 @@
+/* decant convert: a worker without a queue in front.
+ *
+ * Each input is copied into a private job folder (the sandbox shows the engine that and nothing else),
+ * checked like an upload, and goes through worker/conversion.h. The result is copied into an unnamed file
+ * beside its destination, flushed, and renamed into place: what stood there before stands there until the
+ * very moment when the whole result does. Nothing but the folder in $TMPDIR is ever left behind, and that
+ * only by SIGKILL.
+ *
+ * Started as root the engines still run as settings.user, who owns the job folders; files are read and
+ * written as root, as cp would. */
+#include "cli/commands.h"
+#include "cli/convert_plan.h"
+#include "cli/convert_view.h"
+
+#include "core/clock.h"
+#include "core/id.h"
+#include "core/log.h"
+#include "core/path.h"
+#include "core/privilege.h"
+#include "core/str.h"
+#include "worker/conversion.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#define WORKSPACE "decant-"
+#define UPLOADS   "uploads"
+
+enum { COPY_STEP = 8 << 20, ENGINES_MAX = 32 };
+
+struct run;
+
+/* One file on its way. */
+struct task {
+    struct run *run;
+    const struct convert_item *item;
+    char folder[24]; /* in the workspace */
+    char input[64];  /* in the folder */
+    int job_fd;
+    uv_work_t work;
+    struct conversion *conversion;
+    struct convert_result result;
+    unsigned percent;
+    uint64_t started_ms;
+};
+
+struct run {
+    struct convert_plan *plan;
+    struct convert_view view;
+    uv_loop_t loop;
+    uv_signal_t signals[3];
+    struct engine_pool *engines;
+    const char *engine_names[ENGINES_MAX + 1];
+    struct conversion_shared conversions;
+
+    char workspace[sizeof WORKSPACE + ID_UUID_LEN]; /* its name below tmp_fd, "" until it is there */
+    int tmp_fd, workspace_fd;
+    uid_t engine_uid; /* as root: whom the engines run as */
+    gid_t engine_gid;
+    mode_t file_mode; /* of new results: 0666 less the umask */
+
+    struct task *tasks;
+    size_t next, running, slots;
+    atomic_int interrupted; /* the signal, or 0 */
+};
+
+/* --- copying */
+
+static int copy_file(struct run *run, int from, int to)
+{
+    for (;;) {
+        ssize_t n = sendfile(to, from, NULL, COPY_STEP);
+
+        if (n == 0)
+            return 0;
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (run->interrupted)
+            return -ECANCELED;
+    }
+}
+
+/* --- the result, on one of libuv's threads */
+
+/* The file that a write to `path` would change: a link is followed, as cp does. */
+static int resolve_output(const char *path, char ret[PATH_MAX], mode_t *mode)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0) {
+        if (errno != ENOENT || strlen(path) >= PATH_MAX)
+            return -(errno == ENOENT ? ENAMETOOLONG : errno);
+        strcpy(ret, path);
+        return 0;
+    }
+    if (!S_ISREG(st.st_mode))
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+    *mode = st.st_mode & 0777;
+    return realpath(path, ret) ? 0 : -errno;
+}
+
+/* A file for writing in `dir`, unnamed where the filesystem can; else `temp` names it. */
+static int open_temporary(int dir, const char *temp, bool *named)
+{
+    int fd = path_tmpfile(dir);
+
+    *named = fd == -EOPNOTSUPP;
+    return *named ? path_open(dir, temp, O_RDWR | O_CREAT | O_EXCL, 0600) : fd;
+}
+
+static int write_result(struct run *run, int from, int dir, const char *name, mode_t mode, bool replace)
+{
+    char temp[sizeof ".decant-" + ID_UUID_LEN] = ".decant-";
+    bool named = false;
+    int r;
+
+    id_uuid(temp + strlen(temp));
+
+    _cleanup_close_ int fd = open_temporary(dir, temp, &named);
+
+    if (fd < 0)
+        return fd;
+    r = copy_file(run, from, fd);
+    if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
+        r = -errno;
+    if (r == 0 && !named) {
+        r = path_link(fd, dir, temp);
+        named = r == 0;
+    }
+    if (r == 0 && renameat2(dir, temp, dir, name, replace ? 0 : RENAME_NOREPLACE) < 0)
+        r = -errno;
+    if (r < 0 && named)
+        unlinkat(dir, temp, 0);
+    return r;
+}
+
+/* report.png → report.zip, when the result came as another format than the one that was asked for. */
+static char *rename_output(const char *output, const char *ext)
+{
+    const char *base = strrchr(output, '/'), *dot = strrchr(base ? base : output, '.');
+    char *renamed;
+
+    if (asprintf(&renamed, "%.*s.%s", (int)(dot ? dot - output : (ssize_t)strlen(output)), output, ext) < 0)
+        return NULL;
+    return renamed;
+}
+
+static int publish(void *arg, const struct conversion_output *output)
+{
+    struct task *t = arg;
+    bool other = output->format != t->item->route->to;
+    char resolved[PATH_MAX];
+    mode_t mode = t->run->file_mode;
+    int r;
+
+    t->result.output = other ? rename_output(t->item->output, output->format->id) : strdup(t->item->output);
+    if (!t->result.output)
+        return -ENOMEM;
+    r = resolve_output(t->result.output, resolved, &mode);
+    if (r < 0)
+        return r;
+
+    char *slash = strrchr(resolved, '/');
+    const char *name = slash ? slash + 1 : resolved;
+
+    if (slash)
+        *slash = '\0';
+
+    const char *folder = !slash ? "." : *resolved ? resolved : "/";
+    _cleanup_close_ int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir < 0)
+        return -errno;
+    return write_result(t->run, output->fd, dir, name, mode, !other || t->run->plan->force);
+}
+
+/* --- one task */
+
+static void start_tasks(struct run *run);
+
+static void fail(struct task *t, int status, const char *code, const char *message)
+{
+    t->result.exit_status = status;
+    t->result.error_code = code;
+    snprintf(t->result.error_message, sizeof t->result.error_message, "%s", message);
+}
+
+static void fail_errno(struct task *t, int status, const char *code, int r)
+{
+    fail(t, status, code, strerror(-r)); // NOLINT(concurrency-mt-unsafe): glibc's is safe
+}
+
+static void fail_outcome(struct task *t, enum outcome outcome, const char *message)
+{
+    fail(t, outcome_exit_status(outcome), outcome_code(outcome),
+         message ? message : outcome_sentence(outcome));
+}
+
+static void on_task_over(struct task *t)
+{
+    struct run *run = t->run;
+
+    cleanup_close(&t->job_fd);
+    t->job_fd = -1;
+    path_remove_tree(run->workspace_fd, t->folder);
+    t->percent = 100;
+    t->result.ms = clock_mono_ms() - t->started_ms;
+    run->running--;
+    convert_view_result(&run->view, t->item, &t->result);
+    start_tasks(run);
+}
+
+static void on_stage(void *arg, enum conversion_stage stage)
+{
+}
+
+static void on_progress(void *arg, unsigned percent)
+{
+    struct task *t = arg;
+
+    convert_view_progress(&t->run->view, t->item, percent - t->percent);
+    t->percent = percent;
+}
+
+static void explain(struct task *t, const struct conversion_report *report)
+{
+    if (t->run->interrupted) {
+        fail_outcome(t, OUTCOME_CANCELLED, NULL);
+    } else if (report->publish_error == -EEXIST) {
+        fail(t, CONVERT_EXIT_OUTPUT, "output_unwritable",
+             "The many pages come as a ZIP, and a file of that name is there; --force replaces it.");
+    } else if (report->publish_error < 0) {
+        char message[sizeof t->result.error_message];
+
+        snprintf(message, sizeof message, "%s: %s", t->result.output ? t->result.output : t->item->output,
+                 strerror(-report->publish_error)); // NOLINT(concurrency-mt-unsafe)
+        fail(t, CONVERT_EXIT_OUTPUT, "output_unwritable", message);
+    } else {
+        fail_outcome(t, report->outcome,
+                     report->outcome == OUTCOME_INTERNAL && *report->detail ? report->detail : NULL);
+    }
+}
+
+static void on_converted(void *arg, const struct conversion_report *report)
+{
+    struct task *t = arg;
+
+    t->conversion = NULL;
+    t->result.pages = report->pages;
+    t->result.cpu_ms = report->cpu_ms;
+    t->result.peak_kib = report->peak_kib;
+    convert_view_progress(&t->run->view, t->item, 100 - t->percent);
+    if (report->outcome != OUTCOME_OK)
+        explain(t, report);
+    on_task_over(t);
+}
+
+/* Makes the job folder with a copy of the input in it. */
+static int make_job(struct task *t, int from)
+{
+    struct run *run = t->run;
+    _cleanup_close_ int uploads = -1, to = -1;
+
+    t->job_fd = path_make_dir(run->workspace_fd, t->folder);
+    if (t->job_fd < 0)
+        return t->job_fd;
+    uploads = path_make_dir(t->job_fd, UPLOADS);
+    if (uploads < 0)
+        return uploads;
+    snprintf(t->input, sizeof t->input, UPLOADS "/input.%s", t->item->route->from->id);
+    to = path_open(t->job_fd, t->input, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (to < 0)
+        return to;
+    if (geteuid() == 0 && (fchown(t->job_fd, run->engine_uid, run->engine_gid) < 0 ||
+                           fchown(uploads, run->engine_uid, run->engine_gid) < 0 ||
+                           fchown(to, run->engine_uid, run->engine_gid) < 0))
+        return -errno;
+    return copy_file(run, from, to);
+}
+
+/* On one of libuv's threads: an exit status other than 0 in the result ends the task. */
+static void prepare(uv_work_t *work)
+{
+    struct task *t = work->data;
+    _cleanup_close_ int from = open(t->item->input, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    int r;
+
+    if (from < 0 || fstat(from, &st) < 0) {
+        fail_errno(t, CONVERT_EXIT_INPUT, "input_unreadable", -errno);
+        return;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        fail(t, CONVERT_EXIT_INPUT, "input_unreadable", "It is not a regular file.");
+        return;
+    }
+    if (st.st_size == 0) {
+        fail(t, CONVERT_EXIT_INPUT, "empty_file", "The file is empty.");
+        return;
+    }
+    r = conversion_sniff(&t->run->conversions, from, t->item->route->from);
+    if (r == -EMEDIUMTYPE || r == -EBADMSG)
+        fail(t, CONVERT_EXIT_INPUT, "type_mismatch", "The file is not of the type that its name says.");
+    else if (r < 0)
+        fail_errno(t, CONVERT_EXIT_INPUT, "input_unreadable", r);
+    if (r < 0)
+        return;
+    r = make_job(t, from);
+    if (r < 0)
+        fail_errno(t, outcome_exit_status(OUTCOME_INTERNAL), outcome_code(OUTCOME_INTERNAL), r);
+}
+
+static void on_prepared(uv_work_t *work, int status)
+{
+    static const struct conversion_events events = {on_stage, on_progress, publish, on_converted};
+    struct task *t = work->data;
+    struct conversion_request request = {
+        .job_fd = t->job_fd, .input = t->input, .route = t->item->route, .options = t->run->plan->options};
+
+    if (t->run->interrupted)
+        fail_outcome(t, OUTCOME_CANCELLED, NULL);
+    if (t->result.exit_status == 0) {
+        t->conversion = conversion_start(&t->run->conversions, &request, &events, t);
+        if (t->conversion)
+            return;
+        fail_outcome(t, OUTCOME_INTERNAL, "out of memory");
+    }
+    convert_view_progress(&t->run->view, t->item, 100);
+    on_task_over(t);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+}
+
+static void end_loop(struct run *run)
+{
+    engine_pool_free(TAKE_PTR(run->engines));
+    for (size_t i = 0; i < ARRAY_SIZE(run->signals); i++)
+        uv_close((uv_handle_t *)&run->signals[i], on_handle_closed);
+}
+
+static void start_tasks(struct run *run)
+{
+    while (!run->interrupted && run->running < run->slots && run->next < run->plan->n_items) {
+        struct task *t = &run->tasks[run->next];
+
+        *t = (struct task){.run = run, .item = &run->plan->items[run->next], .job_fd = -1};
+        snprintf(t->folder, sizeof t->folder, "job-%zu", run->next++);
+        t->started_ms = clock_mono_ms();
+        t->work.data = t;
+        run->running++;
+        convert_view_progress(&run->view, t->item, 0);
+        uv_queue_work(&run->loop, &t->work, prepare, on_prepared);
+    }
+    if (run->running == 0 && run->engines)
+        end_loop(run);
+}
+
+/* --- the whole run */
+
+static void remove_workspace(struct run *run)
+{
+    if (run->workspace[0])
+        path_remove_tree(run->tmp_fd, run->workspace);
+}
+
+/* The first signal ends the conversions and then the program, in good order; the second at once. */
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct run *run = handle->data;
+
+    if (run->interrupted) {
+        remove_workspace(run);
+        _exit(128 + number);
+    }
+    run->interrupted = number;
+    for (size_t i = 0; i < run->next; i++)
+        if (run->tasks[i].conversion)
+            conversion_cancel(run->tasks[i].conversion);
+}
+
+static int watch_signals(struct run *run)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        uv_signal_init(&run->loop, &run->signals[i]);
+        run->signals[i].data = run;
+        if (r == 0)
+            r = uv_signal_start(&run->signals[i], on_signal, numbers[i]);
+    }
+    return r;
+}
+
+static int make_workspace(struct run *run)
+{
+    const char *tmp = getenv("TMPDIR"); // NOLINT(concurrency-mt-unsafe): nothing runs yet
+    char name[sizeof run->workspace] = WORKSPACE;
+    int r = 0;
+
+    id_uuid(name + strlen(WORKSPACE));
+    run->tmp_fd = open(tmp && *tmp ? tmp : "/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (run->tmp_fd < 0 || mkdirat(run->tmp_fd, name, 0700) < 0)
+        return -errno;
+    strcpy(run->workspace, name);
+    run->workspace_fd = path_open(run->tmp_fd, name, O_RDONLY | O_DIRECTORY, 0);
+    if (run->workspace_fd < 0)
+        return run->workspace_fd;
+    if (geteuid() == 0)
+        r = privilege_lookup(run->plan->settings.user, &run->engine_uid, &run->engine_gid);
+    if (geteuid() == 0 && r == 0 && fchown(run->workspace_fd, run->engine_uid, run->engine_gid) < 0)
+        r = -errno;
+    return r;
+}
+
+/* Only the engines that are needed are started. */
+static void name_engines(struct run *run)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < run->plan->n_items; i++) {
+        const char *name = run->plan->items[i].route->engine;
+        size_t k = 0;
+
+        while (k < n && !str_eq(run->engine_names[k], name))
+            k++;
+        if (k == n && n < ENGINES_MAX)
+            run->engine_names[n++] = name;
+    }
+}
+
+static int set_up(struct run *run)
+{
+    const struct settings *s = &run->plan->settings;
+    mode_t mask = umask(077);
+    int r;
+
+    umask(mask);
+    run->file_mode = 0666 & ~mask;
+    run->slots = s->jobs ? s->jobs : uv_available_parallelism();
+    run->tasks = calloc(run->plan->n_items, sizeof *run->tasks);
+    if (!run->tasks)
+        return -ENOMEM;
+    r = make_workspace(run);
+    if (r == 0)
+        r = uv_loop_init(&run->loop);
+    if (r == 0)
+        r = watch_signals(run);
+    if (r < 0)
+        return r;
+    name_engines(run);
+    r = engine_pool_new(&run->loop, s, run->engine_names, &run->engines);
+    return r < 0 ? r : conversion_shared_init(&run->conversions, &run->loop, s, run->engines);
+}
+
+static int exit_status(const struct run *run)
+{
+    if (run->interrupted)
+        return 128 + run->interrupted;
+    for (size_t i = 0; i < run->next; i++)
+        if (run->tasks[i].result.exit_status)
+            return run->tasks[i].result.exit_status;
+    return EXIT_SUCCESS;
+}
+
+static void tear_down(struct run *run)
+{
+    remove_workspace(run);
+    for (size_t i = 0; i < run->next; i++)
+        free(run->tasks[i].result.output);
+    free(run->tasks);
+    cleanup_close(&run->workspace_fd);
+    cleanup_close(&run->tmp_fd);
+}
+
+/* The folder of -o is made if it is missing; its parents are not. */
+static int make_output_folder(const struct convert_plan *plan)
+{
+    if (!plan->output_dir || mkdir(plan->output_dir, 0777) == 0 || errno == EEXIST)
+        return 0;
+    fprintf(stderr, "decant convert: %s: %s\n", plan->output_dir, strerror(errno));
+    return CONVERT_EXIT_OUTPUT;
+}
+
+static int convert_all(struct convert_plan *plan)
+{
+    struct run run = {.plan = plan, .tmp_fd = -1, .workspace_fd = -1};
+    int status = make_output_folder(plan), r;
+
+    if (status != 0)
+        return status;
+    convert_view_init(&run.view, plan);
+    r = set_up(&run);
+    if (r < 0) {
+        fprintf(stderr, "decant convert: it can't be started: %s\n", strerror(-r));
+        status = outcome_exit_status(OUTCOME_INTERNAL);
+    } else {
+        start_tasks(&run);
+        uv_run(&run.loop, UV_RUN_DEFAULT);
+        conversion_shared_done(&run.conversions);
+        uv_loop_close(&run.loop);
+        convert_view_end(&run.view);
+        status = exit_status(&run);
+    }
+    tear_down(&run);
+    return status;
+}
+
+int cmd_convert(int argc, char **argv)
+{
+    struct convert_plan plan;
+    int r = convert_plan_make(&plan, argc, argv), status;
+
+    if (r < 0)
+        return r == -ECANCELED ? EXIT_SUCCESS : CONVERT_EXIT_USAGE;
+    settings_log_init(&plan.settings, "decant");
+    signal(SIGPIPE, SIG_IGN); /* so that a closed pipe can't keep us from cleaning up */
+    status = convert_all(&plan);
+    convert_plan_free(&plan);
+    return status;
+}

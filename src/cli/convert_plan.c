@@ -1,0 +1,353 @@
+#include "cli/convert_plan.h"
+
+#include "core/buf.h"
+#include "core/outcome.h"
+#include "core/str.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+
+enum { USAGE_MAX = 8192, PATH_BYTES_MAX = 64 * 1024, WHY_MAX = 256 };
+
+/* The words of the command line, sorted out. */
+struct words {
+    const char *to, *output_dir;
+    const char **files;
+    size_t n_files;
+    char **settings; /* what settings_load() is to see */
+    int n_settings;
+    json_t *options;
+    bool json, force, scan;
+};
+
+static const char usage_text[] =
+    "usage: decant convert INPUT OUTPUT\n"
+    "       decant convert INPUT... --to FORMAT [-o FOLDER]\n"
+    "\n"
+    "Converts files on this machine, each in a sandbox of its own. The formats follow from the names;\n"
+    "`decant formats` lists them. Results appear whole or not at all, and replace what was there.\n"
+    "\n"
+    "  -t, --to FORMAT        the format to convert to; results lie beside the inputs, or in -o\n"
+    "  -o, --output FOLDER    where results go; made if it is missing\n"
+    "  -j N                   files at once (as --jobs)\n"
+    "      --option NAME=VALUE  an option of the conversion, such as dpi=300; may be repeated\n"
+    "      --json             one JSON object per file on standard output\n"
+    "  -f, --force            also replace a file that was not named: many pages of one document come as a\n"
+    "                         ZIP, under the result's name with the ending .zip\n"
+    "\n"
+    "Files are scanned for viruses only if --clamd or DECANT_CLAMD is given.\n"
+    "\n"
+    "Exit status: that of the first input that failed, else 0:\n"
+    "   2  the command line is wrong; nothing was converted\n"
+    "   3  an input can't be read, is empty, or is not of the type that its name says\n"
+    "   4  a result can't be written\n";
+
+static char *make_usage(void)
+{
+    struct buf usage = BUF_INIT(USAGE_MAX);
+
+    buf_append_str(&usage, usage_text);
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT_; i++)
+        buf_printf(&usage, "  %2d  %s\n", outcome_exit_status((enum outcome)i),
+                   outcome_code((enum outcome)i));
+    buf_append_str(&usage, " 128 + N  ended by signal N");
+    return buf_take(&usage);
+}
+
+static int complain(const char *what, const char *about)
+{
+    fprintf(stderr, "decant convert: %s%s\n", what, about ? about : "");
+    return -EINVAL;
+}
+
+/* --- the words */
+
+static int add_option(struct words *w, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    char *end;
+    long long number;
+
+    if (!equals || equals == text)
+        return complain("--option needs NAME=VALUE, not ", text);
+    errno = 0;
+    number = strtoll(equals + 1, &end, 10);
+
+    _cleanup_free_ char *name = strndup(text, (size_t)(equals - text));
+    bool is_number = equals[1] && !*end && !isspace((unsigned char)equals[1]) && errno == 0;
+    json_t *value = is_number ? json_integer(number) : json_string(equals + 1);
+
+    if (!name || json_object_set_new(w->options, name, value) < 0)
+        return complain("this option is not text: ", text);
+    return 0;
+}
+
+/* The value of `--name value`, `--name=value`, `-n value` or `-nvalue`; NULL when argv[*i] is none of these.
+ * *missing: it is, but there is no value. */
+static const char *value_of(int argc, char **argv, int *i, const char *long_name, char short_name,
+                            bool *missing)
+{
+    const char *arg = argv[*i];
+    size_t len = strlen(long_name);
+
+    if (short_name && arg[0] == '-' && arg[1] == short_name && arg[2])
+        return arg + 2;
+    if (str_starts(arg, "--") && strncmp(arg + 2, long_name, len) == 0 && len > 0) {
+        if (arg[2 + len] == '=')
+            return arg + 2 + len + 1;
+        if (arg[2 + len])
+            return NULL;
+    } else if (!short_name || arg[0] != '-' || arg[1] != short_name) {
+        return NULL;
+    }
+    if (*i + 1 < argc)
+        return argv[++*i];
+    *missing = true;
+    return NULL;
+}
+
+static void pass_to_settings(struct words *w, char *arg)
+{
+    w->settings[w->n_settings++] = arg;
+}
+
+/* One word (and its value) that starts with a dash. */
+static int read_flag(struct words *w, int argc, char **argv, int *i)
+{
+    static char jobs_flag[] = "--jobs", help_flag[] = "--help";
+    char *arg = argv[*i];
+    bool missing = false;
+    const char *value;
+
+    if (str_eq(arg, "--json")) {
+        w->json = true;
+    } else if (str_eq(arg, "-f") || str_eq(arg, "--force")) {
+        w->force = true;
+    } else if (str_eq(arg, "-h") || str_eq(arg, "--help")) {
+        pass_to_settings(w, help_flag);
+    } else if ((value = value_of(argc, argv, i, "to", 't', &missing))) {
+        w->to = value;
+    } else if ((value = value_of(argc, argv, i, "output", 'o', &missing))) {
+        w->output_dir = value;
+    } else if ((value = value_of(argc, argv, i, "option", '\0', &missing))) {
+        return add_option(w, value);
+    } else if ((value = value_of(argc, argv, i, "", 'j', &missing))) {
+        pass_to_settings(w, jobs_flag);
+        pass_to_settings(w, (char *)value);
+    } else if (missing) {
+        return complain(arg, " needs a value");
+    } else if (str_starts(arg, "--")) {
+        w->scan = w->scan || str_eq(arg, "--clamd") || str_starts(arg, "--clamd=");
+        pass_to_settings(w, arg);
+        if (!strchr(arg, '=') && *i + 1 < argc)
+            pass_to_settings(w, argv[++*i]);
+    } else {
+        return complain("unknown option; --help lists all: ", arg);
+    }
+    return 0;
+}
+
+static int read_words(struct words *w, int argc, char **argv)
+{
+    bool only_files = false;
+    int r = 0;
+
+    /* -j4 becomes two words. */
+    w->files = calloc((size_t)argc, sizeof *w->files);
+    w->settings = calloc((size_t)argc * 2 + 1, sizeof *w->settings);
+    w->options = json_object();
+    w->scan = getenv("DECANT_CLAMD") != NULL; // NOLINT(concurrency-mt-unsafe)
+    if (!w->files || !w->settings || !w->options)
+        return -ENOMEM;
+    pass_to_settings(w, argv[0]);
+    for (int i = 1; i < argc && r == 0; i++) {
+        if (!only_files && str_eq(argv[i], "--"))
+            only_files = true;
+        else if (!only_files && argv[i][0] == '-' && argv[i][1])
+            r = read_flag(w, argc, argv, &i);
+        else
+            w->files[w->n_files++] = argv[i];
+    }
+    return r;
+}
+
+static void free_words(struct words *w)
+{
+    free(w->files);
+    free(w->settings);
+    json_decref(w->options);
+}
+
+/* --- from words to items */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static char *join(const char *dir, size_t dir_len, const char *stem, size_t stem_len, const char *ext)
+{
+    struct buf path = BUF_INIT(PATH_BYTES_MAX);
+
+    buf_append(&path, dir, dir_len);
+    if (dir_len > 0 && dir[dir_len - 1] != '/')
+        buf_append(&path, "/", 1);
+    buf_append(&path, stem, stem_len);
+    buf_printf(&path, ".%s", ext);
+    return buf_take(&path);
+}
+
+/* report.docx → {folder}/report.pdf */
+static char *output_for(const char *input, const char *output_dir, const struct format *to)
+{
+    const char *base = base_name(input), *dot = strrchr(base, '.');
+    const char *dir = output_dir ? output_dir : input;
+    size_t dir_len = output_dir ? strlen(output_dir) : (size_t)(base - input);
+
+    return join(dir, dir_len, base, dot ? (size_t)(dot - base) : strlen(base), to->id);
+}
+
+static int plan_item(struct convert_plan *plan, const struct words *w, const char *input,
+                     const struct format *to, char *output)
+{
+    const struct format *from = format_by_name(base_name(input));
+    struct convert_item *item = &plan->items[plan->n_items++];
+    char why[WHY_MAX] = "";
+
+    item->input = input;
+    item->output = output;
+    if (!output)
+        return -ENOMEM;
+    if (!from)
+        return complain("what type of file is this? `decant formats` lists the known endings: ", input);
+    item->route = catalogue_find(from, to);
+    if (!item->route) {
+        fprintf(stderr, "decant convert: %s can't be converted into %s: %s\n", from->id, to->id, input);
+        return -EINVAL;
+    }
+    if (catalogue_check_options(item->route, w->options, why, sizeof why) < 0)
+        return complain(why, NULL);
+    return 0;
+}
+
+static int plan_pair(struct convert_plan *plan, const struct words *w)
+{
+    const struct format *to;
+
+    if (w->n_files != 2)
+        return complain(w->n_files < 2 ? "it takes an INPUT and an OUTPUT, or --to FORMAT; --help tells more"
+                                       : "several inputs need --to FORMAT",
+                        NULL);
+    to = format_by_name(base_name(w->files[1]));
+    if (!to)
+        return complain("which format is this to be? Name it with --to, or use a known ending: ",
+                        w->files[1]);
+    return plan_item(plan, w, w->files[0], to, strdup(w->files[1]));
+}
+
+static int plan_many(struct convert_plan *plan, const struct words *w)
+{
+    const struct format *to = format_by_id(w->to);
+    int r = 0;
+
+    if (!to)
+        return complain("there is no format ", w->to);
+    if (w->n_files == 0)
+        return complain("no input files", NULL);
+    for (size_t i = 0; i < w->n_files && r == 0; i++)
+        r = plan_item(plan, w, w->files[i], to, output_for(w->files[i], w->output_dir, to));
+    return r;
+}
+
+static int compare_outputs(const void *a, const void *b)
+{
+    return strcmp((*(const struct convert_item *const *)a)->output,
+                  (*(const struct convert_item *const *)b)->output);
+}
+
+/* report.docx and report.odt can't both become report.pdf. */
+static int check_distinct(const struct convert_plan *plan)
+{
+    _cleanup_free_ const struct convert_item **sorted = calloc(plan->n_items, sizeof(*sorted));
+
+    if (!sorted)
+        return -ENOMEM;
+    for (size_t i = 0; i < plan->n_items; i++)
+        sorted[i] = &plan->items[i];
+    qsort(sorted, plan->n_items, sizeof(*sorted), compare_outputs);
+    for (size_t i = 1; i < plan->n_items; i++)
+        if (compare_outputs(&sorted[i - 1], &sorted[i]) == 0) {
+            fprintf(stderr, "decant convert: %s and %s would both become %s\n", sorted[i - 1]->input,
+                    sorted[i]->input, sorted[i]->output);
+            return -EINVAL;
+        }
+    return 0;
+}
+
+static int plan_items(struct convert_plan *plan, const struct words *w)
+{
+    int r;
+
+    plan->items = calloc(w->n_files ? w->n_files : 1, sizeof *plan->items);
+    if (!plan->items)
+        return -ENOMEM;
+    if (w->output_dir && !w->to)
+        return complain("-o needs --to FORMAT", NULL);
+    r = w->to ? plan_many(plan, w) : plan_pair(plan, w);
+    return r < 0 ? r : check_distinct(plan);
+}
+
+static int load_settings(struct convert_plan *plan, const struct words *w)
+{
+    _cleanup_free_ char *usage = make_usage();
+    int r;
+
+    if (!usage)
+        return -ENOMEM;
+    r = settings_load(&plan->settings, PROGRAM_CONVERT, usage, w->n_settings, w->settings);
+    if (r < 0)
+        return r;
+    if (!w->scan)
+        plan->settings.clamd = "off";
+    return 0;
+}
+
+int convert_plan_make(struct convert_plan *plan, int argc, char **argv)
+{
+    struct words w = {0};
+    int r;
+
+    *plan = (struct convert_plan){0};
+    r = read_words(&w, argc, argv);
+    if (r == 0)
+        r = load_settings(plan, &w);
+    if (r == 0)
+        r = plan_items(plan, &w);
+    if (r == 0) {
+        plan->json = w.json;
+        plan->force = w.force;
+        plan->output_dir = w.output_dir;
+        plan->options = json_dumps(w.options, JSON_COMPACT);
+        r = plan->options ? 0 : -ENOMEM;
+    }
+    free_words(&w);
+    if (r < 0)
+        convert_plan_free(plan);
+    if (r == -ENOMEM)
+        return complain("out of memory", NULL);
+    return r;
+}
+
+void convert_plan_free(struct convert_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_items; i++)
+        free(plan->items[i].output);
+    free(plan->items);
+    free(plan->options);
+    plan->items = NULL;
+    plan->options = NULL;
+    plan->n_items = 0;
+}

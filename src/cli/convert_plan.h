@@ -1,0 +1,36 @@
+/* What a command line of `decant convert` asks for: which files become which, decided and checked before
+ * anything is converted. */
+#pragma once
+
+#include "core/settings.h"
+#include "engine/catalogue.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct convert_item {
+    const char *input; /* as it was given */
+    char *output;
+    const struct catalogue_route *route;
+};
+
+struct convert_plan {
+    struct settings settings;
+    struct convert_item *items;
+    size_t n_items;
+    char *options;          /* JSON object */
+    const char *output_dir; /* NULL: none was given */
+    bool json, force;
+};
+
+/* Returns 0, or -EINVAL after having told standard error what is wrong, or -ECANCELED when --help was asked
+ * for and printed. `argv` must outlive the plan. */
+int convert_plan_make(struct convert_plan *plan, int argc, char **argv) _warn_unused_;
+void convert_plan_free(struct convert_plan *plan);
+
+/* Exit statuses beyond those of the outcomes (core/outcome.h). */
+enum {
+    CONVERT_EXIT_USAGE = 2,
+    CONVERT_EXIT_INPUT = 3,
+    CONVERT_EXIT_OUTPUT = 4,
+};

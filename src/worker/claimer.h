@@ -1,0 +1,38 @@
+/* Keeps the worker's slots full: claims tasks while there is room, holds the lease, and does the chores that
+ * the queue asks of every worker (reap, due) once a second. */
+#pragma once
+
+#include "worker/runner.h"
+
+struct claimer;
+
+typedef void claimer_fn(void *arg);
+
+struct claimer_config {
+    const struct runner_context *context;
+    const char *redis_url, *redis_password; /* for the bell */
+    const char *worker;                     /* our id in the queue; unique to this process */
+    unsigned slots;                         /* how many tasks at once */
+};
+
+/* Borrows `config`'s strings and context. */
+int claimer_new(const struct claimer_config *config, struct claimer **ret) _warn_unused_;
+
+/* From here on it holds a lease and claims. */
+void claimer_start(struct claimer *c);
+
+unsigned claimer_running(const struct claimer *c);
+
+/* Claims no more; `idle` is called once when nothing runs any more and the lease is given up. */
+void claimer_finish(struct claimer *c, claimer_fn *idle, void *arg);
+
+/* Gives back what still runs. */
+void claimer_release(struct claimer *c);
+
+/* The job with this id must stop, if it is here. */
+void claimer_stop_job(struct claimer *c, const char *job_id);
+/* Asks Redis of each job whether it must stop. */
+void claimer_check_jobs(struct claimer *c);
+
+/* After `idle`. The loop must turn once more. */
+void claimer_free(struct claimer *c);

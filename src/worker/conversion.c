@@ -1,0 +1,422 @@
+#include "worker/conversion.h"
+
+#include "core/clock.h"
+#include "core/path.h"
+#include "core/str.h"
+#include "files/clamd.h"
+#include "files/storage.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { DETAIL_MAX = 160, NAME_BYTES = 64, RETRY_FIRST_MS = 250, RETRY_LAST_MS = 5000 };
+
+enum state { SCANNING, WAITING /* to scan again */, CONVERTING, FINISHING };
+
+struct conversion {
+    struct conversion_shared *shared;
+    struct conversion_events events;
+    void *arg;
+
+    int job_fd;
+    char *input, *options;
+    const struct catalogue_route *route;
+
+    enum state state;
+    bool cancelled;
+    uv_timer_t timer; /* starts the first scan, and each further one */
+    uint64_t scan_deadline_ms, retry_ms;
+    int scan_fd;
+    struct clamd_scan *scan;
+    struct engine_run *run;
+    unsigned percent;
+
+    /* the finish, on a thread of its own while `state` is FINISHING */
+    uv_work_t work;
+    char work_name[sizeof "work-" + ID_UUID_LEN];
+    char output_name[NAME_BYTES];
+    char detail[DETAIL_MAX], version[DETAIL_MAX];
+    struct conversion_report report;
+};
+
+int conversion_shared_init(struct conversion_shared *s, uv_loop_t *loop, const struct settings *settings,
+                           struct engine_pool *engines)
+{
+    int r;
+
+    *s = (struct conversion_shared){.loop = loop, .settings = settings, .engines = engines};
+    r = sniffer_new(&s->sniffer);
+    if (r < 0)
+        return r;
+    r = uv_mutex_init(&s->sniffer_lock);
+    if (r < 0)
+        sniffer_free(s->sniffer);
+    return r;
+}
+
+void conversion_shared_done(struct conversion_shared *s)
+{
+    uv_mutex_destroy(&s->sniffer_lock);
+    sniffer_free(s->sniffer);
+}
+
+int conversion_sniff(struct conversion_shared *s, int fd, const struct format *format)
+{
+    char mime[SNIFF_MIME_MAX];
+    int r;
+
+    uv_mutex_lock(&s->sniffer_lock);
+    r = sniff_check(s->sniffer, fd, format, mime);
+    uv_mutex_unlock(&s->sniffer_lock);
+    return r;
+}
+
+static void conversion_free(struct conversion *c)
+{
+    cleanup_close(&c->scan_fd);
+    free(c->input);
+    free(c->options);
+    free(c);
+}
+
+static void set_detail(struct conversion *c, const char *detail)
+{
+    detail = detail ? detail : "";
+
+    size_t len = utf8_clip(detail, sizeof c->detail - 1);
+
+    memmove(c->detail, detail, len);
+    c->detail[len] = '\0';
+}
+
+/* --- the finish, on one of libuv's threads */
+
+static int open_regular(int job_fd, const char *path, struct stat *ret)
+{
+    /* O_NONBLOCK: a FIFO must not hold us, it is refused a line further down. */
+    _cleanup_close_ int fd = path_open(job_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, ret) < 0)
+        return -errno;
+    if (!S_ISREG(ret->st_mode) || ret->st_nlink != 1)
+        return -EMLINK;
+    return TAKE_FD(fd);
+}
+
+/* Judges the result and, if it holds, hands it over. Sets `detail` when it does not. */
+static enum outcome check_and_publish(struct conversion *c)
+{
+    struct conversion_report *report = &c->report;
+    char path[sizeof c->work_name + NAME_BYTES + 1];
+    struct stat st;
+
+    /* One component: the child chose this name. */
+    if (!c->output_name[0] || c->output_name[0] == '.' || strchr(c->output_name, '/') || !report->format) {
+        set_detail(c, "the engine named no result");
+        return OUTCOME_NO_OUTPUT;
+    }
+    snprintf(path, sizeof path, "%s/%s", c->work_name, c->output_name);
+
+    _cleanup_close_ int fd = open_regular(c->job_fd, path, &st);
+
+    if (fd < 0 || st.st_size == 0) {
+        set_detail(c, fd < 0 ? "the result is missing or no regular file" : "the result is empty");
+        return OUTCOME_NO_OUTPUT;
+    }
+    report->size = (uint64_t)st.st_size;
+    if (report->size > c->shared->settings->job_output_bytes) {
+        set_detail(c, "the result is larger than allowed");
+        return OUTCOME_TOO_COMPLEX;
+    }
+    if (conversion_sniff(c->shared, fd, report->format) < 0) {
+        set_detail(c, "the result is not of the format that was asked for");
+        return OUTCOME_NO_OUTPUT;
+    }
+
+    struct conversion_output output = {.fd = fd,
+                                       .work = c->work_name,
+                                       .name = c->output_name,
+                                       .format = report->format,
+                                       .size = report->size};
+
+    report->publish_error = c->events.publish(c->arg, &output);
+    if (report->publish_error == 0)
+        return OUTCOME_OK;
+    set_detail(c, strerror(-report->publish_error)); // NOLINT(concurrency-mt-unsafe): glibc's is
+    return OUTCOME_INTERNAL;
+}
+
+static void finish_work(uv_work_t *work)
+{
+    struct conversion *c = work->data;
+
+    if (c->report.outcome == OUTCOME_OK)
+        c->report.outcome = check_and_publish(c);
+    if (c->report.outcome != OUTCOME_OK) {
+        c->report.format = NULL;
+        c->report.size = 0;
+    }
+    if (c->work_name[0])
+        path_remove_tree(c->job_fd, c->work_name);
+    if (c->report.outcome == OUTCOME_INFECTED) {
+        _cleanup_free_ char *top = strndup(c->input, strcspn(c->input, "/"));
+
+        if (top)
+            path_remove_tree(c->job_fd, top);
+    }
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct conversion *c = handle->data;
+
+    c->events.done(c->arg, &c->report);
+    conversion_free(c);
+}
+
+static void on_finished(uv_work_t *work, int status)
+{
+    struct conversion *c = work->data;
+
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}
+
+static void finish(struct conversion *c, enum outcome outcome)
+{
+    assert(c->state != FINISHING);
+    c->state = FINISHING;
+    c->report.outcome = outcome;
+    c->report.detail = c->detail;
+    c->report.engine_version = c->version;
+    uv_timer_stop(&c->timer);
+    cleanup_close(&c->scan_fd);
+    c->scan_fd = -1;
+    c->work.data = c;
+    uv_queue_work(c->shared->loop, &c->work, finish_work, on_finished);
+}
+
+/* --- converting */
+
+static void on_engine_progress(void *arg, unsigned percent)
+{
+    struct conversion *c = arg;
+
+    if (percent > 99)
+        percent = 99;
+    if (c->cancelled || percent <= c->percent)
+        return;
+    c->percent = percent;
+    c->events.progress(c->arg, percent);
+}
+
+static void on_engine_done(void *arg, const struct engine_report *engine)
+{
+    struct conversion *c = arg;
+    struct conversion_report *report = &c->report;
+    struct engine_info info;
+
+    c->run = NULL;
+    report->pages = engine->pages;
+    report->cpu_ms = engine->cpu_ms;
+    report->peak_kib = engine->peak_kib;
+    report->wall_ms = engine->wall_ms;
+    report->layers = engine->layers;
+    snprintf(c->version, sizeof c->version, "%s", engine->version ? engine->version : "");
+    if (engine->outcome == OUTCOME_OK) {
+        report->format = engine->output_format ? format_by_id(engine->output_format) : NULL;
+        if (engine->output_name && strlen(engine->output_name) < sizeof c->output_name)
+            strcpy(c->output_name, engine->output_name);
+    }
+    if (engine->outcome == OUTCOME_INTERNAL &&
+        engine_pool_info(c->shared->engines, c->route->engine, &info) && info.state == ENGINE_DOWN)
+        set_detail(c, info.why);
+    finish(c, c->cancelled ? OUTCOME_CANCELLED : engine->outcome);
+}
+
+/* The engines write into the work folder. Where they run as somebody else than we do, it becomes theirs. */
+static int make_work(struct conversion *c)
+{
+    struct stat st;
+    int r = storage_make_work(c->job_fd, c->work_name);
+
+    if (r < 0)
+        c->work_name[0] = '\0';
+    if (r < 0 || geteuid() != 0)
+        return r;
+    if (fstat(c->job_fd, &st) < 0 ||
+        fchownat(c->job_fd, c->work_name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    return 0;
+}
+
+static void start_engine(struct conversion *c)
+{
+    int r = make_work(c);
+
+    if (r < 0) {
+        set_detail(c, strerror(-r));
+        finish(c, OUTCOME_INTERNAL);
+        return;
+    }
+
+    struct engine_request request = {
+        .engine = c->route->engine,
+        .from = c->route->from->id,
+        .to = c->route->to->id,
+        .options = c->options,
+        .job_fd = c->job_fd,
+        .input = c->input,
+        .output = c->work_name,
+        .timeout_ms = c->shared->settings->job_timeout_s * 1000,
+    };
+
+    c->state = CONVERTING;
+    c->events.stage(c->arg, CONVERSION_CONVERTING);
+    if (c->cancelled) { /* by that event */
+        finish(c, OUTCOME_CANCELLED);
+        return;
+    }
+    c->run = engine_pool_run(c->shared->engines, &request, on_engine_progress, on_engine_done, c);
+    if (!c->run) {
+        set_detail(c, "out of memory");
+        finish(c, OUTCOME_INTERNAL);
+    }
+}
+
+/* --- scanning */
+
+static void on_retry(uv_timer_t *timer);
+
+/* There is no verdict: ask again as long as the job may wait for one. */
+static void scan_again(struct conversion *c, const char *why)
+{
+    uint64_t now = clock_mono_ms();
+
+    set_detail(c, why);
+    if (now + c->retry_ms >= c->scan_deadline_ms) {
+        finish(c, OUTCOME_SCANNER_UNAVAILABLE);
+        return;
+    }
+    c->state = WAITING;
+    uv_timer_start(&c->timer, on_retry, c->retry_ms, 0);
+    c->retry_ms = c->retry_ms * 2 < RETRY_LAST_MS ? c->retry_ms * 2 : RETRY_LAST_MS;
+}
+
+static void on_verdict(void *arg, enum clamd_verdict verdict, const char *detail)
+{
+    struct conversion *c = arg;
+
+    c->scan = NULL;
+    switch (verdict) {
+    case CLAMD_CLEAN:
+        c->report.scanned = true;
+        set_detail(c, "");
+        cleanup_close(&c->scan_fd);
+        c->scan_fd = -1;
+        start_engine(c);
+        return;
+    case CLAMD_INFECTED:
+        c->report.scanned = true;
+        set_detail(c, detail);
+        finish(c, OUTCOME_INFECTED);
+        return;
+    case CLAMD_UNAVAILABLE:
+        break;
+    }
+    scan_again(c, detail);
+}
+
+static void start_scan(struct conversion *c)
+{
+    uint64_t now = clock_mono_ms();
+
+    c->state = SCANNING;
+    c->scan = clamd_scan_start(c->shared->loop, c->shared->settings->clamd, c->scan_fd,
+                               c->scan_deadline_ms > now ? c->scan_deadline_ms - now : 1, on_verdict, c);
+    if (!c->scan)
+        scan_again(c, "out of memory");
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    start_scan(timer->data);
+}
+
+/* The first turn: nothing is reported before conversion_start has returned. */
+static void on_start(uv_timer_t *timer)
+{
+    struct conversion *c = timer->data;
+    struct stat st;
+
+    c->scan_fd = open_regular(c->job_fd, c->input, &st);
+    if (c->scan_fd < 0) {
+        set_detail(c, "the upload is missing or no regular file");
+        c->scan_fd = -1;
+        finish(c, OUTCOME_INTERNAL);
+    } else if (str_eq(c->shared->settings->clamd, "off")) {
+        start_engine(c);
+    } else {
+        c->events.stage(c->arg, CONVERSION_SCANNING);
+        if (!c->cancelled)
+            start_scan(c);
+    }
+}
+
+struct conversion *conversion_start(struct conversion_shared *shared,
+                                    const struct conversion_request *request,
+                                    const struct conversion_events *events, void *arg)
+{
+    struct conversion *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return NULL;
+    *c = (struct conversion){
+        .shared = shared,
+        .events = *events,
+        .arg = arg,
+        .job_fd = request->job_fd,
+        .input = strdup(request->input),
+        .options = strdup(request->options && *request->options ? request->options : "{}"),
+        .route = request->route,
+        .state = WAITING,
+        .scan_deadline_ms = clock_mono_ms() + shared->settings->scan_timeout_s * 1000,
+        .retry_ms = RETRY_FIRST_MS,
+        .scan_fd = -1,
+        .report = {.detail = "", .engine = request->route->engine, .engine_version = ""},
+    };
+    if (!c->input || !c->options) {
+        conversion_free(c);
+        return NULL;
+    }
+    uv_timer_init(shared->loop, &c->timer);
+    c->timer.data = c;
+    uv_timer_start(&c->timer, on_start, 0, 0);
+    return c;
+}
+
+void conversion_cancel(struct conversion *c)
+{
+    if (c->cancelled)
+        return;
+    c->cancelled = true;
+    switch (c->state) {
+    case SCANNING:
+        if (c->scan)
+            clamd_scan_cancel(TAKE_PTR(c->scan));
+        finish(c, OUTCOME_CANCELLED);
+        break;
+    case WAITING:
+        finish(c, OUTCOME_CANCELLED);
+        break;
+    case CONVERTING:
+        if (c->run)
+            engine_run_cancel(c->run);
+        break;
+    case FINISHING:
+        break;
+    }
+}

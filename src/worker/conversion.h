@@ -1,0 +1,88 @@
+/* One conversion, from a file in a job's folder to a verified result: scan, convert, check, hand over. It
+ * knows no queue and no Redis: the worker's runner and `decant convert` both stand on it.
+ *
+ *     scan (clamd; again with a back-off while there is no verdict) → convert (an engine's sandboxed child)
+ *          → finish (verify the result, hand it over, remove the work folder)
+ *
+ * Nothing is converted without a verdict, unless settings.clamd is "off". The result is believed in nothing:
+ * it is opened without following links, has to be a regular file with one name and of an allowed size, and
+ * its bytes have to be of the format that was asked for. Infected bytes are gone from disk before anybody is
+ * told of them. */
+#pragma once
+
+#include "core/outcome.h"
+#include "core/settings.h"
+#include "engine/catalogue.h"
+#include "engine/client.h"
+#include "files/sniff.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* What all conversions of a process share. */
+struct conversion_shared {
+    uv_loop_t *loop;
+    const struct settings *settings;
+    struct engine_pool *engines;
+    struct sniffer *sniffer;
+    uv_mutex_t
+        sniffer_lock; /* results are checked on libuv's threads, and the sniffer serves one at a time */
+};
+int conversion_shared_init(struct conversion_shared *s, uv_loop_t *loop, const struct settings *settings,
+                           struct engine_pool *engines) _warn_unused_;
+void conversion_shared_done(struct conversion_shared *s);
+/* sniff_check() for any thread: 0 when `fd` is a `format`, else -errno. */
+int conversion_sniff(struct conversion_shared *s, int fd, const struct format *format) _warn_unused_;
+
+struct conversion_request {
+    int job_fd; /* the job's folder; borrowed until `done`. As root: its owner is whom engines run as */
+    const char *input; /* below the job's folder, as "uploads/….docx" */
+    const struct catalogue_route *route;
+    const char *options; /* JSON object */
+};
+
+/* The result while it is still in the work folder. */
+struct conversion_output {
+    int fd; /* open for reading, at its start */
+    const char *work, *name;
+    const struct format *format;
+    uint64_t size;
+};
+
+struct conversion_report {
+    enum outcome outcome;
+    const char *detail;          /* the signature; why no verdict, engine or result could be had; else "" */
+    bool scanned;                /* false: scanning is off */
+    const struct format *format; /* of the result; NULL without one */
+    uint64_t size;
+    uint64_t pages, cpu_ms, peak_kib, wall_ms; /* wall_ms: the engine's time alone */
+    const char *engine, *engine_version;       /* the engine's name; its library, "" when it never ran */
+    unsigned layers;
+    int publish_error; /* what publish() returned */
+};
+
+enum conversion_stage { CONVERSION_SCANNING, CONVERSION_CONVERTING };
+
+struct conversion_events {
+    void (*stage)(void *arg, enum conversion_stage stage);
+    void (*progress)(void *arg, unsigned percent); /* rises, below 100 */
+    /* Takes the verified result out of the work folder: 0 or -errno (then the outcome is internal). Runs on
+     * one of libuv's threads: it touches only what belongs to this job. */
+    int (*publish)(void *arg, const struct conversion_output *output);
+    /* Once, last; never before conversion_start has returned. The conversion is over and freed after it;
+     * nothing of it is left in the job's folder but the upload and what publish() made. The report's strings
+     * live during the call. */
+    void (*done)(void *arg, const struct conversion_report *report);
+};
+
+struct conversion;
+
+/* NULL when memory is out; then `done` never comes. */
+struct conversion *conversion_start(struct conversion_shared *shared,
+                                    const struct conversion_request *request,
+                                    const struct conversion_events *events, void *arg) _warn_unused_;
+
+/* Ends it soon: `done` comes with OUTCOME_CANCELLED. A conversion that is being published already ends as it
+ * would have. */
+void conversion_cancel(struct conversion *c);

@@ -1,0 +1,342 @@
+/* decant-worker: claims conversions from the queue, has them scanned, runs them in the engines' sandboxes and
+ * publishes the results. One process, one loop; slow file operations alone go to libuv's threads. It opens no
+ * document itself.
+ *
+ *     start    settings → root is given away → storage, Redis, engines; tasks are claimed once an engine is
+ * up SIGTERM  no more claims → running jobs get settings.grace_s → the rest goes back to the queue → exit 0
+ *              (a second signal ends the grace, a third the process)
+ *
+ * When no engine comes up at all (the sandbox is refused, nothing is installed), it exits with EXIT_CONFIG
+ * and says why: a worker that can only fail jobs must not take them from those that can do them. */
+#include "core/log.h"
+#include "core/privilege.h"
+#include "core/settings.h"
+#include "core/str.h"
+#include "engine/catalogue.h"
+#include "engine/client.h"
+#include "state/job.h"
+#include "worker/claimer.h"
+#include "worker/health.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#define USAGE "usage: decant-worker [OPTIONS]\n\nRuns the conversions of a Decant installation."
+
+enum {
+    EXIT_USAGE = 2,
+    EXIT_CONFIG = 78, /* sysexits.h: restarting does not help */
+    LEASE_MS = 4000,
+    RELEASE_MS = 3000, /* for giving jobs back, after the grace */
+    HOST_MAX = 64,
+    ENGINES_MAX = 32,
+};
+
+struct worker {
+    uv_loop_t loop;
+    struct settings settings;
+    char id[HOST_MAX + ID_UUID_LEN + 32];
+    unsigned slots;
+
+    struct storage *storage;
+    struct redis *redis;
+    struct redis_sub *stops;
+    struct queue *queue;
+    struct engine_pool *engines;
+    enum engine_state engine_states[ENGINES_MAX]; /* as they were last logged */
+    struct conversion_shared conversions;
+    struct runner_context context;
+    struct claimer *claimer;
+    struct health *health;
+
+    uv_signal_t signals[2];
+    uv_timer_t patience; /* the grace, then the time for giving back */
+    unsigned signals_seen;
+    bool started; /* an engine is up, claiming has begun */
+    bool releasing;
+    int status;
+};
+
+/* --- the end */
+
+static void on_signal_closed(uv_handle_t *handle)
+{
+}
+
+/* Nothing runs and nothing is owed to anybody. */
+static void dismantle(void *arg, int err, const redisReply *reply)
+{
+    struct worker *w = arg;
+
+    redis_sub_free(w->stops);
+    claimer_free(w->claimer);
+    engine_pool_free(w->engines);
+    conversion_shared_done(&w->conversions);
+    queue_free(w->queue);
+    redis_free(w->redis);
+    for (size_t i = 0; i < ARRAY_SIZE(w->signals); i++)
+        uv_close((uv_handle_t *)&w->signals[i], on_signal_closed);
+    uv_close((uv_handle_t *)&w->patience, on_signal_closed);
+}
+
+static void on_idle(void *arg)
+{
+    struct worker *w = arg;
+
+    engine_pool_on_change(w->engines, NULL, NULL);
+    health_free(TAKE_PTR(w->health), dismantle, w);
+}
+
+/* What is left is taken over by another worker, or by the next start. */
+static void on_out_of_time(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+
+    log_warn("ended before all tasks were given back", LOG_U("running", claimer_running(w->claimer)));
+    engine_pool_free(w->engines);
+    exit(w->status);
+}
+
+static void on_grace_over(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+
+    if (claimer_running(w->claimer) > 0)
+        log_info("giving running tasks back", LOG_U("running", claimer_running(w->claimer)));
+    w->releasing = true;
+    uv_timer_start(&w->patience, on_out_of_time, RELEASE_MS, 0);
+    claimer_release(w->claimer);
+}
+
+static void stop(struct worker *w, uint64_t grace_ms)
+{
+    uv_timer_start(&w->patience, on_grace_over, grace_ms, 0);
+    claimer_finish(w->claimer, on_idle, w);
+}
+
+static void on_signal(uv_signal_t *handle, int signal_number)
+{
+    struct worker *w = handle->data;
+
+    w->signals_seen++;
+    log_info("stopping", LOG_S("signal", strsignal(signal_number)),
+             LOG_U("running", claimer_running(w->claimer)));
+    if (w->signals_seen == 1 && w->status == EXIT_SUCCESS)
+        stop(w, w->settings.grace_s * 1000);
+    else if (!w->releasing)
+        on_grace_over(&w->patience);
+    else
+        on_out_of_time(&w->patience);
+}
+
+/* --- engines */
+
+/* Each change of an engine once, whatever else has changed with it. */
+static void log_engine(struct worker *w, unsigned index, const struct engine_info *info)
+{
+    enum engine_state before = w->engine_states[index];
+
+    w->engine_states[index] = info->state;
+    if (info->state == before)
+        return;
+    if (info->state == ENGINE_UP)
+        log_info("engine up", LOG_S("engine", info->name), LOG_S("library", info->version));
+    else if (info->state == ENGINE_DOWN)
+        log_error("engine down: its jobs will fail", LOG_S("engine", info->name), LOG_S("why", info->why));
+}
+
+static void on_engines_changed(void *arg)
+{
+    struct worker *w = arg;
+    const char *const *names = catalogue_engines();
+    unsigned up = 0, starting = 0;
+    struct engine_info info;
+
+    for (unsigned i = 0; names[i] && i < ENGINES_MAX; i++) {
+        if (!engine_pool_info(w->engines, names[i], &info))
+            continue;
+        log_engine(w, i, &info);
+        up += info.state == ENGINE_UP;
+        starting += info.state == ENGINE_STARTING;
+    }
+    if (!w->started && up > 0) {
+        w->started = true;
+        log_info("claiming tasks", LOG_S("worker", w->id), LOG_U("slots", w->slots));
+        claimer_start(w->claimer);
+    } else if (!w->started && starting == 0 && w->status == EXIT_SUCCESS && w->signals_seen == 0) {
+        log_error("no engine can work here: see the reasons above, and run decant doctor");
+        w->status = EXIT_CONFIG;
+        stop(w, 0);
+    }
+    if (w->health)
+        health_tell(w->health);
+}
+
+/* --- the start */
+
+/* `message` is NULL after a reconnection. */
+static void on_stop_message(void *arg, const char *channel, const char *message)
+{
+    struct worker *w = arg;
+
+    if (message)
+        claimer_stop_job(w->claimer, message);
+    else
+        claimer_check_jobs(w->claimer);
+}
+
+static int complain(const char *what, int r)
+{
+    if (r < 0)
+        log_error(what, LOG_E(r));
+    return r;
+}
+
+static void name_worker(struct worker *w)
+{
+    char host[HOST_MAX] = "", uuid[ID_UUID_LEN + 1];
+
+    if (gethostname(host, sizeof host - 1) < 0 || !*host)
+        snprintf(host, sizeof host, "localhost");
+    id_uuid(uuid);
+    snprintf(w->id, sizeof w->id, "decant@%s:%d:%.8s", host, (int)getpid(), uuid);
+}
+
+static int connect_redis(struct worker *w)
+{
+    const struct settings *s = &w->settings;
+    struct queue_config config = {.name = s->queue,
+                                  .max_length = s->queue_max,
+                                  .max_deliveries = s->max_deliveries,
+                                  .lease_ms = LEASE_MS};
+    int r = complain("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT",
+                     redis_new(&w->loop, s->redis, s->redis_password, &w->redis));
+
+    if (r < 0)
+        return r;
+    r = complain("subscribing", redis_sub_new(&w->loop, s->redis, s->redis_password, &w->stops));
+    if (r < 0)
+        return r;
+    w->queue = queue_new(w->redis, &config);
+    return complain("DECANT_QUEUE is no name for a queue", w->queue ? 0 : -EINVAL);
+}
+
+static int prepare(struct worker *w)
+{
+    const struct settings *s = &w->settings;
+    int r = complain("DECANT_STORAGE can't be opened", storage_open(s->storage, &w->storage));
+
+    if (r < 0)
+        return r;
+    r = connect_redis(w);
+    if (r < 0)
+        return r;
+    r = complain("the engines can't be started", engine_pool_new(&w->loop, s, NULL, &w->engines));
+    if (r < 0)
+        return r;
+    r = complain("libmagic", conversion_shared_init(&w->conversions, &w->loop, s, w->engines));
+    if (r < 0)
+        return r;
+    w->context = (struct runner_context){.loop = &w->loop,
+                                         .redis = w->redis,
+                                         .queue = w->queue,
+                                         .storage = w->storage,
+                                         .conversions = &w->conversions};
+    return 0;
+}
+
+static int assemble(struct worker *w)
+{
+    struct claimer_config claimer = {.context = &w->context,
+                                     .redis_url = w->settings.redis,
+                                     .redis_password = w->settings.redis_password,
+                                     .worker = w->id,
+                                     .slots = w->slots};
+    int r = complain("the queue's bell", claimer_new(&claimer, &w->claimer));
+
+    if (r < 0)
+        return r;
+
+    struct health_config health = {.loop = &w->loop,
+                                   .settings = &w->settings,
+                                   .redis = w->redis,
+                                   .engines = w->engines,
+                                   .claimer = w->claimer,
+                                   .worker = w->id,
+                                   .slots = w->slots};
+
+    r = complain("health", health_new(&health, &w->health));
+    if (r < 0)
+        return r;
+    redis_sub_start(w->stops, (const char *const[]){JOB_STOP_CHANNEL, NULL}, on_stop_message, w);
+    engine_pool_on_change(w->engines, on_engines_changed, w);
+    return 0;
+}
+
+static int watch_signals(struct worker *w)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+
+    uv_timer_init(&w->loop, &w->patience);
+    w->patience.data = w;
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        int r = uv_signal_init(&w->loop, &w->signals[i]);
+
+        w->signals[i].data = w;
+        if (r == 0)
+            r = uv_signal_start(&w->signals[i], on_signal, numbers[i]);
+        if (r < 0)
+            return complain("signals", r);
+    }
+    return 0;
+}
+
+static int run(struct worker *w)
+{
+    int r = uv_loop_init(&w->loop);
+
+    if (r == 0)
+        r = prepare(w);
+    if (r == 0)
+        r = watch_signals(w);
+    if (r == 0)
+        r = assemble(w);
+    if (r < 0)
+        return EXIT_CONFIG;
+    log_info("worker started", LOG_S("worker", w->id), LOG_S("version", DECANT_VERSION),
+             LOG_S("sandbox", w->settings.sandbox));
+    if (str_eq(w->settings.clamd, "off"))
+        log_warn("files are not scanned for viruses: DECANT_CLAMD is off");
+    if (str_eq(w->settings.sandbox, "reduced"))
+        log_warn("conversions run without namespaces: DECANT_SANDBOX is reduced");
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    storage_close(w->storage);
+    log_info("worker ended", LOG_S("worker", w->id));
+    return w->status;
+}
+
+int main(int argc, char **argv)
+{
+    static struct worker w;
+    int r = settings_load(&w.settings, PROGRAM_WORKER, USAGE, argc, argv);
+
+    if (r == -ECANCELED)
+        return EXIT_SUCCESS;
+    if (r < 0)
+        return EXIT_USAGE;
+    if (r < argc) {
+        fprintf(stderr, "decant-worker takes no arguments; --help lists its options\n");
+        return EXIT_USAGE;
+    }
+    if (privilege_drop(w.settings.user) < 0)
+        return EXIT_CONFIG;
+    settings_log_init(&w.settings, "worker");
+    umask(077);
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || prctl(PR_SET_DUMPABLE, 0) < 0)
+        return EXIT_CONFIG;
+    w.slots = w.settings.jobs ? (unsigned)w.settings.jobs : uv_available_parallelism();
+    name_worker(&w);
+    return run(&w);
+}

@@ -1,0 +1,603 @@
+#include "worker/runner.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/str.h"
+#include "engine/catalogue.h"
+#include "state/job.h"
+#include "state/job_leave.h"
+#include "worker/janitor.h"
+#include "worker/settlement.h"
+
+#include <assert.h>
+#include <errno.h>
+
+enum { RETRY_MS = 1000, PROGRESS_EVERY_MS = 100, WORKER_MAX = 128, NUMBER_MAX = 24 };
+
+struct runner {
+    const struct runner_context *context;
+    struct queue_claim *claim;
+    char worker[WORKER_MAX];
+    runner_over_fn *over;
+    void *arg;
+
+    const char *session_id, *job_id; /* in the claim; "" when it has none */
+    const struct catalogue_route *route;
+    char *stored_path, *kept_path, *options;
+    int job_fd;
+
+    struct conversion *conversion;
+    bool stopped, released, settling, ended;
+    unsigned percent;
+    uint64_t progress_sent_ms, started_ms;
+
+    uv_timer_t timer; /* what `retry` waits for */
+    void (*retry)(struct runner *r);
+    uv_work_t work;
+    void (*chore)(struct runner *r), (*then)(struct runner *r);
+    unsigned pending; /* answers of Redis that will still come to us */
+
+    enum ending ending;
+    struct attempt attempt;
+    char published[STORAGE_PATH_MAX]; /* "" or the result under its final name */
+    char signature[160];
+};
+
+/* --- small machinery: retries, chores on another thread, the end */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct runner *r = timer->data;
+
+    r->retry(r);
+}
+
+static void retry_in(struct runner *r, uint64_t ms, void (*retry)(struct runner *r))
+{
+    r->retry = retry;
+    uv_timer_start(&r->timer, on_timer, ms, 0);
+}
+
+/* Redis did not answer: neither yes nor no. */
+static bool unanswered(int err)
+{
+    return err == -ENOTCONN || err == -ETIMEDOUT || err == -ENOSPC || err == -EPROTO;
+}
+
+static void do_chore(uv_work_t *work)
+{
+    struct runner *r = work->data;
+
+    r->chore(r);
+}
+
+static void on_chore_done(uv_work_t *work, int status)
+{
+    struct runner *r = work->data;
+
+    r->then(r);
+}
+
+/* Runs `chore` on one of libuv's threads and `then` on the loop. */
+static void do_then(struct runner *r, void (*chore)(struct runner *r), void (*then)(struct runner *r))
+{
+    r->chore = chore;
+    r->then = then;
+    r->work.data = r;
+    uv_queue_work(r->context->loop, &r->work, do_chore, on_chore_done);
+}
+
+static void runner_free(struct runner *r)
+{
+    cleanup_close(&r->job_fd);
+    queue_claim_free(r->claim);
+    free(r->stored_path);
+    free(r->kept_path);
+    free(r->options);
+    free(r);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct runner *r = handle->data;
+
+    r->ended = true;
+    if (r->pending == 0)
+        runner_free(r);
+}
+
+/* An answer has come. False: nobody waits for it any more, and the runner may be gone. */
+static bool answered(struct runner *r)
+{
+    r->pending--;
+    if (!r->ended)
+        return !uv_is_closing((uv_handle_t *)&r->timer);
+    if (r->pending == 0)
+        runner_free(r);
+    return false;
+}
+
+static void end(struct runner *r)
+{
+    log_info("task over", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
+             LOG_S("ending", ending_name(r->ending)), LOG_U("ms", clock_mono_ms() - r->started_ms));
+    r->over(r->arg, r);
+    uv_close((uv_handle_t *)&r->timer, on_closed);
+}
+
+/* --- settling */
+
+static void settle_now(struct runner *r);
+
+static void remove_published(struct runner *r)
+{
+    if (r->published[0])
+        storage_remove_file(r->context->storage, r->published);
+}
+
+static void remove_job(struct runner *r)
+{
+    storage_remove_job(r->context->storage, r->session_id, r->job_id);
+}
+
+/* The claim was not ours any more. It may be that this very completion has happened and only its answer was
+ * lost: then the result must stay. */
+static void on_own_completion(void *arg, int err, const struct job *job)
+{
+    struct runner *r = arg;
+
+    if (!answered(r))
+        return;
+    if (unanswered(err))
+        retry_in(r, RETRY_MS, settle_now);
+    else if (err == 0 && job->status == JOB_COMPLETED && str_eq(job->converted_path, r->published))
+        end(r);
+    else
+        do_then(r, remove_published, end);
+}
+
+static void check_own_completion(struct runner *r)
+{
+    r->pending++;
+    job_load(r->context->redis, r->session_id, r->job_id, on_own_completion, r);
+}
+
+static void on_left(void *arg, int err, const redisReply *reply)
+{
+    struct runner *r = arg;
+
+    if (answered(r))
+        end(r);
+}
+
+/* The job went its own way (cancelled while its result was being published): it is not marked as ours any
+ * longer, so that closing its session need not wait. */
+static void leave(struct runner *r)
+{
+    r->pending++;
+    job_leave(r->context->redis, r->session_id, r->job_id, r->worker, on_left, r);
+}
+
+static void on_settled(void *arg, int err)
+{
+    struct runner *r = arg;
+
+    if (!answered(r))
+        return;
+    if (err != 0)
+        log_warn("settling a task", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id), LOG_E(err));
+    if (unanswered(err))
+        retry_in(r, RETRY_MS, settle_now);
+    else if (err == -ESTALE && r->published[0])
+        check_own_completion(r);
+    else if (err == -ENOENT && r->ending != END_RELEASED)
+        do_then(r, remove_job, end);
+    else if (err == -EBUSY)
+        do_then(r, remove_published, leave);
+    else
+        end(r);
+}
+
+static void settle_now(struct runner *r)
+{
+    _cleanup_settlement_ struct settlement s;
+
+    settlement_make(&s, r->ending, r->session_id, r->job_id, &r->attempt);
+    r->pending++;
+    if (r->ending == END_RELEASED)
+        queue_release(r->context->queue, r->worker, r->claim, s.has_hash ? &s.hash : NULL, on_settled, r);
+    else
+        queue_done(r->context->queue, r->worker, r->claim, &s.result, s.has_hash ? &s.hash : NULL, on_settled,
+                   r);
+}
+
+static void settle(struct runner *r, enum ending ending)
+{
+    assert(!r->settling);
+    r->settling = true;
+    r->ending = ending;
+    uv_timer_stop(&r->timer);
+    settle_now(r);
+}
+
+static void skip(struct runner *r, const char *why)
+{
+    r->attempt.reason = why;
+    settle(r, END_SKIPPED);
+}
+
+static void reject(struct runner *r, const char *reason, const char *text)
+{
+    r->attempt.reason = reason;
+    r->attempt.reason_text = text;
+    log_warn("task refused", LOG_S("task_id", r->claim->id), LOG_S("reason", reason));
+    settle(r, END_REJECTED);
+}
+
+/* --- the conversion */
+
+static void on_updated(void *arg, int err, const redisReply *reply)
+{
+    struct runner *r = arg;
+
+    if (answered(r) && (err == -ENOENT || err == -ECANCELED))
+        runner_stop(r);
+}
+
+/* Sent with each progress too: an update that was lost while Redis was away is made good by the next. */
+static void send_progress(struct runner *r)
+{
+    char percent[NUMBER_MAX];
+    _cleanup_json_ json_t *meta = json_pack("{s:i}", "progress", (int)r->percent);
+
+    r->progress_sent_ms = clock_mono_ms();
+    snprintf(percent, sizeof percent, "%u", r->percent);
+    r->pending++;
+    job_update(r->context->redis, r->session_id, r->job_id,
+               REDIS("status", job_status_name(JOB_PROCESSING), "progress", percent), on_updated, r);
+    queue_started(r->context->queue, r->worker, r->claim, meta);
+}
+
+static void on_progress(void *arg, unsigned percent)
+{
+    struct runner *r = arg;
+    uint64_t since = clock_mono_ms() - r->progress_sent_ms;
+
+    r->percent = percent;
+    if (since >= PROGRESS_EVERY_MS)
+        send_progress(r);
+    else if (!uv_is_active((uv_handle_t *)&r->timer))
+        retry_in(r, PROGRESS_EVERY_MS - since, send_progress);
+}
+
+static void on_stage(void *arg, enum conversion_stage stage)
+{
+    if (stage == CONVERSION_CONVERTING)
+        send_progress(arg);
+}
+
+static int publish(void *arg, const struct conversion_output *output)
+{
+    struct runner *r = arg;
+
+    return storage_publish(r->context->storage, r->job_fd, output->work, output->name, r->session_id,
+                           r->job_id, output->format->id, r->published);
+}
+
+static void log_outcome(struct runner *r, const struct conversion_report *report)
+{
+    log_at(report->outcome == OUTCOME_INTERNAL || report->outcome == OUTCOME_SCANNER_UNAVAILABLE
+               ? LOG_LEVEL_WARN
+               : LOG_LEVEL_INFO,
+           "conversion over", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
+           LOG_S("from", r->route->from->id), LOG_S("to", r->route->to->id), LOG_S("engine", report->engine),
+           LOG_S("library", report->engine_version), LOG_S("outcome", outcome_code(report->outcome)),
+           LOG_S("detail", report->detail), LOG_U("ms", report->wall_ms), LOG_U("cpu_ms", report->cpu_ms),
+           LOG_U("peak_kib", report->peak_kib));
+}
+
+static void on_converted(void *arg, const struct conversion_report *report)
+{
+    struct runner *r = arg;
+
+    r->conversion = NULL;
+    r->attempt.outcome = report->outcome;
+    r->attempt.scanned = report->scanned;
+    r->attempt.output_format = report->format;
+    r->attempt.output_size = report->size;
+    r->attempt.output_pages = report->pages;
+    r->attempt.cpu_ms = report->cpu_ms;
+    r->attempt.peak_kib = report->peak_kib;
+    r->attempt.layers = report->layers;
+    r->attempt.published = r->published;
+    if (report->outcome == OUTCOME_INFECTED) {
+        snprintf(r->signature, sizeof r->signature, "%s", report->detail);
+        r->attempt.signature = r->signature;
+    }
+    log_outcome(r, report);
+
+    if (report->outcome == OUTCOME_OK)
+        settle(r, END_COMPLETED);
+    else if (report->outcome != OUTCOME_CANCELLED)
+        settle(r, END_FAILED);
+    else
+        settle(r, r->released && !r->stopped ? END_RELEASED : END_REVOKED);
+}
+
+/* Before the conversion: was it called off meanwhile? */
+static bool called_off(struct runner *r)
+{
+    if (r->stopped)
+        settle(r, END_REVOKED);
+    else if (r->released)
+        settle(r, END_RELEASED);
+    return r->settling;
+}
+
+static void fail(struct runner *r, enum outcome outcome)
+{
+    r->attempt.outcome = outcome;
+    settle(r, END_FAILED);
+}
+
+static void convert(struct runner *r)
+{
+    static const struct conversion_events events = {on_stage, on_progress, publish, on_converted};
+    /* {session}/{job}/uploads/… → uploads/… */
+    struct conversion_request request = {.job_fd = r->job_fd,
+                                         .input = r->stored_path + ID_TOKEN_LEN + 1 + ID_UUID_LEN + 1,
+                                         .route = r->route,
+                                         .options = r->options};
+
+    if (called_off(r))
+        return;
+    if (r->job_fd < 0) {
+        log_warn("the job's folder can't be opened", LOG_S("job_id", r->job_id), LOG_E(r->job_fd));
+        r->job_fd = -1;
+        fail(r, OUTCOME_INTERNAL);
+        return;
+    }
+    r->conversion = conversion_start(r->context->conversions, &request, &events, r);
+    if (!r->conversion)
+        fail(r, OUTCOME_INTERNAL);
+}
+
+/* On another thread: what an earlier attempt has left goes. */
+static void sweep(struct runner *r)
+{
+    r->job_fd = storage_open_job(r->context->storage, r->session_id, r->job_id);
+    if (r->job_fd >= 0)
+        janitor_sweep_job(r->job_fd, r->kept_path);
+}
+
+/* --- before the conversion */
+
+static void start(struct runner *r);
+
+static void on_marked(void *arg, int err, const redisReply *reply)
+{
+    struct runner *r = arg;
+
+    if (!answered(r))
+        return;
+    if (unanswered(err)) {
+        if (!called_off(r))
+            retry_in(r, RETRY_MS, start);
+        return;
+    }
+    if (err != 0) /* gone or cancelled in this very moment; the sweep is for what came before */
+        r->stopped = true;
+    else
+        queue_started(r->context->queue, r->worker, r->claim, NULL);
+    do_then(r, sweep, convert);
+}
+
+/* Marks the job as ours. From here on, closing its session waits for us. */
+static void start(struct runner *r)
+{
+    char now[CLOCK_RFC3339_LEN + 1], attempts[NUMBER_MAX];
+
+    if (called_off(r))
+        return;
+    clock_rfc3339(clock_real_ms(), now);
+    snprintf(attempts, sizeof attempts, "%llu", (unsigned long long)r->claim->deliveries);
+    r->pending++;
+    job_update(r->context->redis, r->session_id, r->job_id,
+               REDIS("status", job_status_name(JOB_SCANNING), "worker", r->worker, "started_at", now,
+                     "attempts", attempts, "progress", "0"),
+               on_marked, r);
+}
+
+static void give_up(struct runner *r)
+{
+    r->attempt.outcome = OUTCOME_ENGINE_CRASHED;
+    log_error("task given up", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
+              LOG_U("deliveries", r->claim->deliveries));
+    settle(r, END_GAVE_UP);
+}
+
+static void end_revoked(struct runner *r)
+{
+    settle(r, END_REVOKED);
+}
+
+static void skip_gone(struct runner *r)
+{
+    skip(r, "gone");
+}
+
+static const struct catalogue_route *find_route(const struct job *job)
+{
+    const struct format *from = format_by_id(job->source_format), *to = format_by_id(job->target_format);
+
+    return from && to ? catalogue_find(from, to) : NULL;
+}
+
+/* Keeps what is needed of the job. The stored path has to be one of this very job. */
+static int remember(struct runner *r, const struct job *job)
+{
+    char prefix[ID_TOKEN_LEN + ID_UUID_LEN + 3];
+
+    snprintf(prefix, sizeof prefix, "%s/%s/", r->session_id, r->job_id);
+    r->route = find_route(job);
+    r->attempt.engine = r->route ? r->route->engine : "";
+    r->stored_path = strdup(job->stored_path);
+    r->kept_path = strdup(job->converted_path);
+    r->options = strdup(job->options);
+    if (!r->stored_path || !r->kept_path || !r->options)
+        return -ENOMEM;
+    if (!storage_path_valid(job->stored_path) || !str_starts(job->stored_path, prefix) || !r->route)
+        return -EINVAL;
+    return 0;
+}
+
+/* The job is there, its status is one that can be worked on, and the task is the one that it waits for. */
+static void take(struct runner *r, const struct job *job)
+{
+    if (remember(r, job) < 0) {
+        log_warn("the job's record is unusable", LOG_S("job_id", r->job_id));
+        fail(r, OUTCOME_INTERNAL);
+    } else if (r->claim->gave_up) {
+        do_then(r, sweep, give_up);
+    } else {
+        log_info("task started", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
+                 LOG_S("from", r->route->from->id), LOG_S("to", r->route->to->id),
+                 LOG_U("delivery", r->claim->deliveries));
+        start(r);
+    }
+}
+
+static void load(struct runner *r);
+
+static void on_loaded(void *arg, int err, const struct job *job)
+{
+    struct runner *r = arg;
+
+    if (!answered(r))
+        return;
+    if (unanswered(err)) {
+        if (!called_off(r))
+            retry_in(r, RETRY_MS, load);
+        return;
+    }
+    if (err != 0) { /* the session is closed or has expired: no file of it may stay */
+        do_then(r, remove_job, skip_gone);
+        return;
+    }
+    if (job->task_id[0] && !str_eq(job->task_id, r->claim->id)) {
+        skip(r, "superseded");
+        return;
+    }
+    switch (job->status) {
+    case JOB_QUEUED:
+    case JOB_SCANNING:
+    case JOB_PROCESSING:
+        take(r, job);
+        break;
+    case JOB_CANCELLED:
+        r->kept_path = strdup("");
+        do_then(r, sweep, end_revoked);
+        break;
+    case JOB_COMPLETED:
+    case JOB_FAILED:
+        skip(r, job_status_name(job->status));
+        break;
+    case JOB_UPLOADED:
+        reject(r, "not_queued", "No conversion was asked for this job.");
+        break;
+    }
+}
+
+static void load(struct runner *r)
+{
+    if (called_off(r))
+        return;
+    r->pending++;
+    job_load(r->context->redis, r->session_id, r->job_id, on_loaded, r);
+}
+
+/* The first turn, so that `over` never comes before runner_start has returned. */
+static void begin(struct runner *r)
+{
+    const char *session_id = json_string_value(json_object_get(r->claim->kwargs, "session_id"));
+    const char *job_id = json_string_value(json_object_get(r->claim->kwargs, "job_id"));
+
+    if (!str_eq(r->claim->name, TASK_CONVERT)) {
+        reject(r, "unknown_task", "This worker knows the task " TASK_CONVERT " alone.");
+    } else if (!id_is_token(session_id) || !id_is_uuid(job_id)) {
+        reject(r, "bad_arguments", TASK_CONVERT " needs the keyword arguments session_id and job_id.");
+    } else {
+        r->session_id = session_id;
+        r->job_id = job_id;
+        load(r);
+    }
+}
+
+/* --- what others see */
+
+struct runner *runner_start(const struct runner_context *context, const char *worker,
+                            struct queue_claim *claim, runner_over_fn *over, void *arg)
+{
+    struct runner *r = calloc(1, sizeof *r);
+
+    if (!r)
+        abort();
+    *r = (struct runner){.context = context,
+                         .claim = claim,
+                         .over = over,
+                         .arg = arg,
+                         .session_id = "",
+                         .job_id = "",
+                         .job_fd = -1,
+                         .started_ms = clock_mono_ms()};
+    snprintf(r->worker, sizeof r->worker, "%s", worker);
+    uv_timer_init(context->loop, &r->timer);
+    r->timer.data = r;
+    retry_in(r, 0, begin);
+    return r;
+}
+
+const char *runner_job_id(const struct runner *r)
+{
+    return r->job_id;
+}
+
+/* The states before the conversion look at the flags when their answer has come. */
+void runner_stop(struct runner *r)
+{
+    r->stopped = true;
+    if (r->conversion)
+        conversion_cancel(r->conversion);
+}
+
+void runner_release(struct runner *r)
+{
+    r->released = true;
+    if (r->conversion)
+        conversion_cancel(r->conversion);
+}
+
+void runner_check_claim(struct runner *r)
+{
+    if (!r->claim->lost || r->released)
+        return;
+    log_warn("the task was taken over by another worker", LOG_S("job_id", r->job_id),
+             LOG_S("task_id", r->claim->id));
+    runner_release(r); /* which will be answered by -ESTALE */
+}
+
+static void on_checked(void *arg, int err, const struct job *job)
+{
+    struct runner *r = arg;
+
+    if (answered(r) && (err == -ENOENT || (err == 0 && job->status == JOB_CANCELLED)))
+        runner_stop(r);
+}
+
+void runner_check(struct runner *r)
+{
+    if (!r->conversion)
+        return;
+    r->pending++;
+    job_load(r->context->redis, r->session_id, r->job_id, on_checked, r);
+}

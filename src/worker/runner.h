@@ -1,0 +1,50 @@
+/* One claimed task, from the claim to its acknowledgement: the state machine between the queue and a
+ * conversion.
+ *
+ *     load the job → mark it ours (scanning) → sweep leftovers → conversion → settle
+ *
+ * Settling is one script (queue_done): result, job and acknowledgement together, and only while the claim is
+ * ours. Whatever it answers but yes, the files of this attempt are removed again. While Redis is away a
+ * running conversion goes on, and loading, marking and settling are tried again each second. */
+#pragma once
+
+#include "files/storage.h"
+#include "queue/queue.h"
+#include "state/redis.h"
+#include "worker/conversion.h"
+
+#define TASK_CONVERT "decant.convert"
+
+/* What the runners of a process share; outlives them. */
+struct runner_context {
+    uv_loop_t *loop;
+    struct redis *redis;
+    struct queue *queue;
+    struct storage *storage;
+    struct conversion_shared *conversions;
+};
+
+struct runner;
+
+/* Once: the task is settled or given back, its files and the claim are done with. `r` is invalid after it. */
+typedef void runner_over_fn(void *arg, struct runner *r);
+
+/* Takes `claim` over. `worker` is the id that it was claimed under. Ends the process when memory is out, as
+ * the claim is then safer in the hands of another worker. */
+struct runner *runner_start(const struct runner_context *context, const char *worker,
+                            struct queue_claim *claim, runner_over_fn *over, void *arg);
+
+/* "" while there is none in the task. */
+const char *runner_job_id(const struct runner *r);
+
+/* The job was cancelled or its session closed: ends as REVOKED. */
+void runner_stop(struct runner *r);
+
+/* Asks Redis whether that is so. After a reconnection: a message to stop may have been missed. */
+void runner_check(struct runner *r);
+
+/* A refresh has found lost claims: ends, without a trace, if this one is among them. */
+void runner_check_claim(struct runner *r);
+
+/* This worker ends: the task goes back to the queue, unless it is being settled already. */
+void runner_release(struct runner *r);

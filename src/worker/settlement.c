@@ -1,0 +1,127 @@
+#include "worker/settlement.h"
+
+#include "core/clock.h"
+#include "sandbox/sandbox.h"
+
+#include <assert.h>
+
+static const char *const ending_names[] = {
+    [END_COMPLETED] = "completed", [END_FAILED] = "failed",   [END_GAVE_UP] = "gave_up",
+    [END_REVOKED] = "revoked",     [END_SKIPPED] = "skipped", [END_REJECTED] = "rejected",
+    [END_RELEASED] = "released",
+};
+
+const char *ending_name(enum ending ending)
+{
+    return ending_names[ending];
+}
+
+static void set(struct settlement *s, const char *name, const char *value)
+{
+    assert(s->n_fields + 2 < SETTLEMENT_FIELDS); /* the last one stays NULL */
+    s->fields[s->n_fields++] = name;
+    s->fields[s->n_fields++] = value ? value : "";
+}
+
+static void set_number(struct settlement *s, const char *name, uint64_t value)
+{
+    assert(s->n_numbers < SETTLEMENT_NUMBERS);
+
+    char *text = s->numbers[s->n_numbers++];
+
+    snprintf(text, sizeof s->numbers[0], "%llu", (unsigned long long)value);
+    set(s, name, text);
+}
+
+/* What the attempt has cost and found, whether it led to a result or not. */
+static void set_record(struct settlement *s, const struct attempt *a)
+{
+    sandbox_layer_names(a->layers, s->layers);
+    set(s, "completed_at", s->now);
+    set(s, "scan", a->outcome == OUTCOME_INFECTED ? "infected" : a->scanned ? "clean" : "off");
+    set(s, "signature", a->signature);
+    set(s, "engine", a->engine);
+    set(s, "sandbox", s->layers);
+    set_number(s, "cpu_ms", a->cpu_ms);
+    set_number(s, "peak_kib", a->peak_kib);
+}
+
+static void make_completed(struct settlement *s, const char *job_id, const struct attempt *a)
+{
+    format_mime(a->output_format, s->mime);
+    set(s, "status", job_status_name(JOB_COMPLETED));
+    set(s, "progress", "100");
+    set(s, "converted_path", a->published);
+    set(s, "output_mime_type", s->mime);
+    set_number(s, "output_size", a->output_size);
+    set_number(s, "output_pages", a->output_pages);
+    set(s, "error_code", "");
+    set(s, "error_message", "");
+    set_record(s, a);
+    s->value = json_pack("{s:s, s:s, s:I, s:I}", "job_id", job_id, "status", job_status_name(JOB_COMPLETED),
+                         "size", (json_int_t)a->output_size, "pages", (json_int_t)a->output_pages);
+    s->result.result = s->value;
+}
+
+static void make_failed(struct settlement *s, enum queue_state state, const struct attempt *a)
+{
+    const char *code = outcome_code(a->outcome), *sentence = outcome_sentence(a->outcome);
+
+    set(s, "status", job_status_name(JOB_FAILED));
+    set(s, "error_code", code);
+    set(s, "error_message", sentence);
+    set_record(s, a);
+    s->result = (struct queue_result){.state = state, .exc_type = code, .exc_message = sentence};
+}
+
+void settlement_make(struct settlement *s, enum ending ending, const char *session_id, const char *job_id,
+                     const struct attempt *a)
+{
+    *s = (struct settlement){.has_hash = job_id[0] != '\0', .result = {.state = QUEUE_SUCCESS}};
+    clock_rfc3339(clock_real_ms(), s->now);
+    job_key(s->key, session_id, job_id);
+    snprintf(s->channel, sizeof s->channel, JOB_CHANNEL_PREFIX "%s", job_id);
+    /* The states before a completion are one to us: Redis may have been away when the job moved on. */
+    s->hash = (struct queue_hash){.key = s->key,
+                                  .field = "status",
+                                  .expected = "queued scanning processing",
+                                  .channel = s->channel,
+                                  .set = s->fields};
+    set(s, "worker", "");
+
+    switch (ending) {
+    case END_COMPLETED:
+        make_completed(s, job_id, a);
+        break;
+    case END_FAILED:
+        make_failed(s, QUEUE_FAILURE, a);
+        break;
+    case END_GAVE_UP:
+        make_failed(s, QUEUE_REJECTED, a);
+        break;
+    case END_REVOKED:
+        s->hash.expected = job_status_name(JOB_CANCELLED);
+        s->result = (struct queue_result){.state = QUEUE_REVOKED,
+                                          .exc_type = outcome_code(OUTCOME_CANCELLED),
+                                          .exc_message = outcome_sentence(OUTCOME_CANCELLED)};
+        break;
+    case END_SKIPPED:
+        s->has_hash = false;
+        s->value = json_pack("{s:s}", "skipped", a->reason);
+        s->result.result = s->value;
+        break;
+    case END_REJECTED:
+        s->has_hash = false;
+        s->result = (struct queue_result){
+            .state = QUEUE_REJECTED, .exc_type = a->reason, .exc_message = a->reason_text};
+        break;
+    case END_RELEASED:
+        set(s, "status", job_status_name(JOB_QUEUED));
+        break;
+    }
+}
+
+void settlement_free(struct settlement *s)
+{
+    json_decref(s->value);
+}

@@ -1,0 +1,59 @@
+/* What is said when a task ends: the result for Celery's clients and the change of the job's hash, which
+ * queue_done stores together. Nothing but data is made here. */
+#pragma once
+
+#include "core/id.h"
+#include "core/outcome.h"
+#include "format/format.h"
+#include "queue/queue.h"
+#include "state/job.h"
+
+/* How a task ends. */
+enum ending {
+    END_COMPLETED,
+    END_FAILED,
+    END_GAVE_UP,  /* failed, and to the dead letters: it was started too often */
+    END_REVOKED,  /* cancelled, or its session closed */
+    END_SKIPPED,  /* there is nothing to do (any more) */
+    END_REJECTED, /* it is no task of ours */
+    END_RELEASED, /* back to the queue */
+};
+const char *ending_name(enum ending ending);
+
+/* What is known of the attempt; strings may be NULL. */
+struct attempt {
+    enum outcome outcome;
+    bool scanned;
+    const char *signature, *engine;
+    unsigned layers; /* enum sandbox_layer */
+    uint64_t cpu_ms, peak_kib;
+    /* COMPLETED */
+    const char *published; /* stored path */
+    const struct format *output_format;
+    uint64_t output_size, output_pages;
+    /* SKIPPED; REJECTED: a code and a sentence */
+    const char *reason, *reason_text;
+};
+
+enum { SETTLEMENT_FIELDS = 40, SETTLEMENT_NUMBERS = 8 };
+
+/* `hash` and `result` point into it and into the arguments of settlement_make. */
+struct settlement {
+    struct queue_result result;
+    bool has_hash;
+    struct queue_hash hash;
+
+    json_t *value;
+    char key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX];
+    char now[32], mime[128], layers[64];
+    const char *fields[SETTLEMENT_FIELDS];
+    size_t n_fields;
+    char numbers[SETTLEMENT_NUMBERS][24];
+    size_t n_numbers;
+};
+
+/* `session_id` and `job_id` are "" where the task has none. */
+void settlement_make(struct settlement *s, enum ending ending, const char *session_id, const char *job_id,
+                     const struct attempt *attempt);
+void settlement_free(struct settlement *s);
+#define _cleanup_settlement_ _cleanup_(settlement_free)

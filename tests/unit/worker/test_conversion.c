@@ -1,0 +1,563 @@
+/* The conversion with a scanner and an engine that the test plays itself, and real files. */
+#include "worker/conversion.h"
+
+#include "core/path.h"
+#include "core/str.h"
+#include "files/clamd.h"
+#include "support/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+/* --- the scanner: answers `verdicts` one after the other, the last one for ever; ' ' stays silent */
+
+struct clamd_scan {
+    uv_timer_t timer;
+    clamd_fn *fn;
+    void *arg;
+    enum clamd_verdict verdict;
+};
+
+static struct {
+    const char *verdicts; /* c, i, u */
+    unsigned asked, cancelled;
+} scanner;
+
+static void on_scan_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void on_scan(uv_timer_t *timer)
+{
+    struct clamd_scan *s = timer->data;
+
+    uv_close((uv_handle_t *)timer, on_scan_closed);
+    s->fn(s->arg, s->verdict, s->verdict == CLAMD_INFECTED ? "Test.Signature" : "no answer");
+}
+
+struct clamd_scan *clamd_scan_start(uv_loop_t *loop, const char *url, int fd, uint64_t timeout_ms,
+                                    clamd_fn *fn, void *arg)
+{
+    struct clamd_scan *s = calloc(1, sizeof *s);
+    char letter = *scanner.verdicts;
+
+    assert_true(fd >= 0 && timeout_ms > 0);
+    if (scanner.verdicts[1])
+        scanner.verdicts++;
+    scanner.asked++;
+    s->fn = fn;
+    s->arg = arg;
+    s->verdict = letter == 'c' ? CLAMD_CLEAN : letter == 'i' ? CLAMD_INFECTED : CLAMD_UNAVAILABLE;
+    uv_timer_init(loop, &s->timer);
+    s->timer.data = s;
+    if (letter != ' ')
+        uv_timer_start(&s->timer, on_scan, 1, 0);
+    return s;
+}
+
+void clamd_scan_cancel(struct clamd_scan *s)
+{
+    scanner.cancelled++;
+    uv_close((uv_handle_t *)&s->timer, on_scan_closed);
+}
+
+/* --- the engine: does `act` in the output folder, then reports */
+
+struct engine_run {
+    uv_timer_t timer;
+    engine_progress_fn *progress;
+    engine_done_fn *done;
+    void *arg;
+    bool cancelled;
+};
+
+static struct {
+    void (*act)(int work_fd);
+    struct engine_report report;
+    bool silent; /* until it is cancelled */
+    unsigned runs;
+} engine;
+
+static void on_run_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void on_run(uv_timer_t *timer)
+{
+    struct engine_run *run = timer->data;
+    struct engine_report cancelled = {.outcome = OUTCOME_CANCELLED};
+
+    uv_close((uv_handle_t *)timer, on_run_closed);
+    if (!run->cancelled) {
+        run->progress(run->arg, 40);
+        run->progress(run->arg, 30);
+        run->progress(run->arg, 100);
+    }
+    run->done(run->arg, run->cancelled ? &cancelled : &engine.report);
+}
+
+struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_request *request,
+                                   engine_progress_fn *progress, engine_done_fn *done, void *arg)
+{
+    uv_loop_t *loop = (uv_loop_t *)p;
+    struct engine_run *run = calloc(1, sizeof *run);
+    _cleanup_close_ int work = path_open(request->job_fd, request->output, O_RDONLY | O_DIRECTORY, 0);
+
+    assert_true(work >= 0);
+    assert_string_equal(request->input, "uploads/input.txt");
+    assert_string_equal(request->to, "pdf");
+    engine.runs++;
+    *run = (struct engine_run){.progress = progress, .done = done, .arg = arg};
+    if (engine.act)
+        engine.act(work);
+    uv_timer_init(loop, &run->timer);
+    run->timer.data = run;
+    if (!engine.silent)
+        uv_timer_start(&run->timer, on_run, 1, 0);
+    return run;
+}
+
+void engine_run_cancel(struct engine_run *run)
+{
+    run->cancelled = true;
+    uv_timer_start(&run->timer, on_run, 1, 0);
+}
+
+bool engine_pool_info(const struct engine_pool *p, const char *name, struct engine_info *ret)
+{
+    *ret = (struct engine_info){.name = name, .state = ENGINE_DOWN, .why = "not installed"};
+    return true;
+}
+
+/* --- the fixture */
+
+struct fixture {
+    uv_loop_t loop;
+    struct settings settings;
+    struct conversion_shared shared;
+    struct catalogue_route route;
+    char dir[64];
+    int job_fd;
+    struct conversion *conversion;
+
+    enum conversion_stage stages[4];
+    size_t n_stages;
+    unsigned percents[8];
+    size_t n_percents;
+    bool cancel_at_stage;
+    int publish_error;
+    char published[32]; /* what the result held when it was handed over */
+    bool done;
+    enum outcome outcome;
+    char detail[64];
+    bool scanned;
+};
+
+static const char pdf[] = "%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n";
+
+static void write_at(int dir, const char *name, const char *text)
+{
+    _cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void write_pdf(int work)
+{
+    write_at(work, "result.pdf", pdf);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    _cleanup_close_ int uploads = -1;
+
+    scanner = (typeof(scanner)){.verdicts = "c"};
+    engine = (typeof(engine)){.act = write_pdf,
+                              .report = {.outcome = OUTCOME_OK,
+                                         .output_name = "result.pdf",
+                                         .output_format = "pdf",
+                                         .pages = 3,
+                                         .version = "Test 1"}};
+    uv_loop_init(&f->loop);
+    strcpy(f->dir, "/tmp/test-conversion-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    f->job_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(f->job_fd >= 0);
+    uploads = path_make_dir(f->job_fd, "uploads");
+    write_at(uploads, "input.txt", "hello");
+    f->settings = (struct settings){
+        .clamd = "unix:/nowhere", .scan_timeout_s = 60, .job_timeout_s = 10, .job_output_bytes = 1 << 20};
+    f->route = (struct catalogue_route){
+        .engine = "test", .from = format_by_id("txt"), .to = format_by_id("pdf"), .cost = 1};
+    assert_int_equal(
+        conversion_shared_init(&f->shared, &f->loop, &f->settings, (struct engine_pool *)&f->loop), 0);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    int parent = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    conversion_shared_done(&f->shared);
+    loop_close(&f->loop);
+    path_remove_tree(parent, strrchr(f->dir, '/') + 1);
+    close(parent);
+    close(f->job_fd);
+    free(f);
+    return 0;
+}
+
+static void on_stage(void *arg, enum conversion_stage stage)
+{
+    struct fixture *f = arg;
+
+    f->stages[f->n_stages++] = stage;
+    if (f->cancel_at_stage)
+        conversion_cancel(f->conversion);
+}
+
+static void on_progress(void *arg, unsigned percent)
+{
+    struct fixture *f = arg;
+
+    f->percents[f->n_percents++] = percent;
+}
+
+static int on_publish(void *arg, const struct conversion_output *output)
+{
+    struct fixture *f = arg;
+    ssize_t n = pread(output->fd, f->published, sizeof f->published - 1, 0);
+
+    assert_true(n > 0);
+    assert_int_equal(output->size, strlen(pdf));
+    return f->publish_error;
+}
+
+static void on_done(void *arg, const struct conversion_report *report)
+{
+    struct fixture *f = arg;
+
+    assert_false(f->done);
+    f->done = true;
+    f->outcome = report->outcome;
+    f->scanned = report->scanned;
+    snprintf(f->detail, sizeof f->detail, "%s", report->detail);
+    if (report->outcome == OUTCOME_OK) {
+        assert_ptr_equal(report->format, format_by_id("pdf"));
+        assert_int_equal(report->pages, 3);
+        assert_string_equal(report->engine_version, "Test 1");
+    } else {
+        assert_null(report->format);
+    }
+}
+
+static void start(struct fixture *f)
+{
+    static const struct conversion_events events = {on_stage, on_progress, on_publish, on_done};
+    struct conversion_request request = {
+        .job_fd = f->job_fd, .input = "uploads/input.txt", .route = &f->route, .options = ""};
+
+    f->conversion = conversion_start(&f->shared, &request, &events, f);
+    assert_non_null(f->conversion);
+    assert_false(f->done);
+}
+
+static unsigned entries(struct fixture *f, const char *path)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+    int fd = path_open(f->job_fd, path, O_RDONLY | O_DIRECTORY, 0);
+    unsigned n = 0;
+
+    if (fd < 0)
+        return 0;
+    dir = fdopendir(fd);
+    for (struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    return n;
+}
+
+/* Runs it to its end, after which nothing but the upload may be in the job's folder. */
+static enum outcome finish(struct fixture *f)
+{
+    assert_true(loop_until(&f->loop, &f->done, 10000));
+    assert_int_equal(entries(f, "."), f->outcome == OUTCOME_INFECTED ? 0 : 1);
+    assert_int_equal(entries(f, "uploads"), f->outcome == OUTCOME_INFECTED ? 0 : 1);
+    return f->outcome;
+}
+
+static enum outcome run(struct fixture *f)
+{
+    start(f);
+    return finish(f);
+}
+
+/* --- the tests */
+
+static void converts_what_is_clean(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_true(f->scanned);
+    assert_true(str_starts(f->published, "%PDF-1.4"));
+    assert_int_equal(f->n_stages, 2);
+    assert_int_equal(f->stages[0], CONVERSION_SCANNING);
+    assert_int_equal(f->stages[1], CONVERSION_CONVERTING);
+    /* It rises, and the engine's 100 is not the job's. */
+    assert_int_equal(f->n_percents, 2);
+    assert_int_equal(f->percents[0], 40);
+    assert_int_equal(f->percents[1], 99);
+}
+
+static void says_when_nothing_was_scanned(void **state)
+{
+    struct fixture *f = *state;
+
+    f->settings.clamd = "off";
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_false(f->scanned);
+    assert_int_equal(scanner.asked, 0);
+}
+
+static void infected_bytes_are_gone_and_never_converted(void **state)
+{
+    struct fixture *f = *state;
+
+    scanner.verdicts = "i";
+    assert_int_equal(run(f), OUTCOME_INFECTED);
+    assert_string_equal(f->detail, "Test.Signature");
+    assert_int_equal(engine.runs, 0);
+}
+
+static void asks_the_scanner_again(void **state)
+{
+    struct fixture *f = *state;
+
+    scanner.verdicts = "uuc";
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_int_equal(scanner.asked, 3);
+    assert_int_equal(engine.runs, 1);
+    assert_string_equal(f->detail, "");
+}
+
+static void no_verdict_is_no_pass(void **state)
+{
+    struct fixture *f = *state;
+
+    scanner.verdicts = "u";
+    f->settings.scan_timeout_s = 1;
+    assert_int_equal(run(f), OUTCOME_SCANNER_UNAVAILABLE);
+    assert_true(scanner.asked >= 2);
+    assert_int_equal(engine.runs, 0);
+    assert_string_equal(f->detail, "no answer");
+}
+
+static void the_engines_failure_is_the_outcome(void **state)
+{
+    struct fixture *f = *state;
+
+    engine.report.outcome = OUTCOME_PASSWORD_REQUIRED;
+    assert_int_equal(run(f), OUTCOME_PASSWORD_REQUIRED);
+    assert_string_equal(f->published, "");
+}
+
+static void says_why_there_is_no_engine(void **state)
+{
+    struct fixture *f = *state;
+
+    engine.report.outcome = OUTCOME_INTERNAL;
+    assert_int_equal(run(f), OUTCOME_INTERNAL);
+    assert_string_equal(f->detail, "not installed");
+}
+
+static void make_link(int work)
+{
+    assert_int_equal(symlinkat("/etc/passwd", work, "result.pdf"), 0);
+}
+
+static void make_hard_link(int work)
+{
+    write_pdf(work);
+    assert_int_equal(linkat(work, "result.pdf", work, "second.pdf", 0), 0);
+}
+
+static void make_fifo(int work)
+{
+    assert_int_equal(mkfifoat(work, "result.pdf", 0600), 0);
+}
+
+static void make_folder(int work)
+{
+    assert_int_equal(mkdirat(work, "result.pdf", 0700), 0);
+}
+
+static void make_empty(int work)
+{
+    write_at(work, "result.pdf", "");
+}
+
+static void make_other_type(int work)
+{
+    write_at(work, "result.pdf", "this is no PDF at all\n");
+}
+
+static void refuses_results_that_are_none(void **state)
+{
+    struct fixture *f = *state;
+    void (*const acts[])(int) = {NULL,        make_link,  make_hard_link, make_fifo,
+                                 make_folder, make_empty, make_other_type};
+
+    for (size_t i = 0; i < ARRAY_SIZE(acts); i++) {
+        engine.act = acts[i];
+        f->done = false;
+        assert_int_equal(run(f), OUTCOME_NO_OUTPUT);
+        assert_string_equal(f->published, "");
+        f->n_stages = f->n_percents = 0;
+    }
+}
+
+static void refuses_names_that_lead_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    const char *const names[] = {"", "../uploads/input.txt", "..", ".hidden", NULL};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        engine.report.output_name = names[i];
+        f->done = false;
+        assert_int_equal(run(f), OUTCOME_NO_OUTPUT);
+        f->n_stages = f->n_percents = 0;
+    }
+}
+
+static void refuses_results_that_are_too_large(void **state)
+{
+    struct fixture *f = *state;
+
+    f->settings.job_output_bytes = strlen(pdf) - 1;
+    assert_int_equal(run(f), OUTCOME_TOO_COMPLEX);
+    assert_string_equal(f->published, "");
+}
+
+static void a_failed_publication_is_internal(void **state)
+{
+    struct fixture *f = *state;
+
+    f->publish_error = -ENOSPC;
+    assert_int_equal(run(f), OUTCOME_INTERNAL);
+    assert_string_equal(f->detail, strerror(ENOSPC));
+}
+
+static void a_missing_upload_is_internal(void **state)
+{
+    struct fixture *f = *state;
+    int uploads = path_open(f->job_fd, "uploads", O_RDONLY | O_DIRECTORY, 0);
+
+    assert_int_equal(unlinkat(uploads, "input.txt", 0), 0);
+    start(f);
+    assert_true(loop_until(&f->loop, &f->done, 10000));
+    assert_int_equal(f->outcome, OUTCOME_INTERNAL);
+    assert_int_equal(engine.runs + scanner.asked, 0);
+    close(uploads);
+}
+
+static void cancels_before_the_first_turn(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    conversion_cancel(f->conversion);
+    assert_false(f->done);
+    assert_int_equal(finish(f), OUTCOME_CANCELLED);
+    assert_int_equal(scanner.asked, 0);
+}
+
+static void cancels_a_scan(void **state)
+{
+    struct fixture *f = *state;
+
+    scanner.verdicts = " ";
+    start(f);
+    loop_for(&f->loop, 20);
+    assert_int_equal(scanner.asked, 1);
+    conversion_cancel(f->conversion);
+    conversion_cancel(f->conversion);
+    assert_int_equal(finish(f), OUTCOME_CANCELLED);
+    assert_int_equal(scanner.cancelled, 1);
+}
+
+static void cancels_the_wait_for_the_scanner(void **state)
+{
+    struct fixture *f = *state;
+
+    scanner.verdicts = "u";
+    start(f);
+    loop_for(&f->loop, 50);
+    conversion_cancel(f->conversion);
+    assert_int_equal(finish(f), OUTCOME_CANCELLED);
+    assert_int_equal(engine.runs, 0);
+}
+
+static void cancels_the_engine(void **state)
+{
+    struct fixture *f = *state;
+
+    engine.silent = true;
+    start(f);
+    loop_for(&f->loop, 50);
+    assert_int_equal(engine.runs, 1);
+    conversion_cancel(f->conversion);
+    assert_int_equal(finish(f), OUTCOME_CANCELLED);
+    assert_string_equal(f->published, "");
+}
+
+static void cancels_from_within_an_event(void **state)
+{
+    struct fixture *f = *state;
+
+    f->cancel_at_stage = true;
+    assert_int_equal(run(f), OUTCOME_CANCELLED);
+    assert_int_equal(scanner.asked, 0);
+
+    f->done = false;
+    f->settings.clamd = "off"; /* so that the first stage is converting */
+    assert_int_equal(run(f), OUTCOME_CANCELLED);
+    assert_int_equal(engine.runs, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(converts_what_is_clean),
+        TEST(says_when_nothing_was_scanned),
+        TEST(infected_bytes_are_gone_and_never_converted),
+        TEST(asks_the_scanner_again),
+        TEST(no_verdict_is_no_pass),
+        TEST(the_engines_failure_is_the_outcome),
+        TEST(says_why_there_is_no_engine),
+        TEST(refuses_results_that_are_none),
+        TEST(refuses_names_that_lead_elsewhere),
+        TEST(refuses_results_that_are_too_large),
+        TEST(a_failed_publication_is_internal),
+        TEST(a_missing_upload_is_internal),
+        TEST(cancels_before_the_first_turn),
+        TEST(cancels_a_scan),
+        TEST(cancels_the_wait_for_the_scanner),
+        TEST(cancels_the_engine),
+        TEST(cancels_from_within_an_event),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,787 @@
+/* The runner and the claimer against a real Redis and real files; the conversion is the test's own. */
+#include "worker/claimer.h"
+#include "worker/runner.h"
+
+#include "core/path.h"
+#include "core/str.h"
+#include "support/loop.h"
+#include "support/redis_server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#define WORKER "decant@test:1:a"
+
+enum { CONVERSIONS_MAX = 4, PATIENCE_MS = 15000 };
+
+/* --- the conversion: waits for the test */
+
+struct conversion {
+    struct conversion_request request;
+    struct conversion_events events;
+    void *arg;
+    bool cancelled;
+};
+
+static struct conversion conversions[CONVERSIONS_MAX];
+static size_t n_conversions;
+static bool conversion_started;
+
+struct conversion *conversion_start(struct conversion_shared *shared,
+                                    const struct conversion_request *request,
+                                    const struct conversion_events *events, void *arg)
+{
+    struct conversion *c = &conversions[n_conversions++];
+
+    assert_true(n_conversions <= CONVERSIONS_MAX);
+    *c = (struct conversion){.request = *request, .events = *events, .arg = arg};
+    conversion_started = true;
+    return c;
+}
+
+void conversion_cancel(struct conversion *c)
+{
+    c->cancelled = true;
+}
+
+const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to)
+{
+    static struct catalogue_route route;
+
+    route = (struct catalogue_route){.engine = "test", .from = from, .to = to, .cost = 1};
+    return str_eq(from->id, "txt") && str_eq(to->id, "pdf") ? &route : NULL;
+}
+
+/* --- the fixture */
+
+struct fixture {
+    struct redis_server *server;
+    uv_loop_t loop;
+    struct redis *redis;
+    struct queue *queue;
+    struct storage *storage;
+    char root[64], session[ID_TOKEN_LEN + 1], job[ID_UUID_LEN + 1], task[ID_UUID_LEN + 1];
+    char upload[STORAGE_PATH_MAX];
+    struct runner_context context;
+    struct runner *runner;
+    bool over;
+};
+
+static void make_upload(struct fixture *f)
+{
+    struct storage_upload upload;
+
+    assert_int_equal(storage_upload_begin(f->storage, 0, 0, &upload), 0);
+    assert_int_equal(write(upload.fd, "hello", 5), 5);
+    assert_int_equal(storage_upload_commit(f->storage, &upload, f->session, f->job, "txt", f->upload), 0);
+}
+
+static void set_job(struct fixture *f, const char *status)
+{
+    redis_server_do(f->server,
+                    "HSET session:%s:jobs:%s job_id %s session_id %s source_format txt target_format pdf "
+                    "stored_path %s status %s task_id %s",
+                    f->session, f->job, f->job, f->session, f->upload, status, f->task);
+}
+
+static int set_up(void **state)
+{
+    static const struct queue_config config = {
+        .name = "decant", .max_length = 100, .max_deliveries = 2, .lease_ms = 4000};
+    struct fixture *f = calloc(1, sizeof *f);
+
+    n_conversions = 0;
+    conversion_started = false;
+    f->server = redis_server_start(NULL);
+    uv_loop_init(&f->loop);
+    assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), NULL, &f->redis), 0);
+    f->queue = queue_new(f->redis, &config);
+    strcpy(f->root, "/tmp/test-runner-XXXXXX");
+    assert_non_null(mkdtemp(f->root));
+    assert_int_equal(storage_open(f->root, &f->storage), 0);
+    id_token(f->session);
+    id_uuid(f->job);
+    id_uuid(f->task);
+    make_upload(f);
+    set_job(f, "queued");
+    f->context = (struct runner_context){
+        .loop = &f->loop, .redis = f->redis, .queue = f->queue, .storage = f->storage};
+    for (int i = 0; i < 500 && !redis_connected(f->redis); i++)
+        loop_for(&f->loop, 10);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    int parent = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    queue_free(f->queue);
+    redis_free(f->redis);
+    loop_close(&f->loop);
+    storage_close(f->storage);
+    path_remove_tree(parent, strrchr(f->root, '/') + 1);
+    close(parent);
+    redis_server_free(f->server);
+    free(f);
+    return 0;
+}
+
+static const char *field(struct fixture *f, const char *name)
+{
+    return redis_server_str(f->server, "HGET session:%s:jobs:%s %s", f->session, f->job, name);
+}
+
+static bool result_has(struct fixture *f, const char *text)
+{
+    return strstr(redis_server_str(f->server, "GET celery-task-meta-%s", f->task), text) != NULL;
+}
+
+struct waiting {
+    bool done;
+    int err;
+    struct queue_claim *claim;
+};
+
+static void on_enqueued(void *arg, int err)
+{
+    struct waiting *w = arg;
+
+    w->done = true;
+    w->err = err;
+}
+
+static void enqueue_as(struct fixture *f, const char *name, const char *task_id, const char *session,
+                       const char *job)
+{
+    _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", session, "job_id", job);
+    struct queue_task task = {.id = task_id, .name = name, .kwargs = kwargs};
+    struct waiting w = {0};
+
+    queue_enqueue(f->queue, &task, NULL, on_enqueued, &w);
+    assert_true(loop_until(&f->loop, &w.done, PATIENCE_MS));
+    assert_int_equal(w.err, 0);
+}
+
+static void enqueue(struct fixture *f)
+{
+    enqueue_as(f, TASK_CONVERT, f->task, f->session, f->job);
+}
+
+static void on_claimed(void *arg, int err, struct queue_claim *claim)
+{
+    struct waiting *w = arg;
+
+    w->done = true;
+    w->err = err;
+    w->claim = claim;
+}
+
+static void on_over(void *arg, struct runner *r)
+{
+    struct fixture *f = arg;
+
+    assert_ptr_equal(r, f->runner);
+    assert_false(f->over);
+    f->over = true;
+}
+
+/* Claims the task that waits and runs it. */
+static void start(struct fixture *f)
+{
+    struct waiting w = {0};
+
+    queue_claim(f->queue, WORKER, on_claimed, &w);
+    assert_true(loop_until(&f->loop, &w.done, PATIENCE_MS));
+    assert_int_equal(w.err, 0);
+    f->over = false;
+    f->runner = runner_start(&f->context, WORKER, w.claim, on_over, f);
+    assert_false(f->over);
+}
+
+static void start_converting(struct fixture *f)
+{
+    enqueue(f);
+    start(f);
+    assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+    assert_int_equal(n_conversions, 1);
+}
+
+static void wait_over(struct fixture *f)
+{
+    assert_true(loop_until(&f->loop, &f->over, PATIENCE_MS));
+    loop_for(&f->loop, 10);
+    assert_int_equal(redis_server_int(f->server, "HLEN unacked"), 0);
+}
+
+static struct conversion_report report_of(enum outcome outcome)
+{
+    return (struct conversion_report){.outcome = outcome,
+                                      .detail = outcome == OUTCOME_INFECTED ? "Test.Signature" : "",
+                                      .scanned = true,
+                                      .engine = "test",
+                                      .engine_version = "Test 1",
+                                      .cpu_ms = 12,
+                                      .peak_kib = 34};
+}
+
+static void finish(struct conversion *c, enum outcome outcome)
+{
+    struct conversion_report report = report_of(outcome);
+
+    c->events.done(c->arg, &report);
+}
+
+/* As the conversion does it: a work folder, a result in it, handed over. */
+static void succeed(struct conversion *c)
+{
+    char work[sizeof "work-" + ID_UUID_LEN];
+    struct conversion_report report = report_of(OUTCOME_OK);
+    struct conversion_output output = {
+        .work = work, .name = "result.pdf", .format = format_by_id("pdf"), .size = 4};
+
+    assert_int_equal(storage_make_work(c->request.job_fd, work), 0);
+
+    _cleanup_close_ int folder = path_open(c->request.job_fd, work, O_RDONLY | O_DIRECTORY, 0);
+
+    output.fd = path_open(folder, "result.pdf", O_RDWR | O_CREAT | O_EXCL, 0600);
+    assert_int_equal(write(output.fd, "%PDF", 4), 4);
+    assert_int_equal(c->events.publish(c->arg, &output), 0);
+    close(output.fd);
+    path_remove_tree(c->request.job_fd, work);
+    report.format = output.format;
+    report.size = output.size;
+    report.pages = 2;
+    c->events.done(c->arg, &report);
+}
+
+/* How many entries `path` below the job's folder has; -1 when it isn't there. */
+static int entries(struct fixture *f, const char *path)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+    _cleanup_close_ int job = storage_open_job(f->storage, f->session, f->job);
+    int fd = job < 0 ? -1 : path_open(job, path, O_RDONLY | O_DIRECTORY, 0), n = 0;
+
+    if (fd < 0)
+        return -1;
+    dir = fdopendir(fd);
+    for (struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    return n;
+}
+
+/* --- tests of the way to the conversion */
+
+static void converts(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX];
+
+    start_converting(f);
+    assert_string_equal(field(f, "status"), "scanning");
+    assert_string_equal(field(f, "worker"), WORKER);
+    assert_string_equal(field(f, "attempts"), "1");
+    assert_string_not_equal(field(f, "started_at"), "");
+    assert_true(str_starts(conversions[0].request.input, "uploads/"));
+    conversions[0].events.stage(conversions[0].arg, CONVERSION_CONVERTING);
+    loop_for(&f->loop, 50);
+    assert_string_equal(field(f, "status"), "processing");
+
+    succeed(&conversions[0]);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "completed");
+    assert_string_equal(field(f, "progress"), "100");
+    assert_string_equal(field(f, "worker"), "");
+    assert_string_equal(field(f, "output_mime_type"), "application/pdf");
+    assert_string_equal(field(f, "output_size"), "4");
+    assert_string_equal(field(f, "output_pages"), "2");
+    assert_string_equal(field(f, "scan"), "clean");
+    assert_string_equal(field(f, "engine"), "test");
+    assert_string_equal(field(f, "error_code"), "");
+    assert_string_not_equal(field(f, "completed_at"), "");
+    snprintf(path, sizeof path, "%s", field(f, "converted_path"));
+    assert_true(storage_path_valid(path));
+    assert_int_equal(entries(f, "converted"), 1);
+    assert_int_equal(entries(f, "."), 2); /* and uploads */
+    assert_true(result_has(f, "SUCCESS"));
+    assert_false(result_has(f, f->session));
+}
+
+static void tells_progress_at_most_ten_times_a_second(void **state)
+{
+    struct fixture *f = *state;
+    long long calls;
+
+    start_converting(f);
+    conversions[0].events.stage(conversions[0].arg, CONVERSION_CONVERTING);
+    loop_for(&f->loop, 20);
+    redis_server_do(f->server, "CONFIG RESETSTAT");
+    for (unsigned i = 1; i <= 50; i++) {
+        conversions[0].events.progress(conversions[0].arg, i);
+        loop_for(&f->loop, 10);
+    }
+    loop_for(&f->loop, 150);
+    assert_string_equal(field(f, "progress"), "50"); /* the last one came, too */
+
+    const char *stats = redis_server_str(f->server, "INFO commandstats"), *hset;
+
+    hset = strstr(stats, "cmdstat_hset:calls=");
+    assert_non_null(hset);
+    calls = strtoll(hset + strlen("cmdstat_hset:calls="), NULL, 10);
+    assert_in_range(calls, 3, 9); /* 650 ms */
+    finish(&conversions[0], OUTCOME_CORRUPT_INPUT);
+    wait_over(f);
+}
+
+static void failures_say_why(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    finish(&conversions[0], OUTCOME_PASSWORD_REQUIRED);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "failed");
+    assert_string_equal(field(f, "error_code"), "password_required");
+    assert_string_equal(field(f, "error_message"), outcome_sentence(OUTCOME_PASSWORD_REQUIRED));
+    assert_string_equal(field(f, "worker"), "");
+    assert_string_equal(field(f, "cpu_ms"), "12");
+    assert_true(result_has(f, "FAILURE"));
+    assert_true(result_has(f, "password_required"));
+}
+
+static void infections_name_the_signature(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    finish(&conversions[0], OUTCOME_INFECTED);
+    wait_over(f);
+    assert_string_equal(field(f, "error_code"), "infected");
+    assert_string_equal(field(f, "signature"), "Test.Signature");
+    assert_string_equal(field(f, "scan"), "infected");
+}
+
+static void refuses_strange_tasks(void **state)
+{
+    struct fixture *f = *state;
+
+    enqueue_as(f, "celery.ping", f->task, f->session, f->job);
+    start(f);
+    wait_over(f);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 1);
+    assert_non_null(strstr(redis_server_str(f->server, "LINDEX decant:dead 0"), "knows the task"));
+
+    enqueue_as(f, TASK_CONVERT, f->task, "../../etc", f->job);
+    start(f);
+    wait_over(f);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 2);
+    assert_non_null(strstr(redis_server_str(f->server, "LINDEX decant:dead 0"), "session_id and job_id"));
+    assert_string_equal(field(f, "status"), "queued");
+    assert_int_equal(n_conversions, 0);
+}
+
+static void a_job_that_is_gone_leaves_no_file(void **state)
+{
+    struct fixture *f = *state;
+
+    redis_server_do(f->server, "DEL session:%s:jobs:%s", f->session, f->job);
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_int_equal(entries(f, "."), -1);
+    assert_true(result_has(f, "gone"));
+    assert_int_equal(redis_server_int(f->server, "EXISTS session:%s:jobs:%s", f->session, f->job), 0);
+    assert_int_equal(n_conversions, 0);
+}
+
+static void make_leftovers(struct fixture *f)
+{
+    char work[sizeof "work-" + ID_UUID_LEN];
+    _cleanup_close_ int job = storage_open_job(f->storage, f->session, f->job), converted = -1, file = -1;
+
+    assert_int_equal(storage_make_work(job, work), 0);
+    converted = path_make_dir(job, "converted");
+    file = openat(converted, "left.pdf", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+}
+
+static void a_cancelled_job_is_swept_and_let_go(void **state)
+{
+    struct fixture *f = *state;
+
+    set_job(f, "cancelled");
+    redis_server_do(f->server, "HSET session:%s:jobs:%s worker decant@dead:1:b", f->session, f->job);
+    make_leftovers(f);
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_string_equal(field(f, "worker"), "");
+    assert_string_equal(field(f, "status"), "cancelled");
+    assert_true(result_has(f, "REVOKED"));
+    assert_int_equal(entries(f, "converted"), 0);
+    assert_int_equal(entries(f, "."), 2); /* uploads, converted */
+}
+
+static void leftovers_go_before_an_attempt(void **state)
+{
+    struct fixture *f = *state;
+
+    make_leftovers(f);
+    start_converting(f);
+    assert_int_equal(entries(f, "converted"), 0);
+    assert_int_equal(entries(f, "."), 2);
+    finish(&conversions[0], OUTCOME_TIMED_OUT);
+    wait_over(f);
+}
+
+static void old_tasks_of_a_job_are_skipped(void **state)
+{
+    struct fixture *f = *state;
+
+    redis_server_do(f->server, "HSET session:%s:jobs:%s task_id another", f->session, f->job);
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "queued");
+    assert_true(result_has(f, "superseded"));
+
+    set_job(f, "completed");
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "completed");
+    assert_int_equal(n_conversions, 0);
+}
+
+static void gives_up_after_too_many_starts(void **state)
+{
+    struct fixture *f = *state;
+
+    redis_server_do(f->server, "SET decant:deliveries:%s 2", f->task);
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "failed");
+    assert_string_equal(field(f, "error_code"), "engine_crashed");
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 1);
+    assert_int_equal(n_conversions, 0);
+}
+
+static void refuses_a_path_of_another_job(void **state)
+{
+    struct fixture *f = *state;
+    char other[ID_UUID_LEN + 1], mine[ID_UUID_LEN + 1];
+
+    memcpy(mine, f->job, sizeof mine);
+    id_uuid(other);
+    memcpy(f->job, other, sizeof other);
+    make_upload(f);
+    memcpy(f->job, mine, sizeof mine);
+    set_job(f, "queued");
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_string_equal(field(f, "error_code"), "internal");
+    assert_int_equal(n_conversions, 0);
+}
+
+/* --- tests of the ways out of it */
+
+static void stops_when_told(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    set_job(f, "cancelled");
+    runner_stop(f->runner);
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "cancelled");
+    assert_string_equal(field(f, "worker"), "");
+    assert_true(result_has(f, "REVOKED"));
+}
+
+static void notices_by_itself_that_it_must_stop(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    set_job(f, "cancelled");
+    conversions[0].events.progress(conversions[0].arg, 10);
+    loop_for(&f->loop, 200);
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+}
+
+static void checks_after_a_reconnection(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    runner_check(f->runner);
+    loop_for(&f->loop, 50);
+    assert_false(conversions[0].cancelled);
+    redis_server_do(f->server, "DEL session:%s:jobs:%s", f->session, f->job);
+    runner_check(f->runner);
+    loop_for(&f->loop, 50);
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_int_equal(entries(f, "."), -1);
+}
+
+static void a_result_that_nobody_wants_is_removed(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    set_job(f, "cancelled"); /* while the result is being published */
+    succeed(&conversions[0]);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "cancelled");
+    assert_string_equal(field(f, "worker"), "");
+    assert_int_equal(entries(f, "converted"), 0);
+}
+
+static void a_result_of_a_closed_session_is_removed(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    redis_server_do(f->server, "DEL session:%s:jobs:%s", f->session, f->job);
+    succeed(&conversions[0]);
+    wait_over(f);
+    assert_int_equal(entries(f, "."), -1);
+}
+
+static void a_result_after_a_takeover_is_removed(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    redis_server_do(f->server, "DEL decant:claims:" WORKER " unacked unacked_index");
+    succeed(&conversions[0]);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "scanning"); /* it is somebody else's to say more */
+    assert_int_equal(entries(f, "converted"), 0);
+    assert_int_equal(entries(f, "uploads"), 1);
+}
+
+static void completes_when_redis_is_back(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    redis_server_do(f->server, "CLIENT KILL TYPE normal");
+    succeed(&conversions[0]); /* which finds no connection, or loses it */
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "completed");
+    assert_int_equal(entries(f, "converted"), 1);
+}
+
+static void keeps_a_result_whose_completion_is_old_news(void **state)
+{
+    struct fixture *f = *state;
+    struct dirent *e;
+
+    start_converting(f);
+    redis_server_kill(f->server);
+    succeed(&conversions[0]);
+    loop_for(&f->loop, 100);
+    assert_false(f->over);
+
+    /* What Redis would hold if the completion had reached it long ago: no claim, and the path. */
+    _cleanup_close_ int job = storage_open_job(f->storage, f->session, f->job);
+    int fd = path_open(job, "converted", O_RDONLY | O_DIRECTORY, 0);
+    _cleanup_closedir_ DIR *dir = fdopendir(fd);
+
+    while ((e = readdir(dir)) && e->d_name[0] == '.')
+        ;
+    assert_non_null(e);
+    redis_server_restart(f->server);
+    set_job(f, "completed");
+    redis_server_do(f->server, "HSET session:%s:jobs:%s converted_path %s/%s/converted/%s", f->session,
+                    f->job, f->session, f->job, e->d_name);
+    wait_over(f);
+    assert_int_equal(entries(f, "converted"), 1);
+}
+
+static void gives_the_task_back(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    runner_release(f->runner);
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "queued");
+    assert_string_equal(field(f, "worker"), "");
+    assert_int_equal(redis_server_int(f->server, "LLEN decant"), 1);
+    assert_int_equal(redis_server_int(f->server, "EXISTS decant:deliveries:%s", f->task), 0);
+}
+
+static void gives_back_before_it_begins(void **state)
+{
+    struct fixture *f = *state;
+
+    enqueue(f);
+    start(f);
+    runner_release(f->runner);
+    wait_over(f);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant"), 1);
+    assert_int_equal(n_conversions, 0);
+}
+
+static void a_stop_is_stronger_than_a_release(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    runner_release(f->runner);
+    set_job(f, "cancelled");
+    runner_stop(f->runner);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant"), 0);
+    assert_true(result_has(f, "REVOKED"));
+}
+
+/* --- the claimer */
+
+static void on_idle(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void slots_are_filled_and_no_more(void **state)
+{
+    struct fixture *f = *state;
+    struct claimer_config config = {
+        .context = &f->context, .redis_url = redis_server_url(f->server), .worker = WORKER, .slots = 2};
+    struct claimer *claimer;
+    bool idle = false;
+
+    assert_int_equal(claimer_new(&config, &claimer), 0);
+    loop_for(&f->loop, 50);
+    assert_int_equal(redis_server_int(f->server, "EXISTS decant:workers"), 0);
+    claimer_start(claimer);
+    for (int i = 0; i < 3; i++) {
+        enqueue(f);
+        id_uuid(f->job);
+        id_uuid(f->task);
+        make_upload(f);
+        set_job(f, "queued");
+    }
+    loop_for(&f->loop, 1500);
+    assert_int_equal(n_conversions, 2);
+    assert_int_equal(claimer_running(claimer), 2);
+    assert_int_equal(redis_server_int(f->server, "ZCARD decant:workers"), 1);
+
+    /* The next one comes at once, not with the next tick. */
+    finish(&conversions[0], OUTCOME_CORRUPT_INPUT);
+    loop_for(&f->loop, 200);
+    assert_int_equal(n_conversions, 3);
+    assert_int_equal(claimer_running(claimer), 2);
+
+    claimer_finish(claimer, on_idle, &idle);
+    claimer_release(claimer);
+    assert_false(idle);
+    finish(&conversions[1], OUTCOME_CANCELLED);
+    finish(&conversions[2], OUTCOME_CANCELLED);
+    assert_true(loop_until(&f->loop, &idle, PATIENCE_MS));
+    assert_int_equal(redis_server_int(f->server, "ZCARD decant:workers"), 0);
+    assert_int_equal(redis_server_int(f->server, "HLEN unacked"), 0);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant"), 2);
+    claimer_free(claimer);
+}
+
+static void the_right_job_is_stopped(void **state)
+{
+    struct fixture *f = *state;
+    struct claimer_config config = {
+        .context = &f->context, .redis_url = redis_server_url(f->server), .worker = WORKER, .slots = 2};
+    struct claimer *claimer;
+    bool idle = false;
+
+    assert_int_equal(claimer_new(&config, &claimer), 0);
+    claimer_start(claimer);
+    enqueue(f);
+    assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+    claimer_stop_job(claimer, "11111111-1111-4111-8111-111111111111");
+    assert_false(conversions[0].cancelled);
+    set_job(f, "cancelled");
+    claimer_stop_job(claimer, f->job);
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    claimer_finish(claimer, on_idle, &idle);
+    assert_true(loop_until(&f->loop, &idle, PATIENCE_MS));
+    assert_string_equal(field(f, "worker"), "");
+    claimer_free(claimer);
+}
+
+static void a_lost_task_is_dropped_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct claimer_config config = {
+        .context = &f->context, .redis_url = redis_server_url(f->server), .worker = WORKER, .slots = 1};
+    struct claimer *claimer;
+    bool idle = false;
+
+    assert_int_equal(claimer_new(&config, &claimer), 0);
+    claimer_start(claimer);
+    enqueue(f);
+    assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+    redis_server_do(f->server, "DEL decant:claims:" WORKER " unacked unacked_index");
+    for (int i = 0; i < 40 && !conversions[0].cancelled; i++)
+        loop_for(&f->loop, 100);
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    claimer_finish(claimer, on_idle, &idle);
+    assert_true(loop_until(&f->loop, &idle, PATIENCE_MS));
+    assert_string_equal(field(f, "status"), "scanning");
+    claimer_free(claimer);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(converts),
+        TEST(tells_progress_at_most_ten_times_a_second),
+        TEST(failures_say_why),
+        TEST(infections_name_the_signature),
+        TEST(refuses_strange_tasks),
+        TEST(a_job_that_is_gone_leaves_no_file),
+        TEST(a_cancelled_job_is_swept_and_let_go),
+        TEST(leftovers_go_before_an_attempt),
+        TEST(old_tasks_of_a_job_are_skipped),
+        TEST(gives_up_after_too_many_starts),
+        TEST(refuses_a_path_of_another_job),
+        TEST(stops_when_told),
+        TEST(notices_by_itself_that_it_must_stop),
+        TEST(checks_after_a_reconnection),
+        TEST(a_result_that_nobody_wants_is_removed),
+        TEST(a_result_of_a_closed_session_is_removed),
+        TEST(a_result_after_a_takeover_is_removed),
+        TEST(completes_when_redis_is_back),
+        TEST(keeps_a_result_whose_completion_is_old_news),
+        TEST(gives_the_task_back),
+        TEST(gives_back_before_it_begins),
+        TEST(a_stop_is_stronger_than_a_release),
+        TEST(slots_are_filled_and_no_more),
+        TEST(the_right_job_is_stopped),
+        TEST(a_lost_task_is_dropped_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
