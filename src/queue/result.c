@@ -11,7 +11,7 @@ static const struct {
     [QUEUE_SUCCESS] = {"SUCCESS", NULL, NULL},
     [QUEUE_FAILURE] = {"FAILURE", "TaskError", "decant"},
     [QUEUE_REVOKED] = {"REVOKED", "TaskRevokedError", "celery.exceptions"},
-    [QUEUE_REJECTED] = {"FAILURE", "Reject", "celery.exceptions"},
+    [QUEUE_REJECTED] = {"FAILURE", "TaskRejected", "decant"},
 };
 
 const char *result_status(enum queue_state state)

@@ -241,7 +241,7 @@ static void test_done_failures(void **state)
     } cases[] = {
         {QUEUE_FAILURE, "FAILURE", "decant", false},
         {QUEUE_REVOKED, "REVOKED", "celery.exceptions", false},
-        {QUEUE_REJECTED, "FAILURE", "celery.exceptions", true},
+        {QUEUE_REJECTED, "FAILURE", "decant", true},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
