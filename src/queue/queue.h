@@ -5,7 +5,7 @@
  * `unacked_index` for what is claimed; `celery-task-meta-{id}` for results. Ours: `decant:workers` (zset:
  * worker → lease's end), `decant:claims:{worker}` (hash: tag → task id), `decant:delayed` (zset of messages
  * with an ETA), `decant:deliveries:{task id}` (starts), `decant:dead` (list of messages given up, with the
- * reason), `decant:finished:{tag}` (the answer to a completion, for a minute), `decant:watch` (see reap).
+ * reason), `decant:finished:{tag}` (the answer to a completion), `decant:watch` (see reap).
  *
  * Callbacks come from the loop, never before the call that they belong to has returned; after queue_free none
  * come any more. Besides the errors named below, err is one of redis.h's: the command may or may not have
@@ -93,9 +93,9 @@ struct queue_result {
  * NULL; a hash that is gone or in another state does not hinder the acknowledgement (err -ENOENT or -EBUSY
  * tells; then its files are the caller's to remove).
  *
- * When the connection broke before the answer (-ENOTCONN, -ETIMEDOUT), call it again: within a minute the
- * same claim gets the first answer. Until then the claim is kept. -EMSGSIZE: the result passes 1 MiB or is
- * not JSON, nothing was changed. */
+ * When the connection broke before the answer (-ENOTCONN, -ETIMEDOUT), call it again: the same claim
+ * gets the first answer, for an hour when there is a `hash`, else for a minute. Until then the claim is kept.
+ * -EMSGSIZE: the result passes 1 MiB or is not JSON, nothing was changed. */
 void queue_done(struct queue *q, const char *worker, const struct queue_claim *claim,
                 const struct queue_result *result, const struct queue_hash *hash, queue_fn *fn, void *arg);
 

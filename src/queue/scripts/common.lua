@@ -6,7 +6,7 @@ local UNACKED, INDEX = 'unacked', 'unacked_index'
 local WORKERS, DELAYED, DEAD = 'decant:workers', 'decant:delayed', 'decant:dead'
 local CLAIMS, DELIVERIES, FINISHED = 'decant:claims:', 'decant:deliveries:', 'decant:finished:'
 local STEPS = {'', '\6\0223', '\6\0226', '\6\0229'} -- kombu's separator is the two bytes 06 16
-local WEEK, RESULT_TTL, FINISHED_TTL = 604800, 86400, 60
+local WEEK, RESULT_TTL = 604800, 86400
 local DEAD_MAX, DEAD_TTL, DEAD_BYTES = 10000, 2592000, 65536
 
 -- Milliseconds as a number; seconds as text, since Lua would print a number of that size rounded.

@@ -1,10 +1,12 @@
 -- done: WORKER TAG ID STATUS META REASON [hash]. META is empty when nobody wants the result, REASON unless the
 -- message goes to the dead letters.
 --
--- The first answer is kept for a minute: a worker whose connection broke asks again, and must not be told that
--- the work it has just finished is somebody else's.
+-- The first answer is kept: a worker whose connection broke asks again, and must not be told that the work it
+-- has just finished is somebody else's, or it would remove the files of a finished job. With a job it is kept
+-- for longer than Redis should ever be away; without one, nothing but a wrong error code is at stake.
 local worker, tag, id, status, meta, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local result = 'celery-task-meta-' .. id
+local answer_ttl = ARGV[7] and 3600 or 60
 
 -- A success stands, whatever a second run of the same task says: stock backends read it the same way.
 local function succeeded()
@@ -31,5 +33,5 @@ if meta ~= '' and (status == 'SUCCESS' or not succeeded()) then
     redis.call('PUBLISH', result, meta)
 end
 local code = hash_change(7)
-redis.call('SET', FINISHED .. tag, code, 'EX', FINISHED_TTL)
+redis.call('SET', FINISHED .. tag, code, 'EX', answer_ttl)
 return code

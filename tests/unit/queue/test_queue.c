@@ -200,6 +200,7 @@ static void test_done_again(void **state)
     struct queue_claim *c = claim(f);
 
     assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, &to_completed), -ENOENT);
+    assert_true(redis_server_int(f->server, "TTL decant:finished:%s", c->tag) > 3500);
     redis_server_do(f->server, "HSET job status processing");
 
     char *before = snapshot(f);
