@@ -51,7 +51,7 @@ void http_exchange_resume(struct http_request *req)
     http_loop_wake(req->conn->loop);
 }
 
-/* Runs application code inside MHD's call, holding the request. */
+/* Application code, inside MHD's call. */
 static void run_handler(struct http_request *req)
 {
     if (req->refuse)
@@ -212,6 +212,9 @@ void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
     conn->req = NULL;
     conn->header_deadline_ms =
         clock_mono_ms() + conn->loop->config.idle_timeout_ms + conn->loop->config.header_timeout_ms;
+    /* An answer queued before quiescing has promised to keep the connection. */
+    if (conn->loop->quiescing && !conn->linger)
+        http_connection_kill(conn);
     http_request_end(req, code != MHD_REQUEST_TERMINATED_COMPLETED_OK && !req->cut);
 }
 

@@ -130,6 +130,7 @@ void http_exchange_answered(struct http_request *req);
 struct http_request *http_request_new(struct http_connection *conn, const char *uri);
 /* Copies header and query out of MHD's memory. 0, or the status of the refusal. */
 unsigned http_request_read_header(struct http_request *req, const char *method, const char *version);
+char *http_request_strndup(struct http_request *req, const char *s, size_t len);
 void http_request_end(struct http_request *req, bool gone);
 
 /* --- query.c: splits and decodes `req->query`; 0 or a refusal's status */

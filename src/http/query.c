@@ -118,12 +118,9 @@ const char *http_request_cookie(const struct http_request *req, const char *name
         if (strcasecmp(req->headers[i].name, "Cookie") != 0)
             continue;
         value = find_cookie(req->headers[i].value, name, &len);
-        if (value) {
-            /* The arena is no part of what the caller sees of the request. */
-            char *copy = http_request_alloc((struct http_request *)req, len + 1);
-
-            return memcpy(copy, value, len);
-        }
+        /* The memory that comes with a request is no part of what its const protects. */
+        if (value)
+            return http_request_strndup((struct http_request *)req, value, len);
     }
     return NULL;
 }

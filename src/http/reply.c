@@ -112,12 +112,14 @@ static void send_direct(struct http_request *req, const struct reply *reply)
     conn->linger = true;
     if (print_direct(req, reply, &out) == 0)
         (void)!send(conn->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(conn->fd, SHUT_WR);
     if (req->in_call)
         return;
     /* MHD drops the connection at the next piece of the body, or after a second without one. */
     req->paused = false;
     MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
     http_exchange_resume(req);
+    http_loop_wake(conn->loop);
 }
 
 static void answer(struct http_request *req, struct reply *reply)

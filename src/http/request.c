@@ -23,36 +23,40 @@ struct http_chunk {
     _Alignas(max_align_t) char data[];
 };
 
+static void add_chunk(struct http_request *req, size_t size)
+{
+    struct http_chunk *chunk = calloc(1, sizeof *chunk + size);
+
+    if (!chunk)
+        abort();
+    chunk->size = size;
+    chunk->next = req->memory;
+    req->memory = chunk;
+}
+
 void *http_request_alloc(struct http_request *req, size_t size)
 {
-    struct http_chunk *chunk = req->memory;
     const size_t align = _Alignof(max_align_t);
 
     if (size > SIZE_MAX / 2)
         abort();
     size = (size + align - 1) & ~(align - 1);
-    if (!chunk || chunk->size - chunk->used < size) {
-        size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+    if (!req->memory || req->memory->size - req->memory->used < size)
+        add_chunk(req, size > CHUNK_BYTES ? size : CHUNK_BYTES);
+    req->memory->used += size;
+    return req->memory->data + req->memory->used - size;
+}
 
-        chunk = calloc(1, sizeof *chunk + room);
-        if (!chunk)
-            abort();
-        chunk->size = room;
-        chunk->next = req->memory;
-        req->memory = chunk;
-    }
+char *http_request_strndup(struct http_request *req, const char *s, size_t len)
+{
+    char *copy = http_request_alloc(req, len + 1);
 
-    void *p = chunk->data + chunk->used;
-
-    chunk->used += size;
-    return p;
+    return memcpy(copy, s, len);
 }
 
 char *http_request_strdup(struct http_request *req, const char *s)
 {
-    size_t n = strlen(s) + 1;
-
-    return memcpy(http_request_alloc(req, n), s, n);
+    return http_request_strndup(req, s, strlen(s));
 }
 
 static bool is_plain_uri(const char *s)
@@ -182,11 +186,8 @@ static enum MHD_Result copy_header(void *cls, enum MHD_ValueKind kind, const cha
     reader->line_end = value + value_len;
     while (value_len > 0 && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
         value_len--;
-
-    char *copy = http_request_alloc(req, value_len + 1);
-
-    memcpy(copy, value, value_len);
-    req->headers[reader->count++] = (struct http_pair){http_request_strdup(req, name), copy};
+    req->headers[reader->count++] = (struct http_pair){http_request_strndup(req, name, name_len),
+                                                       http_request_strndup(req, value, value_len)};
     req->n_headers = reader->count;
     return MHD_YES;
 }

@@ -419,7 +419,7 @@ void response_free(struct response *r)
 
 const char *response_header(const struct response *r, const char *name)
 {
-    static char value[512];
+    static _Thread_local char value[512];
     _cleanup_free_ char *needle = NULL;
 
     assert_true(asprintf(&needle, "\r\n%s: ", name) > 0);

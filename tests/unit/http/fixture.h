@@ -42,7 +42,7 @@ struct response {
 struct response client_read(int fd, bool head);
 void response_free(struct response *r);
 #define _cleanup_response_ _cleanup_(response_free)
-/* A header's value in a static buffer, or NULL. */
+/* A header's value in a static buffer of the thread, or NULL. */
 const char *response_header(const struct response *r, const char *name);
 /* Waits until the peer closes; what comes before counts as failure. False: it didn't within `ms`. */
 bool client_closed(int fd, int ms);

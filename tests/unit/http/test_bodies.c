@@ -4,11 +4,10 @@
 #include "core/clock.h"
 #include "core/str.h"
 
-#include <poll.h>
-#include <sys/ioctl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
-enum { MIB = 1024 * 1024 };
+#define MIB ((size_t)1024 * 1024)
 
 static void send_zeros(int fd, size_t len)
 {
@@ -25,7 +24,8 @@ static void send_chunks(int fd, size_t n, size_t chunk)
     char *text = calloc(1, chunk + 32);
     size_t head = (size_t)sprintf(text, "%zx\r\n", chunk);
 
-    memcpy(text + head + chunk, "\r\n", 2);
+    text[head + chunk] = '\r';
+    text[head + chunk + 1] = '\n';
     for (size_t i = 0; i < n; i++)
         client_send_bytes(fd, text, head + chunk + 2);
     free(text);
@@ -77,7 +77,7 @@ static void test_answer_survives_unread_body(void **state)
         _cleanup_close_ int fd = client_connect();
         char request[200];
 
-        snprintf(request, sizeof request, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
+        snprintf(request, sizeof request, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n",
                  cases[i].path, 5 * MIB);
         client_send(fd, request);
         send_zeros(fd, 5 * MIB);
@@ -160,20 +160,19 @@ static void test_malformed_chunk(void **state)
 static void test_stream_decisions(void **state)
 {
     static const struct {
-        const char *mode;
+        const char *mode, *body;
         unsigned status;
-        const char *body;
         bool kept;
     } cases[] = {
-        {"now", 201, "1048576", true},
-        {"late", 201, "1048576", true},
-        {"end-late", 201, "late", true},
-        {"pause", 201, "1048576", true},
-        {"deny", 403, "denied", false},
-        {"deny-late", 403, "denied", false},
-        {"fail", 507, "full", false},
-        {"fail-late", 403, "denied", false},
-        {"begin-and-deny", 403, "denied", false},
+        {"now", "1048576", 201, true},
+        {"late", "1048576", 201, true},
+        {"end-late", "late", 201, true},
+        {"pause", "1048576", 201, true},
+        {"deny", "denied", 403, false},
+        {"deny-late", "denied", 403, false},
+        {"fail", "full", 507, false},
+        {"fail-late", "denied", 403, false},
+        {"begin-and-deny", "denied", 403, false},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -182,7 +181,7 @@ static void test_stream_decisions(void **state)
 
         print_message("mode %s\n", cases[i].mode);
         snprintf(request, sizeof request,
-                 "POST /stream?mode=%s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", cases[i].mode,
+                 "POST /stream?mode=%s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", cases[i].mode,
                  MIB);
         client_send(fd, request);
         send_zeros(fd, MIB / 2);
@@ -308,6 +307,47 @@ static void test_client_breaks_off(void **state)
     assert_int_equal(server_active(), 0);
 }
 
+static void *upload_again_and_again(void *arg)
+{
+    const atomic_bool *stop = arg;
+    int fd = client_connect();
+
+    while (!*stop) {
+        client_send(fd, "POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 4194304\r\n\r\n");
+        send_zeros(fd, 4 * MIB);
+        _cleanup_response_ struct response r = client_read(fd, false);
+
+        assert_int_equal(r.status, 201);
+    }
+    close(fd);
+    return NULL;
+}
+
+static void test_others_are_served_beside_uploads(void **state)
+{
+    pthread_t threads[4];
+    atomic_bool stop = false;
+    uint64_t longest_ms = 0;
+    _cleanup_close_ int fd = client_connect();
+
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, upload_again_and_again, &stop), 0);
+    for (int i = 0; i < 200; i++) {
+        uint64_t since_ms = clock_mono_ms(), took_ms;
+
+        client_send(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_answer(fd, 200, "hello");
+        took_ms = clock_mono_ms() - since_ms;
+        longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
+    }
+    stop = true;
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+        pthread_join(threads[i], NULL);
+    assert_true(received >= 16 * MIB);
+    /* A few milliseconds; the rest is for sanitizers on a busy machine. */
+    assert_true(longest_ms < 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +364,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusal_without_further_data, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_pause_throttles, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_client_breaks_off, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_others_are_served_beside_uploads, server_setup, server_teardown),
     };
 
     return cmocka_run_group_tests_name("http bodies", tests, NULL, NULL);

@@ -96,6 +96,30 @@ static void test_pipelined(void **state)
     assert_string_equal(third.body, "late");
 }
 
+/* More at once than MHD takes from epoll in one go. */
+static void test_many_at_once(void **state)
+{
+    int fds[400];
+
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = client_connect();
+        client_send(fds[i], "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        _cleanup_response_ struct response r = client_read(fds[i], false);
+
+        assert_string_equal(r.body, "late");
+        client_send(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        _cleanup_response_ struct response r = client_read(fds[i], false);
+
+        assert_string_equal(r.body, "hello");
+        close(fds[i]);
+    }
+    wait_for(&ended, 2 * ARRAY_SIZE(fds));
+}
+
 static void test_http_1_0(void **state)
 {
     _cleanup_close_ int fd = client_connect();
@@ -293,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_routing, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_keep_alive, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_pipelined, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_many_at_once, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_http_1_0, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_framing, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_framing_of_mhd, server_setup, server_teardown),
