@@ -75,12 +75,12 @@ static bool at(const char *p, const char *end, const char *what)
     return (size_t)(end - p) >= strlen(what) && memcmp(p, what, strlen(what)) == 0;
 }
 
-/* Behind the next `what`, or `end`. */
+/* Behind the next `what`, or NULL. */
 static const char *skip_past(const char *p, const char *end, const char *what)
 {
     const char *found = memmem(p, (size_t)(end - p), what, strlen(what));
 
-    return found ? found + strlen(what) : end;
+    return found ? found + strlen(what) : NULL;
 }
 
 static bool is_svg_tag(const char *p, const char *end)
@@ -101,7 +101,7 @@ bool plaintext_is_svg(const char *data, size_t len)
 
     if (at(p, end, "\xef\xbb\xbf"))
         p += 3;
-    while ((p = skip_space(p, end)) < end) {
+    while (p && (p = skip_space(p, end)) < end) {
         if (at(p, end, "<?")) {
             p = skip_past(p, end, "?>");
         } else if (at(p, end, "<!--")) {
@@ -109,7 +109,7 @@ bool plaintext_is_svg(const char *data, size_t len)
         } else if (at(p, end, "<!DOCTYPE")) {
             const char *close = skip_past(p, end, ">");
 
-            if (memchr(p, '[', (size_t)(close - p)))
+            if (close && memchr(p, '[', (size_t)(close - p)))
                 return false;
             p = close;
         } else {

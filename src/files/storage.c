@@ -250,8 +250,10 @@ int storage_open_job(struct storage *s, const char *session_id, const char *job_
 
 int storage_make_work(int job_fd, char ret_name[sizeof "work-" + ID_UUID_LEN])
 {
-    memcpy(ret_name, "work-", 5);
-    id_uuid(ret_name + 5);
+    char uuid[ID_UUID_LEN + 1];
+
+    id_uuid(uuid);
+    snprintf(ret_name, sizeof "work-" + ID_UUID_LEN, "work-%s", uuid);
     return mkdirat(job_fd, ret_name, 0700) < 0 ? -errno : 0;
 }
 

@@ -1,0 +1,126 @@
+#include "files/plaintext.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct sample {
+    const char *data;
+    size_t len;
+};
+#define SAMPLE(text)                                                                                         \
+    {                                                                                                        \
+        text, sizeof text - 1                                                                                \
+    }
+
+static void texts_are_texts(void **state)
+{
+    static const struct sample texts[] = {
+        SAMPLE(""),
+        SAMPLE("a"),
+        SAMPLE("Zwölf Boxkämpfer\r\n\tjagen\f"),
+        SAMPLE("\xef\xbb\xbf mark"),
+        SAMPLE("caf\xe9 \x93quoted\x94"),   /* Windows-1252 */
+        SAMPLE("\x83\x65\x83\x58\x83\x67"), /* Shift JIS */
+        SAMPLE("\x1b$B%F%9%H\x1b(B"),       /* ISO-2022-JP */
+        SAMPLE("from DOS\r\n\x1a"),         /* with its end-of-file mark */
+        SAMPLE("\xff\xfeh\0i\0"),           /* UTF-16, both ways */
+        SAMPLE("\xfe\xff\0h\0i"),
+        SAMPLE("\xff\xfe\x3d\xd8\x00\xde"), /* with a surrogate pair */
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        assert_true(plaintext_valid(texts[i].data, texts[i].len, true));
+}
+
+static void binaries_are_not(void **state)
+{
+    static const struct sample binaries[] = {
+        SAMPLE("\0"),
+        SAMPLE("\x7f"
+               "ELF\x02\x01\x01"),
+        SAMPLE("\x89PNG\r\n\x1a\n"),
+        SAMPLE("PK\x03\x04"),
+        SAMPLE("h\0i\0"),           /* UTF-16 without its mark */
+        SAMPLE("\xff\xfeh\0i"),     /* cut */
+        SAMPLE("\xff\xfe\0\0"),     /* a NUL */
+        SAMPLE("\xff\xfe\x00\xde"), /* half a pair, the second */
+        SAMPLE("\xff\xfe\x3d\xd8"), /* the first */
+        SAMPLE("\xff\xfe\x3d\xd8h\0"),
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(binaries); i++)
+        assert_false(plaintext_valid(binaries[i].data, binaries[i].len, true));
+}
+
+static void a_beginning_may_be_cut_anywhere(void **state)
+{
+    assert_true(plaintext_valid("\xff\xfeh\0i", 5, false));
+    assert_true(plaintext_valid("\xff\xfe\x3d\xd8", 4, false));
+    assert_false(plaintext_valid("dos\x1a", 4, false));
+}
+
+static bool has(const char *data, const char *markers)
+{
+    return plaintext_has_attribute(data, strlen(data), markers);
+}
+
+static void attributes_are_found_between_quotes(void **state)
+{
+    assert_true(has("<a t=\"x/y\"/>", "x/y"));
+    assert_true(has("<a t='x/y'/>", "x/y"));
+    assert_true(has("<a t='x/y'/>", "z|x/y"));
+    assert_true(has("x/y 'x/y'", "x/y"));
+    assert_false(has("<a t=\"x/y-template\"/>", "x/y"));
+    assert_false(has("<a t=\"x/y'/>", "x/y"));
+    assert_false(has("x/y", "x/y"));
+    assert_false(has("\"x/y", "x/y"));
+    assert_false(has("", "x/y"));
+}
+
+static bool svg(const char *data)
+{
+    return plaintext_is_svg(data, strlen(data));
+}
+
+static void svg_is_told_by_its_root(void **state)
+{
+    assert_true(svg("<svg/>"));
+    assert_true(svg("\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- a > b -->\n<svg xmlns=\"…\">"));
+    assert_true(svg("<s:svg xmlns:s=\"http://www.w3.org/2000/svg\">"));
+    assert_true(svg("<!DOCTYPE svg PUBLIC \"-//W3C//DTD SVG 1.1//EN\" \"…svg11.dtd\"><svg>"));
+    assert_false(svg(""));
+    assert_false(svg("svg"));
+    assert_false(svg("<svg"));
+    assert_false(svg("<svgz>"));
+    assert_false(svg("<html><svg/></html>"));
+    assert_false(svg("<!-- <svg/> -->"));
+    assert_false(svg("<!-- <svg/>"));
+    assert_false(svg("<?xml <svg/>"));
+    assert_false(svg("text <svg/>"));
+}
+
+static void svg_that_declares_entities_is_refused(void **state)
+{
+    assert_false(svg("<!DOCTYPE svg [<!ENTITY a \"b\">]><svg/>"));
+    assert_false(svg("<!DOCTYPE svg SYSTEM 'x' [\n<!ENTITY a SYSTEM 'file:///etc/passwd'>]><svg>&a;</svg>"));
+    assert_false(svg("<!DOCTYPE a SYSTEM '>' [<!ENTITY a \"b\">]><svg/>"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_are_texts),
+        cmocka_unit_test(binaries_are_not),
+        cmocka_unit_test(a_beginning_may_be_cut_anywhere),
+        cmocka_unit_test(attributes_are_found_between_quotes),
+        cmocka_unit_test(svg_is_told_by_its_root),
+        cmocka_unit_test(svg_that_declares_entities_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

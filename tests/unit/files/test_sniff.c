@@ -1,0 +1,311 @@
+/* Pictures and other fixed signatures are a few bytes here: only libmagic looks at those. */
+#include "core/str.h"
+#include "files/sniff.h"
+#include "ole_writer.h"
+#include "zip_writer.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#define WORD_MAIN "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+#define PNG       "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0"
+#define ELF                                                                                                  \
+    "\x7f"                                                                                                   \
+    "ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\x3e\0\1\0\0\0"
+
+static struct sniffer *sniffer;
+static char mime[SNIFF_MIME_MAX];
+
+static int setup(void **state)
+{
+    return sniffer_new(&sniffer);
+}
+
+static int teardown(void **state)
+{
+    sniffer_free(sniffer);
+    return 0;
+}
+
+static int check(int fd, const char *id)
+{
+    const struct format *f = format_by_id(id);
+
+    assert_non_null(f);
+    return sniff_check(sniffer, fd, f, mime);
+}
+
+/* And closes it. */
+static int check_once(int fd, const char *id)
+{
+    int r = check(fd, id);
+
+    close(fd);
+    return r;
+}
+
+static int check_bytes(const void *data, size_t len, const char *id)
+{
+    int fd = memfd_create("sniff", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, data, len), len);
+    return check_once(fd, id);
+}
+
+#define CHECK(text, id) check_bytes(text, sizeof(text) - 1, id)
+
+static int ooxml(const char *content_type)
+{
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add_ooxml(w, content_type);
+    zip_writer_add(w, "word/document.xml", "<w:document/>", 13);
+    return zip_writer_finish(w);
+}
+
+static int odf(const char *mimetype)
+{
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add(w, "mimetype", mimetype, strlen(mimetype));
+    zip_writer_add(w, "content.xml", "<office:document-content/>", 26);
+    return zip_writer_finish(w);
+}
+
+static void ooxml_is_told_by_its_main_part(void **state)
+{
+    _cleanup_close_ int fd = ooxml(WORD_MAIN);
+
+    assert_int_equal(check(fd, "docx"), 0);
+    assert_string_equal(mime, "application/vnd.openxmlformats-officedocument.wordprocessingml.document");
+    assert_int_equal(check(fd, "xlsx"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "pptx"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "odt"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "pdf"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "txt"), -EMEDIUMTYPE);
+}
+
+static void macros_are_not_hidden_in_a_docx(void **state)
+{
+    _cleanup_close_ int fd = ooxml("application/vnd.ms-word.document.macroEnabled.main+xml");
+
+    assert_int_equal(check(fd, "docx"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "docm"), 0);
+}
+
+static void content_types_with_a_doctype_are_refused(void **state)
+{
+    static const char xml[] =
+        "<!DOCTYPE Types [<!ENTITY a \"b\">]><Types><Override ContentType=\"" WORD_MAIN "\"/></Types>";
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add_deflated(w, "[Content_Types].xml", xml, strlen(xml));
+    assert_int_equal(check_once(zip_writer_finish(w), "docx"), -EMEDIUMTYPE);
+}
+
+static void content_types_that_inflate_too_far_are_refused(void **state)
+{
+    struct zip_writer *w = zip_writer_new();
+    _cleanup_free_ char *xml = malloc(2 << 20);
+
+    assert_non_null(xml);
+    memset(xml, ' ', 2 << 20);
+    zip_writer_add_deflated(w, "[Content_Types].xml", xml, 2 << 20);
+    assert_int_equal(check_once(zip_writer_finish(w), "docx"), -EMEDIUMTYPE);
+}
+
+static void a_plain_archive_is_no_document(void **state)
+{
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add(w, "a.txt", "hello", 5);
+
+    _cleanup_close_ int fd = zip_writer_finish(w);
+
+    assert_int_equal(check(fd, "docx"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "odt"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "zip"), 0);
+    assert_string_equal(mime, "application/zip");
+}
+
+static void odf_is_told_by_its_mimetype(void **state)
+{
+    _cleanup_close_ int fd = odf("application/vnd.oasis.opendocument.text");
+
+    assert_int_equal(check(fd, "odt"), 0);
+    assert_string_equal(mime, "application/vnd.oasis.opendocument.text");
+    assert_int_equal(check(fd, "ods"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "ott"), -EMEDIUMTYPE);
+    assert_int_equal(check_once(odf("application/epub+zip\n"), "epub"), 0);
+}
+
+static void a_broken_container_is_told_apart(void **state)
+{
+    _cleanup_close_ int cut = ooxml(WORD_MAIN);
+    static const char head[] = "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and nothing";
+
+    assert_int_equal(ftruncate(cut, 200), 0);
+    assert_int_equal(check(cut, "docx"), -EBADMSG);
+    assert_true(check_bytes(head, sizeof head, "doc") < 0);
+}
+
+static void old_documents_are_told_by_their_stream(void **state)
+{
+    _cleanup_close_ int doc = ole_write_stream("WordDocument"), xls = ole_write_stream("Workbook"),
+                        ppt = ole_write_stream("PowerPoint Document");
+
+    assert_int_equal(check(doc, "doc"), 0);
+    assert_string_equal(mime, "application/msword");
+    assert_int_equal(check(xls, "xls"), 0);
+    assert_int_equal(check(ppt, "ppt"), 0);
+    assert_int_equal(check_once(ole_write_stream("Book"), "xls"), 0); /* Excel 5 */
+    assert_int_equal(check(doc, "xls"), -EMEDIUMTYPE);
+    assert_int_equal(check(xls, "ppt"), -EMEDIUMTYPE);
+    assert_int_equal(check(ppt, "doc"), -EMEDIUMTYPE);
+    assert_int_equal(check(doc, "docx"), -EMEDIUMTYPE);
+}
+
+/* The engine will ask for the password; until then the extension is believed. */
+static void an_encrypted_document_is_what_its_extension_says(void **state)
+{
+    static const char *const ids[] = {"docx", "xlsx", "pptx"};
+    _cleanup_close_ int fd = ole_write_stream("EncryptedPackage");
+
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+        assert_int_equal(check(fd, ids[i]), 0);
+    assert_int_equal(check(fd, "doc"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "odt"), -EMEDIUMTYPE);
+}
+
+static void binaries_are_no_text(void **state)
+{
+    static const char *const ids[] = {"txt", "csv", "html", "rtf", "svg", "fodt"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        assert_int_equal(CHECK(PNG, ids[i]), -EMEDIUMTYPE);
+        assert_string_equal(mime, "image/png");
+        assert_int_equal(CHECK(ELF, ids[i]), -EMEDIUMTYPE);
+        assert_int_equal(CHECK("%PDF-1.4\n", ids[i]), -EMEDIUMTYPE);
+        assert_string_equal(mime, "application/pdf");
+        assert_int_equal(CHECK("%!PS-Adobe-3.0\n", ids[i]), -EMEDIUMTYPE);
+        assert_int_equal(CHECK("a\0b", ids[i]), -EMEDIUMTYPE);
+    }
+}
+
+static void texts_of_all_kinds_are_text(void **state)
+{
+    assert_int_equal(CHECK("x", "txt"), 0);
+    assert_string_equal(mime, "text/plain");
+    assert_int_equal(CHECK("<html><body>page</body></html>", "txt"), 0);
+    assert_int_equal(CHECK("{\"json\": 1}", "txt"), 0);
+    assert_int_equal(CHECK("From: a@example.org\nTo: b@example.org\n\nmail\n", "txt"), 0);
+    assert_int_equal(CHECK("#!/bin/sh\necho\n", "txt"), 0);
+    assert_int_equal(CHECK("caf\xe9\n", "txt"), 0);
+    assert_int_equal(CHECK("\xff\xfeh\0i\0", "txt"), 0);
+    assert_int_equal(CHECK("a;b\n1;2\n", "csv"), 0);
+    assert_string_equal(mime, "text/csv");
+    assert_int_equal(CHECK("<p>part</p>", "html"), 0);
+    assert_int_equal(CHECK("{\\rtf1 text}", "rtf"), 0);
+    assert_int_equal(CHECK("plain text", "rtf"), -EMEDIUMTYPE);
+}
+
+static void svg_is_an_xml_picture(void **state)
+{
+    assert_int_equal(CHECK("<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "svg"), 0);
+    assert_string_equal(mime, "image/svg+xml");
+    assert_int_equal(CHECK("<html/>", "svg"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("<!DOCTYPE svg [<!ENTITY a 'b'>]><svg/>", "svg"), -EMEDIUMTYPE);
+}
+
+static void flat_documents_say_what_they_are(void **state)
+{
+    static const char fodt[] = "<?xml version=\"1.0\"?><office:document office:mimetype=\"application/"
+                               "vnd.oasis.opendocument.text\"/>";
+
+    assert_int_equal(CHECK(fodt, "fodt"), 0);
+    assert_int_equal(CHECK(fodt, "fods"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("<?xml version=\"1.0\"?><a/>", "fodt"), -EMEDIUMTYPE);
+}
+
+static void pictures_are_told_apart(void **state)
+{
+    assert_int_equal(CHECK(PNG, "png"), 0);
+    assert_string_equal(mime, "image/png");
+    assert_int_equal(CHECK(PNG, "jpg"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("GIF89a\1\0\1\0", "gif"), 0);
+    assert_int_equal(CHECK("GIF89a\1\0\1\0", "png"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("%PDF-1.4\n", "pdf"), 0);
+}
+
+static void a_pdf_with_an_archive_behind_is_a_pdf(void **state)
+{
+    _cleanup_close_ int zip = ooxml(WORD_MAIN);
+    char data[4096] = "%PDF-1.4\n";
+    ssize_t n = pread(zip, data + 9, sizeof data - 9, 0);
+
+    assert_true(n > 0);
+    assert_int_equal(check_bytes(data, 9 + (size_t)n, "docx"), -EMEDIUMTYPE);
+    assert_string_equal(mime, "application/pdf");
+}
+
+static void an_empty_file_is_nothing(void **state)
+{
+    for (size_t i = 0; i < n_formats; i++) {
+        assert_int_equal(check_bytes("", 0, formats[i].id), -EMEDIUMTYPE);
+        assert_non_null(strstr(mime, "/x-empty"));
+    }
+}
+
+static void the_offset_counts_for_nothing_and_stays(void **state)
+{
+    _cleanup_close_ int fd = memfd_create("sniff", MFD_CLOEXEC);
+
+    assert_int_equal(write(fd, PNG, sizeof PNG), sizeof PNG);
+    assert_int_equal(lseek(fd, 5, SEEK_SET), 5);
+    assert_int_equal(check(fd, "png"), 0);
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), 5);
+}
+
+static void only_regular_files_are_looked_at(void **state)
+{
+    int pipe_fds[2];
+
+    assert_int_equal(pipe(pipe_fds), 0);
+    assert_true(check(pipe_fds[0], "txt") < 0);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    assert_true(check(-1, "txt") < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ooxml_is_told_by_its_main_part),
+        cmocka_unit_test(macros_are_not_hidden_in_a_docx),
+        cmocka_unit_test(content_types_with_a_doctype_are_refused),
+        cmocka_unit_test(content_types_that_inflate_too_far_are_refused),
+        cmocka_unit_test(a_plain_archive_is_no_document),
+        cmocka_unit_test(odf_is_told_by_its_mimetype),
+        cmocka_unit_test(a_broken_container_is_told_apart),
+        cmocka_unit_test(old_documents_are_told_by_their_stream),
+        cmocka_unit_test(an_encrypted_document_is_what_its_extension_says),
+        cmocka_unit_test(binaries_are_no_text),
+        cmocka_unit_test(texts_of_all_kinds_are_text),
+        cmocka_unit_test(svg_is_an_xml_picture),
+        cmocka_unit_test(flat_documents_say_what_they_are),
+        cmocka_unit_test(pictures_are_told_apart),
+        cmocka_unit_test(a_pdf_with_an_archive_behind_is_a_pdf),
+        cmocka_unit_test(an_empty_file_is_nothing),
+        cmocka_unit_test(the_offset_counts_for_nothing_and_stays),
+        cmocka_unit_test(only_regular_files_are_looked_at),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

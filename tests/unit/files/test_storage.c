@@ -1,0 +1,409 @@
+#include "core/path.h"
+#include "core/str.h"
+#include "files/storage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    char dir[32], root[64], session[ID_TOKEN_LEN + 1], job[ID_UUID_LEN + 1];
+    struct storage *storage;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    strcpy(f->dir, "/tmp/decant-test-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->root, sizeof f->root, "%s/new/root", f->dir);
+    assert_int_equal(storage_open(f->root, &f->storage), 0);
+    id_token(f->session);
+    id_uuid(f->job);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_close_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    storage_close(f->storage);
+    assert_int_equal(path_remove_tree(tmp, f->dir + strlen("/tmp/")), 0);
+    free(f);
+    return 0;
+}
+
+/* Entries of a folder below the root, but for . and .. */
+static unsigned count(const struct fixture *f, const char *folder)
+{
+    char path[512];
+    _cleanup_closedir_ DIR *dir = NULL;
+    unsigned n = 0;
+
+    snprintf(path, sizeof path, "%s/%s", f->root, folder);
+    dir = opendir(path);
+    assert_non_null(dir);
+    while (readdir(dir))
+        n++;
+    return n - 2;
+}
+
+static bool exists(const struct fixture *f, const char *stored)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/%s", f->root, stored);
+    return access(path, F_OK) == 0;
+}
+
+static void upload(struct fixture *f, const char *text, char ret_path[STORAGE_PATH_MAX])
+{
+    struct storage_upload u;
+
+    assert_int_equal(storage_upload_begin(f->storage, strlen(text), 0, &u), 0);
+    assert_int_equal(write(u.fd, text, strlen(text)), strlen(text));
+    assert_int_equal(storage_upload_commit(f->storage, &u, f->session, f->job, "docx", ret_path), 0);
+    assert_int_equal(u.fd, -1);
+}
+
+static void assert_content(struct fixture *f, const char *path, const char *expected)
+{
+    char data[64] = "";
+    _cleanup_close_ int fd = storage_open_file(f->storage, path);
+    struct stat st;
+
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(st.st_nlink, 1);
+    assert_int_equal(read(fd, data, sizeof data - 1), strlen(expected));
+    assert_string_equal(data, expected);
+}
+
+static void an_upload_appears_when_it_is_committed(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX], prefix[STORAGE_PATH_MAX];
+    struct storage_upload u;
+
+    assert_int_equal(storage_upload_begin(f->storage, 5, 0, &u), 0);
+    assert_string_equal(u.incoming, ""); /* these tests run where there is O_TMPFILE */
+    assert_int_equal(write(u.fd, "hello", 5), 5);
+    assert_int_equal(count(f, ""), 1); /* .incoming */
+    assert_int_equal(storage_upload_commit(f->storage, &u, f->session, f->job, "docx", path), 0);
+    snprintf(prefix, sizeof prefix, "%s/%s/uploads/", f->session, f->job);
+    assert_true(str_starts(path, prefix));
+    assert_true(str_eq(strrchr(path, '.'), ".docx"));
+    assert_true(storage_path_valid(path));
+    assert_content(f, path, "hello");
+}
+
+static void without_unnamed_files_it_has_a_random_name(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX];
+    struct storage_upload u;
+
+    storage_use_incoming(f->storage);
+    assert_int_equal(storage_upload_begin(f->storage, 5, 0, &u), 0);
+    assert_true(id_is_uuid(u.incoming));
+    assert_int_equal(count(f, ".incoming"), 1);
+    assert_int_equal(write(u.fd, "hello", 5), 5);
+    assert_int_equal(storage_upload_commit(f->storage, &u, f->session, f->job, "docx", path), 0);
+    assert_int_equal(count(f, ".incoming"), 0);
+    assert_content(f, path, "hello");
+}
+
+static void a_broken_upload_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_upload u;
+
+    for (int named = 0; named < 2; named++) {
+        assert_int_equal(storage_upload_begin(f->storage, 5, 0, &u), 0);
+        storage_upload_abort(f->storage, &u);
+        assert_int_equal(u.fd, -1);
+        storage_upload_abort(f->storage, &u); /* again is fine */
+        assert_int_equal(count(f, ".incoming"), 0);
+        assert_int_equal(count(f, ""), 1);
+        storage_use_incoming(f->storage);
+    }
+}
+
+static void a_commit_that_fails_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX];
+    struct storage_upload u;
+
+    for (int named = 0; named < 2; named++) {
+        assert_int_equal(storage_upload_begin(f->storage, 5, 0, &u), 0);
+        assert_int_equal(storage_upload_commit(f->storage, &u, f->session, f->job, "../x", path), -EINVAL);
+        assert_int_equal(u.fd, -1);
+        assert_int_equal(storage_upload_commit(f->storage, &u, f->session, f->job, "docx", path), -EBADF);
+        assert_int_equal(storage_upload_begin(f->storage, 5, 0, &u), 0);
+        assert_int_equal(storage_upload_commit(f->storage, &u, "../..", f->job, "docx", path), -EINVAL);
+        assert_int_equal(storage_upload_begin(f->storage, 5, 0, &u), 0);
+        assert_int_equal(storage_upload_commit(f->storage, &u, f->session, "..", "docx", path), -EINVAL);
+        assert_int_equal(count(f, ".incoming"), 0);
+        assert_int_equal(count(f, ""), 1);
+        storage_use_incoming(f->storage);
+    }
+}
+
+static void a_full_disk_is_told_in_advance(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_upload u;
+    uint64_t available;
+
+    assert_int_equal(storage_free_bytes(f->storage, &available), 0);
+    assert_true(available > 0);
+    assert_int_equal(storage_upload_begin(f->storage, UINT64_MAX / 2, 0, &u), -ENOSPC);
+    assert_int_equal(u.fd, -1);
+    assert_int_equal(storage_upload_begin(f->storage, 0, UINT64_MAX / 2, &u), -ENOSPC);
+    assert_int_equal(storage_upload_begin(f->storage, UINT64_MAX, UINT64_MAX, &u), -ENOSPC);
+    storage_upload_abort(f->storage, &u);
+}
+
+/* Another process that opens the same storage removes what nobody holds, and nothing else. */
+static void leftovers_are_removed_and_uploads_under_way_are_not(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX], leftover[256], foreign[256];
+    struct storage_upload u;
+    struct storage *again;
+    char uuid[ID_UUID_LEN + 1];
+
+    storage_use_incoming(f->storage);
+    assert_int_equal(storage_upload_begin(f->storage, 5, 0, &u), 0);
+    id_uuid(uuid);
+    snprintf(leftover, sizeof leftover, "%s/.incoming/%s", f->root, uuid);
+    snprintf(foreign, sizeof foreign, "%s/.incoming/README", f->root);
+    close(open(leftover, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    close(open(foreign, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_int_equal(storage_open(f->root, &again), 0);
+    assert_int_equal(access(leftover, F_OK), -1);
+    assert_int_equal(access(foreign, F_OK), 0);
+    assert_int_equal(storage_upload_commit(f->storage, &u, f->session, f->job, "docx", path), 0);
+    storage_close(again);
+}
+
+static int make_result(struct fixture *f, char work[48], const char *name)
+{
+    int job = storage_open_job(f->storage, f->session, f->job);
+    _cleanup_close_ int dir = -1, fd = -1;
+
+    assert_true(job >= 0);
+    assert_int_equal(storage_make_work(job, work), 0);
+    assert_true(str_starts(work, "work-"));
+    dir = openat(job, work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "result", 6), 6);
+    return job;
+}
+
+static void a_result_is_published(void **state)
+{
+    struct fixture *f = *state;
+    char source[STORAGE_PATH_MAX], path[STORAGE_PATH_MAX], prefix[STORAGE_PATH_MAX], work[48];
+
+    upload(f, "hello", source);
+
+    _cleanup_close_ int job = make_result(f, work, "result.pdf");
+
+    assert_int_equal(storage_publish(f->storage, job, work, "result.pdf", f->session, f->job, "pdf", path),
+                     0);
+    snprintf(prefix, sizeof prefix, "%s/%s/converted/", f->session, f->job);
+    assert_true(str_starts(path, prefix));
+    assert_true(storage_path_valid(path));
+    assert_content(f, path, "result");
+    assert_int_equal(path_remove_tree(job, work), 0);
+    assert_content(f, source, "hello");
+}
+
+static void only_a_plain_file_of_its_own_is_published(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const names[] = {"link", "hard", "folder", "pipe", "missing", "..", ".", "", "a/b"};
+    char source[STORAGE_PATH_MAX], path[STORAGE_PATH_MAX], work[48];
+
+    upload(f, "hello", source);
+
+    _cleanup_close_ int job = make_result(f, work, "plain");
+    _cleanup_close_ int dir = openat(job, work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_int_equal(symlinkat("/etc/passwd", dir, "link"), 0);
+    assert_int_equal(linkat(dir, "plain", dir, "hard", 0), 0);
+    assert_int_equal(mkdirat(dir, "folder", 0700), 0);
+    assert_int_equal(mkfifoat(dir, "pipe", 0600), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        assert_true(storage_publish(f->storage, job, work, names[i], f->session, f->job, "pdf", path) < 0);
+    assert_int_equal(storage_publish(f->storage, job, "..", "plain", f->session, f->job, "pdf", path),
+                     -EINVAL);
+    assert_int_equal(storage_publish(f->storage, job, "work-x", "plain", f->session, f->job, "pdf", path),
+                     -EINVAL);
+    assert_int_equal(storage_publish(f->storage, job, work, "hard", f->session, f->job, "PDF", path),
+                     -EINVAL);
+}
+
+static void paths_that_we_do_not_build_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    char good[STORAGE_PATH_MAX], bad[2 * STORAGE_PATH_MAX];
+    static const char *const forms[] = {"/%s", "%s/", "../%s", "./%s", "%s.x", "%sX", "%s/..", "%s ", "%s\n"};
+
+    upload(f, "hello", good);
+    assert_true(storage_path_valid(good));
+    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(bad, sizeof bad, forms[i], good);
+#pragma GCC diagnostic pop
+        assert_false(storage_path_valid(bad));
+        assert_int_equal(storage_open_file(f->storage, bad), -EINVAL);
+        assert_int_equal(storage_remove_file(f->storage, bad), -EINVAL);
+    }
+    assert_false(storage_path_valid(NULL));
+    assert_false(storage_path_valid(""));
+    for (size_t i = 0; i < strlen(good); i++) { /* any character replaced by a slash or a dot */
+        if (good[i] != '/') {
+            strcpy(bad, good);
+            bad[i] = '/';
+            assert_false(storage_path_valid(bad));
+        }
+        if (good[i] != '.') {
+            strcpy(bad, good);
+            bad[i] = '.';
+            assert_false(storage_path_valid(bad));
+        }
+    }
+    strcpy(bad, good);
+    memcpy(strstr(bad, "/uploads/"), "/Uploads/", 9);
+    assert_false(storage_path_valid(bad));
+    assert_true(exists(f, good));
+}
+
+static void a_link_in_the_tree_is_not_followed(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX], full[512];
+
+    upload(f, "hello", path);
+    snprintf(full, sizeof full, "%s/%s", f->root, path);
+    assert_int_equal(unlink(full), 0);
+    assert_int_equal(symlink("/etc/passwd", full), 0);
+    assert_int_equal(storage_open_file(f->storage, path), -ELOOP);
+}
+
+static void files_are_removed(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX];
+
+    upload(f, "hello", path);
+    assert_int_equal(storage_remove_file(f->storage, path), 0);
+    assert_false(exists(f, path));
+    assert_int_equal(storage_open_file(f->storage, path), -ENOENT);
+    assert_int_equal(storage_remove_file(f->storage, path), 0);
+    assert_int_equal(storage_remove_job(f->storage, f->session, f->job), 0);
+    assert_int_equal(storage_remove_file(f->storage, path), 0);
+}
+
+static void jobs_and_sessions_are_removed(void **state)
+{
+    struct fixture *f = *state;
+    char first[STORAGE_PATH_MAX], second[STORAGE_PATH_MAX], work[48];
+
+    upload(f, "one", first);
+    close(make_result(f, work, "left over"));
+    id_uuid(f->job);
+    upload(f, "two", second);
+    first[ID_TOKEN_LEN + 1 + ID_UUID_LEN] = '\0';
+    assert_int_equal(storage_remove_job(f->storage, f->session, first + ID_TOKEN_LEN + 1), 0);
+    assert_false(exists(f, first));
+    assert_true(exists(f, second));
+    assert_int_equal(storage_open_job(f->storage, f->session, first + ID_TOKEN_LEN + 1), -ENOENT);
+    assert_int_equal(storage_remove_session(f->storage, f->session), 0);
+    assert_false(exists(f, f->session));
+    assert_int_equal(storage_remove_session(f->storage, f->session), 0);
+    assert_int_equal(storage_remove_job(f->storage, f->session, f->job), 0);
+    assert_int_equal(count(f, ""), 1);
+}
+
+static void nothing_but_jobs_and_sessions_is_removed(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX];
+
+    upload(f, "hello", path);
+    assert_int_equal(storage_remove_session(f->storage, ".."), -EINVAL);
+    assert_int_equal(storage_remove_session(f->storage, ".incoming"), -EINVAL);
+    assert_int_equal(storage_remove_session(f->storage, NULL), -EINVAL);
+    assert_int_equal(storage_remove_job(f->storage, f->session, ".."), -EINVAL);
+    assert_int_equal(storage_remove_job(f->storage, f->session, ""), -EINVAL);
+    assert_int_equal(storage_remove_job(f->storage, "", f->job), -EINVAL);
+    assert_int_equal(storage_open_job(f->storage, "..", f->job), -EINVAL);
+    assert_true(exists(f, path));
+}
+
+static void folders_are_private(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX], full[512];
+    struct stat st;
+
+    upload(f, "hello", path);
+    for (char *slash; (slash = strrchr(path, '/'));) {
+        *slash = '\0';
+        snprintf(full, sizeof full, "%s/%s", f->root, path);
+        assert_int_equal(stat(full, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0700);
+    }
+    assert_int_equal(stat(f->root, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+}
+
+static void a_root_that_cannot_be_is_refused(void **state)
+{
+    struct storage *s;
+
+    assert_int_equal(storage_open("/proc/decant", &s), -ENOENT);
+    assert_int_equal(storage_open("/etc/passwd/x", &s), -ENOTDIR);
+    assert_int_equal(storage_open("/etc/passwd", &s), -ENOTDIR);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_upload_appears_when_it_is_committed),
+        TEST(without_unnamed_files_it_has_a_random_name),
+        TEST(a_broken_upload_leaves_nothing),
+        TEST(a_commit_that_fails_leaves_nothing),
+        TEST(a_full_disk_is_told_in_advance),
+        TEST(leftovers_are_removed_and_uploads_under_way_are_not),
+        TEST(a_result_is_published),
+        TEST(only_a_plain_file_of_its_own_is_published),
+        TEST(paths_that_we_do_not_build_are_refused),
+        TEST(a_link_in_the_tree_is_not_followed),
+        TEST(files_are_removed),
+        TEST(jobs_and_sessions_are_removed),
+        TEST(nothing_but_jobs_and_sessions_is_removed),
+        TEST(folders_are_private),
+        TEST(a_root_that_cannot_be_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,230 @@
+#include "files/zipdir.h"
+#include "zip_writer.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+/* Offsets in a directory entry (APPNOTE.TXT 4.3.12). */
+enum { METHOD = 10, PACKED = 20, INFLATED = 24, MODE = 40, OFFSET = 42 };
+
+static void put32(unsigned char *p, uint32_t v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+static int open_archive(struct zip_writer *w)
+{
+    _cleanup_close_ int fd = zip_writer_finish(w);
+    struct zipdir *z = NULL;
+    int r = zipdir_open(fd, &z);
+
+    zipdir_close(z);
+    return r;
+}
+
+static struct zip_writer *with_member(const char *name)
+{
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add(w, "first", "1", 1);
+    zip_writer_add(w, name, "2", 1);
+    return w;
+}
+
+static void assert_member(struct zipdir *z, const char *name, const char *expected)
+{
+    _cleanup_free_ char *data = NULL;
+    size_t len;
+
+    assert_int_equal(zipdir_read(z, name, 1000, &data, &len), 0);
+    assert_int_equal(len, strlen(expected));
+    assert_string_equal(data, expected);
+}
+
+static void members_are_read(void **state)
+{
+    for (int zip64 = 0; zip64 < 2; zip64++) {
+        struct zip_writer *w = zip_writer_new();
+        struct zipdir *z;
+        _cleanup_free_ char *data = NULL;
+        size_t len;
+
+        zip_writer_add(w, "stored", "as it is", 8);
+        zip_writer_add_deflated(w, "Folder/Deflated.xml", "aaaaaaaaaaaaaaaaaaaa", 20);
+        zip_writer_add(w, "empty", "", 0);
+        if (zip64)
+            zip_writer_zip64(w);
+
+        _cleanup_close_ int fd = zip_writer_finish(w);
+
+        assert_int_equal(zipdir_open(fd, &z), 0);
+        assert_member(z, "stored", "as it is");
+        assert_member(z, "folder/deflated.XML", "aaaaaaaaaaaaaaaaaaaa");
+        assert_member(z, "empty", "");
+        assert_int_equal(zipdir_read(z, "other", 1000, &data, &len), -ENOENT);
+        assert_int_equal(zipdir_read(z, "Folder/Deflated.xml", 19, &data, &len), -EFBIG);
+        assert_null(data);
+        zipdir_close(z);
+    }
+}
+
+static void an_empty_archive_is_one(void **state)
+{
+    assert_int_equal(open_archive(zip_writer_new()), 0);
+}
+
+static void names_that_lead_elsewhere_are_refused(void **state)
+{
+    static const char *const bad[] = {"/etc/passwd", "../up",    "a/../../b", "a\\..\\b",        "..",
+                                      "a/..",        "C:\\boot", "c:boot",    "\\\\host\\share", ""};
+    static const char *const good[] = {"a..b", "...", "..a", "a/..b/c", ".hidden"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(open_archive(with_member(bad[i])), -EMEDIUMTYPE);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        assert_int_equal(open_archive(with_member(good[i])), 0);
+}
+
+static void a_name_with_a_nul_is_refused(void **state)
+{
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add_named(w, "a\0b", 3, "1", 1);
+    assert_int_equal(open_archive(w), -EMEDIUMTYPE);
+}
+
+static void a_name_that_occurs_twice_is_refused(void **state)
+{
+    assert_int_equal(open_archive(with_member("first")), -EMEDIUMTYPE);
+    assert_int_equal(open_archive(with_member("firs")), 0);
+}
+
+static void a_symbolic_link_is_refused(void **state)
+{
+    struct zip_writer *w = with_member("link");
+    uint16_t mode = S_IFLNK | 0777;
+
+    memcpy(zip_writer_entry(w) + MODE, &mode, sizeof mode);
+    assert_int_equal(open_archive(w), -EMEDIUMTYPE);
+}
+
+static void overlapping_members_are_refused(void **state)
+{
+    struct zip_writer *same = with_member("second"), *inside = with_member("second"),
+                      *behind = with_member("second");
+
+    put32(zip_writer_entry(same) + OFFSET, 0);
+    assert_int_equal(open_archive(same), -EMEDIUMTYPE);
+    put32(zip_writer_entry(inside) + PACKED, 1000);
+    assert_int_equal(open_archive(inside), -EMEDIUMTYPE);
+    put32(zip_writer_entry(behind) + OFFSET, 0x7fffffff);
+    assert_int_equal(open_archive(behind), -EMEDIUMTYPE);
+}
+
+static void too_much_is_refused(void **state)
+{
+    struct zip_writer *many = zip_writer_new(), *most = zip_writer_new(), *large = zip_writer_new();
+
+    for (unsigned i = 0; i <= ZIPDIR_ENTRIES_MAX; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "%u", i);
+        zip_writer_add(many, name, "", 0);
+        if (i < ZIPDIR_ENTRIES_MAX)
+            zip_writer_add(most, name, "", 0);
+    }
+    assert_int_equal(open_archive(many), -EMEDIUMTYPE);
+    assert_int_equal(open_archive(most), 0);
+
+    for (unsigned i = 0; i < 2; i++) {
+        zip_writer_add(large, i ? "b" : "a", "", 0);
+        put32(zip_writer_entry(large) + INFLATED, 0xfffffff0);
+    }
+    assert_int_equal(open_archive(large), -EMEDIUMTYPE);
+}
+
+static void lies_about_a_member_are_found(void **state)
+{
+    static const struct {
+        unsigned field;
+        uint32_t value;
+    } lies[] = {{INFLATED, 19}, {INFLATED, 21}, {PACKED, 2}, {METHOD, 12}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+        struct zip_writer *w = zip_writer_new();
+        _cleanup_free_ char *data = NULL;
+        struct zipdir *z;
+        size_t len;
+
+        zip_writer_add_deflated(w, "m", "abcdefghijklmnopqrst", 20);
+        memcpy(zip_writer_entry(w) + lies[i].field, &lies[i].value, lies[i].field == METHOD ? 2 : 4);
+
+        _cleanup_close_ int fd = zip_writer_finish(w);
+
+        assert_int_equal(zipdir_open(fd, &z), 0);
+        assert_int_equal(zipdir_read(z, "m", 1000, &data, &len), -EBADMSG);
+        zipdir_close(z);
+    }
+}
+
+static void more_entries_than_there_are_is_broken(void **state)
+{
+    struct zip_writer *w = with_member("second");
+
+    zip_writer_claim(w, 3);
+    assert_int_equal(open_archive(w), -EBADMSG);
+}
+
+/* Every length that a cut can leave. */
+static void a_cut_archive_is_broken(void **state)
+{
+    _cleanup_close_ int fd = zip_writer_finish(with_member("second"));
+    struct zipdir *z;
+    struct stat st;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    for (off_t len = st.st_size - 1; len >= 0; len--) {
+        assert_int_equal(ftruncate(fd, len), 0);
+        assert_int_equal(zipdir_open(fd, &z), -EBADMSG);
+    }
+}
+
+static void what_follows_an_archive_is_ignored(void **state)
+{
+    _cleanup_close_ int fd = zip_writer_finish(with_member("second"));
+    struct zipdir *z;
+
+    assert_int_equal(lseek(fd, 0, SEEK_END) > 0, 1);
+    assert_int_equal(write(fd, "\0\0\0\0", 4), 4);
+    assert_int_equal(zipdir_open(fd, &z), 0);
+    zipdir_close(z);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_are_read),
+        cmocka_unit_test(an_empty_archive_is_one),
+        cmocka_unit_test(names_that_lead_elsewhere_are_refused),
+        cmocka_unit_test(a_name_with_a_nul_is_refused),
+        cmocka_unit_test(a_name_that_occurs_twice_is_refused),
+        cmocka_unit_test(a_symbolic_link_is_refused),
+        cmocka_unit_test(overlapping_members_are_refused),
+        cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(lies_about_a_member_are_found),
+        cmocka_unit_test(more_entries_than_there_are_is_broken),
+        cmocka_unit_test(a_cut_archive_is_broken),
+        cmocka_unit_test(what_follows_an_archive_is_ignored),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
