@@ -184,8 +184,10 @@ static void on_settled(void *arg, int err)
 
     if (!answered(r))
         return;
+    /* While Redis is away the claimer says so, once for all. */
     if (err != 0)
-        log_warn("settling a task", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id), LOG_E(err));
+        log_at(unanswered(err) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "the task was not settled",
+               LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id), LOG_E(err));
     if (unanswered(err))
         retry_in(r, RETRY_MS, settle_now);
     else if (err == -ESTALE && r->published[0])
