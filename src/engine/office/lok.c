@@ -1,0 +1,457 @@
+/* LibreOfficeKit, as a zygote needs it.
+ *
+ * The order is what keeps the process single-threaded until it forks: lok_preinit_2 and lok_init_2 with
+ * SAL_LOK_OPTIONS=unipoll start no thread; runLoop then enters LibreOffice's main loop, which asks our poll
+ * callback what to do; inside the first call the warm-up documents are converted and serve() is called,
+ * which forks a child per job and never returns to the loop. Documents are loaded in the child on the same
+ * stack, where LibreOffice believes to be handling an event.
+ *
+ * Configuration comes from a read-only layer (settings.xcu) instead of a user profile, so that no profile is
+ * made, copied or written for a job. The private folder is needed only until everything is warm; it is
+ * removed before the first job.
+ *
+ * Not used: UNO from C++, which would give a hidden load and explicit filter names, at the price of a second
+ * language and of headers bound to one LibreOffice version. */
+#include "engine/office/lok.h"
+
+#include "core/path.h"
+#include "core/str.h"
+#include "engine/office/office_settings.h"
+#include "engine/office/office_warm_drawing.h"
+#include "engine/office/office_warm_sheet.h"
+#include "engine/office/office_warm_slides.h"
+#include "engine/office/office_warm_text.h"
+#include "engine/office/private_folder.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define LOK_USE_UNSTABLE_API
+#include <LibreOfficeKit/LibreOfficeKit.h>
+
+/* From LibreOfficeKitEnums.h, which is C++ only in 7.4. */
+enum {
+    LOK_DOCTYPE_SPREADSHEET = 1,
+    LOK_CALLBACK_STATUS_INDICATOR_SET_VALUE = 10,
+    LOK_CALLBACK_DOCUMENT_PASSWORD = 20,
+    LOK_CALLBACK_DOCUMENT_PASSWORD_TO_MODIFY = 21,
+    LOK_FEATURE_DOCUMENT_PASSWORD = 1 << 0,
+    LOK_FEATURE_DOCUMENT_PASSWORD_TO_MODIFY = 1 << 1,
+};
+
+#define DEFAULT_INSTALL_PATH "/usr/lib/libreoffice/program"
+/* No dialogs, English number formats whatever the machine's locale. */
+#define LOAD_OPTIONS "Language=en-US,Batch=true"
+
+struct lok_document {
+    LibreOfficeKitDocument *handle;
+};
+
+/* LibreOffice exists once in a process, and so does this. */
+static struct {
+    void *library;
+    LibreOfficeKit *kit;
+    struct private_folder folder;
+    void (*serve)(void *arg);
+    void *serve_arg;
+    bool working;
+    int error;
+    const char *why;
+    /* of the document */
+    lok_progress_fn *progress;
+    void *progress_arg;
+    bool password_wanted;
+    struct lok_document document;
+} lok;
+
+const char *lok_install_path(void)
+{
+    const char *path = getenv("DECANT_LIBREOFFICE");
+
+    return path && *path ? path : DEFAULT_INSTALL_PATH;
+}
+
+void lok_version(char *ret, size_t size)
+{
+    static const char label[] = "\"ooSetupVersionAboutBox\">";
+    _cleanup_free_ char *path = NULL, *registry = NULL;
+    const char *at = NULL;
+    size_t len;
+
+    snprintf(ret, size, "LibreOffice");
+    if (asprintf(&path, "%s/../share/registry/main.xcd", lok_install_path()) < 0) {
+        path = NULL;
+        return;
+    }
+
+    /* Not path_read_file: the installation may well lie behind links. */
+    _cleanup_fclose_ FILE *file = fopen(path, "re");
+    enum { REGISTRY_BYTES_MAX = 16 << 20 };
+
+    if (!file || !(registry = malloc(REGISTRY_BYTES_MAX + 1)))
+        return;
+    len = fread(registry, 1, REGISTRY_BYTES_MAX, file);
+    registry[len] = '\0';
+    at = strstr(registry, label);
+    at = at ? strstr(at, "<value>") : NULL;
+    if (at) {
+        at += strlen("<value>");
+        snprintf(ret, size, "LibreOffice %.*s", (int)strspn(at, "0123456789."), at);
+    }
+}
+
+/* --- callbacks --- */
+
+static void on_event(int type, const char *payload, void *data)
+{
+    switch (type) {
+    case LOK_CALLBACK_DOCUMENT_PASSWORD:
+        lok.password_wanted = true;
+        /* fallthrough */
+    case LOK_CALLBACK_DOCUMENT_PASSWORD_TO_MODIFY:
+        /* It waits for an answer, and would ask again after a wrong one. "None" ends it; a document that
+         * wants a password for changes only is then opened read-only. */
+        lok.kit->pClass->setDocumentPassword(lok.kit, payload, NULL);
+        break;
+    case LOK_CALLBACK_STATUS_INDICATOR_SET_VALUE:
+        if (lok.progress && payload)
+            lok.progress(lok.progress_arg, (unsigned)strtoul(payload, NULL, 10));
+        break;
+    }
+}
+
+static unsigned count_threads(void)
+{
+    _cleanup_closedir_ DIR *dir = opendir("/proc/self/task");
+    unsigned n = 0;
+
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    return n;
+}
+
+/* A thread that is ending shows for a moment. */
+static bool wait_single_threaded(void)
+{
+    for (int i = 0; i < 200; i++) {
+        if (count_threads() == 1)
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+    }
+    return false;
+}
+
+/* --- documents --- */
+
+static char *file_url(const char *path)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+    char *url = malloc(sizeof "file://" + 3 * strlen(path)), *to = url;
+
+    if (!url)
+        return NULL;
+    to = stpcpy(to, "file://");
+    for (const char *p = path; *p; p++) {
+        if (strchr(plain, *p))
+            *to++ = *p;
+        else
+            to += sprintf(to, "%%%02X", (unsigned char)*p);
+    }
+    *to = '\0';
+    return url;
+}
+
+/* LibreOffice keeps the folder for its temporary files from its start, which by now is gone. The function to
+ * change it is C++: a string is a pointer to one pointer, and a string as result goes where any structure
+ * goes that is too large for registers. */
+static int set_temporary_folder(void)
+{
+    struct large {
+        void *string, *unused[7];
+    };
+    void (*new_string)(void **ret, const char *ascii) = dlsym(lok.library, "rtl_uString_newFromAscii");
+    struct large (*set_base)(void *const *url) =
+        dlsym(lok.library, "_ZN3utl8TempFile24SetTempNameBaseDirectoryERKN3rtl8OUStringE")
+            ?: dlsym(lok.library, "_ZN3utl24SetTempNameBaseDirectoryERKN3rtl8OUStringE");
+    const char *folder = getenv("TMPDIR");
+    _cleanup_free_ char *url = file_url(folder && *folder == '/' ? folder : "/tmp");
+    void *string = NULL;
+
+    if (!url)
+        return -ENOMEM;
+    if (!new_string || !set_base)
+        return -ENOSYS;
+    new_string(&string, url);
+    set_base(&string);
+    return 0;
+}
+
+/* Sends what LibreOffice and its libraries print to nowhere: our standard error is a log of one JSON object a
+ * line, and what they say of a document may quote it. Returns the old descriptor, or -errno. */
+static int silence(void)
+{
+    _cleanup_close_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    _cleanup_close_ int old = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+    if (null < 0 || old < 0 || dup2(null, STDERR_FILENO) < 0)
+        return -errno;
+    return TAKE_FD(old);
+}
+
+int lok_enter_child(void)
+{
+    void (*reseed)(void) = dlsym(lok.library, "_ZN10comphelper3rng6reseedEv");
+
+    _cleanup_close_ int stderr_fd = silence();
+
+    if (stderr_fd < 0)
+        return stderr_fd;
+    /* Else all children would draw the same numbers; 7.4 lacks it. */
+    if (reseed)
+        reseed();
+    return set_temporary_folder();
+}
+
+int lok_load(const char *path, const char *import_options, lok_progress_fn *progress, void *arg,
+             struct lok_document **ret)
+{
+    _cleanup_free_ char *url = file_url(path), *options = NULL;
+
+    if (!url || asprintf(&options, LOAD_OPTIONS "%s%s", import_options ? "," : "", import_options ?: "") < 0)
+        return -ENOMEM;
+    lok.progress = progress;
+    lok.progress_arg = arg;
+    lok.password_wanted = false;
+    lok.document.handle = lok.kit->pClass->documentLoadWithOptions(lok.kit, url, options);
+    if (!lok.document.handle)
+        return lok.password_wanted ? -EKEYREJECTED : -EBADMSG;
+    *ret = &lok.document;
+    return 0;
+}
+
+uint64_t lok_count_pages(struct lok_document *d)
+{
+    LibreOfficeKitDocument *handle = d->handle;
+
+    if (!LIBREOFFICEKIT_DOCUMENT_HAS(handle, getParts) ||
+        handle->pClass->getDocumentType(handle) == LOK_DOCTYPE_SPREADSHEET)
+        return 0;
+
+    int parts = handle->pClass->getParts(handle);
+
+    return parts > 0 ? (uint64_t)parts : 0;
+}
+
+int lok_save(struct lok_document *d, const char *path, const char *format, const char *export_options,
+             lok_progress_fn *progress, void *arg)
+{
+    _cleanup_free_ char *url = file_url(path);
+
+    if (!url)
+        return -ENOMEM;
+    lok.progress = progress;
+    lok.progress_arg = arg;
+    return d->handle->pClass->saveAs(d->handle, url, format, export_options) ? 0 : -EIO;
+}
+
+/* --- warm-up --- */
+
+static const struct warm_up {
+    const char *name, *text; /* a flat document of ours */
+    const char *formats;     /* saved as these, each of which is loaded again and saved as PDF */
+} warm_ups[] = {
+    {"text.fodt", warm_text, "docx odt doc rtf"},
+    {"sheet.fods", warm_sheet, "xlsx ods xls"},
+    {"slides.fodp", warm_slides, "pptx odp ppt"},
+    {"drawing.fodg", warm_drawing, "odg"},
+};
+
+/* Loads `name` in the private folder, saves it as each of `formats` beside it. */
+static int warm_document(const char *name, const char *formats)
+{
+    _cleanup_free_ char *path = NULL;
+    struct lok_document *d;
+    size_t len;
+
+    if (asprintf(&path, "%s/%s", lok.folder.path, name) < 0)
+        return -ENOMEM;
+
+    int r = lok_load(path, NULL, NULL, NULL, &d);
+
+    if (r < 0)
+        return r;
+    for (const char *p = formats, *word; r >= 0 && (p = words_next(p, &word, &len));) {
+        _cleanup_free_ char *format = strndup(word, len), *to = NULL;
+
+        if (!format || asprintf(&to, "%s/warm.%s", lok.folder.path, format) < 0)
+            r = -ENOMEM;
+        else
+            r = lok_save(d, to, format, NULL, NULL, NULL);
+    }
+    d->handle->pClass->destroy(d->handle);
+    return r;
+}
+
+static int write_file(int dirfd, const char *name, const char *content)
+{
+    _cleanup_close_ int fd = path_open(dirfd, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    size_t len = strlen(content);
+
+    if (fd < 0)
+        return fd;
+    return write(fd, content, len) == (ssize_t)len ? 0 : -EIO;
+}
+
+static int warm_up(const struct warm_up *w)
+{
+    size_t len;
+    int r = write_file(lok.folder.fd, w->name, w->text);
+
+    if (r >= 0)
+        r = warm_document(w->name, w->formats);
+    for (const char *p = w->formats, *word; r >= 0 && (p = words_next(p, &word, &len));) {
+        char name[32];
+
+        snprintf(name, sizeof name, "warm.%.*s", (int)len, word);
+        r = warm_document(name, "pdf");
+    }
+    return r;
+}
+
+/* LibreOffice waits for its own helper threads (an .xlsx is read by several) by running its main loop
+ * inside a load: the lock they need is free only while we are in here. */
+static int wait_inside_work(int timeout_us)
+{
+    enum { NAP_US = 500 };
+    int nap_us = timeout_us >= 0 && timeout_us < NAP_US ? timeout_us : NAP_US;
+
+    nanosleep(&(struct timespec){.tv_nsec = nap_us * 1000L}, NULL);
+    return 0;
+}
+
+/* The main loop's first question, and the last: what follows happens inside it. */
+static int on_poll(void *data, int timeout_us)
+{
+    if (lok.working)
+        return wait_inside_work(timeout_us);
+    lok.working = true;
+    for (size_t i = 0; i < ARRAY_SIZE(warm_ups) && lok.error >= 0; i++)
+        lok.error = warm_up(&warm_ups[i]);
+    if (lok.error < 0) {
+        lok.why = "LibreOffice can't convert its own documents; its writer, calc, impress or draw part is "
+                  "missing";
+    } else if (!wait_single_threaded()) {
+        lok.error = -EBUSY;
+        lok.why = "LibreOffice keeps threads running, so no process can be forked from it safely";
+    } else {
+        private_folder_remove(&lok.folder);
+        lok.serve(lok.serve_arg);
+    }
+    return -1; /* ends the loop */
+}
+
+static void on_wake(void *data)
+{
+}
+
+/* --- start --- */
+
+static int set_environment(void)
+{
+    _cleanup_free_ char *layers = NULL;
+    const char *registry = "/../share/registry";
+    int r = asprintf(&layers, "xcsxcu:file://%s%s res:file://%s%s user:*file://%s/settings.xcu",
+                     lok_install_path(), registry, lok_install_path(), registry, lok.folder.path);
+
+    if (r < 0) {
+        layers = NULL;
+        return -ENOMEM;
+    }
+
+    const char *const variables[][2] = {
+        {"SAL_USE_VCLPLUGIN", "svp"}, {"SAL_LOK_OPTIONS", "unipoll"}, {"CONFIGURATION_LAYERS", layers},
+        {"HOME", lok.folder.path},    {"TMPDIR", lok.folder.path},    {"LC_ALL", "C.UTF-8"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(variables); i++)
+        if (setenv(variables[i][0], variables[i][1], 1) < 0)
+            return -errno;
+    return 0;
+}
+
+/* The library and its two entry points, which LibreOfficeKitInit.h would find in the same way but for
+ * preinit. */
+static int start_kit(const char **ret_why)
+{
+    static const char *const libraries[] = {"libmergedlo.so", "libsofficeapp.so"};
+    const char *install = lok_install_path();
+    _cleanup_free_ char *profile = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(libraries) && !lok.library; i++) {
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", install, libraries[i]) < 0)
+            return -ENOMEM;
+        lok.library = dlopen(path, RTLD_LAZY);
+    }
+    if (!lok.library) {
+        *ret_why =
+            "LibreOffice is not installed where it is looked for; install it or set DECANT_LIBREOFFICE "
+            "to its program folder";
+        return -ENOENT;
+    }
+
+    int (*preinit)(const char *, const char *, LibreOfficeKit **) = dlsym(lok.library, "lok_preinit_2");
+    LibreOfficeKit *(*hook)(const char *, const char *) = dlsym(lok.library, "libreofficekit_hook_2");
+
+    *ret_why = "this LibreOffice can't be preloaded; 7.4 or newer is needed";
+    if (!preinit || !hook)
+        return -ENOSYS;
+    if (asprintf(&profile, "file://%s/profile", lok.folder.path) < 0)
+        return -ENOMEM;
+
+    /* It lists all that it preloads. */
+    _cleanup_close_ int stderr_fd = silence();
+
+    if (stderr_fd < 0)
+        return stderr_fd;
+
+    bool started = preinit(install, profile, &lok.kit) == 0 && (lok.kit = hook(install, profile)) &&
+                   LIBREOFFICEKIT_HAS(lok.kit, runLoop);
+
+    return dup2(stderr_fd, STDERR_FILENO) < 0 || !started ? -EIO : 0;
+}
+
+int lok_serve(void (*serve)(void *arg), void *arg, const char **ret_why)
+{
+    lok.serve = serve;
+    lok.serve_arg = arg;
+    *ret_why = "the temporary folder can't be written";
+
+    int r = private_folder_make("decant-office-", &lok.folder);
+
+    if (r < 0)
+        return r;
+    r = write_file(lok.folder.fd, "settings.xcu", settings);
+    if (r >= 0)
+        r = set_environment();
+    if (r >= 0)
+        r = start_kit(ret_why);
+    if (r >= 0) {
+        LibreOfficeKitClass *office = lok.kit->pClass;
+
+        office->registerCallback(lok.kit, on_event, NULL);
+        office->setOptionalFeatures(lok.kit,
+                                    LOK_FEATURE_DOCUMENT_PASSWORD | LOK_FEATURE_DOCUMENT_PASSWORD_TO_MODIFY);
+        /* With NULL for data LibreOffice would take the callbacks for absent. */
+        office->runLoop(lok.kit, on_poll, on_wake, &lok);
+        r = lok.error < 0 ? lok.error : -EIO;
+        *ret_why = lok.why ?: "LibreOffice ended its main loop";
+    }
+    private_folder_remove(&lok.folder);
+    return r;
+}

@@ -1,0 +1,143 @@
+#include "engine/office/office.h"
+
+#include "core/str.h"
+#include "engine/office/lok.h"
+#include "engine/office/plain_text.h"
+#include "sandbox/policy_office.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* What is not offered though LibreOffice has a filter for it: HTML of slides (it is an empty frame around
+ * pictures in files of their own), drawings of slides (they stay presentations inside), SVG of slides (a
+ * player in JavaScript), PDF as a source (text in boxes, whatever the target), and formats with macros as
+ * targets. */
+#define WRITER  "docx docm dotx doc odt ott fodt rtf txt html"
+#define CALC    "xlsx xlsm xltx xls ods ots fods csv"
+#define IMPRESS "pptx pptm ppsx potx ppt odp otp fodp"
+#define DRAW    "odg fodg"
+
+enum { COST = 30 };
+
+/* A picture or csv shows the first page, slide or sheet. */
+static const struct engine_conversions conversions[] = {
+    {WRITER, "pdf docx odt doc rtf txt html epub png fodt ott", COST},
+    {CALC, "pdf xlsx ods xls csv html png fods ots", COST},
+    {IMPRESS, "pdf pptx odp ppt png fodp otp", COST},
+    {DRAW, "pdf odg svg png", COST},
+    {0},
+};
+
+/* Commas between fields, " around text, UTF-8 (76), from the first line on. */
+#define CSV_OPTIONS "44,34,76,1"
+
+enum { PATH_BYTES = 512 };
+
+static void on_load_progress(void *arg, unsigned percent)
+{
+    engine_progress(arg, percent / 2);
+}
+
+static void on_save_progress(void *arg, unsigned percent)
+{
+    engine_progress(arg, 50 + percent / 2);
+}
+
+/* Fills the path of the file to load and the options of its import filter. */
+static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], char options[32])
+{
+    bool csv = str_eq(job->from->id, "csv");
+
+    snprintf(path, PATH_BYTES, "%s", job->input_path);
+    options[0] = '\0';
+    if (!csv && !str_eq(job->from->id, "txt"))
+        return 0;
+
+    char copy[PATH_BYTES];
+    int n = snprintf(copy, sizeof copy, "%s/text.%s", getenv("TMPDIR") ?: "/tmp", job->from->id);
+    int r = n < 0 || (size_t)n >= sizeof copy ? -ENAMETOOLONG : plain_text_to_utf8(job->input_path, copy);
+
+    if (r > 0)
+        memcpy(path, copy, sizeof copy);
+    if (r >= 0 && csv)
+        snprintf(options, 32, "%d,34,76,1", plain_text_separator(path));
+    return r;
+}
+
+static enum outcome load(struct engine_job *job, struct lok_document **ret)
+{
+    char path[PATH_BYTES], options[32];
+    int r = lok_enter_child();
+
+    if (r >= 0)
+        r = prepare_input(job, path, options);
+    if (r >= 0)
+        r = lok_load(path, options[0] ? options : NULL, on_load_progress, job, ret);
+    switch (r) {
+    case 0:
+        return OUTCOME_OK;
+    case -EKEYREJECTED:
+        return OUTCOME_PASSWORD_REQUIRED;
+    case -EBADMSG:
+        return OUTCOME_CORRUPT_INPUT;
+    case -EMSGSIZE:
+    case -EFBIG:
+    case -ENOMEM:
+        return OUTCOME_TOO_COMPLEX;
+    default:
+        return OUTCOME_INTERNAL;
+    }
+}
+
+static const char *export_options(const struct format *to)
+{
+    if (str_eq(to->id, "csv"))
+        return CSV_OPTIONS;
+    /* One file is the whole result: pictures go into it as data: URLs. */
+    return str_eq(to->id, "html") ? "EmbedImages" : NULL;
+}
+
+static enum outcome convert(struct engine_job *job)
+{
+    char path[PATH_BYTES];
+    struct lok_document *document;
+    struct stat st;
+
+    snprintf(job->output_name, sizeof job->output_name, "result.%s", job->to->id);
+    snprintf(job->output_format, sizeof job->output_format, "%s", job->to->id);
+
+    int n = snprintf(path, sizeof path, "%s/%s", job->output_path, job->output_name);
+
+    if (n < 0 || (size_t)n >= sizeof path)
+        return OUTCOME_INTERNAL;
+
+    enum outcome outcome = load(job, &document);
+
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    engine_progress(job, 50);
+    job->pages = lok_count_pages(document);
+    if (lok_save(document, path, job->to->id, export_options(job->to), on_save_progress, job) < 0 ||
+        stat(path, &st) < 0 || st.st_size == 0)
+        return OUTCOME_NO_OUTPUT;
+    if (str_eq(job->to->id, "txt") && plain_text_drop_mark(path) < 0)
+        return OUTCOME_NO_OUTPUT;
+    return OUTCOME_OK;
+}
+
+static const char *const read_paths[] = {
+    "/usr/lib/libreoffice",
+    "/etc/libreoffice",
+    NULL,
+};
+
+const struct engine engine_office = {
+    .name = "office",
+    .policy = policy_office,
+    .read_paths = read_paths,
+    .conversions = conversions,
+    .version = lok_version,
+    .warm = lok_serve,
+    .convert = convert,
+};
