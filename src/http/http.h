@@ -54,6 +54,11 @@ struct http_config {
     void *app; /* http_request_app() gives it back */
 };
 
+/* 0, or -EADDRINUSE when any program listens there. Listeners of one user share a port without a word, so a
+ * second server would quietly take half of the first one's requests: ask this once, before the loops are
+ * made. */
+int http_address_free(const char *listen, uint16_t port) _warn_unused_;
+
 /* Binds and listens; -errno such as -EADDRINUSE. The loop is driven by the caller (uv_run). */
 int http_loop_new(uv_loop_t *loop, const struct http_config *config, struct http_loop **ret) _warn_unused_;
 uint16_t http_loop_port(const struct http_loop *l);

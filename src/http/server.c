@@ -42,13 +42,14 @@ static int parse_address(const char *text, uint16_t port, union address *ret, so
     return -EINVAL;
 }
 
-static int open_listener(const struct http_config *config, uint16_t *ret_port)
+/* A bound socket of the address; `shared`: others of ours may bind it too. */
+static int bind_address(const char *text, uint16_t port, bool shared)
 {
     _cleanup_close_ int fd = -1;
     union address address;
     socklen_t len;
-    const int on = 1, off = 0;
-    int r = parse_address(config->listen, config->port, &address, &len);
+    const int on = 1, off = 0, share = shared;
+    int r = parse_address(text, port, &address, &len);
 
     if (r < 0)
         return r;
@@ -56,15 +57,32 @@ static int open_listener(const struct http_config *config, uint16_t *ret_port)
     if (fd < 0)
         return -errno;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &share, sizeof share) < 0)
         return -errno;
     /* "::" means both families. */
     if (address.any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0)
         return -errno;
-    if (bind(fd, &address.any, len) < 0 || listen(fd, BACKLOG) < 0)
+    if (bind(fd, &address.any, len) < 0)
         return -errno;
-    len = sizeof address;
-    if (getsockname(fd, &address.any, &len) < 0)
+    return TAKE_FD(fd);
+}
+
+int http_address_free(const char *text, uint16_t port)
+{
+    _cleanup_close_ int fd = bind_address(text, port, false);
+
+    return fd < 0 ? fd : 0;
+}
+
+static int open_listener(const struct http_config *config, uint16_t *ret_port)
+{
+    _cleanup_close_ int fd = bind_address(config->listen, config->port, true);
+    union address address;
+    socklen_t len = sizeof address;
+
+    if (fd < 0)
+        return fd;
+    if (listen(fd, BACKLOG) < 0 || getsockname(fd, &address.any, &len) < 0)
         return -errno;
     *ret_port = ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
     return TAKE_FD(fd);

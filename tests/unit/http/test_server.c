@@ -309,6 +309,25 @@ static void test_address_in_use(void **state)
     assert_int_equal(uv_loop_close(&uv), 0);
 }
 
+static void test_shared_port(void **state)
+{
+    struct http_config config = {.listen = "127.0.0.1", .max_connections = 1, .header_timeout_ms = 1000};
+    struct http_loop *first, *second;
+    uv_loop_t uv;
+
+    uv_loop_init(&uv);
+    assert_int_equal(http_address_free("127.0.0.1", 0), 0);
+    assert_int_equal(http_loop_new(&uv, &config, &first), 0);
+    config.port = http_loop_port(first);
+    assert_int_equal(http_loop_new(&uv, &config, &second), 0);
+    assert_int_equal(http_address_free("127.0.0.1", config.port), -EADDRINUSE);
+    http_loop_free(first);
+    http_loop_free(second);
+    assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&uv), 0);
+    assert_int_equal(http_address_free("127.0.0.1", config.port), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +348,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_quiesce, server_setup, server_teardown),
         cmocka_unit_test_setup(test_free_with_requests, server_setup),
         cmocka_unit_test(test_address_in_use),
+        cmocka_unit_test(test_shared_port),
     };
 
     return cmocka_run_group_tests_name("http server", tests, NULL, NULL);
