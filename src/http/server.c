@@ -77,7 +77,7 @@ int http_address_free(const char *text, uint16_t port)
 static int open_listener(const struct http_config *config, uint16_t *ret_port)
 {
     _cleanup_close_ int fd = bind_address(config->listen, config->port, true);
-    union address address;
+    union address address = {0};
     socklen_t len = sizeof address;
 
     if (fd < 0)
