@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct reader {
     const char *id, *operation;
@@ -70,9 +71,10 @@ static enum outcome read_jpg(const char *path, const struct picture_limits *limi
     return OUTCOME_OK;
 }
 
+/* A unit of the drawing is a pixel: that is what 72 dpi mean to libvips. */
 static int open_svg(void *data, size_t len, double scale, VipsImage **ret)
 {
-    return vips_svgload_buffer(data, len, ret, "dpi", 96.0, "scale", scale, NULL);
+    return vips_svgload_buffer(data, len, ret, "dpi", 72.0, "scale", scale, NULL);
 }
 
 /* From memory, so that there is no base folder against which librsvg could resolve a reference. Compressed
@@ -116,6 +118,25 @@ static enum outcome read_any(const struct reader *r, const char *path, int page,
     return status ? picture_error() : OUTCOME_OK;
 }
 
+/* libvips fills the missing half of a binary netpbm file with black; the header tells how long it must be.
+ * P1 to P3 are text, where the parser notices. */
+static enum outcome check_netpbm(const char *path, const VipsImage *image)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint64_t width = (uint64_t)vips_image_get_width(image), line = width * VIPS_IMAGE_SIZEOF_PEL(image);
+    struct stat st;
+    char kind[2];
+
+    if (fd < 0 || fstat(fd, &st) < 0 || read(fd, kind, sizeof kind) != sizeof kind)
+        return OUTCOME_INTERNAL;
+    if (kind[1] < '4')
+        return OUTCOME_OK;
+    if (kind[1] == '4')
+        line = (width + 7) / 8;
+    return (uint64_t)st.st_size < line * (uint64_t)vips_image_get_height(image) ? OUTCOME_CORRUPT_INPUT
+                                                                                : OUTCOME_OK;
+}
+
 enum outcome image_vips_read(const char *id, const char *path, int page, bool frames,
                              const struct picture_limits *limits, VipsImage **ret, int *ret_pages)
 {
@@ -131,6 +152,8 @@ enum outcome image_vips_read(const char *id, const char *path, int page, bool fr
         outcome = read_any(r, path, page, frames, &image);
     if (outcome == OUTCOME_OK)
         outcome = picture_check_size(image);
+    if (outcome == OUTCOME_OK && str_eq(r->operation, "ppmload"))
+        outcome = check_netpbm(path, image);
     if (outcome != OUTCOME_OK)
         return outcome;
     if (ret_pages)

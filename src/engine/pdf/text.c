@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Columns compare each piece with each: a page of more pieces than any table has is written line by line. */
-enum { PIECES_MAX = 8000, BLANK_LINES_MAX = 2 };
+enum { PIECES_MAX = 8000, BLANK_LINES_MAX = 2, GAP_MAX = 80 };
 
 struct placed {
     const struct piece *piece;
@@ -57,26 +57,38 @@ static size_t column_at(const struct page_text *t, const struct placed *p, doubl
     return p->column + i;
 }
 
+/* The width of a character as the page has them on average: what empty space is measured by. */
+static double average_width(const struct page_text *t)
+{
+    double width = 0;
+    size_t count = 0;
+
+    for (size_t i = 0; i < t->n_pieces; i++) {
+        width += t->pieces[i].x2 - t->pieces[i].x1;
+        count += t->pieces[i].count;
+    }
+    return count > 0 ? fmax(width / (double)count, 1) : 1;
+}
+
 /* Where `p` has to stand with `left` left of it. */
-static size_t column_behind(const struct page_text *t, const struct placed *left, const struct placed *p)
+static size_t column_behind(const struct page_text *t, const struct placed *left, const struct placed *p,
+                            double character)
 {
     double gap = p->piece->x1 - left->piece->x2;
-    double width = (left->piece->x2 - left->piece->x1) / (double)left->piece->count;
-    size_t end = left->column + left->piece->count;
 
     if (gap < 0)
         return column_at(t, left, p->piece->x1);
-    if (!piece_beside(left->piece, p->piece))
-        return end + 1;
-    return end + (size_t)fmin(fmax(round(gap / fmax(width, 1)), 1), 40);
+    return left->column + left->piece->count + (size_t)fmin(fmax(round(gap / character), 1), GAP_MAX);
 }
 
 static void assign_columns(const struct page_text *t, struct placed *pieces, size_t n)
 {
+    double character = average_width(t);
+
     qsort(pieces, n, sizeof *pieces, by_x);
     for (size_t i = 0; i < n && n <= PIECES_MAX; i++)
         for (size_t j = 0; j < i; j++)
-            pieces[i].column = MAX(pieces[i].column, column_behind(t, &pieces[j], &pieces[i]));
+            pieces[i].column = MAX(pieces[i].column, column_behind(t, &pieces[j], &pieces[i], character));
 }
 
 /* Rows from top to bottom, with numbers left out where the page has empty space. */

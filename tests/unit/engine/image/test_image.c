@@ -1,0 +1,482 @@
+/* The image engine on pictures drawn here. Every pair that it offers is converted, and the result read back
+ * to PNG, which libpng (through cairo) decodes independently of what wrote it. */
+#include "engine/image/image.h"
+
+#include "core/str.h"
+#include "media/run.h"
+
+#include <cairo.h>
+#include <stdio.h>
+#include <vips/vips.h>
+#include <zlib.h>
+
+enum { WIDTH = 64, HEIGHT = 48 };
+
+static const uint32_t quadrants[2][2] = {{0xff0000, 0x00ff00}, {0x0000ff, 0xffffff}};
+
+static struct run good(const char *folder, const char *from, const char *to, const char *input,
+                       const char *options)
+{
+    return run_good(&engine_image, folder, from, to, input, options);
+}
+
+static enum outcome outcome(const char *folder, const char *from, const char *to, const char *input)
+{
+    return run_convert(&engine_image, folder, from, to, input, "{}").outcome;
+}
+
+/* Red, green, blue and white, or nothing instead of white. */
+static const char *make_png(const char *folder, const char *name, bool transparent)
+{
+    cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, WIDTH, HEIGHT);
+    cairo_t *cr = cairo_create(s);
+    const char *path = in(folder, name);
+
+    for (int y = 0; y < 2; y++)
+        for (int x = 0; x < 2; x++) {
+            uint32_t c = quadrants[y][x];
+
+            if (transparent && c == 0xffffff)
+                continue;
+            cairo_set_source_rgb(cr, c >> 16 & 1, c >> 8 & 1, c & 1);
+            cairo_rectangle(cr, x * WIDTH / 2, y * HEIGHT / 2, WIDTH / 2, HEIGHT / 2);
+            cairo_fill(cr);
+        }
+    assert_int_equal(cairo_surface_write_to_png(s, path), CAIRO_STATUS_SUCCESS);
+    cairo_destroy(cr);
+    cairo_surface_destroy(s);
+    return path;
+}
+
+static uint32_t pixel(cairo_surface_t *s, int x, int y)
+{
+    const unsigned char *row = cairo_image_surface_get_data(s) + y * cairo_image_surface_get_stride(s);
+
+    return ((const uint32_t *)(const void *)row)[x];
+}
+
+static void assert_near(uint32_t is, uint32_t wanted, int tolerance)
+{
+    for (int shift = 0; shift <= 16; shift += 8) {
+        int a = (int)(is >> shift & 0xff), b = (int)(wanted >> shift & 0xff);
+
+        if (abs(a - b) > tolerance)
+            fail_msg("the pixel is %06x and not %06x", (unsigned)is & 0xffffff, (unsigned)wanted);
+    }
+}
+
+static cairo_surface_t *load_png(const char *path)
+{
+    cairo_surface_t *s = cairo_image_surface_create_from_png(path);
+
+    assert_int_equal(cairo_surface_status(s), CAIRO_STATUS_SUCCESS);
+    return s;
+}
+
+/* Does the picture still show the four quadrants? In grey, only that green is lighter than red and blue. */
+static void assert_quadrants(const char *png, int width, bool grey)
+{
+    cairo_surface_t *s = load_png(png);
+    int w = cairo_image_surface_get_width(s), h = cairo_image_surface_get_height(s);
+
+    assert_int_equal(w, width);
+    assert_int_equal(h, width * HEIGHT / WIDTH);
+    if (grey) {
+        assert_true((pixel(s, w * 3 / 4, h / 4) & 0xff) > (pixel(s, w / 4, h / 4) & 0xff) ||
+                    (pixel(s, w / 4, h / 4) & 0xffffff) == 0);
+        assert_near(pixel(s, w * 3 / 4, h * 3 / 4), 0xffffff, 4);
+    }
+    for (int y = 0; y < 2 && !grey; y++)
+        for (int x = 0; x < 2; x++)
+            assert_near(pixel(s, w / 4 + x * w / 2, h / 4 + y * h / 2), quadrants[y][x], 24);
+    cairo_surface_destroy(s);
+}
+
+/* A PSD of one flat RGB picture, uncompressed (Adobe Photoshop file formats specification). */
+static void make_psd(const char *path, uint32_t width, uint32_t height, bool with_pixels)
+{
+    unsigned char head[40] = "8BPS\0\1\0\0\0\0\0\0\0\3", *data;
+    size_t plane = (size_t)width * height, len = sizeof head + (with_pixels ? plane * 3 : 0);
+
+    for (int i = 0; i < 4; i++) {
+        head[14 + i] = (unsigned char)(height >> (24 - 8 * i));
+        head[18 + i] = (unsigned char)(width >> (24 - 8 * i));
+    }
+    head[23] = 8; /* bits */
+    head[25] = 3; /* RGB; then three empty sections and "raw" */
+    data = calloc(1, len);
+    assert_non_null(data);
+    memcpy(data, head, sizeof head);
+    for (size_t i = 0; with_pixels && i < plane; i++)
+        for (size_t channel = 0; channel < 3; channel++)
+            data[sizeof head + channel * plane + i] =
+                (unsigned char)(quadrants[i / width >= height / 2][i % width >= width / 2] >>
+                                (16 - 8 * channel));
+    write_file(path, data, len);
+    free(data);
+}
+
+static const char svg[] = "<svg xmlns='http://www.w3.org/2000/svg' width='64' height='48'>"
+                          "<rect width='32' height='24' fill='#f00'/>"
+                          "<rect x='32' width='32' height='24' fill='#0f0'/>"
+                          "<rect y='24' width='32' height='24' fill='#00f'/>"
+                          "<rect x='32' y='24' width='32' height='24' fill='#fff'/></svg>";
+
+/* The four quadrants as `format`. */
+static void make_input(const char *folder, const char *format, char path[512])
+{
+    const char *png = make_png(folder, "quadrants.png", false);
+
+    snprintf(path, 512, "%s/input.%s", folder, format);
+    if (str_eq(format, "png"))
+        make_png(folder, "input.png", false);
+    else if (str_eq(format, "psd"))
+        make_psd(path, WIDTH, HEIGHT, true);
+    else if (str_eq(format, "svg"))
+        write_file(path, svg, strlen(svg));
+    else
+        snprintf(path, 512, "%s", good(folder, "png", format, png, "{\"quality\": 95}").path);
+}
+
+static void assert_pdf_of_one_page(const char *path)
+{
+    char *text = output_of("pdfinfo", path);
+
+    assert_non_null(strstr(text, "Pages:           1\n"));
+    free(text);
+}
+
+static void check_pair(const char *folder, const char *from, const char *to, const char *input)
+{
+    bool grey = words_have("pgm pbm", from) || words_have("pgm pbm", to);
+    /* a drawing fills the icon */
+    int width = str_eq(from, "svg") && str_eq(to, "ico") ? 256 : WIDTH;
+    struct run run = good(folder, from, to, input, "{\"quality\": 95}");
+
+    assert_string_equal(run.format, to);
+    if (str_eq(to, "pdf"))
+        assert_pdf_of_one_page(run.path);
+    else if (str_eq(to, "png"))
+        assert_quadrants(run.path, width, grey);
+    else
+        assert_quadrants(good(folder, to, "png", run.path, "{}").path, width, grey);
+}
+
+static void every_pair_converts(void **state)
+{
+    char from[16], to[16], input[512];
+    const char *a, *b;
+    size_t a_len, b_len;
+    unsigned pairs = 0;
+
+    for (const struct engine_conversions *c = engine_image.conversions; c->from; c++)
+        for (const char *p = c->from; (p = words_next(p, &a, &a_len));) {
+            snprintf(from, sizeof from, "%.*s", (int)a_len, a);
+            make_input(*state, from, input);
+            for (const char *q = c->to; (q = words_next(q, &b, &b_len));) {
+                snprintf(to, sizeof to, "%.*s", (int)b_len, b);
+                if (str_eq(from, to))
+                    continue;
+                check_pair(*state, from, to, input);
+                pairs++;
+            }
+        }
+    assert_true(pairs > 200);
+}
+
+static int offer_everything(const char *unused)
+{
+    const char *a, *b;
+    size_t a_len, b_len;
+
+    for (const struct engine_conversions *c = engine_image.conversions; c->from; c++)
+        for (const char *p = c->from; (p = words_next(p, &a, &a_len));)
+            for (const char *q = c->to; (q = words_next(q, &b, &b_len));) {
+                char from[16], to[16];
+
+                snprintf(from, sizeof from, "%.*s", (int)a_len, a);
+                snprintf(to, sizeof to, "%.*s", (int)b_len, b);
+                if (!engine_image.offers(format_by_id(from), format_by_id(to)))
+                    return -1;
+            }
+    return 0;
+}
+
+/* What the tests convert is what the catalogue offers: Debian's libraries have it all. */
+static void everything_is_offered(void **state)
+{
+    run_apart(offer_everything, *state);
+}
+
+static void transparency(void **state)
+{
+    const char *input = make_png(*state, "clear.png", true);
+    cairo_surface_t *kept =
+        load_png(good(*state, "webp", "png", good(*state, "png", "webp", input, "{}").path, "{}").path);
+    cairo_surface_t *flat =
+        load_png(good(*state, "jpg", "png", good(*state, "png", "jpg", input, "{}").path, "{}").path);
+
+    assert_int_equal(pixel(kept, 60, 40) >> 24, 0);
+    assert_int_equal(pixel(kept, 4, 4) >> 24, 255);
+    assert_near(pixel(flat, 60, 40), 0xffffff, 4);
+    cairo_surface_destroy(kept);
+    cairo_surface_destroy(flat);
+}
+
+static void assert_size(const char *png, int width, int height)
+{
+    cairo_surface_t *s = load_png(png);
+
+    assert_int_equal(cairo_image_surface_get_width(s), width);
+    assert_int_equal(cairo_image_surface_get_height(s), height);
+    cairo_surface_destroy(s);
+}
+
+static void sizes_are_limits(void **state)
+{
+    const char *png = make_png(*state, "size.png", false), *drawing = in(*state, "size.svg");
+    struct run jpg = good(*state, "png", "jpg", png, "{}");
+
+    write_file(drawing, svg, strlen(svg));
+    assert_size(good(*state, "jpg", "png", jpg.path, "{\"width\": 16}").path, 16, 12);
+    assert_size(good(*state, "jpg", "png", jpg.path, "{\"height\": 6}").path, 8, 6);
+    assert_size(good(*state, "jpg", "png", jpg.path, "{\"width\": 32, \"height\": 12}").path, 16, 12);
+    assert_size(good(*state, "jpg", "png", jpg.path, "{\"width\": 1000}").path, WIDTH, HEIGHT);
+    /* a drawing has no pixels to run out of */
+    assert_size(good(*state, "svg", "png", drawing, "{\"width\": 640}").path, 640, 480);
+}
+
+static int save_turned(const char *path)
+{
+    VipsImage *black = NULL, *picture = NULL;
+
+    if (vips_black(&black, 40, 20, "bands", 3, NULL) ||
+        vips_copy(black, &picture, "interpretation", VIPS_INTERPRETATION_sRGB, NULL))
+        return -1;
+    vips_image_set_int(picture, VIPS_META_ORIENTATION, 6);
+    return vips_jpegsave(picture, path, NULL);
+}
+
+static void orientation_is_applied(void **state)
+{
+    const char *input = in(*state, "turned.jpg");
+    char *info;
+
+    run_apart(save_turned, input);
+    assert_size(good(*state, "jpg", "png", input, "{}").path, 20, 40);
+    /* 40 × 20 pixels without a resolution are 30 × 15 points, upright in the PDF too */
+    info = output_of("pdfinfo", good(*state, "jpg", "pdf", input, "{}").path);
+    assert_non_null(strstr(info, "Page size:"));
+    free(info);
+}
+
+static void pdf_holds_the_jpeg_itself(void **state)
+{
+    struct run jpg = good(*state, "png", "jpg", make_png(*state, "exact.png", false), "{}");
+    struct run pdf = good(*state, "jpg", "pdf", jpg.path, "{}");
+    size_t jpg_len, pdf_len;
+    char *jpg_data = read_file(jpg.path, &jpg_len), *pdf_data = read_file(pdf.path, &pdf_len);
+
+    assert_non_null(memmem(pdf_data, pdf_len, jpg_data, jpg_len));
+    free(jpg_data);
+    free(pdf_data);
+}
+
+/* Three frames of 16 × 16, as a GIF with an animation or a TIFF with pages. */
+static int save_frames(const char *path)
+{
+    VipsImage *black = NULL, *frames = NULL;
+
+    if (vips_black(&black, 16, 48, "bands", 3, NULL) ||
+        vips_linear1(black, &frames, 1, 90, "uchar", TRUE, NULL) || !(black = vips_image_copy_memory(frames)))
+        return -1;
+    for (int y = 0; y < 48; y++)
+        memset(VIPS_IMAGE_ADDR(black, 0, y), y / 16 * 80, 16 * 3);
+    black->Type = VIPS_INTERPRETATION_sRGB;
+    vips_image_set_int(black, VIPS_META_PAGE_HEIGHT, 16);
+    return vips_image_write_to_file(black, path, NULL);
+}
+
+static int check_three_frames(const char *path)
+{
+    VipsImage *image = NULL;
+
+    return vips_webpload(path, &image, "n", -1, NULL) || vips_image_get_n_pages(image) != 3 ||
+           vips_image_get_page_height(image) != 8;
+}
+
+static void frames_and_pages(void **state)
+{
+    const char *gif = in(*state, "frames.gif"), *tiff = in(*state, "pages.tiff");
+    struct run run;
+
+    run_apart(save_frames, gif);
+    run_apart(save_frames, tiff);
+    run = good(*state, "gif", "webp", gif, "{\"width\": 8}");
+    run_apart(check_three_frames, run.path);
+    assert_size(good(*state, "gif", "png", gif, "{}").path, 16, 16);
+    assert_size(good(*state, "tiff", "png", tiff, "{}").path, 16, 16);
+    assert_int_equal(good(*state, "gif", "pdf", gif, "{}").pages, 1);
+    run = good(*state, "tiff", "pdf", tiff, "{}");
+    assert_int_equal(run.pages, 3);
+
+    char *info = output_of("pdfinfo", run.path);
+
+    assert_non_null(strstr(info, "Pages:           3\n"));
+    free(info);
+}
+
+static int save_cmyk(const char *path)
+{
+    static const double ink[] = {0, 255, 255, 0}; /* red */
+    VipsImage *black = NULL, *picture = NULL;
+
+    if (vips_black(&black, 16, 16, "bands", 4, NULL) ||
+        vips_linear(black, &picture, (double[]){1, 1, 1, 1}, ink, 4, "uchar", TRUE, NULL) ||
+        vips_copy(picture, &black, "interpretation", VIPS_INTERPRETATION_CMYK, NULL))
+        return -1;
+    return vips_jpegsave(black, path, NULL);
+}
+
+static void cmyk_becomes_rgb(void **state)
+{
+    const char *input = in(*state, "cmyk.jpg");
+    cairo_surface_t *s;
+
+    run_apart(save_cmyk, input);
+    s = load_png(good(*state, "jpg", "png", input, "{}").path);
+    assert_near(pixel(s, 8, 8), 0xe82020, 40);
+    cairo_surface_destroy(s);
+    assert_pdf_of_one_page(good(*state, "jpg", "pdf", input, "{}").path);
+}
+
+static void icon_has_several_sizes(void **state)
+{
+    const char *drawing = in(*state, "icon.svg");
+    struct run run;
+    size_t len;
+    char *ico;
+
+    write_file(drawing, svg, strlen(svg));
+    run = good(*state, "svg", "ico", drawing, "{}");
+    ico = read_file(run.path, &len);
+    assert_true(len > 6);
+    assert_int_equal(ico[4], 4); /* images */
+    free(ico);
+    /* and the largest is what comes out again */
+    assert_size(good(*state, "ico", "png", run.path, "{}").path, 256, 192);
+}
+
+/* A PNG that ends where its pixels begin. */
+static void make_png_header(const char *path, uint32_t width, uint32_t height)
+{
+    static const unsigned char data[] = "\0\0\0\1IDAT\x78\x76\xe6\x84\xe6";
+    unsigned char png[33 + sizeof data - 1] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+
+    for (int i = 0; i < 4; i++) {
+        png[16 + i] = (unsigned char)(width >> (24 - 8 * i));
+        png[20 + i] = (unsigned char)(height >> (24 - 8 * i));
+    }
+    png[24] = 8;
+    png[25] = 2;
+
+    uint32_t crc = (uint32_t)crc32(0, png + 12, 17);
+
+    for (int i = 0; i < 4; i++)
+        png[29 + i] = (unsigned char)(crc >> (24 - 8 * i));
+    memcpy(png + 33, data, sizeof data - 1);
+    write_file(path, png, sizeof png);
+}
+
+static void bombs_are_refused_by_their_header(void **state)
+{
+    static const char large[] = "<svg xmlns='http://www.w3.org/2000/svg' width='30000' height='30000'/>";
+
+    make_png_header(in(*state, "bomb.png"), 20000, 20000);
+    make_psd(in(*state, "bomb.psd"), 20000, 20000, false);
+    write_file(in(*state, "bomb.svg"), large, strlen(large));
+    assert_int_equal(outcome(*state, "png", "jpg", in(*state, "bomb.png")), OUTCOME_TOO_COMPLEX);
+    assert_int_equal(outcome(*state, "png", "pdf", in(*state, "bomb.png")), OUTCOME_TOO_COMPLEX);
+    assert_int_equal(outcome(*state, "psd", "jpg", in(*state, "bomb.psd")), OUTCOME_TOO_COMPLEX);
+    assert_int_equal(outcome(*state, "svg", "jpg", in(*state, "bomb.svg")), OUTCOME_TOO_COMPLEX);
+}
+
+static void damaged_pictures(void **state)
+{
+    /* JPEG 2000 is made to be cut off: less of it is a coarser picture */
+    static const char *const formats_cut[] = {"png", "jpg", "webp", "gif", "tiff", "avif", "heic",
+                                              "bmp", "tga", "ppm",  "pgm", "pbm",  "psd",  "ico"};
+    char input[512];
+
+    for (size_t i = 0; i < ARRAY_SIZE(formats_cut); i++) {
+        size_t len;
+        char *data;
+
+        make_input(*state, formats_cut[i], input);
+        data = read_file(input, &len);
+        write_file(in(*state, "cut"), data, len / 2);
+        if (outcome(*state, formats_cut[i], str_eq(formats_cut[i], "png") ? "jpg" : "png",
+                    in(*state, "cut")) != OUTCOME_CORRUPT_INPUT)
+            fail_msg("half a %s was converted", formats_cut[i]);
+        if (str_eq(formats_cut[i], "jpg"))
+            assert_int_equal(outcome(*state, "jpg", "pdf", in(*state, "cut")), OUTCOME_CORRUPT_INPUT);
+        free(data);
+    }
+}
+
+/* No content chooses its own parser, whatever the format is said to be. */
+static void disguises_are_refused(void **state)
+{
+    static const char *const contents[] = {
+        "push graphic-context\nviewbox 0 0 64 48\nimage over 0,0 0,0 '/etc/passwd'\npop graphic-context\n",
+        "<?xml version='1.0'?><image><read filename='/etc/passwd'/></image>",
+        "%!PS-Adobe-3.0\nshowpage\n",
+        "%PDF-1.4\n",
+        "\x1f\x8b\x08\x00svgz",
+    };
+    static const char *const formats_claimed[] = {"bmp", "ico", "psd", "tga", "png", "tiff", "svg"};
+    const char *input = in(*state, "disguise");
+
+    for (size_t i = 0; i < ARRAY_SIZE(contents); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(formats_claimed); k++) {
+            write_file(input, contents[i], strlen(contents[i]));
+            assert_true(outcome(*state, formats_claimed[k], "jpg", input) != OUTCOME_OK);
+        }
+}
+
+static void svg_reads_nothing_beside_itself(void **state)
+{
+    char text[1024];
+    cairo_surface_t *s;
+
+    snprintf(text, sizeof text,
+             "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='64' "
+             "height='48'><rect width='64' height='48' fill='#fff'/><image width='64' height='48' "
+             "xlink:href='file://%s'/><image width='64' height='48' href='secret.png'/></svg>",
+             make_png(*state, "secret.png", false));
+    write_file(in(*state, "curious.svg"), text, strlen(text));
+    s = load_png(good(*state, "svg", "png", in(*state, "curious.svg"), "{}").path);
+    assert_near(pixel(s, 4, 4), 0xffffff, 0);
+    cairo_surface_destroy(s);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_is_offered),
+        cmocka_unit_test(every_pair_converts),
+        cmocka_unit_test(transparency),
+        cmocka_unit_test(sizes_are_limits),
+        cmocka_unit_test(orientation_is_applied),
+        cmocka_unit_test(pdf_holds_the_jpeg_itself),
+        cmocka_unit_test(frames_and_pages),
+        cmocka_unit_test(cmyk_becomes_rgb),
+        cmocka_unit_test(icon_has_several_sizes),
+        cmocka_unit_test(bombs_are_refused_by_their_header),
+        cmocka_unit_test(damaged_pictures),
+        cmocka_unit_test(disguises_are_refused),
+        cmocka_unit_test(svg_reads_nothing_beside_itself),
+    };
+
+    return run_engine_tests(&engine_image, tests, ARRAY_SIZE(tests));
+}

@@ -1,0 +1,248 @@
+/* The PDF engine on documents drawn here by cairo or written by hand; results are read by libzip, libpng
+ * (through cairo) and as text. */
+#include "engine/pdf/pdf.h"
+
+#include "core/str.h"
+#include "media/run.h"
+
+#include <cairo-pdf.h>
+#include <math.h>
+#include <stdio.h>
+#include <zip.h>
+
+enum { WIDTH = 300, HEIGHT = 200 };
+
+/* Pages with a red square at the lower right, a heading, bold text, two columns and a number. */
+static const char *make_pdf(const char *folder, const char *name, int pages)
+{
+    const char *path = in(folder, name);
+    cairo_surface_t *surface = cairo_pdf_surface_create(path, WIDTH, HEIGHT);
+    cairo_t *cr = cairo_create(surface);
+
+    for (int i = 1; i <= pages; i++) {
+        char text[32];
+
+        cairo_set_source_rgb(cr, 1, 0, 0);
+        cairo_rectangle(cr, WIDTH - 50, HEIGHT - 50, 50, 50);
+        cairo_fill(cr);
+        cairo_set_source_rgb(cr, 0, 0, 0);
+        cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
+        cairo_set_font_size(cr, 20);
+        cairo_move_to(cr, 20, 30);
+        cairo_show_text(cr, "Heading & <tag>");
+        cairo_set_font_size(cr, 10);
+        cairo_move_to(cr, 20, 60);
+        snprintf(text, sizeof text, "This is page %d", i);
+        cairo_show_text(cr, text);
+        cairo_move_to(cr, 20, 90);
+        cairo_show_text(cr, "left alpha");
+        cairo_move_to(cr, 180, 90);
+        cairo_show_text(cr, "right alpha");
+        cairo_move_to(cr, 20, 102);
+        cairo_show_text(cr, "left");
+        cairo_move_to(cr, 180, 102);
+        cairo_show_text(cr, "right beta");
+        cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
+        cairo_move_to(cr, 20, 130);
+        cairo_show_text(cr, "strong words");
+        cairo_show_page(cr);
+    }
+    cairo_destroy(cr);
+    cairo_surface_finish(surface);
+    assert_int_equal(cairo_surface_status(surface), CAIRO_STATUS_SUCCESS);
+    cairo_surface_destroy(surface);
+    return path;
+}
+
+static struct run good(const char *folder, const char *to, const char *input, const char *options)
+{
+    return run_good(&engine_pdf, folder, "pdf", to, input, options);
+}
+
+static enum outcome outcome(const char *folder, const char *to, const char *input, const char *options)
+{
+    return run_convert(&engine_pdf, folder, "pdf", to, input, options).outcome;
+}
+
+static void every_target_as_file_or_archive(void **state)
+{
+    const char *word;
+    size_t len;
+
+    for (const char *p = engine_pdf.conversions[0].to; (p = words_next(p, &word, &len));) {
+        char to[16];
+
+        snprintf(to, sizeof to, "%.*s", (int)len, word);
+
+        bool single = str_eq(to, "txt") || str_eq(to, "html");
+        struct run one = good(*state, to, make_pdf(*state, "one.pdf", 1), "{}");
+        struct run many = good(*state, to, make_pdf(*state, "many.pdf", 3), "{}");
+
+        assert_string_equal(one.format, to);
+        assert_int_equal(one.pages, 1);
+        assert_string_equal(many.format, single ? to : "zip");
+        assert_int_equal(many.pages, 3);
+    }
+}
+
+static void archive_is_what_libzip_expects(void **state)
+{
+    static const char *const targets[] = {"png", "jpg", "svg"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+        struct run run = good(*state, targets[i], make_pdf(*state, "three.pdf", 3), "{\"dpi\": 72}");
+        zip_t *zip = zip_open(run.path, ZIP_RDONLY | ZIP_CHECKCONS, NULL);
+        char name[32], data[64];
+
+        assert_non_null(zip);
+        assert_int_equal(zip_get_num_entries(zip, 0), 3);
+        for (unsigned n = 0; n < 3; n++) {
+            zip_stat_t st;
+            zip_file_t *file;
+            zip_int64_t got, total = 0;
+
+            snprintf(name, sizeof name, "page-%03u.%s", n + 1, targets[i]);
+            assert_int_equal(zip_stat_index(zip, n, 0, &st), 0);
+            assert_string_equal(st.name, name);
+            assert_int_equal(st.comp_method, str_eq(targets[i], "svg") ? ZIP_CM_DEFLATE : ZIP_CM_STORE);
+            file = zip_fopen_index(zip, n, 0);
+            assert_non_null(file);
+            while ((got = zip_fread(file, data, sizeof data)) > 0)
+                total += got;
+            assert_int_equal(got, 0);
+            assert_int_equal(total, st.size);
+            assert_int_equal(zip_fclose(file), 0); /* and the checksum was right */
+        }
+        zip_discard(zip);
+    }
+}
+
+static uint32_t pixel(cairo_surface_t *s, int x, int y)
+{
+    const unsigned char *row = cairo_image_surface_get_data(s) + y * cairo_image_surface_get_stride(s);
+
+    return ((const uint32_t *)(const void *)row)[x] & 0xffffff;
+}
+
+static void png_has_the_resolution_asked_for(void **state)
+{
+    const char *input = make_pdf(*state, "png.pdf", 1);
+
+    for (int dpi = 72; dpi <= 288; dpi *= 2) {
+        char options[32];
+
+        snprintf(options, sizeof options, "{\"dpi\": %d}", dpi);
+
+        struct run run = good(*state, "png", input, options);
+        cairo_surface_t *s = cairo_image_surface_create_from_png(run.path);
+
+        assert_int_equal(cairo_image_surface_get_width(s), WIDTH * dpi / 72);
+        assert_int_equal(cairo_image_surface_get_height(s), HEIGHT * dpi / 72);
+        assert_int_equal(pixel(s, (WIDTH - 25) * dpi / 72, (HEIGHT - 25) * dpi / 72), 0xff0000);
+        assert_int_equal(pixel(s, 2, 2), 0xffffff);
+        cairo_surface_destroy(s);
+    }
+}
+
+static void text_keeps_columns_and_pages(void **state)
+{
+    struct run run = good(*state, "txt", make_pdf(*state, "text.pdf", 2), "{}");
+    size_t len;
+    char *text = read_file(run.path, &len), *second = strchr(text, '\f');
+    char *alpha = strstr(text, "right alpha"), *beta = strstr(text, "right beta"), *line;
+
+    assert_non_null(second);
+    assert_null(strchr(second + 1, '\f'));
+    assert_non_null(strstr(text, "Heading & <tag>"));
+    assert_non_null(strstr(text, "This is page 1"));
+    assert_non_null(strstr(second, "This is page 2"));
+    /* the same line as its left neighbour, the same column as the one below */
+    assert_non_null(alpha);
+    assert_non_null(beta);
+    line = strstr(text, "left alpha");
+    assert_non_null(line);
+    assert_true(line < alpha && !memchr(line, '\n', (size_t)(alpha - line)));
+    assert_int_equal(alpha - line, beta - strstr(line + 1, "left"));
+    free(text);
+}
+
+static void html_is_escaped_and_styled(void **state)
+{
+    struct run run = good(*state, "html", make_pdf(*state, "html.pdf", 2), "{}");
+    size_t len;
+    char *html = read_file(run.path, &len);
+
+    assert_true(str_starts(html, "<!DOCTYPE html>"));
+    assert_non_null(strstr(html, "Heading &amp; &lt;tag&gt;"));
+    assert_null(strstr(html, "<tag>"));
+    assert_non_null(strstr(html, "<h2"));
+    assert_non_null(strstr(html, "<b>strong words</b>"));
+    assert_non_null(strstr(html, "This is page 2"));
+    assert_non_null(strstr(html, "</html>"));
+    free(html);
+}
+
+static const char *write_pdf(const char *folder, const char *name, const char *text)
+{
+    const char *path = in(folder, name);
+
+    write_file(path, text, strlen(text));
+    return path;
+}
+
+/* Poppler finds objects by itself where the cross-reference table is missing. */
+#define PDF(pages, page, trailer)                                                                            \
+    "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages" pages ">>endobj\n" page     \
+    "\ntrailer<</Root 1 0 R/Size 5" trailer ">>\n%%EOF\n"
+#define ID        "<00112233445566778899aabbccddeeff>"
+#define HASH      "<000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f>"
+#define LOCK      "/Encrypt<</Filter/Standard/V 1/R 2/P -4/O" HASH "/U" HASH ">>"
+#define PAGE(box) "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[" box "]>>endobj"
+
+static void broken_documents_end_clearly(void **state)
+{
+    size_t len;
+    char *whole = read_file(make_pdf(*state, "whole.pdf", 1), &len);
+    const char *input;
+
+    assert_int_equal(outcome(*state, "png", write_pdf(*state, "a.pdf", "%PDF-1.4\nnothing"), "{}"),
+                     OUTCOME_CORRUPT_INPUT);
+    input = write_pdf(*state, "b.pdf", PDF("/Kids[]/Count 0", "", ""));
+    assert_int_equal(outcome(*state, "png", input, "{}"), OUTCOME_CORRUPT_INPUT);
+    input = write_pdf(*state, "c.pdf", PDF("/Kids[3 0 R]/Count 1", "", ""));
+    assert_int_equal(outcome(*state, "txt", input, "{}"), OUTCOME_CORRUPT_INPUT);
+    input = write_pdf(*state, "d.pdf", PDF("/Kids[3 0 R]/Count 1", PAGE("0 0 200 200"), ""));
+    assert_int_equal(outcome(*state, "png", input, "{}"), OUTCOME_OK);
+    /* a password of which nothing but the dictionary exists */
+    input =
+        write_pdf(*state, "e.pdf", PDF("/Kids[3 0 R]/Count 1", PAGE("0 0 200 200"), "/ID[" ID ID "]" LOCK));
+    assert_int_equal(outcome(*state, "png", input, "{}"), OUTCOME_PASSWORD_REQUIRED);
+    write_file(in(*state, "half.pdf"), whole, len / 3);
+    assert_int_equal(outcome(*state, "png", in(*state, "half.pdf"), "{}"), OUTCOME_CORRUPT_INPUT);
+    free(whole);
+}
+
+static void limits_are_kept(void **state)
+{
+    const char *input =
+        write_pdf(*state, "large.pdf", PDF("/Kids[3 0 R]/Count 1", PAGE("0 0 14400 14400"), ""));
+
+    assert_int_equal(outcome(*state, "png", input, "{\"dpi\": 72}"), OUTCOME_TOO_COMPLEX);
+    assert_int_equal(outcome(*state, "jpg", input, "{\"dpi\": 600}"), OUTCOME_TOO_COMPLEX);
+    assert_int_equal(outcome(*state, "txt", make_pdf(*state, "long.pdf", 2001), "{}"), OUTCOME_TOO_COMPLEX);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_target_as_file_or_archive),
+        cmocka_unit_test(archive_is_what_libzip_expects),
+        cmocka_unit_test(png_has_the_resolution_asked_for),
+        cmocka_unit_test(text_keeps_columns_and_pages),
+        cmocka_unit_test(html_is_escaped_and_styled),
+        cmocka_unit_test(broken_documents_end_clearly),
+        cmocka_unit_test(limits_are_kept),
+    };
+
+    return run_engine_tests(&engine_pdf, tests, ARRAY_SIZE(tests));
+}
