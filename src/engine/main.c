@@ -97,7 +97,7 @@ static void write_oom_score(const char *score)
 /* 0, or the sentence for the worker. */
 static const char *become_zygote(void)
 {
-    static const int kept_signals[] = {SIGPIPE, SIGHUP};
+    static const int ignored_signals[] = {SIGPIPE, SIGHUP};
 
     if (getuid() == 0 || geteuid() == 0)
         return "an engine must not run as root: set DECANT_USER to an unprivileged user";
@@ -105,8 +105,8 @@ static const char *become_zygote(void)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         prctl(PR_SET_DUMPABLE, 0) < 0)
         return "prctl is not permitted here";
-    for (size_t i = 0; i < ARRAY_SIZE(kept_signals); i++)
-        if (signal(kept_signals[i], SIG_IGN) == SIG_ERR)
+    for (size_t i = 0; i < ARRAY_SIZE(ignored_signals); i++)
+        if (signal(ignored_signals[i], SIG_IGN) == SIG_ERR)
             return "signals can't be set";
     umask(077);
     if (chdir("/") < 0)
@@ -126,16 +126,15 @@ static int run_zygote(const struct engine *engine, const struct settings *settin
     };
     struct zygote zygote = {.engine = engine, .control = ENGINE_CONTROL_FD};
     const char *why = become_zygote();
-    int r = 0;
+    int r = why ? -EPERM : sandbox_prepare(&config, &zygote.sandbox, &why);
 
-    if (!why)
-        r = sandbox_prepare(&config, &zygote.sandbox, &why);
-    if (r == 0 && !why) {
+    if (r == 0) {
         why = "the engine ended by itself";
         r = engine->warm(zygote_serve, &zygote, &why);
     }
     log_error("the engine refuses to start", LOG_S("engine", engine->name), LOG_S("why", why), LOG_E(r));
     zygote_refuse(ENGINE_CONTROL_FD, why);
+    sandbox_free(zygote.sandbox);
     return EXIT_FAILURE;
 }
 

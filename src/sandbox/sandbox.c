@@ -56,13 +56,20 @@ int sandbox_prepare(const struct sandbox_config *config, struct sandbox **ret, c
     *s = (struct sandbox){.config = *config, .uid = geteuid(), .gid = getegid()};
     r = prepare(s, ret_why);
     if (r < 0) {
-        policy_free(&s->policy);
-        free(s);
+        sandbox_free(s);
         return r;
     }
     *ret_why = NULL;
     *ret = s;
     return 0;
+}
+
+void sandbox_free(struct sandbox *s)
+{
+    if (!s)
+        return;
+    policy_free(&s->policy);
+    free(s);
 }
 
 unsigned sandbox_layers(const struct sandbox *s)

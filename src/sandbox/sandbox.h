@@ -34,6 +34,7 @@ struct sandbox_config {
 /* On failure -errno and `ret_why` (a static sentence: which layer, and what to do about it). */
 int sandbox_prepare(const struct sandbox_config *config, struct sandbox **ret,
                     const char **ret_why) _warn_unused_;
+void sandbox_free(struct sandbox *s); /* NULL is fine */
 unsigned sandbox_layers(const struct sandbox *s);
 /* "namespaces landlock seccomp rlimits" */
 void sandbox_layer_names(unsigned layers, char ret[64]);

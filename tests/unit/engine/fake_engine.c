@@ -267,7 +267,7 @@ static enum outcome do_lie_twice(struct engine_job *job)
 
 static enum outcome do_garbage(struct engine_job *job)
 {
-    if (send(job->report_fd, "garbage", 7, 0) != 7)
+    if (write(job->report_fd, "garbage", 7) != 7)
         return OUTCOME_INTERNAL;
     return do_hang(job);
 }
@@ -435,7 +435,7 @@ static enum outcome do_new_namespace(struct engine_job *job)
 
 static enum outcome do_odd_memory(struct engine_job *job)
 {
-    return attempt(memfd_create("x", 0) >= 0 || mlock(job, 1) == 0 ||
+    return attempt(memfd_create("x", 0) >= 0 || syscall(SYS_mlock, job, 1) == 0 ||
                    syscall(SYS_shmget, 0, 4096, 0600) >= 0);
 }
 

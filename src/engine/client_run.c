@@ -1,0 +1,381 @@
+/* One run: from the request to done(). client.c says which states it goes through. */
+#include "engine/client_parts.h"
+#include "engine/handles.h"
+#include "engine/protocol.h"
+
+#include "core/clock.h"
+#include "format/format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { SPAWN_MAX_MS = 30000 /* from RUN to SPAWNED */ };
+
+/* --- the end of a run */
+
+/* Back to what it was before it was sent. */
+static void unsend(struct engine_run *r)
+{
+    handle_unwatch(&r->report_watch);
+    handle_unwatch(&r->pidfd_watch);
+    handle_close_fd(&r->report);
+    handle_close_fd(&r->pidfd);
+    uv_timer_stop(r->timer);
+}
+
+static void free_run(struct engine_run *r)
+{
+    unsend(r);
+    handle_close_fd(&r->job_fd);
+    handle_free_timer(&r->timer);
+    free(r->from);
+    free(r->to);
+    free(r->options);
+    free(r->input);
+    free(r->output);
+    free(r);
+}
+
+void run_call_done(struct engine_run *r)
+{
+    struct engine_pool *p = r->pool;
+    struct engine_report report = {
+        .outcome = r->outcome,
+        .output_name = r->output_name,
+        .output_format = r->output_format,
+        .pages = r->pages,
+        .cpu_ms = r->facts.cpu_ms,
+        .peak_kib = r->facts.peak_kib,
+        .wall_ms = r->wall_ms,
+        .version = r->zygote ? r->zygote->version : "",
+        .layers = r->zygote ? r->zygote->layers : 0,
+    };
+
+    for (struct engine_run **at = &p->runs; *at; at = &(*at)->next)
+        if (*at == r) {
+            *at = r->next;
+            break;
+        }
+    r->done(r->arg, &report);
+    free_run(r);
+}
+
+static void on_ended(uv_timer_t *timer)
+{
+    run_call_done(timer->data);
+}
+
+void run_conclude(struct engine_run *r, enum outcome outcome)
+{
+    if (r->state == ENDED)
+        return;
+    if (r->started_ms)
+        r->wall_ms = clock_mono_ms() - r->started_ms;
+    unsend(r);
+    r->state = ENDED;
+    r->outcome = outcome;
+    uv_timer_start(r->timer, on_ended, 0, 0);
+}
+
+/* --- what a child says */
+
+static void misbehaves(struct engine_run *r)
+{
+    r->facts.misbehaved = true;
+    handle_kill(r->pidfd);
+    handle_unwatch(&r->report_watch);
+}
+
+static bool name_is_harmless(const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+
+    return *name && *name != '.' && name[strspn(name, allowed)] == '\0';
+}
+
+static int take_result(struct engine_run *r, struct msg *m)
+{
+    enum outcome outcome = (enum outcome)msg_get_u64(m, OUTCOME_COUNT_ - 1);
+    const char *name = msg_get_str(m), *format = msg_get_str(m);
+    uint64_t pages = msg_get_u64(m, UINT32_MAX);
+
+    if (msg_done(m) < 0 || r->facts.has_result || !verdict_may_report(outcome) ||
+        strlen(name) >= sizeof r->output_name || strlen(format) >= sizeof r->output_format)
+        return -EBADMSG;
+    if (outcome == OUTCOME_OK && (!name_is_harmless(name) || !format_by_id(format)))
+        return -EBADMSG;
+    r->facts.has_result = true;
+    r->facts.result = outcome;
+    r->pages = pages;
+    strcpy(r->output_name, outcome == OUTCOME_OK ? name : "");
+    strcpy(r->output_format, outcome == OUTCOME_OK ? format : "");
+    return 0;
+}
+
+static int take_progress(struct engine_run *r, struct msg *m)
+{
+    unsigned percent = (unsigned)msg_get_u64(m, 99);
+
+    if (msg_done(m) < 0 || r->facts.has_result)
+        return -EBADMSG;
+    if (r->progress)
+        r->progress(r->arg, percent);
+    return 0;
+}
+
+/* All that has come so far. The end of the stream is no news: the process tells when it is gone. */
+static int drain_report(struct engine_run *r, bool *ret_end)
+{
+    int e = 0;
+
+    *ret_end = false;
+    while (e == 0 && r->report >= 0) {
+        struct msg m;
+
+        e = msg_recv(r->report, &m);
+        if (e == -EAGAIN)
+            return 0;
+        if (e == -EPIPE) {
+            *ret_end = true;
+            return 0;
+        }
+        if (e < 0)
+            return e;
+        if (m.n_fds > 0)
+            e = -EBADMSG;
+        else if (m.type == ENGINE_PROGRESS)
+            e = take_progress(r, &m);
+        else
+            e = m.type == ENGINE_RESULT ? take_result(r, &m) : -EBADMSG;
+        msg_free(&m);
+    }
+    return e;
+}
+
+static void settle_orphan(struct engine_run *r);
+
+static void on_report(uv_poll_t *handle, int status, int events)
+{
+    struct engine_run *r = handle->data;
+    bool end;
+
+    if (drain_report(r, &end) < 0)
+        misbehaves(r);
+    else if (end)
+        handle_unwatch(&r->report_watch);
+    /* A child that nobody told us about is gone when its end of the pair is. */
+    if (!r->report_watch && r->state == ORPHANED && r->pidfd < 0)
+        settle_orphan(r);
+}
+
+/* --- sending a run, and what the zygote says of it */
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct engine_run *r = timer->data;
+
+    if (r->state == RUNNING) {
+        r->facts.timed_out = true;
+        handle_kill(r->pidfd);
+    } else if (r->state == SENT) {
+        handle_kill(r->zygote->pidfd);
+    }
+}
+
+static int make_message(struct engine_run *r, int report, struct msg *m)
+{
+    msg_init(m, ENGINE_RUN);
+    msg_put_u64(m, r->id);
+    msg_put_str(m, r->from);
+    msg_put_str(m, r->to);
+    msg_put_str(m, r->options);
+    msg_put_str(m, r->input);
+    msg_put_str(m, r->output);
+    msg_put_u64(m, r->facts.cpu_limit_s);
+    msg_put_fd(m, r->job_fd);
+    msg_put_fd(m, report);
+    return buf_error(&m->body);
+}
+
+/* 0, -EAGAIN when the zygote has too much to read, or another error. */
+int run_send(struct engine_run *r)
+{
+    struct zygote *z = r->zygote;
+    _cleanup_msg_ struct msg m = {0};
+    _cleanup_close_ int theirs = -1;
+    int pair[2], e;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return -errno;
+    r->report = pair[0];
+    theirs = pair[1];
+    r->id = r->pool->next_run++;
+    e = make_message(r, theirs, &m);
+    if (e == 0)
+        e = handle_watch(r->pool->loop, r->report, on_report, r, &r->report_watch);
+    if (e == 0)
+        e = msg_send(z->control, &m);
+    if (e < 0) {
+        unsend(r);
+        return e;
+    }
+    r->state = SENT;
+    uv_timer_start(r->timer, on_deadline, SPAWN_MAX_MS, 0);
+    return 0;
+}
+
+static struct engine_run *run_find(struct zygote *z, uint64_t id)
+{
+    for (struct engine_run *r = z->pool->runs; r; r = r->next)
+        if (r->zygote == z && r->id == id && (r->state == SENT || r->state == RUNNING))
+            return r;
+    return NULL;
+}
+
+int run_take_spawned(struct zygote *z, struct msg *m)
+{
+    uint64_t id = msg_get_u64(m, UINT64_MAX);
+    _cleanup_close_ int pidfd = -1;
+    struct engine_run *r = run_find(z, id);
+
+    msg_get_u64(m, INT32_MAX);
+    pidfd = msg_take_fd(m);
+    if (msg_done(m) < 0 || !r || r->state != SENT)
+        return -EBADMSG;
+    r->pidfd = TAKE_FD(pidfd);
+    r->state = RUNNING;
+    r->started_ms = clock_mono_ms();
+    if (r->facts.cancelled || r->facts.misbehaved)
+        handle_kill(r->pidfd);
+    uv_timer_start(r->timer, on_deadline, r->timeout_ms, 0);
+    return 0;
+}
+
+int run_take_exited(struct zygote *z, struct msg *m)
+{
+    uint64_t id = msg_get_u64(m, UINT64_MAX), status = msg_get_u64(m, INT32_MAX);
+    uint64_t cpu_ms = msg_get_u64(m, UINT64_MAX), peak_kib = msg_get_u64(m, UINT64_MAX);
+    struct engine_run *r = run_find(z, id);
+    bool end;
+
+    if (msg_done(m) < 0 || !r)
+        return -EBADMSG;
+    r->facts.has_status = true;
+    r->facts.status = (int)status;
+    r->facts.cpu_ms = cpu_ms;
+    r->facts.peak_kib = peak_kib;
+    /* The report came by another socket, and may not have been read yet. */
+    if (!r->facts.misbehaved && drain_report(r, &end) < 0)
+        r->facts.misbehaved = true;
+    run_conclude(r, verdict(&r->facts));
+    return 0;
+}
+
+/* --- when the zygote has died */
+
+/* The child of a run whose zygote died is gone too. */
+static void settle_orphan(struct engine_run *r)
+{
+    bool end;
+
+    if (!r->facts.misbehaved && drain_report(r, &end) < 0)
+        r->facts.misbehaved = true;
+    if (r->retried || r->facts.cancelled || r->facts.timed_out || r->facts.misbehaved ||
+        r->facts.has_result) {
+        run_conclude(r, verdict(&r->facts));
+        return;
+    }
+    if (r->zygote->state == ENGINE_DOWN) {
+        run_conclude(r, OUTCOME_INTERNAL);
+        return;
+    }
+    unsend(r);
+    r->retried = true;
+    r->state = QUEUED;
+    if (r->zygote->state == ENGINE_UP)
+        zygote_pump(r->zygote);
+}
+
+static void on_orphan_gone(uv_poll_t *handle, int status, int events)
+{
+    settle_orphan(handle->data);
+}
+
+void run_orphan(struct engine_run *r)
+{
+    r->state = ORPHANED;
+    uv_timer_stop(r->timer);
+    handle_kill(r->pidfd);
+    if (r->pidfd >= 0) {
+        if (handle_watch(r->pool->loop, r->pidfd, on_orphan_gone, r, &r->pidfd_watch) < 0)
+            run_conclude(r, OUTCOME_INTERNAL);
+    } else if (!r->report_watch) {
+        settle_orphan(r);
+    }
+}
+
+/* --- asking for one */
+
+static int copy_request(struct engine_run *r, const struct engine_request *request)
+{
+    r->from = strdup(request->from);
+    r->to = strdup(request->to);
+    r->options = strdup(request->options ? request->options : "{}");
+    r->input = strdup(request->input);
+    r->output = strdup(request->output);
+    r->timer = handle_new_timer(r->pool->loop, r);
+    r->job_fd = fcntl(request->job_fd, F_DUPFD_CLOEXEC, 0);
+    return r->from && r->to && r->options && r->input && r->output && r->timer && r->job_fd >= 0 ? 0
+                                                                                                 : -ENOMEM;
+}
+
+struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_request *request,
+                                   engine_progress_fn *progress, engine_done_fn *done, void *arg)
+{
+    struct engine_run *r = calloc(1, sizeof *r), **end = &p->runs;
+
+    if (!r)
+        return NULL;
+    *r = (struct engine_run){
+        .pool = p,
+        .zygote = zygote_find(p, request->engine),
+        .state = QUEUED,
+        .timeout_ms = request->timeout_ms,
+        .job_fd = -1,
+        .report = -1,
+        .pidfd = -1,
+        .facts = {.cpu_limit_s = (request->timeout_ms + 999) / 1000,
+                  .memory_limit_bytes = p->settings->job_memory_bytes},
+        .progress = progress,
+        .done = done,
+        .arg = arg,
+    };
+    if (copy_request(r, request) < 0) {
+        if (r->timer)
+            free_run(r);
+        else
+            free(r);
+        return NULL;
+    }
+    while (*end)
+        end = &(*end)->next;
+    *end = r;
+    if (!r->zygote || r->zygote->state == ENGINE_DOWN)
+        run_conclude(r, OUTCOME_INTERNAL);
+    else if (r->zygote->state == ENGINE_UP)
+        zygote_pump(r->zygote);
+    return r;
+}
+
+void engine_run_cancel(struct engine_run *r)
+{
+    r->facts.cancelled = true;
+    if (r->state == ENDED)
+        r->outcome = OUTCOME_CANCELLED;
+    else if (r->state == QUEUED)
+        run_conclude(r, OUTCOME_CANCELLED);
+    else
+        handle_kill(r->pidfd);
+}

@@ -1,0 +1,66 @@
+#include "engine/verdict.h"
+
+#include "core/cleanup.h"
+#include "sandbox/sandbox.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+enum { MIB = 1 << 10 /* of KiB */ };
+#define LIMITS .cpu_limit_s = 10, .memory_limit_bytes = UINT64_C(1) << 30
+
+static void says_how_a_run_ended(void **state)
+{
+    static const struct {
+        struct verdict_facts facts;
+        enum outcome outcome;
+    } cases[] = {
+        {{LIMITS, .has_status = true, .has_result = true, .result = OUTCOME_OK}, OUTCOME_OK},
+        {{LIMITS, .has_status = true, .has_result = true, .result = OUTCOME_CORRUPT_INPUT},
+         OUTCOME_CORRUPT_INPUT},
+        /* A report counts, however the process ended after it; but not a false one, nor a cancelled one. */
+        {{LIMITS, .has_status = true, .status = SIGKILL, .has_result = true, .timed_out = true}, OUTCOME_OK},
+        {{LIMITS, .has_status = true, .has_result = true, .misbehaved = true}, OUTCOME_ENGINE_CRASHED},
+        {{LIMITS, .has_status = true, .has_result = true, .cancelled = true}, OUTCOME_CANCELLED},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .timed_out = true}, OUTCOME_TIMED_OUT},
+        {{LIMITS, .has_status = true, .status = 0}, OUTCOME_ENGINE_CRASHED},
+        {{LIMITS, .has_status = true, .status = SANDBOX_EXIT_SETUP << 8}, OUTCOME_INTERNAL},
+        {{LIMITS, .has_status = true, .status = SIGSEGV, .peak_kib = 10 * MIB}, OUTCOME_ENGINE_CRASHED},
+        {{LIMITS, .has_status = true, .status = SIGSEGV, .peak_kib = 511 * MIB}, OUTCOME_ENGINE_CRASHED},
+        {{LIMITS, .has_status = true, .status = SIGSEGV, .peak_kib = 512 * MIB}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = SIGABRT, .peak_kib = 900 * MIB}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = SIGSYS, .peak_kib = 900 * MIB}, OUTCOME_ENGINE_CRASHED},
+        {{LIMITS, .has_status = true, .status = SIGXCPU}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 9950}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 5000}, OUTCOME_ENGINE_CRASHED},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .peak_kib = 600 * MIB}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS}, OUTCOME_ENGINE_CRASHED},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_int_equal(verdict(&cases[i].facts), cases[i].outcome);
+}
+
+static void children_speak_for_themselves_only(void **state)
+{
+    assert_true(verdict_may_report(OUTCOME_OK));
+    assert_true(verdict_may_report(OUTCOME_PASSWORD_REQUIRED));
+    assert_false(verdict_may_report(OUTCOME_INFECTED));
+    assert_false(verdict_may_report(OUTCOME_SCANNER_UNAVAILABLE));
+    assert_false(verdict_may_report(OUTCOME_CANCELLED));
+    assert_false(verdict_may_report(OUTCOME_TIMED_OUT));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(says_how_a_run_ended),
+        cmocka_unit_test(children_speak_for_themselves_only),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
