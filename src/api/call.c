@@ -76,6 +76,7 @@ void api_http_error(struct http_request *req, unsigned status)
         {API_NOT_FOUND, "There is nothing under this path."},
         {API_METHOD_NOT_ALLOWED, "This path has other methods; see the Allow header."},
         {API_TOO_LARGE, "The request body is larger than this server takes."},
+        {API_RANGE_NOT_SATISFIABLE, "The file has no such range; Content-Range says how long it is."},
         {API_REQUEST_TIMEOUT, "The request did not arrive in time."},
         {API_HEADERS_TOO_LARGE, "The request's header is too large."},
         {API_INTERNAL, "Something went wrong on the server."},

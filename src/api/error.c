@@ -15,6 +15,7 @@ static const struct api_error_info errors[API_ERROR_COUNT_] = {
     [API_TOO_LARGE] = {413, "too_large", "Too large", 0},
     [API_UNSUPPORTED_TYPE] = {415, "unsupported_type", "Unsupported file type", 0},
     [API_TYPE_MISMATCH] = {422, "type_mismatch", "The content is not what the name says", 0},
+    [API_RANGE_NOT_SATISFIABLE] = {416, "range_not_satisfiable", "Range not satisfiable", 0},
     [API_EMPTY_FILE] = {422, "empty_file", "Empty file", 0},
     [API_UNSUPPORTED_TARGET] = {422, "unsupported_target", "Target format not available", 0},
     [API_RATE_LIMITED] = {429, "rate_limited", "Too many requests", 5},

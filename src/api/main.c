@@ -171,6 +171,12 @@ static int serve(const struct settings *s, const sigset_t *signals)
         .error = api_http_error,
     };
 
+    r = http_address_free(s->listen, (uint16_t)s->port);
+    if (r < 0) {
+        log_error("can't listen: set DECANT_LISTEN and DECANT_PORT to an address that is ours and free",
+                  LOG_S("address", s->listen), LOG_U("port", s->port), LOG_E(r));
+        return EXIT_CONFIG;
+    }
     for (size_t i = 0; i < n; i++)
         if (loop_start(&threads[i], s, storage, &http) < 0)
             return EXIT_FAILURE;

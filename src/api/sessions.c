@@ -113,7 +113,10 @@ static void on_running(void *arg, int err, unsigned running)
 {
     struct closing *c = arg;
 
-    if (err < 0) {
+    if (err == -ENOENT) {
+        api_fail(c->call, API_SESSION_REQUIRED, "The session has been closed already.");
+        closing_end(c);
+    } else if (err < 0) {
         api_fail_state(c->call, err);
         closing_end(c);
     } else if (running > 0 && clock_mono_ms() < c->deadline_ms) {

@@ -153,7 +153,8 @@ const struct format *format_by_name(const char *filename)
 {
     const char *dot = filename ? strrchr(filename, '.') : NULL;
 
-    if (!dot || strpbrk(dot, "/\\ "))
+    /* ".docx" is a hidden file without an extension, as the shell sees it. */
+    if (!dot || dot == filename || dot[-1] == '/' || strpbrk(dot, "/\\ "))
         return NULL;
     for (size_t i = 0; i < n_formats; i++)
         if (has_extension(&formats[i], dot + 1, strlen(dot + 1)))

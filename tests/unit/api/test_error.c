@@ -27,7 +27,7 @@ static void test_for_status(void **state)
         unsigned status;
         const char *code;
     } cases[] = {{400, "bad_request"}, {404, "not_found"},         {405, "method_not_allowed"},
-                 {413, "too_large"},   {431, "headers_too_large"}, {499, "bad_request"},
+                 {413, "too_large"}, {416, "range_not_satisfiable"},   {431, "headers_too_large"}, {499, "bad_request"},
                  {500, "internal"},    {503, "unavailable"},       {599, "internal"}};
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)

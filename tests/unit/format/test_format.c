@@ -18,7 +18,8 @@ static void found_by_id_and_name(void **state)
     assert_ptr_equal(format_by_name("a.tar.docx"), docx);
     assert_ptr_equal(format_by_name("photo.JpEg"), format_by_id("jpg"));
     assert_ptr_equal(format_by_name("scan.tif"), format_by_id("tiff"));
-    assert_ptr_equal(format_by_name(".pdf"), format_by_id("pdf"));
+    assert_null(format_by_name(".pdf"));
+    assert_null(format_by_name("/home/a/.pdf"));
 }
 
 static void unknown_names_have_none(void **state)

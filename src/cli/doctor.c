@@ -1,0 +1,219 @@
+/* `decant doctor`: looks at every part that a conversion needs, by trying it, and says what to do about each
+ * that is missing. Exit status 0 when all that is required is there. */
+#include "cli/commands.h"
+#include "cli/signatures.h"
+#include "core/settings.h"
+#include "core/str.h"
+#include "engine/catalogue.h"
+#include "engine/client.h"
+#include "files/clamd.h"
+#include "sandbox/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+
+enum { EXIT_CONFIG = 78, ENGINE_WAIT_MS = 60000, CLAMD_WAIT_MS = 3000 };
+
+enum verdict { GOOD, WEAK, BAD };
+
+struct doctor {
+    struct settings settings;
+    uv_loop_t loop;
+    uv_timer_t patience;
+    struct engine_pool *pool;
+    bool bad;
+};
+
+/* `advice`: what to do about it; NULL when all is well. */
+static void say(struct doctor *d, enum verdict verdict, const char *what, const char *found,
+                const char *advice)
+{
+    static const char *const marks[] = {[GOOD] = "ok     ", [WEAK] = "weak   ", [BAD] = "MISSING"};
+
+    printf("%s  %-18s %s\n", marks[verdict], what, found);
+    if (advice)
+        printf("         %-18s → %s\n", "", advice);
+    d->bad = d->bad || verdict == BAD;
+}
+
+/* --- programs and fonts */
+
+static void check_program(struct doctor *d, const char *name, const char *path, const char *package)
+{
+    char advice[96];
+
+    snprintf(advice, sizeof advice, "apt-get install %s (only `decant serve` needs it)", package);
+    if (access(path, X_OK) == 0)
+        say(d, GOOD, name, path, NULL);
+    else
+        say(d, WEAK, name, "not found", advice);
+}
+
+/* The family that fontconfig gives for `family`, by its own program: no library of engines is linked here. */
+static bool font_match(const char *family, char *ret, size_t size)
+{
+    int out[2];
+    pid_t pid;
+    ssize_t n;
+
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return false;
+    pid = fork();
+    if (pid == 0) {
+        dup2(out[1], STDOUT_FILENO);
+        execlp("fc-match", "fc-match", "-f", "%{family[0]}", family, (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    n = read(out[0], ret, size - 1);
+    close(out[0]);
+    ret[n > 0 ? n : 0] = '\0';
+    if (pid > 0)
+        waitpid(pid, NULL, 0);
+    return n > 0;
+}
+
+/* Documents of the usual office suites ask for these families; the second has the same widths, so that lines
+ * and pages break where the author saw them break. */
+static void check_fonts(struct doctor *d)
+{
+    static const struct {
+        const char *asked, *stand_in, *package;
+    } fonts[] = {
+        {"Calibri", "Carlito", "fonts-crosextra-carlito"},
+        {"Cambria", "Caladea", "fonts-crosextra-caladea"},
+        {"Arial", "Liberation Sans", "fonts-liberation2"},
+        {"Times New Roman", "Liberation Serif", "fonts-liberation2"},
+        {"Courier New", "Liberation Mono", "fonts-liberation2"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(fonts); i++) {
+        char found[128], text[192], advice[128];
+
+        if (!font_match(fonts[i].asked, found, sizeof found)) {
+            say(d, WEAK, "fonts", "fontconfig's fc-match is not there", "apt-get install fontconfig");
+            return;
+        }
+        snprintf(text, sizeof text, "%s is shown in %s", fonts[i].asked, found);
+        snprintf(advice, sizeof advice, "apt-get install %s, or lines will break elsewhere",
+                 fonts[i].package);
+        if (str_eq(found, fonts[i].stand_in) || str_eq(found, fonts[i].asked))
+            say(d, GOOD, "font", text, NULL);
+        else
+            say(d, WEAK, "font", text, advice);
+    }
+}
+
+/* --- the scanner */
+
+static void on_clamd(void *arg, enum clamd_verdict verdict, const char *detail)
+{
+    struct doctor *d = arg;
+
+    if (verdict == CLAMD_CLEAN)
+        say(d, GOOD, "scanner", detail, NULL);
+    else
+        say(d, WEAK, "scanner", detail,
+            "start clamd, or set DECANT_CLAMD; `decant serve` starts one of its own. Without it nothing is "
+            "converted");
+}
+
+static void check_scanner(struct doctor *d)
+{
+    if (signatures_installed())
+        say(d, GOOD, "virus signatures", SIGNATURES_SYSTEM_DIR, NULL);
+    else
+        say(d, WEAK, "virus signatures", "none in " SIGNATURES_SYSTEM_DIR, SIGNATURES_ADVICE);
+    if (str_eq(d->settings.clamd, "off")) {
+        say(d, WEAK, "scanner", "switched off (DECANT_CLAMD=off)", NULL);
+        return;
+    }
+    if (!clamd_version(&d->loop, d->settings.clamd, CLAMD_WAIT_MS, on_clamd, d))
+        say(d, WEAK, "scanner", "DECANT_CLAMD is not unix:PATH or tcp:HOST:PORT", NULL);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+}
+
+/* --- engines, which also prove the sandbox: each refuses to start without its layers */
+
+static bool all_settled(struct doctor *d)
+{
+    struct engine_info info;
+
+    for (const char *const *name = catalogue_engines(); *name; name++)
+        if (engine_pool_info(d->pool, *name, &info) && info.state == ENGINE_STARTING)
+            return false;
+    return true;
+}
+
+static void report_engines(struct doctor *d)
+{
+    struct engine_info info;
+
+    for (const char *const *name = catalogue_engines(); *name; name++) {
+        char what[32], found[256], layers[64];
+
+        snprintf(what, sizeof what, "engine %s", *name);
+        if (!engine_pool_info(d->pool, *name, &info) || info.state != ENGINE_UP) {
+            say(d, BAD, what, info.state == ENGINE_STARTING ? "did not start in time" : "refuses to start",
+                info.why);
+            continue;
+        }
+        sandbox_layer_names(info.layers, layers);
+        snprintf(found, sizeof found, "%s; sandbox: %s", info.version, layers);
+        say(d, info.layers & SANDBOX_NAMESPACES ? GOOD : WEAK, what, found,
+            info.layers & SANDBOX_NAMESPACES
+                ? NULL
+                : "DECANT_SANDBOX=reduced: jobs share the server's file system view");
+    }
+}
+
+static void on_engine_change(void *arg)
+{
+    struct doctor *d = arg;
+
+    if (all_settled(d))
+        uv_stop(&d->loop);
+}
+
+static void on_patience(uv_timer_t *timer)
+{
+    uv_stop(timer->loop);
+}
+
+static void check_engines(struct doctor *d)
+{
+    if (engine_pool_new(&d->loop, &d->settings, NULL, &d->pool) < 0) {
+        say(d, BAD, "engines", "could not be started", "see the messages above");
+        return;
+    }
+    engine_pool_on_change(d->pool, on_engine_change, d);
+    uv_timer_init(&d->loop, &d->patience);
+    uv_timer_start(&d->patience, on_patience, ENGINE_WAIT_MS, 0);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    report_engines(d);
+    uv_close((uv_handle_t *)&d->patience, NULL);
+    engine_pool_free(d->pool);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+    struct doctor d = {0};
+    int r = settings_load(&d.settings, PROGRAM_DOCTOR,
+                          "usage: decant doctor [OPTIONS]\n\nChecks all that conversions need, by trying it.",
+                          argc, argv);
+
+    if (r < 0)
+        return r == -ECANCELED ? EXIT_SUCCESS : EXIT_CONFIG;
+    settings_log_init(&d.settings, "decant");
+    uv_loop_init(&d.loop);
+    check_program(&d, "redis-server", "/usr/bin/redis-server", "redis-server");
+    check_program(&d, "clamd", "/usr/sbin/clamd", "clamav-daemon");
+    check_scanner(&d);
+    check_fonts(&d);
+    check_engines(&d);
+    uv_loop_close(&d.loop);
+    printf(d.bad ? "\nSomething that conversions need is missing.\n" : "\nReady to convert.\n");
+    return d.bad ? EXIT_FAILURE : EXIT_SUCCESS;
+}

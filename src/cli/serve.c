@@ -1,0 +1,389 @@
+/* `decant serve`: the whole platform on one machine, in one folder: a private Redis on a Unix socket with an
+ * append-only file, a private clamd, the API and the worker, supervised.
+ *
+ * Every part runs with the data folder as its working directory and finds everything by relative paths, and
+ * the programs themselves are opened before root is given away: so it works wherever the folders lie, even
+ * below a home directory that the unprivileged user can't enter. */
+#include "cli/commands.h"
+#include "cli/signatures.h"
+#include "cli/supervisor.h"
+#include "core/buf.h"
+#include "core/path.h"
+#include "core/privilege.h"
+#include "core/settings.h"
+#include "core/str.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+enum { EXIT_USAGE = 2, EXIT_CONFIG = 78, READY_POLL_MS = 100, N_PARTS = 4 };
+enum { PART_REDIS, PART_CLAMD, PART_WORKER, PART_API };
+
+#define USAGE                                                                                                \
+    "usage: decant serve [OPTIONS]\n\nStarts Redis, the virus scanner, the API and the worker on this "      \
+    "machine. Ctrl-C stops "                                                                                 \
+    "all of it;\nthe next start goes on with the jobs that were waiting."
+
+struct serve {
+    struct settings settings;
+    uv_loop_t loop;
+    uv_signal_t interrupt, terminate;
+    uv_timer_t ready;
+    struct supervisor supervisor;
+    struct part parts[N_PARTS];
+    int data_fd, lock_fd;
+    int status;
+};
+
+/* --- the data folder */
+
+static int make_dir(struct serve *s, const char *name, uid_t uid, gid_t gid)
+{
+    _cleanup_close_ int fd = path_make_dir(s->data_fd, name);
+
+    if (fd < 0)
+        return fd;
+    return geteuid() == 0 && fchown(fd, uid, gid) < 0 ? -errno : 0;
+}
+
+static int complain(const char *what, const char *name, int r)
+{
+    fprintf(stderr, "decant serve: %s %s: %s\n", what, name, strerror(-r));
+    return r;
+}
+
+/* Only one `decant serve` at a time has a data folder. */
+static int lock_data(struct serve *s)
+{
+    s->lock_fd = openat(s->data_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0)
+        return complain("can't write in", s->settings.data, -errno);
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        fprintf(stderr, "decant serve: another one is running with the folder %s; --data chooses a folder\n",
+                s->settings.data);
+        return -EBUSY;
+    }
+    return 0;
+}
+
+static int prepare_data(struct serve *s)
+{
+    static const char *const folders[] = {".",      "redis", "clamav/database", "clamav/tmp",
+                                          "clamav", "log",   "storage"};
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    int r;
+
+    if (mkdir(s->settings.data, 0700) < 0 && errno != EEXIST)
+        return complain("can't make the folder", s->settings.data, -errno);
+    s->data_fd = open(s->settings.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->data_fd < 0)
+        return complain("can't open the folder", s->settings.data, -errno);
+    r = lock_data(s);
+    if (r < 0)
+        return r;
+    if (uid == 0 && privilege_lookup(s->settings.user, &uid, &gid) < 0)
+        return complain("there is no user", s->settings.user, -ENOENT);
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+        r = make_dir(s, folders[i], uid, gid);
+        if (r < 0)
+            return complain("can't make the folder", folders[i], r);
+    }
+    return 0;
+}
+
+/* --- the parts */
+
+/* The folder of our own programs, as a descriptor that the parts inherit: /proc/self/fd/N works for a user
+ * who can't walk there. */
+static int open_bindir(const struct settings *s, char ret_path[32])
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    int fd;
+
+    if (n < 0)
+        return -errno;
+    self[n] = '\0';
+    *strrchr(self, '/') = '\0';
+    fd = open(s->bindir ? s->bindir : self, O_PATH | O_DIRECTORY); /* inherited on purpose */
+    if (fd < 0)
+        return -errno;
+    snprintf(ret_path, 32, "/proc/self/fd/%d", fd);
+    return fd;
+}
+
+static int find_program(const char *name, const char *package)
+{
+    static const char *const dirs[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+                                       "/usr/bin",        "/sbin",          "/bin"};
+    char path[128];
+
+    for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+        snprintf(path, sizeof path, "%s/%s", dirs[i], name);
+
+        int fd = open(path, O_PATH | O_CLOEXEC);
+
+        if (fd >= 0)
+            return fd;
+    }
+    fprintf(stderr, "decant serve: %s is missing: apt-get install %s\n", name, package);
+    return -ENOENT;
+}
+
+static int find_own(int bindir_fd, const char *name)
+{
+    int fd = openat(bindir_fd, name, O_PATH | O_CLOEXEC);
+
+    if (fd < 0)
+        fprintf(stderr, "decant serve: %s is not beside this program: %s\n", name, strerror(errno));
+    return fd < 0 ? -errno : fd;
+}
+
+static void redis_part(struct part *p)
+{
+    static const struct part redis = {
+        .name = "redis",
+        .argv = {"redis-server",
+                 "--port",
+                 "0",
+                 "--dir",
+                 "redis",
+                 "--unixsocket",
+                 "redis.sock",
+                 "--unixsocketperm",
+                 "700",
+                 "--appendonly",
+                 "yes",
+                 "--appendfsync",
+                 "everysec",
+                 "--save",
+                 "",
+                 "--maxmemory-policy",
+                 "noeviction",
+                 "--daemonize",
+                 "no",
+                 "--logfile",
+                 "../log/redis.log",
+                 NULL},
+        .end_order = 2,
+        .end_timeout_ms = 10000,
+    };
+
+    *p = redis;
+}
+
+/* clamd wants a full path for its log: its working directory is one. Limits above the largest upload, so that
+ * "too big to scan" is an alert and never a silent pass. */
+static int write_clamd_config(struct serve *s)
+{
+    bool real = signatures_installed();
+    uint64_t upload = s->settings.max_upload_bytes;
+    _cleanup_buf_ struct buf text = BUF_INIT(4096);
+    _cleanup_close_ int fd = -1;
+    int r;
+
+    if (!real) {
+        r = signatures_write_test(s->data_fd, "clamav/database/decant-test.ndb");
+        if (r < 0)
+            return r;
+        log_warn(SIGNATURES_ADVICE);
+    }
+    buf_printf(
+        &text,
+        "Foreground yes\nLocalSocket clamav/clamd.sock\nLocalSocketMode 600\nFixStaleSocket yes\n"
+        "DatabaseDirectory %s\nTemporaryDirectory clamav/tmp\nLogFile /proc/self/cwd/log/clamd.log\nLogTime "
+        "yes\n"
+        "MaxThreads 8\nStreamMaxLength %llu\nMaxFileSize %llu\nMaxScanSize %llu\nAlertExceedsMax yes\n",
+        real ? SIGNATURES_SYSTEM_DIR : "clamav/database", (unsigned long long)upload + (1 << 20),
+        (unsigned long long)upload * 4, (unsigned long long)upload * 8);
+    fd = openat(s->data_fd, "clamav/clamd.conf", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return -errno;
+    return buf_error(&text) || write(fd, text.data, text.len) != (ssize_t)text.len ? -EIO : 0;
+}
+
+static void clamd_part(struct part *p)
+{
+    static const struct part clamd = {
+        .name = "clamd",
+        .argv = {"clamd", "--foreground", "--config-file=clamav/clamd.conf", NULL},
+        .end_order = 1,
+        .end_timeout_ms = 5000,
+    };
+
+    *p = clamd;
+}
+
+static void own_part(struct part *p, const char *program, unsigned end_order, uint64_t grace_s)
+{
+    *p = (struct part){.name = program,
+                       .argv = {program, NULL},
+                       .end_order = end_order,
+                       .end_timeout_ms = (grace_s + 10) * 1000};
+}
+
+/* What every part of ours reads from its environment. */
+static void export_settings(struct serve *s, const char *bindir)
+{
+    struct settings child = s->settings;
+
+    child.data = ".";
+    child.storage = "storage";
+    child.redis = "unix:redis/redis.sock";
+    child.redis_password = NULL;
+    child.bindir = bindir;
+    if (!str_eq(child.clamd, "off"))
+        child.clamd = "unix:clamav/clamd.sock";
+    settings_export(&child);
+}
+
+static int prepare_parts(struct serve *s)
+{
+    bool scan = !str_eq(s->settings.clamd, "off");
+    char bindir[32];
+    int bindir_fd = open_bindir(&s->settings, bindir);
+    struct part *p = s->parts;
+
+    if (bindir_fd < 0)
+        return complain("can't open", "the folder of the programs", bindir_fd);
+    export_settings(s, bindir);
+    redis_part(p);
+    if ((p++->program_fd = find_program("redis-server", "redis-server")) < 0)
+        return -ENOENT;
+    if (scan) {
+        int r = write_clamd_config(s);
+
+        if (r < 0)
+            return complain("can't write", "clamav/clamd.conf", r);
+        clamd_part(p);
+        if ((p++->program_fd = find_program("clamd", "clamav-daemon")) < 0)
+            return -ENOENT;
+    } else {
+        log_warn("scanning for viruses is switched off (DECANT_CLAMD=off)");
+    }
+    own_part(p, "decant-worker", 0, s->settings.grace_s);
+    if ((p++->program_fd = find_own(bindir_fd, "decant-worker")) < 0)
+        return -ENOENT;
+    own_part(p, "decant-api", 0, s->settings.grace_s);
+    if ((p++->program_fd = find_own(bindir_fd, "decant-api")) < 0)
+        return -ENOENT;
+    s->supervisor.n_parts = (size_t)(p - s->parts);
+    return 0;
+}
+
+/* --- while it runs */
+
+static void print_welcome(const struct settings *s)
+{
+    static const char *const any[] = {"0.0.0.0", "::"};
+    const char *host = str_eq(s->listen, any[0]) || str_eq(s->listen, any[1]) ? "127.0.0.1" : s->listen;
+    char url[96];
+
+    snprintf(url, sizeof url, strchr(host, ':') ? "http://[%s]:%llu" : "http://%s:%llu", host,
+             (unsigned long long)s->port);
+    printf("\nDecant is at %s\n\n"
+           "Try it:\n\n"
+           "  URL=%s\n"
+           "  echo 'Hello from Decant' > hello.txt\n"
+           "  CSRF=$(curl -s -c cookies $URL/session/init | sed 's/.*\"csrf_token\": "
+           "*\"\\([^\"]*\\)\".*/\\1/')\n"
+           "  JOB=$(curl -s -b cookies -H \"X-CSRF-Token: $CSRF\" -F file=@hello.txt $URL/upload | sed "
+           "'s/.*\"job_id\": *\"\\([^\"]*\\)\".*/\\1/')\n"
+           "  curl -s -b cookies -H \"X-CSRF-Token: $CSRF\" --json \"{\\\"job_id\\\": \\\"$JOB\\\", "
+           "\\\"target_format\\\": \\\"pdf\\\"}\" $URL/convert\n"
+           "  until curl -s -b cookies \"$URL/job_status?job_id=$JOB&wait=10\" | grep -E '\"status\": "
+           "*\"(completed|failed)\"'; do :; done\n"
+           "  LINK=$(curl -s -b cookies -H \"X-CSRF-Token: $CSRF\" --json \"{\\\"job_id\\\": \\\"$JOB\\\"}\" "
+           "$URL/download_token | sed 's/.*\"url\": *\"\\([^\"]*\\)\".*/\\1/')\n"
+           "  curl -s -o hello.pdf \"$URL$LINK\" && file hello.pdf\n\n",
+           url, url);
+    fflush(stdout);
+}
+
+/* Can the API be reached? A look each 100 ms until it can. */
+static bool api_answers(const struct settings *s)
+{
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)s->port)};
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port)};
+    bool is6 = inet_pton(AF_INET6, s->listen, &v6.sin6_addr) == 1;
+    _cleanup_close_ int fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (!is6 && inet_pton(AF_INET, s->listen, &v4.sin_addr) != 1)
+        return false;
+    return fd >= 0 && connect(fd, is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+                              is6 ? sizeof v6 : sizeof v4) == 0;
+}
+
+static void on_ready_time(uv_timer_t *timer)
+{
+    struct serve *s = timer->data;
+
+    if (s->supervisor.ending || !api_answers(&s->settings))
+        return;
+    uv_timer_stop(timer);
+    print_welcome(&s->settings);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    struct serve *s = handle->data;
+
+    log_info("stopping", LOG_S("signal", strsignal(signum)));
+    supervisor_end(&s->supervisor);
+}
+
+static void on_ended(void *arg, int status)
+{
+    struct serve *s = arg;
+
+    s->status = status;
+    uv_close((uv_handle_t *)&s->interrupt, NULL);
+    uv_close((uv_handle_t *)&s->terminate, NULL);
+    uv_close((uv_handle_t *)&s->ready, NULL);
+}
+
+static int run(struct serve *s)
+{
+    uv_loop_init(&s->loop);
+    uv_signal_init(&s->loop, &s->interrupt);
+    uv_signal_init(&s->loop, &s->terminate);
+    uv_timer_init(&s->loop, &s->ready);
+    s->interrupt.data = s->terminate.data = s->ready.data = s;
+    s->supervisor.loop = &s->loop;
+    s->supervisor.parts = s->parts;
+    s->supervisor.user = s->settings.user;
+    s->supervisor.dir_fd = s->data_fd;
+    s->supervisor.ended = on_ended;
+    s->supervisor.arg = s;
+    uv_signal_start(&s->interrupt, on_signal, SIGINT);
+    uv_signal_start(&s->terminate, on_signal, SIGTERM);
+    if (supervisor_start(&s->supervisor) < 0)
+        return EXIT_FAILURE;
+    uv_timer_start(&s->ready, on_ready_time, READY_POLL_MS, READY_POLL_MS);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
+    log_info("stopped");
+    return s->status;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    struct serve s = {.data_fd = -1, .lock_fd = -1};
+    int r = settings_load(&s.settings, PROGRAM_SERVE, USAGE, argc, argv);
+
+    if (r < 0)
+        return r == -ECANCELED ? EXIT_SUCCESS : EXIT_CONFIG;
+    if (r < argc) {
+        fprintf(stderr, "decant serve takes no arguments; --help lists the options\n");
+        return EXIT_USAGE;
+    }
+    settings_log_init(&s.settings, "decant");
+    if (prepare_data(&s) < 0 || prepare_parts(&s) < 0)
+        return EXIT_CONFIG;
+    return run(&s);
+}

@@ -1,0 +1,44 @@
+import pytest
+
+from client import Client
+from server import Server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One server for all tests that don't need to break or configure it."""
+    server = Server(tmp_path_factory.mktemp("server")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """own_server(NAME=value, …): a server with settings of its own, ended with the test."""
+    started = []
+
+    def start(ready=True, **environment):
+        started.append(Server(tmp_path / f"server{len(started)}", **environment))
+        started[-1].log_path.parent.mkdir()
+        return started[-1].start(ready)
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def client(server):
+    client = Client(server.url)
+    client.init()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def other(server):
+    """Somebody else's session on the same server."""
+    client = Client(server.url)
+    client.init()
+    yield client
+    client.close()

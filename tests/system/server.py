@@ -1,0 +1,92 @@
+"""Starts and ends a `decant serve` of the test's own, and looks into its folder and processes."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+import requests
+
+BUILD = Path(os.environ.get("DECANT_BUILD", Path(__file__).resolve().parents[2] / "build"))
+BIN = BUILD / "bin"
+
+
+def free_port():
+    with contextlib.closing(socket.socket()) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    def __init__(self, folder, **environment):
+        self.data = Path(folder) / "var"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {"DECANT_LOG_FORMAT": "json", "DECANT_DISK_RESERVE": "1M", **environment}
+        self.log_path = Path(folder) / "serve.log"
+        self.process = None
+
+    def start(self, ready=True):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [BIN / "decant", "serve", "--data", self.data, "--port", str(self.port)],
+                env={"PATH": "/usr/bin:/bin", **self.environment}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        if ready:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, timeout=90):
+        deadline = time.monotonic() + timeout
+        last = None
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"decant serve ended with {self.process.returncode}:\n{self.log()[-1500:]}"
+            with contextlib.suppress(requests.ConnectionError):
+                last = requests.get(self.url + "/readyz", timeout=10)
+                if last.status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"not ready: {last.text if last is not None else 'no answer'}\n{self.log()[-1500:]}")
+
+    def wait_listening(self, timeout=30):
+        """Answers and reaches Redis, ready for conversions or not."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.get(self.url + "/readyz", timeout=10).json()["redis"]["ok"]:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"not listening\n{self.log()[-1500:]}")
+
+    def stop(self, sig=signal.SIGTERM, timeout=60):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(sig)
+            self.process.wait(timeout)
+        return self.process.returncode if self.process else None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def redis(self):
+        return redis.Redis(unix_socket_path=str(self.data / "redis" / "redis.sock"), decode_responses=True)
+
+    def children(self, name):
+        """Pids of our own descendants with that program name, oldest first."""
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            with contextlib.suppress(OSError):
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    todo += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].split(b" ")[0].decode().endswith(name):
+                    found.append(pid)
+        return sorted(found)
+
+    def files(self):
+        """All regular files under the storage root, relative to it."""
+        root = self.data / "storage"
+        return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file())

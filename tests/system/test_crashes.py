@@ -1,0 +1,113 @@
+"""Kill -9 of any part while a conversion runs: after the restart the job completes, once."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from client import Client
+from fixtures import pdf, png, slow_docx
+
+
+def start_slow(client):
+    job_id = client.start("slow.docx", slow_docx(20000), "pdf")
+    deadline = time.monotonic() + 60
+    while client.status(job_id).json()["status"] != "processing":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return job_id
+
+
+def eventually(condition, timeout=30):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.1)
+
+
+def once(server, client, job_id):
+    """Completed, one result, nothing left over."""
+    folder = server.data / "storage" / client.session_id / job_id
+    assert len(list((folder / "converted").iterdir())) == 1
+    eventually(lambda: not list(folder.glob("work-*")))
+    redis = server.redis()
+    assert redis.llen("decant") == 0 and redis.hlen("unacked") == 0 and redis.zcard("unacked_index") == 0
+    answer = client.download(client.token(job_id).json()["url"])
+    assert answer.content.startswith(b"%PDF-")
+
+
+@pytest.fixture
+def crash_server(own_server):
+    server = own_server()
+    client = Client(server.url)
+    client.init()
+    return server, client
+
+
+@pytest.mark.parametrize("victim", ["decant-worker", "decant-engine-office"])
+def test_killed_while_converting(crash_server, victim):
+    server, client = crash_server
+    job_id = start_slow(client)
+    os.kill(server.children(victim)[0], signal.SIGKILL)
+    job = client.wait(job_id)
+    assert job["status"] == "completed", job
+    once(server, client, job_id)
+
+
+def test_api_killed(crash_server):
+    server, client = crash_server
+    job_id = start_slow(client)
+    os.kill(server.children("decant-api")[0], signal.SIGKILL)
+    server.wait_ready()
+    assert client.wait(job_id)["status"] == "completed"
+    once(server, client, job_id)
+
+
+def test_redis_killed(crash_server):
+    server, client = crash_server
+    waiting = client.upload("a.pdf", pdf()).json()["job_id"]
+    job_id = start_slow(client)
+    os.kill(server.children("redis-server")[0], signal.SIGKILL)
+    eventually(lambda: client.status(job_id).status_code == 200)
+    assert client.wait(job_id)["status"] == "completed"
+    once(server, client, job_id)
+    assert client.convert(waiting, "txt").status_code == 202
+    assert client.wait(waiting)["status"] == "completed"
+
+
+def test_everything_killed_with_jobs_waiting(crash_server):
+    """The supervisor itself dies: its parts end too, and the next start goes on with what was queued."""
+    server, client = crash_server
+    jobs = [client.start("slow.docx", slow_docx(8000), "pdf") for _ in range(6)]
+    parts = [pid for name in ("decant-api", "decant-worker", "redis-server", "clamd", "decant-engine-office") for pid in server.children(name)]
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in parts))
+    server.start()
+    for job_id in jobs:
+        assert client.wait(job_id)["status"] == "completed"
+        once(server, client, job_id)
+
+
+def test_stopped_with_jobs_waiting(crash_server):
+    """Ctrl-C loses nothing."""
+    server, client = crash_server
+    jobs = [client.start("slow.docx", slow_docx(8000), "pdf") for _ in range(6)] + [client.start("a.png", png(), "jpg")]
+    assert server.stop(signal.SIGINT) == 0
+    server.start()
+    for job_id in jobs:
+        assert client.wait(job_id)["status"] == "completed"
+
+
+def test_upload_broken_off_leaves_nothing(server, client):
+    import socket
+    before = server.files()
+    with socket.create_connection(("127.0.0.1", server.port)) as s:
+        s.sendall((f"POST /upload HTTP/1.1\r\nHost: x\r\nCookie: session_id={client.session_id}\r\nX-CSRF-Token: {client.csrf}\r\n"
+                   "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000000\r\n\r\n"
+                   '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n').encode() + b"x" * 1000000)
+        time.sleep(0.3)
+    time.sleep(0.3)
+    assert server.files() == before
+    assert server.redis().zcard(f"session:{client.session_id}:jobs") == 0
