@@ -18,7 +18,9 @@
 #include <sys/stat.h>
 
 enum {
-    TEXT_SAMPLE = 4 << 20,       /* how much of a text is looked at */
+    MAGIC_SAMPLE = 256 << 10, /* how much libmagic reads; by itself it takes 7 MiB into memory, and four times
+                                 that for texts */
+    TEXT_SAMPLE = 4 << 20,    /* how much of a text is looked at */
     CONTENT_TYPES_MAX = 1 << 20, /* [Content_Types].xml */
     MIMETYPE_MAX = 256,
 };
@@ -38,6 +40,7 @@ int sniffer_new(struct sniffer **ret)
         magic_close(magic);
         return -ENOENT;
     }
+    magic_setparam(magic, MAGIC_PARAM_BYTES_MAX, &(size_t){MAGIC_SAMPLE});
     s = malloc(sizeof *s);
     if (!s) {
         magic_close(magic);

@@ -29,11 +29,12 @@ class Server:
         self.environment = {"DECANT_LOG_FORMAT": "json", "DECANT_DISK_RESERVE": "1M", **environment}
         self.log_path = Path(folder) / "serve.log"
         self.process = None
+        self.binary = BIN / "decant"
 
     def start(self, ready=True):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [BIN / "decant", "serve", "--data", self.data, "--port", str(self.port)],
+                [self.binary, "serve", "--data", self.data, "--port", str(self.port)],
                 env={"PATH": "/usr/bin:/bin", **self.environment}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if ready:
             self.wait_ready()
