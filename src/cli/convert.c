@@ -93,10 +93,9 @@ static int resolve_output(const char *path, char ret[PATH_MAX], mode_t *mode)
     struct stat st;
 
     if (stat(path, &st) < 0) {
-        if (errno != ENOENT || strlen(path) >= PATH_MAX)
-            return -(errno == ENOENT ? ENAMETOOLONG : errno);
-        strcpy(ret, path);
-        return 0;
+        if (errno != ENOENT)
+            return -errno;
+        return snprintf(ret, PATH_MAX, "%s", path) < PATH_MAX ? 0 : -ENAMETOOLONG;
     }
     if (!S_ISREG(st.st_mode))
         return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
@@ -154,7 +153,7 @@ static int publish(void *arg, const struct conversion_output *output)
 {
     struct task *t = arg;
     bool other = output->format != t->item->route->to;
-    char resolved[PATH_MAX];
+    char resolved[PATH_MAX] = "";
     mode_t mode = t->run->file_mode;
     int r;
 
@@ -409,7 +408,7 @@ static int make_workspace(struct run *run)
     run->tmp_fd = open(tmp && *tmp ? tmp : "/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (run->tmp_fd < 0 || mkdirat(run->tmp_fd, name, 0700) < 0)
         return -errno;
-    strcpy(run->workspace, name);
+    memcpy(run->workspace, name, sizeof name);
     run->workspace_fd = path_open(run->tmp_fd, name, O_RDONLY | O_DIRECTORY, 0);
     if (run->workspace_fd < 0)
         return run->workspace_fd;

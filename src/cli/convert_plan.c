@@ -83,28 +83,37 @@ static int add_option(struct words *w, const char *text)
     return 0;
 }
 
-/* The value of `--name value`, `--name=value`, `-n value` or `-nvalue`; NULL when argv[*i] is none of these.
- * *missing: it is, but there is no value. */
-static const char *value_of(int argc, char **argv, int *i, const char *long_name, char short_name,
-                            bool *missing)
-{
-    const char *arg = argv[*i];
-    size_t len = strlen(long_name);
+enum value_flag { FLAG_TO, FLAG_OUTPUT, FLAG_OPTION, FLAG_JOBS, FLAG_NONE };
 
-    if (short_name && arg[0] == '-' && arg[1] == short_name && arg[2])
-        return arg + 2;
-    if (str_starts(arg, "--") && strncmp(arg + 2, long_name, len) == 0 && len > 0) {
-        if (arg[2 + len] == '=')
-            return arg + 2 + len + 1;
-        if (arg[2 + len])
-            return NULL;
-    } else if (!short_name || arg[0] != '-' || arg[1] != short_name) {
-        return NULL;
+static const struct {
+    const char *name; /* as --name value, --name=value */
+    char letter;      /* as -n value, -nvalue */
+} value_flags[] = {
+    [FLAG_TO] = {"to", 't'},
+    [FLAG_OUTPUT] = {"output", 'o'},
+    [FLAG_OPTION] = {"option", '\0'},
+    [FLAG_JOBS] = {NULL, 'j'}, /* --jobs is one of the settings */
+};
+
+/* Which of them `arg` is. `ret_value`: what stands in the same word, or NULL. */
+static enum value_flag find_value_flag(const char *arg, const char **ret_value)
+{
+    *ret_value = NULL;
+    for (int i = 0; i < FLAG_NONE; i++) {
+        const char *name = value_flags[i].name;
+        size_t len = name ? strlen(name) : 0;
+
+        if (value_flags[i].letter && arg[1] == value_flags[i].letter) {
+            *ret_value = arg[2] ? arg + 2 : NULL;
+            return (enum value_flag)i;
+        }
+        if (!name || arg[1] != '-' || strncmp(arg + 2, name, len) != 0 ||
+            (arg[2 + len] && arg[2 + len] != '='))
+            continue;
+        *ret_value = arg[2 + len] ? arg + 2 + len + 1 : NULL;
+        return (enum value_flag)i;
     }
-    if (*i + 1 < argc)
-        return argv[++*i];
-    *missing = true;
-    return NULL;
+    return FLAG_NONE;
 }
 
 static void pass_to_settings(struct words *w, char *arg)
@@ -112,33 +121,55 @@ static void pass_to_settings(struct words *w, char *arg)
     w->settings[w->n_settings++] = arg;
 }
 
+static int set_value(struct words *w, enum value_flag flag, const char *value)
+{
+    static char jobs_flag[] = "--jobs";
+
+    switch (flag) {
+    case FLAG_TO:
+        w->to = value;
+        break;
+    case FLAG_OUTPUT:
+        w->output_dir = value;
+        break;
+    case FLAG_OPTION:
+        return add_option(w, value);
+    case FLAG_JOBS:
+        pass_to_settings(w, jobs_flag);
+        pass_to_settings(w, (char *)value);
+        break;
+    case FLAG_NONE:
+        break;
+    }
+    return 0;
+}
+
+static bool is(const char *arg, const char *word)
+{
+    return strcmp(arg, word) == 0;
+}
+
 /* One word (and its value) that starts with a dash. */
 static int read_flag(struct words *w, int argc, char **argv, int *i)
 {
-    static char jobs_flag[] = "--jobs", help_flag[] = "--help";
+    static char help_flag[] = "--help";
     char *arg = argv[*i];
-    bool missing = false;
     const char *value;
+    enum value_flag flag = find_value_flag(arg, &value);
 
-    if (str_eq(arg, "--json")) {
+    if (flag != FLAG_NONE) {
+        if (!value && *i + 1 == argc)
+            return complain(arg, " needs a value");
+        return set_value(w, flag, value ? value : argv[++*i]);
+    }
+    if (is(arg, "--json")) {
         w->json = true;
-    } else if (str_eq(arg, "-f") || str_eq(arg, "--force")) {
+    } else if (is(arg, "-f") || is(arg, "--force")) {
         w->force = true;
-    } else if (str_eq(arg, "-h") || str_eq(arg, "--help")) {
+    } else if (is(arg, "-h") || is(arg, "--help")) {
         pass_to_settings(w, help_flag);
-    } else if ((value = value_of(argc, argv, i, "to", 't', &missing))) {
-        w->to = value;
-    } else if ((value = value_of(argc, argv, i, "output", 'o', &missing))) {
-        w->output_dir = value;
-    } else if ((value = value_of(argc, argv, i, "option", '\0', &missing))) {
-        return add_option(w, value);
-    } else if ((value = value_of(argc, argv, i, "", 'j', &missing))) {
-        pass_to_settings(w, jobs_flag);
-        pass_to_settings(w, (char *)value);
-    } else if (missing) {
-        return complain(arg, " needs a value");
-    } else if (str_starts(arg, "--")) {
-        w->scan = w->scan || str_eq(arg, "--clamd") || str_starts(arg, "--clamd=");
+    } else if (arg[1] == '-') {
+        w->scan = w->scan || is(arg, "--clamd") || strncmp(arg, "--clamd=", strlen("--clamd=")) == 0;
         pass_to_settings(w, arg);
         if (!strchr(arg, '=') && *i + 1 < argc)
             pass_to_settings(w, argv[++*i]);
@@ -162,7 +193,7 @@ static int read_words(struct words *w, int argc, char **argv)
         return -ENOMEM;
     pass_to_settings(w, argv[0]);
     for (int i = 1; i < argc && r == 0; i++) {
-        if (!only_files && str_eq(argv[i], "--"))
+        if (!only_files && is(argv[i], "--"))
             only_files = true;
         else if (!only_files && argv[i][0] == '-' && argv[i][1])
             r = read_flag(w, argc, argv, &i);
@@ -264,24 +295,22 @@ static int plan_many(struct convert_plan *plan, const struct words *w)
 
 static int compare_outputs(const void *a, const void *b)
 {
-    return strcmp((*(const struct convert_item *const *)a)->output,
-                  (*(const struct convert_item *const *)b)->output);
+    return strcmp(((const struct convert_item *)a)->output, ((const struct convert_item *)b)->output);
 }
 
 /* report.docx and report.odt can't both become report.pdf. */
 static int check_distinct(const struct convert_plan *plan)
 {
-    _cleanup_free_ const struct convert_item **sorted = calloc(plan->n_items, sizeof(*sorted));
+    _cleanup_free_ struct convert_item *sorted = calloc(plan->n_items, sizeof *sorted);
 
     if (!sorted)
         return -ENOMEM;
-    for (size_t i = 0; i < plan->n_items; i++)
-        sorted[i] = &plan->items[i];
-    qsort(sorted, plan->n_items, sizeof(*sorted), compare_outputs);
+    memcpy(sorted, plan->items, plan->n_items * sizeof *sorted);
+    qsort(sorted, plan->n_items, sizeof *sorted, compare_outputs);
     for (size_t i = 1; i < plan->n_items; i++)
         if (compare_outputs(&sorted[i - 1], &sorted[i]) == 0) {
-            fprintf(stderr, "decant convert: %s and %s would both become %s\n", sorted[i - 1]->input,
-                    sorted[i]->input, sorted[i]->output);
+            fprintf(stderr, "decant convert: %s and %s would both become %s\n", sorted[i - 1].input,
+                    sorted[i].input, sorted[i].output);
             return -EINVAL;
         }
     return 0;

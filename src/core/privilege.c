@@ -30,8 +30,8 @@ int privilege_lookup(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 /* 0 when nothing of root is left to come back to. */
 static int check_dropped(uid_t uid, gid_t gid)
 {
-    uid_t ruid, euid, suid;
-    gid_t rgid, egid, sgid;
+    uid_t ruid = 0, euid = 0, suid = 0;
+    gid_t rgid = 0, egid = 0, sgid = 0;
 
     if (getresuid(&ruid, &euid, &suid) < 0 || getresgid(&rgid, &egid, &sgid) < 0)
         return -errno;
@@ -42,8 +42,8 @@ static int check_dropped(uid_t uid, gid_t gid)
 
 int privilege_drop(const char *user)
 {
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = 0;
+    gid_t gid = 0;
     int r;
 
     if (geteuid() != 0 && getuid() != 0)

@@ -229,7 +229,7 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
     if (engine->outcome == OUTCOME_OK) {
         report->format = engine->output_format ? format_by_id(engine->output_format) : NULL;
         if (engine->output_name && strlen(engine->output_name) < sizeof c->output_name)
-            strcpy(c->output_name, engine->output_name);
+            snprintf(c->output_name, sizeof c->output_name, "%s", engine->output_name);
     }
     if (engine->outcome == OUTCOME_INTERNAL &&
         engine_pool_info(c->shared->engines, c->route->engine, &info) && info.state == ENGINE_DOWN)
