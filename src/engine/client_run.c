@@ -109,8 +109,8 @@ static int take_result(struct engine_run *r, struct msg *m)
     r->facts.has_result = true;
     r->facts.result = outcome;
     r->pages = pages;
-    strcpy(r->output_name, outcome == OUTCOME_OK ? name : "");
-    strcpy(r->output_format, outcome == OUTCOME_OK ? format : "");
+    snprintf(r->output_name, sizeof r->output_name, "%s", outcome == OUTCOME_OK ? name : "");
+    snprintf(r->output_format, sizeof r->output_format, "%s", outcome == OUTCOME_OK ? format : "");
     return 0;
 }
 

@@ -31,10 +31,13 @@ struct plan {
     struct environment environment;
 };
 
-static void free_environment(struct environment *e)
+static void free_plan(struct plan *p)
 {
-    for (size_t i = 0; i < e->n; i++)
-        free(e->strings[i]);
+    for (size_t i = 0; i < p->environment.n; i++)
+        free(p->environment.strings[i]);
+    cleanup_close(&p->program);
+    cleanup_close(&p->control);
+    cleanup_close(&p->null);
 }
 
 static int add(struct environment *e, const char *name, const char *value)
@@ -158,33 +161,29 @@ static int prepare(const struct settings *s, const char *name, struct plan *p)
         if (r < 0)
             return r;
     }
+    p->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (p->null < 0)
+        return -errno;
     p->program = open_program(s, name);
     return p->program < 0 ? p->program : 0;
 }
 
 int launch_engine(const struct settings *settings, const char *name, pid_t *ret_pid, int *ret_control)
 {
-    struct plan plan = {.program = -1, .parent = getpid()};
+    _cleanup_(free_plan) struct plan plan = {.program = -1, .control = -1, .null = -1, .parent = getpid()};
+    _cleanup_close_ int ours = -1;
+    pid_t pid;
     int r = prepare(settings, name, &plan);
-    _cleanup_close_ int program = plan.program, ours = -1, theirs = -1;
-    _cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    pid_t pid = -1;
 
-    if (r == 0 && null < 0)
-        r = -errno;
     if (r == 0)
-        r = make_pair(&ours, &theirs);
-    if (r == 0) {
-        plan.control = theirs;
-        plan.null = null;
-        pid = fork();
-        if (pid == 0)
-            run_child(&plan);
-        r = pid < 0 ? -errno : 0;
-    }
-    free_environment(&plan.environment);
+        r = make_pair(&ours, &plan.control);
     if (r < 0)
         return r;
+    pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        run_child(&plan);
     *ret_pid = pid;
     *ret_control = TAKE_FD(ours);
     return 0;

@@ -91,10 +91,16 @@ static void on_signal(int number)
     raised = 1;
 }
 
+/* NULL when it works. */
 static void *lock_twice(void *mutex)
 {
-    return (void *)(intptr_t)(pthread_mutex_lock(mutex) || pthread_mutex_lock(mutex) ||
-                              pthread_mutex_unlock(mutex) || pthread_mutex_unlock(mutex));
+    for (int i = 0; i < 2; i++)
+        if (pthread_mutex_lock(mutex) != 0)
+            return mutex;
+    for (int i = 0; i < 2; i++)
+        if (pthread_mutex_unlock(mutex) != 0)
+            return mutex;
+    return NULL;
 }
 
 /* A wrong cached thread id shows in recursive mutexes and in raise(). */
@@ -125,10 +131,10 @@ static enum outcome do_password(struct engine_job *job)
 
 static enum outcome do_crash(struct engine_job *job)
 {
-    volatile int *nowhere = NULL;
+    volatile char *guard = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     signal(SIGSEGV, SIG_DFL);
-    *nowhere = 1;
+    *guard = 1;
     return OUTCOME_OK;
 }
 
@@ -524,8 +530,8 @@ static enum outcome convert(struct engine_job *job)
 {
     const char *name = text_option(job, "do");
 
-    strcpy(job->output_name, "result.pdf");
-    strcpy(job->output_format, job->to->id);
+    snprintf(job->output_name, sizeof job->output_name, "result.pdf");
+    snprintf(job->output_format, sizeof job->output_format, "%s", job->to->id);
     job->pages = 3;
     for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
         if (str_eq(actions[i].name, name))

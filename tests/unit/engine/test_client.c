@@ -265,6 +265,20 @@ static void converts(void **state)
     assert_string_equal(text, "hello");
 }
 
+/* As below /root: the job's folder is reached by its descriptor alone. */
+static void converts_below_a_folder_it_may_not_enter(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+    struct outcome_of_run o;
+
+    assert_int_equal(fchmod(f->folder_fd, 0), 0);
+    o = run_in(f, "{\"do\": \"ok\"}", job, 30000);
+    assert_int_equal(fchmod(f->folder_fd, 0700), 0);
+    assert_int_equal(o.report.outcome, OUTCOME_OK);
+}
+
 static void gives_what_libraries_need(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -588,7 +602,7 @@ static void ends_runs_of_engines_that_are_not_there(void **state)
 #define MEMORY_TESTS cmocka_unit_test(bounds_memory),
 #endif
 
-/* The private temporary folder has no place without namespaces. */
+/* Without namespaces there is no private temporary folder, and the job is where its path leads. */
 #define IN_BOTH_MODES                                                                                        \
     cmocka_unit_test(converts), cmocka_unit_test(gives_what_libraries_need),                                 \
         cmocka_unit_test(runs_many_at_once), cmocka_unit_test(tells_how_a_child_ended),                      \
@@ -603,7 +617,8 @@ static void ends_runs_of_engines_that_are_not_there(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest full[] = {IN_BOTH_MODES, cmocka_unit_test(bounds_temporary_files)};
+    const struct CMUnitTest full[] = {IN_BOTH_MODES, cmocka_unit_test(bounds_temporary_files),
+                                      cmocka_unit_test(converts_below_a_folder_it_may_not_enter)};
     const struct CMUnitTest reduced[] = {IN_BOTH_MODES};
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(ends_all_with_the_pool),

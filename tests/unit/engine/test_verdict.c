@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { MIB = 1 << 10 /* of KiB */ };
+#define MIB    UINT64_C(1024) /* of KiB */
 #define LIMITS .cpu_limit_s = 10, .memory_limit_bytes = UINT64_C(1) << 30
 
 static void says_how_a_run_ended(void **state)
@@ -35,8 +35,8 @@ static void says_how_a_run_ended(void **state)
         {{LIMITS, .has_status = true, .status = SIGABRT, .peak_kib = 900 * MIB}, OUTCOME_TOO_COMPLEX},
         {{LIMITS, .has_status = true, .status = SIGSYS, .peak_kib = 900 * MIB}, OUTCOME_ENGINE_CRASHED},
         {{LIMITS, .has_status = true, .status = SIGXCPU}, OUTCOME_TOO_COMPLEX},
-        {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 9950}, OUTCOME_TOO_COMPLEX},
-        {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 5000}, OUTCOME_ENGINE_CRASHED},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 7000}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 4000}, OUTCOME_ENGINE_CRASHED},
         {{LIMITS, .has_status = true, .status = SIGKILL, .peak_kib = 600 * MIB}, OUTCOME_TOO_COMPLEX},
         {{LIMITS}, OUTCOME_ENGINE_CRASHED},
     };
