@@ -2,6 +2,7 @@
 
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/str.h"
 
 #include <unistd.h>
 
@@ -24,15 +25,18 @@ void log_init(const char *program, enum log_level least, enum log_format format)
                                               : LOG_FORMAT_JSON;
 }
 
+/* What is no UTF-8 is taken for Latin-1: the line stays JSON whatever it quotes. */
 static void append_json_string(struct buf *line, const char *s)
 {
+    bool utf8 = utf8_valid(s, strlen(s));
+
     buf_append(line, "\"", 1);
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
 
         if (c == '"' || c == '\\')
             buf_printf(line, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
+        else if (c < 0x20 || c == 0x7f || (c > 0x7f && !utf8))
             buf_printf(line, "\\u%04x", c);
         else
             buf_append(line, s, 1);
@@ -82,13 +86,20 @@ static void format_text(struct buf *line, const char *time, enum log_level level
 
 void log_event(enum log_level level, const char *message, const struct log_field *fields, size_t n)
 {
+    static const struct log_field omitted = {.key = "fields", .text = "omitted: too long"};
     _cleanup_buf_ struct buf line = BUF_INIT(LINE_MAX_BYTES);
     char time[CLOCK_RFC3339_LEN + 1];
+    void (*format)(struct buf *, const char *, enum log_level, const char *, const struct log_field *,
+                   size_t) = config.format == LOG_FORMAT_TEXT ? format_text : format_json;
 
     if (level < config.least)
         return;
     clock_rfc3339(clock_real_ms(), time);
-    (config.format == LOG_FORMAT_TEXT ? format_text : format_json)(&line, time, level, message, fields, n);
+    format(&line, time, level, message, fields, n);
+    if (buf_error(&line)) {
+        buf_free(&line);
+        format(&line, time, level, message, &omitted, 1);
+    }
     if (buf_error(&line) == 0 && write(STDERR_FILENO, line.data, line.len) < 0)
         return; /* a log that can't be written has nowhere to be reported */
 }

@@ -121,12 +121,14 @@ int msg_recv(int sock, struct msg *m)
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == ECONNRESET ? -EPIPE : -errno;
-    if (n == 0)
-        return -EPIPE;
 
     msg_init(m, 0);
     m->owns_fds = 1;
-    adopt_fds(m, &mh);
+    adopt_fds(m, &mh); /* first: an empty packet can carry descriptors, too */
+    if (n == 0) {
+        msg_free(m);
+        return -EPIPE;
+    }
     if ((size_t)n < sizeof head || head.magic != MSG_MAGIC || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
         buf_append(&m->body, packet, (size_t)n - sizeof head) < 0) {
         msg_free(m);

@@ -1,5 +1,6 @@
 #include "core/path.h"
 
+#include "core/id.h"
 #include "core/str.h"
 
 #include <errno.h>
@@ -9,12 +10,26 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+/* The kernel's own name for an open file. */
+struct self_path {
+    char text[32];
+};
+
+static struct self_path self_path(int fd)
+{
+    struct self_path p;
+
+    snprintf(p.text, sizeof p.text, "/proc/self/fd/%d", fd);
+    return p;
+}
+
 int path_open(int dirfd, const char *path, int flags, mode_t mode)
 {
     struct open_how how = {
         /* Beside O_PATH the kernel takes O_NOCTTY for a mistake. */
         .flags = (uint64_t)(flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY)),
-        .mode = (flags & (O_CREAT | O_TMPFILE)) ? mode : 0,
+        .mode =
+            (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0, /* O_TMPFILE is no single bit */
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof how);
@@ -48,42 +63,126 @@ int path_make_dir(int dirfd, const char *path)
     return TAKE_FD(at);
 }
 
-/* Empties the directory `fd` (taken over) and keeps the first error. */
-static int empty_dir(int fd)
+/* A directory made without permissions (mkdir(2) with mode 0) can be removed by its owner once it has some.
+ */
+static int open_dir_anyway(int dirfd, const char *name)
 {
-    _cleanup_closedir_ DIR *dir = fdopendir(fd);
-    int first = 0;
+    int fd = path_open(dirfd, name, O_DIRECTORY | O_RDONLY, 0);
+    _cleanup_close_ int handle = -1;
 
-    if (!dir) {
-        close(fd);
+    if (fd != -EACCES)
+        return fd;
+    handle = path_open(dirfd, name, O_DIRECTORY | O_PATH, 0);
+    if (handle < 0)
+        return handle;
+    if (chmod(self_path(handle).text, 0700) < 0)
         return -errno;
+    return path_open(dirfd, name, O_DIRECTORY | O_RDONLY, 0);
+}
+
+static int open_stream(int fd, DIR **ret)
+{
+    *ret = fdopendir(fd);
+    if (*ret)
+        return 0;
+    close(fd);
+    return -ENOMEM;
+}
+
+/* Next entry but for . and .. */
+static const char *next_name(DIR *dir)
+{
+    for (struct dirent *e; (e = readdir(dir));)
+        if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
+            return e->d_name;
+    return NULL;
+}
+
+/* Moves the directory `name` of `from` up to `top`, under a random name that can't be there already. */
+static int move_up(int from, const char *name, int top)
+{
+    char fresh[ID_UUID_LEN + 1];
+    int r;
+
+    id_uuid(fresh);
+    r = renameat(from, name, top, fresh) < 0 ? -errno : 0;
+    if (r == -EACCES) { /* a directory that gets another parent has to be writable itself */
+        _cleanup_close_ int child = open_dir_anyway(from, name);
+
+        if (child >= 0)
+            r = renameat(from, name, top, fresh) < 0 ? -errno : 0;
     }
-    for (struct dirent *e; (e = readdir(dir));) {
-        if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
-            continue;
+    return r;
+}
 
-        int r = path_remove_tree(dirfd(dir), e->d_name);
+/* Removes the directory `name` of `top` after having moved those in it up to `top`. Counts what went away. */
+static int flatten(int top, const char *name, unsigned *gone)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+    const char *entry;
+    int first = 0, r, fd = open_dir_anyway(top, name);
 
-        if (r < 0 && first == 0)
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    r = open_stream(fd, &dir);
+    if (r < 0)
+        return r;
+    while ((entry = next_name(dir))) {
+        r = unlinkat(fd, entry, 0) < 0 && errno != ENOENT ? -errno : 0;
+        if (r == -EISDIR || r == -EPERM)
+            r = move_up(fd, entry, top);
+        if (r == 0)
+            ++*gone;
+        else if (first == 0)
             first = r;
     }
+    if (unlinkat(top, name, AT_REMOVEDIR) == 0)
+        ++*gone;
+    else if (errno != ENOENT && first == 0)
+        first = -errno;
     return first;
 }
 
+/* One look at all entries of `top`: how many things went away, and the first error. */
+static unsigned sweep(int top, int *ret_error)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+    unsigned gone = 0;
+    const char *entry;
+    int fd = path_open(top, ".", O_DIRECTORY | O_RDONLY, 0);
+
+    *ret_error = fd < 0 ? fd : open_stream(fd, &dir);
+    if (*ret_error < 0)
+        return 0;
+    while ((entry = next_name(dir))) {
+        int r = unlinkat(top, entry, 0) < 0 ? -errno : 0;
+
+        if (r == -EISDIR || r == -EPERM)
+            r = flatten(top, entry, &gone);
+        else if (r == 0)
+            gone++;
+        if (r < 0 && r != -ENOENT && *ret_error == 0)
+            *ret_error = r;
+    }
+    return gone;
+}
+
+/* Without recursion: who can write into a tree chooses how deep it is, and neither descriptors nor the stack
+ * may run out. Each directory is moved at most once, and a sweep in which nothing went away is the last. */
 int path_remove_tree(int dirfd, const char *name)
 {
+    _cleanup_close_ int top = -1;
+    int r;
+
     if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
         return 0;
     if (errno != EISDIR && errno != EPERM)
         return -errno;
-
-    int fd = path_open(dirfd, name, O_DIRECTORY | O_RDONLY | O_NOFOLLOW, 0);
-
-    if (fd < 0)
-        return fd == -ENOENT ? 0 : fd;
-
-    int r = empty_dir(fd);
-
+    top = open_dir_anyway(dirfd, name);
+    if (top < 0)
+        return top == -ENOENT ? 0 : top;
+    while (sweep(top, &r) > 0)
+        ;
     if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT && r == 0)
         r = -errno;
     return r;
@@ -96,19 +195,6 @@ int path_tmpfile(int dirfd)
     if (fd < 0)
         return errno == EISDIR ? -EOPNOTSUPP : -errno;
     return fd;
-}
-
-/* The kernel's own name for an open file. */
-struct self_path {
-    char text[32];
-};
-
-static struct self_path self_path(int fd)
-{
-    struct self_path p;
-
-    snprintf(p.text, sizeof p.text, "/proc/self/fd/%d", fd);
-    return p;
 }
 
 int path_reopen(int fd)
@@ -125,7 +211,7 @@ int path_link(int fd, int dirfd, const char *name)
 
 int path_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len)
 {
-    _cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    _cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
 
     if (fd < 0)

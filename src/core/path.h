@@ -1,6 +1,6 @@
-/* Files below a directory descriptor: no path here can leave it (openat2 RESOLVE_BENEATH), follow a symbolic
- * link or cross a mount. Names come from ids that we made, never from a user; these calls hold even if that
- * slips. */
+/* Files below a directory descriptor: no path here can leave it (openat2 RESOLVE_BENEATH) or follow a
+ * symbolic link, but for path_read_file. Names come from ids that we made, never from a user; these calls
+ * hold even if that slips. */
 #pragma once
 
 #include "core/cleanup.h"
@@ -15,7 +15,8 @@ int path_open(int dirfd, const char *path, int flags, mode_t mode) _warn_unused_
 int path_make_dir(int dirfd, const char *path) _warn_unused_;
 
 /* Removes `name` (one component) below `dirfd` with all that is in it; a missing one is fine. 0 or the first
- * -errno, after having removed what could be removed. Never follows links. */
+ * -errno, after having removed what could be removed. Never follows links. However deep the tree is, it takes
+ * a constant number of descriptors. */
 int path_remove_tree(int dirfd, const char *name);
 
 /* An unnamed regular file in `dirfd` for writing, or -errno. path_link gives it a name. Where the filesystem
@@ -29,5 +30,6 @@ int path_link(int fd, int dirfd, const char *name) _warn_unused_;
  * receiver of a passed descriptor can't write through. A descriptor or -errno. */
 int path_reopen(int fd) _warn_unused_;
 
-/* Reads a whole regular file of at most `max` bytes into a new NUL-terminated string. */
+/* Reads a whole regular file of at most `max` bytes into a new NUL-terminated string. `path` may lead
+ * anywhere: for names that we chose. -EINVAL when it is no regular file, -EFBIG. */
 int path_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len) _warn_unused_;

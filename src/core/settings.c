@@ -221,7 +221,7 @@ int settings_load(struct settings *ret, enum settings_program program, const cha
         size_t len = value ? (size_t)(value - name) : strlen(name);
         const struct option *o = find_flag(program, name, len);
 
-        if (len == 0) /* "--" ends the options */
+        if (str_eq(argv[i], "--")) /* ends the options */
             return i + 1;
         if (str_eq(name, "help")) {
             print_help(program, usage);

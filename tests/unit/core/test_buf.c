@@ -1,0 +1,94 @@
+#include "core/buf.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void pieces_are_put_together(void **state)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(1000);
+
+    assert_null(b.data);
+    assert_int_equal(buf_append(&b, "ab\0c", 4), 0);
+    assert_int_equal(buf_append_str(&b, "de"), 0);
+    assert_int_equal(buf_printf(&b, "%d-%s", 42, "x"), 0);
+    assert_int_equal(b.len, 10);
+    assert_memory_equal(b.data, "ab\0cde42-x", 11); /* and the NUL */
+}
+
+static void it_grows_to_the_maximum_and_not_further(void **state)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(1000);
+
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(buf_append(&b, "x", 1), 0);
+    assert_int_equal(b.data[1000], '\0');
+    assert_int_equal(buf_append(&b, "", 0), 0);
+    assert_int_equal(buf_append(&b, "x", 1), -EMSGSIZE);
+    assert_int_equal(b.len, 1000);
+}
+
+static void an_error_stays(void **state)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(4);
+
+    assert_int_equal(buf_append_str(&b, "12345"), -EMSGSIZE);
+    assert_int_equal(buf_append_str(&b, "1"), -EMSGSIZE);
+    assert_int_equal(buf_printf(&b, "1"), -EMSGSIZE);
+    assert_int_equal(buf_error(&b), -EMSGSIZE);
+    assert_int_equal(b.len, 0);
+    assert_null(buf_take(&b));
+}
+
+static void lengths_do_not_wrap_around(void **state)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(SIZE_MAX);
+
+    assert_int_equal(buf_append(&b, "a", 1), 0);
+    assert_int_equal(buf_append(&b, "b", SIZE_MAX), -EMSGSIZE);
+}
+
+static void the_front_is_dropped(void **state)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(100);
+
+    buf_consume(&b, 5);
+    buf_append_str(&b, "abcdef");
+    buf_consume(&b, 2);
+    assert_string_equal(b.data, "cdef");
+    buf_consume(&b, 0);
+    assert_int_equal(b.len, 4);
+    buf_consume(&b, 100);
+    assert_int_equal(b.len, 0);
+    assert_string_equal(b.data, "");
+}
+
+static void the_string_is_handed_over(void **state)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(100), empty = BUF_INIT(100);
+    _cleanup_free_ char *text = NULL, *nothing = buf_take(&empty);
+
+    buf_append_str(&b, "text");
+    text = buf_take(&b);
+    assert_string_equal(text, "text");
+    assert_int_equal(b.len, 0);
+    assert_null(b.data);
+    assert_int_equal(buf_append_str(&b, "again"), 0);
+    assert_string_equal(nothing, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_are_put_together), cmocka_unit_test(it_grows_to_the_maximum_and_not_further),
+        cmocka_unit_test(an_error_stays),          cmocka_unit_test(lengths_do_not_wrap_around),
+        cmocka_unit_test(the_front_is_dropped),    cmocka_unit_test(the_string_is_handed_over),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,223 @@
+#include "captured.h"
+#include "core/settings.h"
+#include "core/str.h"
+
+#include <errno.h>
+
+enum { ARGS_MAX = 8 };
+
+static struct captured captured;
+
+static int setup(void **state)
+{
+    clearenv();
+    return 0;
+}
+
+/* Arguments after the program's name, NULL-terminated; what is printed is in captured.text. */
+static int load(struct settings *s, enum settings_program program, const char *const args[])
+{
+    const char *argv[ARGS_MAX + 2] = {"program"};
+    int argc = 1, r;
+
+    for (; args && args[argc - 1]; argc++)
+        argv[argc] = args[argc - 1];
+    capture_begin(&captured, STDERR_FILENO);
+    r = settings_load(s, program, "usage", argc, (char **)argv);
+    capture_end(&captured);
+    return r;
+}
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void defaults_hold(void **state)
+{
+    struct settings s;
+
+    assert_int_equal(load(&s, PROGRAM_API, NULL), 1);
+    assert_string_equal(s.listen, "127.0.0.1");
+    assert_int_equal(s.port, 8080);
+    assert_int_equal(s.max_upload_bytes, 100 << 20);
+    assert_int_equal(s.session_ttl_s, 86400);
+    assert_int_equal(s.token_ttl_s, 600);
+    assert_string_equal(s.accel_prefix, "");
+    assert_null(s.redis_password);
+}
+
+static void flags_win_over_variables(void **state)
+{
+    struct settings s;
+
+    setenv("DECANT_PORT", "1000", 1);
+    setenv("DECANT_LISTEN", "::1", 1);
+    assert_int_equal(load(&s, PROGRAM_API, NULL), 1);
+    assert_int_equal(s.port, 1000);
+    assert_string_equal(s.listen, "::1");
+    assert_int_equal(load(&s, PROGRAM_API, ARGS("--port", "2000", "--listen=0.0.0.0")), 4);
+    assert_int_equal(s.port, 2000);
+    assert_string_equal(s.listen, "0.0.0.0");
+    assert_int_equal(load(&s, PROGRAM_API, ARGS("--port=3000", "--port=3001")), 3);
+    assert_int_equal(s.port, 3001);
+}
+
+static void options_end_where_arguments_begin(void **state)
+{
+    struct settings s;
+
+    assert_int_equal(load(&s, PROGRAM_CONVERT, ARGS("--jobs", "2", "a.docx", "--jobs", "3")), 3);
+    assert_int_equal(s.jobs, 2);
+    assert_int_equal(load(&s, PROGRAM_CONVERT, ARGS("--", "--jobs")), 2);
+    assert_int_equal(load(&s, PROGRAM_CONVERT, ARGS("-")), 1);
+}
+
+static void sizes_have_units(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } sizes[] = {{"1024", 1024},      {"1k", 1 << 10},           {"1K", 1 << 10},
+                 {"100M", 100 << 20}, {"3G", UINT64_C(3) << 30}, {"1T", UINT64_C(1) << 40}};
+    struct settings s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        setenv("DECANT_MAX_UPLOAD", sizes[i].text, 1);
+        assert_int_equal(load(&s, PROGRAM_API, NULL), 1);
+        assert_true(s.max_upload_bytes == sizes[i].bytes);
+    }
+}
+
+static void a_bad_value_is_refused_by_the_name_of_its_variable(void **state)
+{
+    static const struct {
+        const char *name, *value;
+    } bad[] = {
+        {"DECANT_PORT", ""},
+        {"DECANT_PORT", "http"},
+        {"DECANT_PORT", "0"},
+        {"DECANT_PORT", "65536"},
+        {"DECANT_PORT", "-1"},
+        {"DECANT_PORT", "80 "},
+        {"DECANT_PORT", "18446744073709551616"},
+        {"DECANT_MAX_UPLOAD", ""},
+        {"DECANT_MAX_UPLOAD", "M"},
+        {"DECANT_MAX_UPLOAD", "100MB"},
+        {"DECANT_MAX_UPLOAD", "1.5G"},
+        {"DECANT_MAX_UPLOAD", "1023"},
+        {"DECANT_MAX_UPLOAD", "2T"},
+        {"DECANT_MAX_UPLOAD", "18446744073709551615T"},
+        {"DECANT_MAX_UPLOAD", "100000000000000000000000000000"},
+        {"DECANT_LOG_LEVEL", "loud"},
+        {"DECANT_LOG_LEVEL", "info warn"},
+        {"DECANT_LOG_LEVEL", ""},
+        {"DECANT_LOG_FORMAT", "JSON"},
+    };
+    struct settings s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        clearenv();
+        setenv(bad[i].name, bad[i].value, 1);
+        assert_int_equal(load(&s, PROGRAM_API, NULL), -EINVAL);
+        assert_true(str_starts(captured.text, bad[i].name));
+    }
+}
+
+static void a_bad_flag_is_refused(void **state)
+{
+    static const char *const flags[] = {"--unknown", "--port=0", "--port",  "--por=1",
+                                        "--=1",      "--jobs=1", "--help=1"};
+    struct settings s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+        assert_int_equal(load(&s, PROGRAM_API, ARGS(flags[i])), -EINVAL);
+        assert_true(strlen(captured.text) > 0);
+    }
+    assert_int_equal(load(&s, PROGRAM_API, ARGS("--port", "0")), -EINVAL);
+    assert_true(str_starts(captured.text, "DECANT_PORT"));
+}
+
+static void what_other_programs_read_is_ignored(void **state)
+{
+    struct settings s;
+
+    setenv("DECANT_JOB_TIMEOUT", "nonsense", 1);
+    assert_int_equal(load(&s, PROGRAM_API, NULL), 1);
+    assert_int_equal(load(&s, PROGRAM_WORKER, NULL), -EINVAL);
+    assert_true(str_starts(captured.text, "DECANT_JOB_TIMEOUT"));
+}
+
+static void help_prints_the_table(void **state)
+{
+    struct settings s;
+    int r;
+
+    capture_begin(&captured, STDOUT_FILENO);
+    r = settings_load(&s, PROGRAM_API, "how it is used", 2,
+                      (char **)(const char *[]){"program", "--help", NULL});
+    capture_end(&captured);
+    assert_int_equal(r, -ECANCELED);
+    assert_non_null(strstr(captured.text, "how it is used"));
+    assert_non_null(strstr(captured.text, "--port"));
+    assert_non_null(strstr(captured.text, "DECANT_PORT"));
+    assert_non_null(strstr(captured.text, "[8080]"));
+    assert_null(strstr(captured.text, "DECANT_JOB_TIMEOUT"));
+}
+
+/* A password on the command line is everybody's. */
+static void the_password_has_no_flag(void **state)
+{
+    struct settings s;
+
+    assert_int_equal(load(&s, PROGRAM_API, ARGS("--redis-password=x")), -EINVAL);
+    setenv("DECANT_REDIS_PASSWORD", "secret", 1);
+    assert_int_equal(load(&s, PROGRAM_API, NULL), 1);
+    assert_string_equal(s.redis_password, "secret");
+}
+
+static void children_read_what_was_exported(void **state)
+{
+    struct settings parent, child;
+
+    assert_int_equal(load(&parent, PROGRAM_SERVE, ARGS("--port=9999", "--job-timeout=7", "--max-upload=3M")),
+                     4);
+    parent.storage = "/elsewhere";
+    settings_export(&parent);
+    assert_int_equal(load(&child, PROGRAM_API, NULL), 1);
+    assert_int_equal(child.port, 9999);
+    assert_int_equal(child.max_upload_bytes, 3 << 20);
+    assert_string_equal(child.storage, "/elsewhere");
+    assert_int_equal(load(&child, PROGRAM_WORKER, NULL), 1);
+    assert_int_equal(child.job_timeout_s, 7);
+}
+
+/* `decant convert` reads few settings; what it hands on has to hold for its engines. */
+static void what_any_program_exports_is_valid(void **state)
+{
+    struct settings parent, child;
+
+    assert_int_equal(load(&parent, PROGRAM_CONVERT, ARGS("--job-timeout=7")), 2);
+    settings_export(&parent);
+    assert_int_equal(load(&child, PROGRAM_WORKER, NULL), 1);
+    assert_int_equal(child.job_timeout_s, 7);
+    assert_int_equal(child.max_deliveries, 3);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(defaults_hold),
+        TEST(flags_win_over_variables),
+        TEST(options_end_where_arguments_begin),
+        TEST(sizes_have_units),
+        TEST(a_bad_value_is_refused_by_the_name_of_its_variable),
+        TEST(a_bad_flag_is_refused),
+        TEST(what_other_programs_read_is_ignored),
+        TEST(help_prints_the_table),
+        TEST(the_password_has_no_flag),
+        TEST(children_read_what_was_exported),
+        TEST(what_any_program_exports_is_valid),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
