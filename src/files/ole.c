@@ -1,6 +1,6 @@
 #include "files/ole.h"
 
-#include "core/str.h"
+#include "core/buf.h"
 #include "files/bytes.h"
 
 #include <strings.h>
@@ -8,6 +8,7 @@
 /* [MS-CFB] 2.2 (header), 2.3 (FAT), 2.5 (DIFAT), 2.6 (directory) */
 enum {
     HEADER_SIZE = 512,
+    SECTOR_MAX = 4096,
     HEADER_DIFAT = 0x4c, /* the first 109 FAT sectors; further ones are in a chain of DIFAT sectors */
     HEADER_DIFAT_ENTRIES = 109,
     ENTRY_SIZE = 128,
@@ -17,11 +18,12 @@ enum {
     DIRECTORY_MAX = 2 << 20,
     DIFAT_HOPS_MAX = 4096,
 };
-static const uint32_t sector_max = 0xfffffffa; /* what is above is no sector */
+static const uint32_t last_sector = 0xfffffffa; /* what is above is no sector */
 static const uint32_t no_entry = 0xffffffff;
 
 struct ole {
-    unsigned char *entries;
+    struct buf directory;
+    const unsigned char *entries; /* in `directory` */
     size_t n;
 };
 
@@ -59,12 +61,12 @@ static int fat_sector(const struct reader *r, size_t index, uint32_t *ret)
     if (index / per_sector > DIFAT_HOPS_MAX)
         return -EBADMSG;
     for (; index >= per_sector; index -= per_sector) {
-        int err = sector > sector_max ? -EBADMSG : read_u32(r, sector, per_sector, &sector);
+        int err = sector > last_sector ? -EBADMSG : read_u32(r, sector, per_sector, &sector);
 
         if (err < 0)
             return err;
     }
-    return sector > sector_max ? -EBADMSG : read_u32(r, sector, index, ret);
+    return sector > last_sector ? -EBADMSG : read_u32(r, sector, index, ret);
 }
 
 static int next_sector(const struct reader *r, uint32_t sector, uint32_t *ret)
@@ -75,7 +77,7 @@ static int next_sector(const struct reader *r, uint32_t sector, uint32_t *ret)
 
     if (err < 0)
         return err;
-    return fat > sector_max ? -EBADMSG : read_u32(r, fat, sector % per_sector, ret);
+    return fat > last_sector ? -EBADMSG : read_u32(r, fat, sector % per_sector, ret);
 }
 
 static int read_header(struct reader *r)
@@ -95,31 +97,24 @@ static int read_header(struct reader *r)
     return 0;
 }
 
-/* The cap on the directory's size is what ends a chain that runs in a circle. */
+/* The maximum of the buffer is what ends a chain that runs in a circle. */
 static int read_directory(const struct reader *r, struct ole *o)
 {
     uint32_t sector = bytes_u32(r->header + 0x30);
-    size_t len = 0;
+    char data[SECTOR_MAX];
 
-    while (sector <= sector_max) {
-        unsigned char *larger;
-        int err;
+    while (sector <= last_sector) {
+        int err = read_sector(r, sector, 0, data, r->sector_size);
 
-        if (len + r->sector_size > DIRECTORY_MAX)
-            return -EMEDIUMTYPE;
-        larger = realloc(o->entries, len + r->sector_size);
-        if (!larger)
-            return -ENOMEM;
-        o->entries = larger;
-        err = read_sector(r, sector, 0, o->entries + len, r->sector_size);
+        if (err == 0)
+            err = buf_append(&o->directory, data, r->sector_size);
+        if (err == 0)
+            err = next_sector(r, sector, &sector);
         if (err < 0)
-            return err;
-        len += r->sector_size;
-        err = next_sector(r, sector, &sector);
-        if (err < 0)
-            return err;
+            return err == -EMSGSIZE ? -EMEDIUMTYPE : err;
     }
-    o->n = len / ENTRY_SIZE;
+    o->entries = (const unsigned char *)o->directory.data;
+    o->n = o->directory.len / ENTRY_SIZE;
     return o->n > 0 && o->entries[0x42] == TYPE_ROOT ? 0 : -EBADMSG;
 }
 
@@ -131,9 +126,10 @@ int ole_open(int fd, struct ole **ret)
 
     if (r < 0)
         return r;
-    o = calloc(1, sizeof *o);
+    o = malloc(sizeof *o);
     if (!o)
         return -ENOMEM;
+    *o = (struct ole){.directory = BUF_INIT(DIRECTORY_MAX)};
     r = read_directory(&reader, o);
     if (r < 0) {
         ole_close(o);
@@ -147,7 +143,7 @@ void ole_close(struct ole *o)
 {
     if (!o)
         return;
-    free(o->entries);
+    buf_free(&o->directory);
     free(o);
 }
 
