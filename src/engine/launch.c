@@ -23,6 +23,7 @@ struct environment {
 };
 
 struct plan {
+    char *title; /* as process listings show it */
     int program, control, null;
     bool drop;
     uid_t uid;
@@ -35,6 +36,7 @@ static void free_plan(struct plan *p)
 {
     for (size_t i = 0; i < p->environment.n; i++)
         free(p->environment.strings[i]);
+    free(p->title);
     cleanup_close(&p->program);
     cleanup_close(&p->control);
     cleanup_close(&p->null);
@@ -110,7 +112,7 @@ static int open_program(const struct settings *s, const char *name)
 
 _noreturn_ static void run_child(const struct plan *p)
 {
-    char *const argv[] = {(char[]){"decant-engine"}, NULL};
+    char *const argv[] = {p->title, NULL};
     sigset_t none;
 
     sigemptyset(&none);
@@ -175,6 +177,10 @@ int launch_engine(const struct settings *settings, const char *name, pid_t *ret_
     pid_t pid;
     int r = prepare(settings, name, &plan);
 
+    if (r == 0 && asprintf(&plan.title, "decant-engine-%s", name) < 0) {
+        plan.title = NULL;
+        r = -ENOMEM;
+    }
     if (r == 0)
         r = make_pair(&ours, &plan.control);
     if (r < 0)
