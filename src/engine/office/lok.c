@@ -56,6 +56,7 @@ static struct {
     void *library;
     LibreOfficeKit *kit;
     struct private_folder folder;
+    const char *outer_tmpdir;
     void (*serve)(void *arg);
     void *serve_arg;
     bool working;
@@ -333,6 +334,13 @@ static int wait_inside_work(int timeout_us)
     return 0;
 }
 
+static int leave_private_folder(void)
+{
+    const char *folder = lok.outer_tmpdir ?: "/tmp";
+
+    return setenv("TMPDIR", folder, 1) < 0 || setenv("HOME", folder, 1) < 0 ? -errno : 0;
+}
+
 /* The main loop's first question, and the last: what follows happens inside it. */
 static int on_poll(void *data, int timeout_us)
 {
@@ -349,7 +357,9 @@ static int on_poll(void *data, int timeout_us)
         lok.why = "LibreOffice keeps threads running, so no process can be forked from it safely";
     } else {
         private_folder_remove(&lok.folder);
-        lok.serve(lok.serve_arg);
+        lok.error = leave_private_folder();
+        if (lok.error >= 0)
+            lok.serve(lok.serve_arg);
     }
     return -1; /* ends the loop */
 }
@@ -430,6 +440,8 @@ int lok_serve(void (*serve)(void *arg), void *arg, const char **ret_why)
 {
     lok.serve = serve;
     lok.serve_arg = arg;
+    if (getenv("TMPDIR") && !(lok.outer_tmpdir = strdup(getenv("TMPDIR"))))
+        return -ENOMEM;
     *ret_why = "the temporary folder can't be written";
 
     int r = private_folder_make("decant-office-", &lok.folder);

@@ -1,6 +1,7 @@
 #include "engine/office/office.h"
 
 #include "core/str.h"
+#include "engine/office/inline_pictures.h"
 #include "engine/office/lok.h"
 #include "engine/office/plain_text.h"
 #include "sandbox/policy_office.h"
@@ -44,11 +45,17 @@ static void on_save_progress(void *arg, unsigned percent)
     engine_progress(arg, 50 + percent / 2);
 }
 
-/* Fills the path of the file to load and the options of its import filter. */
+/* Fills the path of the file to load and the options of its import filter. -EBADMSG for an empty file, from
+ * which LibreOffice would make an empty document. */
 static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], char options[32])
 {
     bool csv = str_eq(job->from->id, "csv");
+    struct stat st;
 
+    if (stat(job->input_path, &st) < 0)
+        return -errno;
+    if (st.st_size == 0)
+        return -EBADMSG;
     snprintf(path, PATH_BYTES, "%s", job->input_path);
     options[0] = '\0';
     if (!csv && !str_eq(job->from->id, "txt"))
@@ -98,6 +105,20 @@ static const char *export_options(const struct format *to)
     return str_eq(to->id, "html") ? "EmbedImages" : NULL;
 }
 
+/* What LibreOffice leaves to be done to the result. */
+static enum outcome finish(const struct engine_job *job, const char *path)
+{
+    int r = 0;
+
+    if (str_eq(job->to->id, "txt"))
+        r = plain_text_drop_mark(path);
+    else if (str_eq(job->to->id, "html") && job->from->category == FORMAT_SPREADSHEET)
+        r = inline_pictures(job->output_path, job->output_name);
+    if (r == -EMSGSIZE || r == -EFBIG)
+        return OUTCOME_TOO_COMPLEX;
+    return r < 0 ? OUTCOME_NO_OUTPUT : OUTCOME_OK;
+}
+
 static enum outcome convert(struct engine_job *job)
 {
     char path[PATH_BYTES];
@@ -121,16 +142,11 @@ static enum outcome convert(struct engine_job *job)
     if (lok_save(document, path, job->to->id, export_options(job->to), on_save_progress, job) < 0 ||
         stat(path, &st) < 0 || st.st_size == 0)
         return OUTCOME_NO_OUTPUT;
-    if (str_eq(job->to->id, "txt") && plain_text_drop_mark(path) < 0)
-        return OUTCOME_NO_OUTPUT;
-    return OUTCOME_OK;
+    return finish(job, path);
 }
 
-static const char *const read_paths[] = {
-    "/usr/lib/libreoffice",
-    "/etc/libreoffice",
-    NULL,
-};
+/* The configuration; the programs are below /usr, which every engine reads. */
+static const char *const read_paths[] = {"/etc/libreoffice", NULL};
 
 const struct engine engine_office = {
     .name = "office",

@@ -1,13 +1,10 @@
 #include "engine/office/plain_text.h"
 
-#include "core/buf.h"
 #include "core/str.h"
+#include "engine/office/whole_file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <sys/stat.h>
 
 /* A text of this size is some 100,000 pages; LibreOffice would not get through it in time. */
 enum { TEXT_BYTES_MAX = 256 << 20 };
@@ -20,35 +17,6 @@ static const uint16_t windows_1252[32] = {
     0x2039, 0x0152, 0x008d, 0x017d, 0x008f, 0x0090, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
     0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x009d, 0x017e, 0x0178,
 };
-
-static int read_text(const char *path, struct buf *ret)
-{
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char piece[64 * 1024];
-    ssize_t n;
-    int r = fd < 0 ? -errno : 0;
-
-    while (r >= 0 && (n = read(fd, piece, sizeof piece)) != 0)
-        r = n < 0 ? -errno : buf_append(ret, piece, (size_t)n);
-    return r;
-}
-
-static int write_text(const char *path, const char *text, size_t len)
-{
-    _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-    if (fd < 0)
-        return -errno;
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-
-        if (n < 0)
-            return -errno;
-        text += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 static void append_code(struct buf *b, uint32_t c)
 {
@@ -106,7 +74,7 @@ static void from_windows_1252(const unsigned char *in, size_t len, struct buf *o
 int plain_text_to_utf8(const char *path, const char *copy_path)
 {
     _cleanup_buf_ struct buf in = BUF_INIT(TEXT_BYTES_MAX), out = BUF_INIT(3UL * TEXT_BYTES_MAX);
-    int r = read_text(path, &in);
+    int r = whole_file_read(path, &in);
 
     if (r < 0)
         return r;
@@ -121,7 +89,7 @@ int plain_text_to_utf8(const char *path, const char *copy_path)
         from_windows_1252(bytes, in.len, &out);
     r = buf_error(&out);
     if (r >= 0)
-        r = write_text(copy_path, out.data ?: "", out.len);
+        r = whole_file_write(copy_path, out.data ?: "", out.len);
     return r < 0 ? r : 1;
 }
 
@@ -152,9 +120,9 @@ int plain_text_drop_mark(const char *path)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(TEXT_BYTES_MAX);
     const size_t mark = strlen(UTF8_MARK);
-    int r = read_text(path, &text);
+    int r = whole_file_read(path, &text);
 
     if (r < 0 || text.len < mark || memcmp(text.data, UTF8_MARK, mark) != 0)
         return r;
-    return write_text(path, text.data + mark, text.len - mark);
+    return whole_file_write(path, text.data + mark, text.len - mark);
 }
