@@ -99,17 +99,18 @@ static int apply_zip64(struct entry *e, const unsigned char *extra, size_t len)
 {
     uint64_t *const values[] = {&e->inflated, &e->packed, &e->offset};
 
-    for (; len >= 4; extra += 4 + bytes_u16(extra + 2), len -= 4 + (size_t)bytes_u16(extra + 2)) {
-        const unsigned char *p = extra + 4, *end = p + bytes_u16(extra + 2);
+    for (size_t size; len >= 4; extra += size, len -= size) {
+        const unsigned char *p = extra + 4;
 
-        if ((size_t)(end - extra) > len)
+        size = 4 + (size_t)bytes_u16(extra + 2);
+        if (size > len)
             return -EBADMSG;
         if (bytes_u16(extra) != 1)
             continue;
         for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
             if (*values[i] != UINT32_MAX)
                 continue;
-            if (end - p < 8)
+            if (extra + size - p < 8)
                 return -EBADMSG;
             *values[i] = bytes_u64(p);
             p += 8;

@@ -77,6 +77,39 @@ static void members_are_read(void **state)
     }
 }
 
+/* The sizes stand in an extra field, before which others may be. */
+static int open_with_sizes_in_extra(unsigned others, uint16_t sizes_len)
+{
+    static const uint64_t sizes[] = {4, 4};
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add(w, "m", "text", 4);
+    put32(zip_writer_entry(w) + INFLATED, 0xffffffff);
+    put32(zip_writer_entry(w) + PACKED, 0xffffffff);
+    for (unsigned i = 0; i < others; i++)
+        zip_writer_extra(w, 0x5455, "abcdefghijklmnopqrstuvwxyz", (uint16_t)(5 * i));
+    zip_writer_extra(w, 1, sizes, sizes_len);
+
+    _cleanup_close_ int fd = zip_writer_finish(w);
+    struct zipdir *z;
+    int r = zipdir_open(fd, &z);
+
+    if (r == 0) {
+        assert_member(z, "m", "text");
+        zipdir_close(z);
+    }
+    return r;
+}
+
+static void large_sizes_are_found_among_other_fields(void **state)
+{
+    for (unsigned others = 0; others < 4; others++) {
+        assert_int_equal(open_with_sizes_in_extra(others, 16), 0);
+        assert_int_equal(open_with_sizes_in_extra(others, 15), -EBADMSG);
+        assert_int_equal(open_with_sizes_in_extra(others, 0), -EBADMSG);
+    }
+}
+
 static void an_empty_archive_is_one(void **state)
 {
     assert_int_equal(open_archive(zip_writer_new()), 0);
@@ -213,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_are_read),
+        cmocka_unit_test(large_sizes_are_found_among_other_fields),
         cmocka_unit_test(an_empty_archive_is_one),
         cmocka_unit_test(names_that_lead_elsewhere_are_refused),
         cmocka_unit_test(a_name_with_a_nul_is_refused),

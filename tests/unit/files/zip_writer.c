@@ -120,6 +120,19 @@ unsigned char *zip_writer_entry(struct zip_writer *z)
     return (unsigned char *)z->directory.data + z->last;
 }
 
+void zip_writer_extra(struct zip_writer *z, uint16_t id, const void *data, uint16_t len)
+{
+    unsigned char *entry = zip_writer_entry(z);
+    uint16_t extra_len;
+
+    memcpy(&extra_len, entry + 30, sizeof extra_len);
+    extra_len = htole16((uint16_t)(le16toh(extra_len) + 4 + len));
+    memcpy(entry + 30, &extra_len, sizeof extra_len);
+    put(&z->directory, id, 2);
+    put(&z->directory, len, 2);
+    buf_append(&z->directory, data, len);
+}
+
 void zip_writer_claim(struct zip_writer *z, uint16_t entries)
 {
     z->claimed = entries;

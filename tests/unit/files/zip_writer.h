@@ -19,6 +19,8 @@ void zip_writer_add_ooxml(struct zip_writer *z, const char *content_type);
 
 /* The directory's entry of the last member, for lies: 46 bytes and the name (APPNOTE.TXT 4.3.12). */
 unsigned char *zip_writer_entry(struct zip_writer *z);
+/* Appends an extra field (4.5.1) to it. */
+void zip_writer_extra(struct zip_writer *z, uint16_t id, const void *data, uint16_t len);
 /* Claims another number of entries. */
 void zip_writer_claim(struct zip_writer *z, uint16_t entries);
 /* Ends with a zip64 record (4.3.14) and a classic one full of ones. */
