@@ -8,6 +8,7 @@
 #include "cli/signatures.h"
 #include "cli/supervisor.h"
 #include "core/buf.h"
+#include "core/clock.h"
 #include "core/path.h"
 #include "core/privilege.h"
 #include "core/settings.h"
@@ -20,8 +21,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { EXIT_USAGE = 2, EXIT_CONFIG = 78, READY_POLL_MS = 100, N_PARTS = 4 };
+enum { EXIT_USAGE = 2, EXIT_CONFIG = 78, READY_POLL_MS = 250, READY_PATIENCE_MS = 90000, N_PARTS = 4 };
 enum { PART_REDIS, PART_CLAMD, PART_WORKER, PART_API };
+
+#define REDIS_SOCKET "redis/redis.sock"
+#define CLAMD_SOCKET "clamav/clamd.sock"
 
 #define USAGE                                                                                                \
     "usage: decant serve [OPTIONS]\n\nStarts Redis, the virus scanner, the API and the worker on this "      \
@@ -35,6 +39,7 @@ struct serve {
     uv_timer_t ready;
     struct supervisor supervisor;
     struct part parts[N_PARTS];
+    uint64_t started_ms;
     int data_fd, lock_fd;
     int status;
 };
@@ -170,6 +175,7 @@ static void redis_part(struct part *p)
                  "--logfile",
                  "../log/redis.log",
                  NULL},
+        .quiet = true,
         .end_order = 2,
         .end_timeout_ms = 10000,
     };
@@ -195,7 +201,7 @@ static int write_clamd_config(struct serve *s)
     }
     buf_printf(
         &text,
-        "Foreground yes\nLocalSocket clamav/clamd.sock\nLocalSocketMode 600\nFixStaleSocket yes\n"
+        "Foreground yes\nLocalSocket " CLAMD_SOCKET "\nLocalSocketMode 600\nFixStaleSocket yes\n"
         "DatabaseDirectory %s\nTemporaryDirectory clamav/tmp\nLogFile /proc/self/cwd/log/clamd.log\nLogTime "
         "yes\n"
         "MaxThreads 8\nStreamMaxLength %llu\nMaxFileSize %llu\nMaxScanSize %llu\nAlertExceedsMax yes\n",
@@ -212,6 +218,7 @@ static void clamd_part(struct part *p)
     static const struct part clamd = {
         .name = "clamd",
         .argv = {"clamd", "--foreground", "--config-file=clamav/clamd.conf", NULL},
+        .quiet = true,
         .end_order = 1,
         .end_timeout_ms = 5000,
     };
@@ -219,11 +226,12 @@ static void clamd_part(struct part *p)
     *p = clamd;
 }
 
-static void own_part(struct part *p, const char *program, unsigned end_order, uint64_t grace_s)
+static void own_part(struct part *p, const char *program, const char *scanner, uint64_t grace_s)
 {
     *p = (struct part){.name = program,
                        .argv = {program, NULL},
-                       .end_order = end_order,
+                       .needs = {REDIS_SOCKET, scanner},
+                       .end_order = 0,
                        .end_timeout_ms = (grace_s + 10) * 1000};
 }
 
@@ -234,11 +242,11 @@ static void export_settings(struct serve *s, const char *bindir)
 
     child.data = ".";
     child.storage = "storage";
-    child.redis = "unix:redis/redis.sock";
+    child.redis = "unix:" REDIS_SOCKET;
     child.redis_password = NULL;
     child.bindir = bindir;
     if (!str_eq(child.clamd, "off"))
-        child.clamd = "unix:clamav/clamd.sock";
+        child.clamd = "unix:" CLAMD_SOCKET;
     settings_export(&child);
 }
 
@@ -266,10 +274,10 @@ static int prepare_parts(struct serve *s)
     } else {
         log_warn("scanning for viruses is switched off (DECANT_CLAMD=off)");
     }
-    own_part(p, "decant-worker", 0, s->settings.grace_s);
+    own_part(p, "decant-worker", scan ? CLAMD_SOCKET : NULL, s->settings.grace_s);
     if ((p++->program_fd = find_own(bindir_fd, "decant-worker")) < 0)
         return -ENOENT;
-    own_part(p, "decant-api", 0, s->settings.grace_s);
+    own_part(p, "decant-api", NULL, s->settings.grace_s);
     if ((p++->program_fd = find_own(bindir_fd, "decant-api")) < 0)
         return -ENOENT;
     s->supervisor.n_parts = (size_t)(p - s->parts);
@@ -278,7 +286,7 @@ static int prepare_parts(struct serve *s)
 
 /* --- while it runs */
 
-static void print_welcome(const struct settings *s)
+static void print_welcome(const struct settings *s, bool ready)
 {
     static const char *const any[] = {"0.0.0.0", "::"};
     const char *host = str_eq(s->listen, any[0]) || str_eq(s->listen, any[1]) ? "127.0.0.1" : s->listen;
@@ -286,47 +294,61 @@ static void print_welcome(const struct settings *s)
 
     snprintf(url, sizeof url, strchr(host, ':') ? "http://[%s]:%llu" : "http://%s:%llu", host,
              (unsigned long long)s->port);
-    printf("\nDecant is at %s\n\n"
-           "Try it:\n\n"
-           "  URL=%s\n"
-           "  echo 'Hello from Decant' > hello.txt\n"
-           "  CSRF=$(curl -s -c cookies $URL/session/init | sed 's/.*\"csrf_token\": "
-           "*\"\\([^\"]*\\)\".*/\\1/')\n"
-           "  JOB=$(curl -s -b cookies -H \"X-CSRF-Token: $CSRF\" -F file=@hello.txt $URL/upload | sed "
-           "'s/.*\"job_id\": *\"\\([^\"]*\\)\".*/\\1/')\n"
-           "  curl -s -b cookies -H \"X-CSRF-Token: $CSRF\" --json \"{\\\"job_id\\\": \\\"$JOB\\\", "
-           "\\\"target_format\\\": \\\"pdf\\\"}\" $URL/convert\n"
-           "  until curl -s -b cookies \"$URL/job_status?job_id=$JOB&wait=10\" | grep -E '\"status\": "
-           "*\"(completed|failed)\"'; do :; done\n"
-           "  LINK=$(curl -s -b cookies -H \"X-CSRF-Token: $CSRF\" --json \"{\\\"job_id\\\": \\\"$JOB\\\"}\" "
-           "$URL/download_token | sed 's/.*\"url\": *\"\\([^\"]*\\)\".*/\\1/')\n"
-           "  curl -s -o hello.pdf \"$URL$LINK\" && file hello.pdf\n\n",
-           url, url);
+    if (!ready) {
+        printf("\nDecant is at %s, but not ready: %s/readyz and `decant doctor` say why.\n\n", url, url);
+        fflush(stdout);
+        return;
+    }
+    printf(
+        "\nDecant is ready at %s; Ctrl-C stops it. In another terminal:\n\n"
+        "  URL=%s\n"
+        "  api() { curl -s -b cookies -c cookies -H \"X-CSRF-Token: $CSRF\" \"$@\"; }\n"
+        "  field() { sed 's/.*\"'$1'\":\"\\([^\"]*\\)\".*/\\1/'; }\n"
+        "  echo 'Hello from Decant' > hello.txt\n"
+        "  CSRF=$(api $URL/session/init | field csrf_token)\n"
+        "  JOB=$(api $URL/upload -F file=@hello.txt | field job_id)\n"
+        "  api $URL/convert --json '{\"job_id\":\"'$JOB'\",\"target_format\":\"pdf\"}'\n"
+        "  until api \"$URL/job_status?job_id=$JOB&wait=10\" | grep -E '\"status\":\"(completed|failed)\"'; "
+        "do :; done\n"
+        "  LINK=$(api $URL/download_token --json '{\"job_id\":\"'$JOB'\"}' | field url)\n"
+        "  curl -o hello.pdf \"$URL$LINK\"\n\n",
+        url, url);
     fflush(stdout);
 }
 
-/* Can the API be reached? A look each 100 ms until it can. */
-static bool api_answers(const struct settings *s)
+/* Asks the API for /readyz, on loopback: an answer takes milliseconds, and half a second is the limit. */
+static bool is_ready(const struct settings *s)
 {
+    static const char request[] = "GET /readyz HTTP/1.0\r\n\r\n", ready[] = "HTTP/1.1 200";
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)s->port)};
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port)};
+    const struct timeval limit = {.tv_usec = 500000};
     bool is6 = inet_pton(AF_INET6, s->listen, &v6.sin6_addr) == 1;
     _cleanup_close_ int fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char head[sizeof ready] = "";
 
-    if (!is6 && inet_pton(AF_INET, s->listen, &v4.sin_addr) != 1)
+    if (fd < 0 || (!is6 && inet_pton(AF_INET, s->listen, &v4.sin_addr) != 1))
         return false;
-    return fd >= 0 && connect(fd, is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
-                              is6 ? sizeof v6 : sizeof v4) == 0;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (connect(fd, is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, is6 ? sizeof v6 : sizeof v4) < 0 ||
+        send(fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0)
+        return false;
+    return recv(fd, head, sizeof head - 1, MSG_WAITALL) == sizeof head - 1 && str_eq(head, ready);
 }
 
 static void on_ready_time(uv_timer_t *timer)
 {
     struct serve *s = timer->data;
+    bool ready;
 
-    if (s->supervisor.ending || !api_answers(&s->settings))
+    if (s->supervisor.ending)
+        return;
+    ready = is_ready(&s->settings);
+    if (!ready && clock_mono_ms() - s->started_ms < READY_PATIENCE_MS)
         return;
     uv_timer_stop(timer);
-    print_welcome(&s->settings);
+    print_welcome(&s->settings, ready);
 }
 
 static void on_signal(uv_signal_t *handle, int signum)
@@ -360,6 +382,7 @@ static int run(struct serve *s)
     s->supervisor.dir_fd = s->data_fd;
     s->supervisor.ended = on_ended;
     s->supervisor.arg = s;
+    s->started_ms = clock_mono_ms();
     uv_signal_start(&s->interrupt, on_signal, SIGINT);
     uv_signal_start(&s->terminate, on_signal, SIGTERM);
     if (supervisor_start(&s->supervisor) < 0)

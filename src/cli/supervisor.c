@@ -9,9 +9,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 enum { BACKOFF_FIRST_MS = 200, BACKOFF_MAX_MS = 10000, STEADY_MS = 30000 };
+enum { NEEDS_POLL_MS = 50, NEEDS_MAX_MS = 60000 };
 
 /* In the child. Each part gets a process group of its own: Ctrl-C on the terminal reaches the supervisor
  * alone, which ends the parts in their order. If the supervisor dies, so do they. */
@@ -25,6 +28,12 @@ static _noreturn_ void become(const struct supervisor *s, const struct part *p, 
     setpgid(0, 0);
     if (fchdir(s->dir_fd) < 0 || privilege_drop(s->user) < 0)
         _exit(PART_REFUSES);
+    if (p->quiet) {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+        if (null < 0 || dup2(null, STDOUT_FILENO) < 0)
+            _exit(EXIT_FAILURE);
+    }
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* after the change of user, which clears it */
     if (getppid() != parent)
         _exit(EXIT_FAILURE);
@@ -45,8 +54,41 @@ static void restart_later(struct part *p)
     uv_timer_start(&p->timer, on_part_timer, p->backoff_ms, 0);
 }
 
+/* Does a server listen there? A socket's file may be left over from one that is gone. */
+static bool answers(int dir_fd, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir_fd, path);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+}
+
+/* A worker that starts before Redis answers complains, and one that starts before clamd has read its
+ * signatures fails the jobs that waited for it. Past NEEDS_MAX_MS the part may say itself what it misses. */
+static bool must_wait(struct part *p)
+{
+    const struct supervisor *s = p->supervisor;
+    bool missing = false;
+
+    for (size_t i = 0; i < ARRAY_SIZE(p->needs); i++)
+        missing = missing || (p->needs[i] && !answers(s->dir_fd, p->needs[i]));
+    if (!missing) {
+        p->waiting_ms = 0;
+        return false;
+    }
+    if (p->waiting_ms == 0)
+        p->waiting_ms = clock_mono_ms();
+    return clock_mono_ms() - p->waiting_ms < NEEDS_MAX_MS;
+}
+
 static void part_start(struct part *p)
 {
+    if (must_wait(p)) {
+        uv_timer_start(&p->timer, on_part_timer, NEEDS_POLL_MS, 0);
+        return;
+    }
+
     pid_t parent = getpid(), pid = fork();
 
     if (pid == 0)

@@ -15,14 +15,16 @@ struct part {
     const char *name;
     const char *argv[PART_ARGS_MAX]; /* NULL-terminated */
     int program_fd;                  /* O_PATH of the executable */
-    unsigned end_order;              /* the least are told to end first; the next when those are gone */
-    uint64_t end_timeout_ms;         /* SIGKILL after that */
+    const char *needs[2];    /* Unix sockets, below dir_fd, whose server has to answer first; or NULL */
+    bool quiet;              /* it logs into a file of its own: what it prints is dropped */
+    unsigned end_order;      /* the least are told to end first; the next when those are gone */
+    uint64_t end_timeout_ms; /* SIGKILL after that */
 
     /* the supervisor's */
     struct supervisor *supervisor;
     pid_t pid; /* 0: not running */
     uv_timer_t timer;
-    uint64_t started_ms, backoff_ms;
+    uint64_t started_ms, backoff_ms, waiting_ms; /* since when it waits for what it needs, or 0 */
 };
 
 struct supervisor {
