@@ -2,7 +2,7 @@
  *
  * PNG, JPEG and SVG are a file a page: one page gives a file, several a ZIP of page-001.png …. Text and HTML
  * are one file always. A page that can't be opened fails the job: a result with a page missing would look
- * whole. */
+ * whole. So would the text of a document that has none, a scan: it is no output, not an empty file. */
 #include "engine/pdf/pdf.h"
 
 #include "core/str.h"
@@ -207,7 +207,7 @@ static enum outcome write_file(struct engine_job *job, const struct target *targ
 {
     _cleanup_fclose_ FILE *file = fopen(path, "wxe");
     _cleanup_buf_ struct buf out = BUF_INIT(PAGE_BYTES_MAX);
-    bool html = str_eq(target->id, "html");
+    bool html = str_eq(target->id, "html"), empty = true;
     enum outcome outcome = OUTCOME_OK;
 
     if (!file)
@@ -221,7 +221,11 @@ static enum outcome write_file(struct engine_job *job, const struct target *targ
     for (int i = 0; i < pages && outcome == OUTCOME_OK; i++) {
         if (i > 0 && target->between)
             buf_append_str(&out, target->between);
+
+        size_t before = out.len;
+
         outcome = write_page(target, document, i, settings, &out);
+        empty = empty && out.len == before;
         if (outcome == OUTCOME_OK)
             outcome = flush(&out, file);
         engine_progress(job, (unsigned)(i + 1) * 99 / (unsigned)pages);
@@ -232,7 +236,7 @@ static enum outcome write_file(struct engine_job *job, const struct target *targ
     }
     if (outcome == OUTCOME_OK && fflush(file) != 0)
         outcome = outcome_of(-errno);
-    return outcome;
+    return outcome == OUTCOME_OK && empty ? OUTCOME_NO_OUTPUT : outcome;
 }
 
 static enum outcome convert(struct engine_job *job)

@@ -213,6 +213,7 @@ static void broken_documents_end_clearly(void **state)
     assert_int_equal(outcome(*state, "txt", input, "{}"), OUTCOME_CORRUPT_INPUT);
     input = write_pdf(*state, "d.pdf", PDF("/Kids[3 0 R]/Count 1", PAGE("0 0 200 200"), ""));
     assert_int_equal(outcome(*state, "png", input, "{}"), OUTCOME_OK);
+    assert_int_equal(outcome(*state, "txt", input, "{}"), OUTCOME_NO_OUTPUT); /* an empty page */
     /* a password of which nothing but the dictionary exists */
     input =
         write_pdf(*state, "e.pdf", PDF("/Kids[3 0 R]/Count 1", PAGE("0 0 200 200"), "/ID[" ID ID "]" LOCK));
@@ -220,6 +221,19 @@ static void broken_documents_end_clearly(void **state)
     write_file(in(*state, "half.pdf"), whole, len / 3);
     assert_int_equal(outcome(*state, "png", in(*state, "half.pdf"), "{}"), OUTCOME_CORRUPT_INPUT);
     free(whole);
+}
+
+/* Pages without text, as a scanner makes them. */
+static void no_text_is_no_output(void **state)
+{
+    const char *one = write_pdf(*state, "one.pdf", PDF("/Kids[3 0 R]/Count 1", PAGE("0 0 200 200"), ""));
+    const char *two =
+        write_pdf(*state, "two.pdf", PDF("/Kids[3 0 R 3 0 R]/Count 2", PAGE("0 0 200 200"), ""));
+
+    assert_int_equal(outcome(*state, "txt", one, "{}"), OUTCOME_NO_OUTPUT);
+    assert_int_equal(outcome(*state, "txt", two, "{}"), OUTCOME_NO_OUTPUT);
+    assert_int_equal(outcome(*state, "html", two, "{}"), OUTCOME_OK);
+    assert_int_equal(outcome(*state, "svg", two, "{}"), OUTCOME_OK);
 }
 
 static void limits_are_kept(void **state)
@@ -241,6 +255,7 @@ int main(void)
         cmocka_unit_test(text_keeps_columns_and_pages),
         cmocka_unit_test(html_is_escaped_and_styled),
         cmocka_unit_test(broken_documents_end_clearly),
+        cmocka_unit_test(no_text_is_no_output),
         cmocka_unit_test(limits_are_kept),
     };
 
