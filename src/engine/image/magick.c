@@ -65,7 +65,7 @@ static void limit_resources(void)
         MagickSizeType limit;
     } limits[] = {
         {AreaResource, PICTURE_PIXELS_MAX},
-        {MemoryResource, 1024UL * 1024 * 1024},
+        {MemoryResource, 512UL * 1024 * 1024},
         {MapResource, 0},
         {DiskResource, 0},
         {WidthResource, 32000},
@@ -140,6 +140,15 @@ static enum outcome wand_error(MagickWand *wand)
     return limit ? OUTCOME_TOO_COMPLEX : OUTCOME_CORRUPT_INPUT;
 }
 
+/* ImageMagick 6 holds four channels of 16 bits, whatever the picture; beyond its limit some of its functions
+ * end the process instead of failing. */
+static enum outcome check_pixels(uint64_t pixels)
+{
+    return pixels > PICTURE_PIXELS_MAX || pixels * 8 > GetMagickResourceLimit(MemoryResource)
+               ? OUTCOME_TOO_COMPLEX
+               : OUTCOME_OK;
+}
+
 /* Sizes from the headers alone, of all images in the file together. */
 static enum outcome check_headers(const char *name)
 {
@@ -151,7 +160,7 @@ static enum outcome check_headers(const char *name)
     MagickResetIterator(wand);
     while (MagickNextImage(wand))
         pixels += (uint64_t)MagickGetImageWidth(wand) * MagickGetImageHeight(wand);
-    return pixels > PICTURE_PIXELS_MAX ? OUTCOME_TOO_COMPLEX : OUTCOME_OK;
+    return check_pixels(pixels);
 }
 
 static void select_largest(MagickWand *wand)
@@ -171,28 +180,33 @@ static void select_largest(MagickWand *wand)
 }
 
 /* CMYK keeps its four channels and its profile: libvips does the colours for all readers. */
-static enum outcome export(MagickWand *wand, VipsImage **ret) {
+static enum outcome export_picture(MagickWand *wand, VipsImage **ret)
+{
     size_t width = MagickGetImageWidth(wand), height = MagickGetImageHeight(wand), profile_len = 0;
     bool cmyk = MagickGetImageColorspace(wand) == CMYKColorspace;
     bool alpha = !cmyk && MagickGetImageAlphaChannel(wand), deep = MagickGetImageDepth(wand) > 8;
-    const char *map = cmyk    ? "CMYK"
-                      : alpha ? "RGBA"
-                              : "RGB";
-    size_t bands = strlen(map), bytes = width * height * bands * (deep ? 2 : 1); void *pixels = malloc(bytes);
-    unsigned char * profile;
+    const char *map = cmyk ? "CMYK" : alpha ? "RGBA" : "RGB";
+    size_t bands = strlen(map), bytes = width * height * bands * (deep ? 2 : 1);
+    void *pixels = malloc(bytes);
+    unsigned char *profile;
 
-    if (!pixels) return OUTCOME_TOO_COMPLEX;
+    if (!pixels)
+        return OUTCOME_TOO_COMPLEX;
     if (!MagickExportImagePixels(wand, 0, 0, width, height, map, deep ? ShortPixel : CharPixel, pixels) ||
         !(*ret = vips_image_new_from_memory(pixels, bytes, (int)width, (int)height, (int)bands,
-                                            deep ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR))){
-        free(pixels); return OUTCOME_CORRUPT_INPUT;}
-g_signal_connect_swapped(*ret, "postclose", G_CALLBACK(free), pixels);
-(*ret)->Type = cmyk ? VIPS_INTERPRETATION_CMYK : deep ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB;
-profile = MagickGetImageProfile(wand, "icc", &profile_len);
-if (profile)
-    vips_image_set_blob_copy(*ret, VIPS_META_ICC_NAME, profile, profile_len);
-MagickRelinquishMemory(profile);
-return OUTCOME_OK;
+                                            deep ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR))) {
+        free(pixels);
+        return OUTCOME_CORRUPT_INPUT;
+    }
+    g_signal_connect_swapped(*ret, "postclose", G_CALLBACK(free), pixels);
+    (*ret)->Type = cmyk   ? VIPS_INTERPRETATION_CMYK
+                   : deep ? VIPS_INTERPRETATION_RGB16
+                          : VIPS_INTERPRETATION_sRGB;
+    profile = MagickGetImageProfile(wand, "icc", &profile_len);
+    if (profile)
+        vips_image_set_blob_copy(*ret, VIPS_META_ICC_NAME, profile, profile_len);
+    MagickRelinquishMemory(profile);
+    return OUTCOME_OK;
 }
 
 enum outcome image_magick_read(const char *id, const char *path, int page, VipsImage **ret)
@@ -213,7 +227,7 @@ enum outcome image_magick_read(const char *id, const char *path, int page, VipsI
         return wand_error(wand);
     if (c->largest)
         select_largest(wand);
-    return export(wand, ret);
+    return export_picture(wand, ret);
 }
 
 static int add_image(MagickWand *wand, VipsImage *image)
@@ -237,7 +251,12 @@ enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *
 {
     _cleanup_wand_ MagickWand *wand = NewMagickWand();
     _cleanup_free_ char *name = NULL;
+    uint64_t pixels = 0;
 
+    for (size_t i = 0; i < n; i++)
+        pixels += (uint64_t)vips_image_get_width(images[i]) * (uint64_t)vips_image_get_height(images[i]);
+    if (check_pixels(pixels) != OUTCOME_OK)
+        return OUTCOME_TOO_COMPLEX;
     for (size_t i = 0; i < n; i++) {
         int r = add_image(wand, images[i]);
 
