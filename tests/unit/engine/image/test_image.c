@@ -388,17 +388,21 @@ static void make_png_header(const char *path, uint32_t width, uint32_t height)
     write_file(path, png, sizeof png);
 }
 
-static void bombs_are_refused_by_their_header(void **state)
+static void bombs_are_refused(void **state)
 {
     static const char large[] = "<svg xmlns='http://www.w3.org/2000/svg' width='30000' height='30000'/>";
+    static const char medium[] = "<svg xmlns='http://www.w3.org/2000/svg' width='9000' height='9000'/>";
 
     make_png_header(in(*state, "bomb.png"), 20000, 20000);
     make_psd(in(*state, "bomb.psd"), 20000, 20000, false);
     write_file(in(*state, "bomb.svg"), large, strlen(large));
+    write_file(in(*state, "medium.svg"), medium, strlen(medium));
     assert_int_equal(outcome(*state, "png", "jpg", in(*state, "bomb.png")), OUTCOME_TOO_COMPLEX);
     assert_int_equal(outcome(*state, "png", "pdf", in(*state, "bomb.png")), OUTCOME_TOO_COMPLEX);
     assert_int_equal(outcome(*state, "psd", "jpg", in(*state, "bomb.psd")), OUTCOME_TOO_COMPLEX);
     assert_int_equal(outcome(*state, "svg", "jpg", in(*state, "bomb.svg")), OUTCOME_TOO_COMPLEX);
+    /* more than ImageMagick is given memory for */
+    assert_int_equal(outcome(*state, "svg", "bmp", in(*state, "medium.svg")), OUTCOME_TOO_COMPLEX);
 }
 
 static void damaged_pictures(void **state)
@@ -472,7 +476,7 @@ int main(void)
         cmocka_unit_test(frames_and_pages),
         cmocka_unit_test(cmyk_becomes_rgb),
         cmocka_unit_test(icon_has_several_sizes),
-        cmocka_unit_test(bombs_are_refused_by_their_header),
+        cmocka_unit_test(bombs_are_refused),
         cmocka_unit_test(damaged_pictures),
         cmocka_unit_test(disguises_are_refused),
         cmocka_unit_test(svg_reads_nothing_beside_itself),
