@@ -88,8 +88,9 @@ static bool is_deep(const VipsImage *image)
     return format != VIPS_FORMAT_UCHAR && format != VIPS_FORMAT_CHAR;
 }
 
-/* By the picture's own profile, or by a common one for CMYK without. A profile that can't be used is left out
- * of account: a picture in slightly wrong colours is better than none. */
+/* By the picture's own profile, or by a common one for CMYK without. The darkest ink becomes black, as
+ * viewers show it, and not the grey that it is on paper. A profile that can't be used is left out of account:
+ * a picture in slightly wrong colours is better than none. */
 static int apply_profile(VipsImage **image)
 {
     VipsInterpretation space = vips_image_guess_interpretation(*image);
@@ -99,8 +100,8 @@ static int apply_profile(VipsImage **image)
 
     if (picture_is_plain(*image))
         return 0;
-    status = vips_icc_transform(*image, &next, "srgb", "embedded", embedded, "input_profile", "cmyk", "depth",
-                                is_deep(*image) ? 16 : 8, NULL);
+    status = vips_icc_transform(*image, &next, "srgb", "embedded", embedded, "input_profile", "cmyk",
+                                "black_point_compensation", TRUE, "depth", is_deep(*image) ? 16 : 8, NULL);
     if (status && space != VIPS_INTERPRETATION_CMYK) {
         vips_error_clear();
         return 0;

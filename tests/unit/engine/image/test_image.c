@@ -326,9 +326,8 @@ static void frames_and_pages(void **state)
     free(info);
 }
 
-static int save_cmyk(const char *path)
+static int save_ink(const char *path, const double ink[4])
 {
-    static const double ink[] = {0, 255, 255, 0}; /* red */
     VipsImage *black = NULL, *picture = NULL;
 
     if (vips_black(&black, 16, 16, "bands", 4, NULL) ||
@@ -338,12 +337,26 @@ static int save_cmyk(const char *path)
     return vips_jpegsave(black, path, NULL);
 }
 
+static int save_cmyk(const char *path)
+{
+    return save_ink(path, (double[]){0, 255, 255, 0});
+}
+
+static int save_all_inks(const char *path)
+{
+    return save_ink(path, (double[]){255, 255, 255, 255});
+}
+
 static void cmyk_becomes_rgb(void **state)
 {
-    const char *input = in(*state, "cmyk.jpg");
+    const char *input = in(*state, "cmyk.jpg"), *dark = in(*state, "dark.jpg");
     cairo_surface_t *s;
 
     run_apart(save_cmyk, input);
+    run_apart(save_all_inks, dark);
+    s = load_png(good(*state, "jpg", "png", dark, "{}").path);
+    assert_near(pixel(s, 8, 8), 0x000000, 24);
+    cairo_surface_destroy(s);
     s = load_png(good(*state, "jpg", "png", input, "{}").path);
     assert_near(pixel(s, 8, 8), 0xe82020, 40);
     cairo_surface_destroy(s);
