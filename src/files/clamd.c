@@ -278,9 +278,12 @@ static void on_closed_for_next(uv_handle_t *handle)
 {
     struct clamd_scan *s = handle->data;
 
-    release(s);
-    if (!s->finished) /* then the timer is still open and `s` alive */
-        connect_next(s);
+    if (s->finished) { /* then this may have been the last handle */
+        release(s);
+        return;
+    }
+    s->pending--; /* the timer is open still */
+    connect_next(s);
 }
 
 static void on_connect(uv_connect_t *connect, int status)

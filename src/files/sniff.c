@@ -113,7 +113,7 @@ static int check_ooxml(int fd, const char *markers)
     if (memcmp(first, "PK", 2) != 0)
         return check_ole(fd, "EncryptedPackage");
     r = read_member(fd, "[Content_Types].xml", CONTENT_TYPES_MAX, &types, &len);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (memmem(types, len, "<!DOCTYPE", strlen("<!DOCTYPE")))
         return -EMEDIUMTYPE;
@@ -126,7 +126,7 @@ static int check_odf(int fd, const char *marker)
     size_t len;
     int r = read_member(fd, "mimetype", MIMETYPE_MAX, &type, &len);
 
-    if (r < 0)
+    if (r != 0)
         return r;
     while (len > 0 && strchr("\r\n ", type[len - 1]))
         len--;

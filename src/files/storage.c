@@ -302,7 +302,7 @@ bool storage_path_valid(const char *path)
 
     if (!path || strlen(path) >= sizeof copy)
         return false;
-    strcpy(copy, path);
+    memcpy(copy, path, strlen(path) + 1);
     session = strsep(&rest, "/");
     job = strsep(&rest, "/");
     folder = strsep(&rest, "/");

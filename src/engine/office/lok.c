@@ -438,9 +438,11 @@ static int start_kit(const char **ret_why)
 
 int lok_serve(void (*serve)(void *arg), void *arg, const char **ret_why)
 {
+    const char *tmpdir = getenv("TMPDIR");
+
     lok.serve = serve;
     lok.serve_arg = arg;
-    if (getenv("TMPDIR") && !(lok.outer_tmpdir = strdup(getenv("TMPDIR"))))
+    if (tmpdir && !(lok.outer_tmpdir = strdup(tmpdir)))
         return -ENOMEM;
     *ret_why = "the temporary folder can't be written";
 
