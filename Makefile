@@ -23,7 +23,7 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 lint:
-	scripts/lint $(BUILD)
+	@BUILD=$(BUILD) scripts/lint
 
 clean:
 	rm -rf build build-*

@@ -1,7 +1,11 @@
-"""Starts and ends a `decant serve` of the test's own, and looks into its folder and processes."""
+"""Starts and ends a `decant serve` of the test's own, and looks into its folder and processes.
+
+DECANT_BUILD names the build whose bin/ is tested. When that is one with sanitizers, what they say in the server's log fails
+the test that ends the server."""
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,12 +17,18 @@ import requests
 
 BUILD = Path(os.environ.get("DECANT_BUILD", Path(__file__).resolve().parents[2] / "build"))
 BIN = BUILD / "bin"
+SANITIZER = re.compile(r"(Address|Leak|UndefinedBehavior)Sanitizer|: runtime error: ")
 
 
 def free_port():
     with contextlib.closing(socket.socket()) as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def sanitizers():
+    """How the sanitizers of the build are set, for an environment that has little else."""
+    return {name: value for name, value in os.environ.items() if name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS")}
 
 
 class Server:
@@ -35,7 +45,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "serve", "--data", self.data, "--port", str(self.port)],
-                env={"PATH": "/usr/bin:/bin", **self.environment}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                env={"PATH": "/usr/bin:/bin", **sanitizers(), **self.environment}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if ready:
             self.wait_ready()
         return self
@@ -66,7 +76,12 @@ class Server:
         if self.process and self.process.poll() is None:
             self.process.send_signal(sig)
             self.process.wait(timeout)
+        self.check_log()
         return self.process.returncode if self.process else None
+
+    def check_log(self):
+        found = SANITIZER.search(self.log())
+        assert not found, self.log()[max(0, found.start() - 200):][:4000]
 
     def log(self):
         return self.log_path.read_text(errors="replace")

@@ -26,9 +26,11 @@ static void test_for_status(void **state)
     static const struct {
         unsigned status;
         const char *code;
-    } cases[] = {{400, "bad_request"}, {404, "not_found"},         {405, "method_not_allowed"},
-                 {413, "too_large"}, {416, "range_not_satisfiable"},   {431, "headers_too_large"}, {499, "bad_request"},
-                 {500, "internal"},    {503, "unavailable"},       {599, "internal"}};
+    } cases[] = {{400, "bad_request"},           {404, "not_found"},
+                 {405, "method_not_allowed"},    {413, "too_large"},
+                 {416, "range_not_satisfiable"}, {431, "headers_too_large"},
+                 {499, "bad_request"},           {500, "internal"},
+                 {503, "unavailable"},           {599, "internal"}};
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
         assert_string_equal(api_error_info(api_error_for_status(cases[i].status))->code, cases[i].code);

@@ -24,8 +24,8 @@ static void found_by_id_and_name(void **state)
 
 static void unknown_names_have_none(void **state)
 {
-    static const char *const names[] = {"",        "docx",    "docx.",   "a.exe",       "a.docx ",
-                                        "a.doc x", "a.pdf/x", "a.pdf.b", "a.docx docm", "a.pdf\\b",
+    static const char *const names[] = {"",        "docx",       "docx.",   "a.exe",       "a.docx ",
+                                        "a.doc x", "a.pdf/x",    "a.pdf.b", "a.docx docm", "a.pdf\\b",
                                         ".pdf",    "folder/.pdf"};
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
