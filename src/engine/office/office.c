@@ -74,7 +74,7 @@ static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], ch
 
 static enum outcome load(struct engine_job *job, struct lok_document **ret)
 {
-    char path[PATH_BYTES], options[32];
+    char path[PATH_BYTES], options[32] = "";
     int r = lok_enter_child();
 
     if (r >= 0)
