@@ -33,6 +33,12 @@ static const struct engine_conversions conversions[] = {
 /* Commas between fields, " around text, UTF-8 (76), from the first line on. */
 #define CSV_OPTIONS "44,34,76,1"
 
+/* What soffice does by itself. Asked through LibreOfficeKit the filter doesn't look into the configuration:
+ * it would show comments, which are for authors and not for readers, and press pictures harder. */
+#define PDF_OPTIONS                                                                                          \
+    "{\"ExportNotes\":{\"type\":\"boolean\",\"value\":\"false\"},"                                           \
+    "\"Quality\":{\"type\":\"long\",\"value\":\"90\"}}"
+
 enum { PATH_BYTES = 512 };
 
 static void on_load_progress(void *arg, unsigned percent)
@@ -101,6 +107,8 @@ static const char *export_options(const struct format *to)
 {
     if (str_eq(to->id, "csv"))
         return CSV_OPTIONS;
+    if (str_eq(to->id, "pdf"))
+        return PDF_OPTIONS;
     /* One file is the whole result: pictures go into it as data: URLs. */
     return str_eq(to->id, "html") ? "EmbedImages" : NULL;
 }

@@ -129,6 +129,30 @@ static void html_becomes_a_text_document(void **state)
     assert_string_equal(txt, "Grüße\na\nb\n");
 }
 
+static bool has_notes(const char *folder, const char *from, const char *text)
+{
+    char name[32];
+    size_t len;
+
+    snprintf(name, sizeof name, "notes.%s", from);
+    write_file(in(folder, name), text, strlen(text));
+
+    _cleanup_free_ char *pdf = read_file(good(folder, from, "pdf", in(folder, name)).path, &len);
+
+    return memmem(pdf, len, "/Subtype /Text", strlen("/Subtype /Text"));
+}
+
+/* What LibreOffice can't place in an HTML page becomes a comment, too. */
+static void comments_stay_with_the_author(void **state)
+{
+    assert_false(
+        has_notes(*state, "fodt",
+                  DOCUMENT("text", "<office:text><text:p>Seen<office:annotation><text:p>Not to be seen"
+                                   "</text:p></office:annotation></text:p></office:text>")));
+    assert_false(has_notes(*state, "html",
+                           "<!DOCTYPE html><meta http-equiv=Content-Security-Policy content=x><p>Seen"));
+}
+
 static void texts_and_csv_are_read_in_their_encoding(void **state)
 {
     _cleanup_free_ char *latin1 = converted_text(*state, "txt", "html",
@@ -264,6 +288,7 @@ int main(void)
         cmocka_unit_test(the_version_needs_no_start),
         cmocka_unit_test(every_format_gives_files_of_their_type),
         cmocka_unit_test(html_becomes_a_text_document),
+        cmocka_unit_test(comments_stay_with_the_author),
         cmocka_unit_test(texts_and_csv_are_read_in_their_encoding),
         cmocka_unit_test(csv_has_the_first_sheet),
         cmocka_unit_test(pages_are_counted_but_not_of_sheets),
