@@ -83,6 +83,12 @@ class Server:
         found = SANITIZER.search(self.log())
         assert not found, self.log()[max(0, found.start() - 200):][:4000]
 
+    def wait_log(self, words, timeout=30):
+        deadline = time.monotonic() + timeout
+        while words not in self.log():
+            assert time.monotonic() < deadline, f"the log does not say: {words}"
+            time.sleep(0.1)
+
     def log(self):
         return self.log_path.read_text(errors="replace")
 

@@ -1,0 +1,82 @@
+"""What the documents show is what happens: the README's curl session runs as it stands, and docs/api.md has every code."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+README = (REPOSITORY / "README.md").read_text()
+API = (REPOSITORY / "docs" / "api.md").read_text()
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def curl_session():
+    (block,) = [block for block in blocks(README, "sh") if block.startswith("URL=")]
+    return block
+
+
+def test_curl_session(server, tmp_path):
+    script = re.sub(r"^URL=.*", f"URL={server.url}", curl_session())
+    run = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+                         env={"PATH": "/usr/bin:/bin", "CSRF": ""})
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert '"status":"completed"' in run.stdout
+    assert (tmp_path / "hello.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_serve_prints_the_same_session(server):
+    server.wait_log("Decant is ready")
+    said = server.log()
+    for line in curl_session().splitlines()[1:]:
+        assert f"  {line}\n" in said, line
+
+
+def test_serve_starts_without_complaints(own_server):
+    server = own_server()
+    for complaint in ('"level":"error"', "can't be reached", '"state":"down"', "part died", "part ended"):
+        assert complaint not in server.log()
+
+
+def test_api_page_has_every_code():
+    source = (REPOSITORY / "src" / "api" / "error.c").read_text()
+    codes = re.findall(r'\{(\d{3}), "(\w+)",', source)
+    assert len(codes) >= 20
+    assert sorted(codes) == sorted(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", API, re.M))
+    outcomes = set(re.findall(r'\{\s*"([a-z_]+)",\s*"[A-Z]', (REPOSITORY / "src" / "core" / "outcome.c").read_text())) - {"ok"}
+    assert len(outcomes) == 10
+    assert outcomes == set(re.findall(r"^\| `(\w+)` \| [a-z]", API, re.M)) - {"error_code"}
+
+
+def test_api_page_has_every_path():
+    routes = re.findall(r'\{"(GET|POST)", "(/[a-z_/]*)",', (REPOSITORY / "src" / "api" / "routes.c").read_text())
+    assert len(routes) >= 11
+    for method, path in routes:
+        assert f"`{method} {path}`" in API, path
+
+
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/api.md", "docs/http.md",
+                                  "docs/queue.md", "docs/sandbox.md"])
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (REPOSITORY / page).read_text()):
+        assert ((REPOSITORY / page).parent / link).exists(), link
+
+
+def test_number_of_formats(client):
+    formats = requests.get(client.url + "/formats").json()["formats"].values()
+    assert set(re.findall(r"(\d+) formats", README)) == {str(sum(bool(entry["targets"]) for entry in formats))}
+
+
+def test_job_status_has_the_members_of_the_page(client):
+    from fixtures import png
+    (example,) = [block for block in blocks(API, "json") if '"sha256"' in block]
+    job, _ = client.result("a.png", png(), "jpg")
+    assert set(re.findall(r'"(\w+)":', example)) - {"filename", "pages"} <= set(job) | {"mime_type", "size"}
+    assert set(job) <= set(re.findall(r'"(\w+)":', example))
+    ready = requests.get(client.url + "/readyz").json()
+    assert {"redis", "storage", "workers", "scanner", "sandbox", "ready"} == set(ready)
