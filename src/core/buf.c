@@ -6,8 +6,26 @@
 
 void buf_free(struct buf *b)
 {
+    if (b->secret && b->data)
+        explicit_bzero(b->data, b->capacity);
     free(b->data);
-    *b = BUF_INIT(b->max);
+    *b = (struct buf){.max = b->max, .secret = b->secret};
+}
+
+/* realloc would leave the old bytes behind where it has to move them. */
+static char *grow(const struct buf *b, size_t capacity)
+{
+    char *data;
+
+    if (!b->secret || !b->data)
+        return realloc(b->data, capacity);
+    data = malloc(capacity);
+    if (!data)
+        return NULL;
+    memcpy(data, b->data, b->len);
+    explicit_bzero(b->data, b->capacity);
+    free(b->data);
+    return data;
 }
 
 static int buf_reserve(struct buf *b, size_t extra)
@@ -23,7 +41,7 @@ static int buf_reserve(struct buf *b, size_t extra)
     while (capacity <= need)
         capacity *= 2;
 
-    char *data = realloc(b->data, capacity);
+    char *data = grow(b, capacity);
 
     if (!data)
         return b->error = -ENOMEM;
@@ -86,6 +104,6 @@ char *buf_take(struct buf *b)
 
     char *data = TAKE_PTR(b->data);
 
-    *b = BUF_INIT(b->max);
+    *b = (struct buf){.max = b->max, .secret = b->secret};
     return data;
 }

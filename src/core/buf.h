@@ -8,12 +8,14 @@
 #include "core/cleanup.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct buf {
     char *data; /* NULL while empty and never written */
     size_t len, capacity, max;
     int error;
+    bool secret; /* nothing of it stays in the memory that is given back; set it before the first append */
 };
 
 #define BUF_INIT(maximum) ((struct buf){.max = (maximum)})

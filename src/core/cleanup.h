@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define _cleanup_(fn)  __attribute__((cleanup(fn)))
@@ -17,6 +18,14 @@
 static inline void cleanup_free(void *p)
 {
     free(*(void **)p);
+}
+
+/* For passwords and what holds them: nothing stays in the memory that is given back. */
+static inline void cleanup_secret(char **s)
+{
+    if (*s)
+        explicit_bzero(*s, strlen(*s));
+    free(*s);
 }
 
 static inline void cleanup_close(int *fd)
@@ -43,6 +52,7 @@ static inline void cleanup_json(json_t **j)
 }
 
 #define _cleanup_free_     _cleanup_(cleanup_free)
+#define _cleanup_secret_   _cleanup_(cleanup_secret)
 #define _cleanup_close_    _cleanup_(cleanup_close)
 #define _cleanup_fclose_   _cleanup_(cleanup_fclose)
 #define _cleanup_closedir_ _cleanup_(cleanup_closedir)

@@ -14,6 +14,7 @@ struct header {
 void msg_init(struct msg *m, uint32_t type)
 {
     *m = (struct msg){.type = type, .body = BUF_INIT(MSG_BYTES_MAX)};
+    m->body.secret = true; /* a job's options may hold a password */
 }
 
 void msg_free(struct msg *m)

@@ -12,8 +12,9 @@ static const struct {
          "The file could not be checked for viruses, so it was not converted. Try again "
          "in a few minutes."},
     [OUTCOME_PASSWORD_REQUIRED] =
-        {"password_required", "The document is protected by a password. Remove the protection and upload it "
-                              "again."},
+        {"password_required",
+         "The document is protected by a password, which is missing or wrong. Convert it again "
+         "with the right one."},
     [OUTCOME_CORRUPT_INPUT] =
         {"corrupt_input",
          "The file is damaged or not a complete document of its type. Open it in the program "

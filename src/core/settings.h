@@ -49,6 +49,9 @@ struct settings {
     uint64_t job_memory_bytes, job_output_bytes;
     uint64_t grace_s;    /* what SIGTERM leaves running jobs */
     const char *sandbox; /* "full" or "reduced" */
+    /* document passwords (core/seal.h) */
+    const char *seal_public; /* hexadecimal; NULL: the API takes none */
+    const char *seal_key;    /* the worker's file; NULL: it can open none */
     /* logs */
     const char *log_level, *log_format;
 };
