@@ -184,26 +184,35 @@ static void on_deadline(uv_timer_t *timer)
     }
 }
 
-static int make_message(struct engine_run *r, int report, struct msg *m)
+/* Into the pair, whose other end then travels to the child. */
+static int send_job(struct engine_run *r)
 {
-    msg_init(m, ENGINE_RUN);
-    msg_put_u64(m, r->id);
-    msg_put_str(m, r->from);
-    msg_put_str(m, r->to);
-    msg_put_str(m, r->options);
-    msg_put_str(m, r->input);
-    msg_put_str(m, r->output);
-    msg_put_u64(m, r->facts.cpu_limit_s);
-    msg_put_fd(m, r->job_fd);
-    msg_put_fd(m, report);
-    return buf_error(&m->body);
+    _cleanup_msg_ struct msg m;
+
+    msg_init(&m, ENGINE_JOB);
+    msg_put_str(&m, r->from);
+    msg_put_str(&m, r->to);
+    msg_put_str(&m, r->options);
+    msg_put_str(&m, r->input);
+    msg_put_str(&m, r->output);
+    msg_put_u64(&m, r->facts.cpu_limit_s);
+    msg_put_fd(&m, r->job_fd);
+    return msg_send(r->report, &m);
+}
+
+static int send_run(struct engine_run *r, int report)
+{
+    _cleanup_msg_ struct msg m;
+
+    msg_init(&m, ENGINE_RUN);
+    msg_put_u64(&m, r->id);
+    msg_put_fd(&m, report);
+    return msg_send(r->zygote->control, &m);
 }
 
 /* 0, -EAGAIN when the zygote has too much to read, or another error. */
 int run_send(struct engine_run *r)
 {
-    struct zygote *z = r->zygote;
-    _cleanup_msg_ struct msg m = {0};
     _cleanup_close_ int theirs = -1;
     int pair[2], e;
 
@@ -212,11 +221,13 @@ int run_send(struct engine_run *r)
     r->report = pair[0];
     theirs = pair[1];
     r->id = r->pool->next_run++;
-    e = make_message(r, theirs, &m);
+    e = send_job(r);
+    if (e == -EAGAIN) /* an empty socket that is too small for it will not get larger */
+        e = -EMSGSIZE;
     if (e == 0)
         e = handle_watch(r->pool->loop, r->report, on_report, r, &r->report_watch);
     if (e == 0)
-        e = msg_send(z->control, &m);
+        e = send_run(r, theirs);
     if (e < 0) {
         unsend(r);
         return e;

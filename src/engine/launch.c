@@ -68,7 +68,8 @@ static int make_environment(const struct settings *s, struct environment *e)
         add(e, "DECANT_SANDBOX", s->sandbox) < 0 || add(e, "DECANT_LOG_LEVEL", s->log_level) < 0 ||
         add(e, "DECANT_LOG_FORMAT", s->log_format) < 0 ||
         add_number(e, "DECANT_JOB_MEMORY", s->job_memory_bytes) < 0 ||
-        add_number(e, "DECANT_JOB_OUTPUT", s->job_output_bytes) < 0)
+        add_number(e, "DECANT_JOB_OUTPUT", s->job_output_bytes) < 0 ||
+        add_number(e, "DECANT_JOBS", s->jobs) < 0)
         return -ENOMEM;
     return 0;
 }

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 static const struct format *format_of_word(const char *word, size_t len)
 {
@@ -124,7 +125,9 @@ static int run_zygote(const struct engine *engine, const struct settings *settin
         .memory_bytes = settings->job_memory_bytes,
         .output_bytes = settings->job_output_bytes,
     };
-    struct zygote zygote = {.engine = engine, .control = ENGINE_CONTROL_FD};
+    struct zygote zygote = {.engine = engine,
+                            .control = ENGINE_CONTROL_FD,
+                            .spares_max = settings->jobs ? settings->jobs : (size_t)get_nprocs()};
     const char *why = become_zygote();
     int r = why ? -EPERM : sandbox_prepare(&config, &zygote.sandbox, &why);
 

@@ -2,7 +2,8 @@
  *
  * Worker and zygote share one SOCK_SEQPACKET pair (the zygote's end is descriptor ENGINE_CONTROL_FD). Each
  * job has a pair of its own besides, whose one end travels to the child: a child can lie about its own job
- * only. */
+ * only. The job itself waits in that pair, so the zygote learns nothing of it that a later child could find
+ * in its copy of the memory (a password among the options). */
 #pragma once
 
 enum { ENGINE_CONTROL_FD = 3 };
@@ -12,14 +13,16 @@ enum engine_message {
     ENGINE_READY = 1,
     /* zygote → worker, instead, before it ends: str why */
     ENGINE_REFUSED,
-    /* worker → zygote: u64 run, str from, str to, str options (JSON), str input, str output, u64 cpu_s; fds:
-       job folder, report */
+    /* worker → zygote, and on to the child that gets it: u64 run; fd: report */
     ENGINE_RUN,
     /* zygote → worker: u64 run, u64 pid; fd: pidfd */
     ENGINE_SPAWNED,
     /* zygote → worker: u64 run, u64 wait status, u64 cpu_ms, u64 peak_kib. After it the process is gone.
      * Without a SPAWNED before it: it could not be made. */
     ENGINE_EXITED,
+    /* worker → child, on the report pair, before RUN: str from, str to, str options (JSON), str input, str
+     * output, u64 cpu_s; fd: job folder */
+    ENGINE_JOB,
     /* child → worker, on the report pair: u64 percent */
     ENGINE_PROGRESS,
     /* child → worker, on the report pair, last: u64 outcome, str output name, str output format, u64 pages */

@@ -1,12 +1,18 @@
 /* The zygote's loop: one control socket to the worker, one pidfd per child.
  *
- * It decides nothing: it makes children, and says when they are gone. Deadlines and kills are the worker's,
- * which holds the pidfds too. Children are watched by pidfd rather than SIGCHLD, so that no library's signal
- * handling can get in the way. A message that doesn't decode ends the zygote: its worker is no longer to be
- * trusted, or of another version. */
+ * It decides nothing about jobs: it makes children, and says when they are gone. Deadlines and kills are the
+ * worker's, which holds the pidfds too. Children are watched by pidfd rather than SIGCHLD, so that no
+ * library's signal handling can get in the way. A message that doesn't decode ends the zygote: its worker is
+ * no longer to be trusted, or of another version.
+ *
+ * Children are made ahead, while there is nothing else to do: a clone of a quarter of a gigabyte takes longer
+ * than many a conversion. Such a spare waits for one job, and is as fresh as one made on demand. There is one
+ * from the first job on. A job that finds none raises their number, as jobs then come in bursts; those that
+ * weren't needed for a period are given back. */
 #include "engine/zygote.h"
 #include "engine/protocol.h"
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/msg.h"
 
@@ -15,16 +21,18 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 struct zygote_child {
-    uint64_t run;
+    uint64_t run; /* 0: a spare */
     pid_t pid;
     int pidfd;
+    int channel; /* a spare's, for its job; -1 when it is no longer to be had */
 };
 
-enum { CHILDREN_MAX = 1024 };
+enum { CHILDREN_MAX = 1024, PERIOD_MS = 10000 };
 
 void zygote_refuse(int control, const char *why)
 {
@@ -82,9 +90,15 @@ static void reap(struct zygote *z, size_t index)
     if (wait4(child.pid, &status, WNOHANG, &usage) != child.pid)
         return;
     close(child.pidfd);
+    cleanup_close(&child.channel);
     z->children[index] = z->children[--z->n_children];
-    tell_exited(z, child.run, status, &usage);
+    if (child.run)
+        tell_exited(z, child.run, status, &usage);
+    else if (child.channel >= 0)
+        log_warn("a waiting child ended", LOG_S("engine", z->engine->name), LOG_U("status", status));
 }
+
+/* --- making children */
 
 static int make_room(struct zygote *z)
 {
@@ -103,54 +117,153 @@ static int make_room(struct zygote *z)
     return 0;
 }
 
-static int spawn(struct zygote *z, uint64_t run, struct sandbox_job *sandboxed, struct zygote_job *job)
+/* The last of the children is then a new spare. */
+static int make_spare(struct zygote *z)
 {
-    _cleanup_msg_ struct msg m;
+    _cleanup_close_ int ours = -1, theirs = -1;
+    int pair[2], pidfd, r = make_room(z);
     pid_t pid;
-    int pidfd, r = make_room(z);
 
-    msg_init(&m, ENGINE_SPAWNED);
     if (r < 0)
         return r;
-    r = sandbox_spawn(z->sandbox, sandboxed, &pid, &pidfd);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    ours = pair[0];
+    theirs = pair[1];
+    r = sandbox_spawn(z->sandbox, &theirs, &pid, &pidfd);
     if (r < 0)
         return r;
-    if (r == 0) {
-        job->input_path = sandboxed->input_path;
-        job->output_path = sandboxed->output_path;
-        job->report_fd = sandboxed->keep_fd;
-        zygote_convert(z->engine, job);
-    }
-    z->children[z->n_children++] = (struct zygote_child){.run = run, .pid = pid, .pidfd = pidfd};
-    msg_put_u64(&m, run);
-    msg_put_u64(&m, (uint64_t)pid);
-    msg_put_fd(&m, pidfd);
-    send_or_end(z, &m);
+    if (r == 0)
+        zygote_child_main(z->engine, z->sandbox, theirs);
+    z->children[z->n_children++] =
+        (struct zygote_child){.pid = pid, .pidfd = pidfd, .channel = TAKE_FD(ours)};
     return 0;
 }
+
+static bool is_spare(const struct zygote_child *child)
+{
+    return child->run == 0 && child->channel >= 0;
+}
+
+static size_t count_spares(const struct zygote *z)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < z->n_children; i++)
+        n += is_spare(&z->children[i]);
+    return n;
+}
+
+/* The oldest, as the others may still be busy with getting ready. */
+static struct zygote_child *find_spare(const struct zygote *z)
+{
+    for (size_t i = 0; i < z->n_children; i++)
+        if (is_spare(&z->children[i]))
+            return &z->children[i];
+    return NULL;
+}
+
+/* Gives a job to a spare, or to a child made for it. */
+static int hand_over(struct zygote *z, const struct msg *m, struct zygote_child **ret)
+{
+    for (;;) {
+        struct zygote_child *child = find_spare(z);
+        bool fresh = !child;
+        int r = fresh ? make_spare(z) : 0;
+
+        if (r < 0)
+            return r;
+        if (fresh)
+            child = &z->children[z->n_children - 1];
+        r = msg_send(child->channel, m);
+        close(TAKE_FD(child->channel));
+        if (r == 0) {
+            *ret = child;
+            return 0;
+        }
+        /* A spare may have died unseen. */
+        if (fresh)
+            return r;
+    }
+}
+
+static void tell_spawned(struct zygote *z, const struct zygote_child *child)
+{
+    _cleanup_msg_ struct msg m;
+
+    msg_init(&m, ENGINE_SPAWNED);
+    msg_put_u64(&m, child->run);
+    msg_put_u64(&m, (uint64_t)child->pid);
+    msg_put_fd(&m, child->pidfd);
+    send_or_end(z, &m);
+}
+
+/* --- how many wait */
+
+static void count_job(struct zygote *z, size_t idle)
+{
+    if (idle == 0 && z->spares_wanted < z->spares_max)
+        z->spares_wanted++;
+    if (idle > 0 && idle - 1 < z->least_idle)
+        z->least_idle = idle - 1;
+    z->refill = true;
+}
+
+static void begin_period(struct zygote *z)
+{
+    z->period_ends_ms = clock_mono_ms() + PERIOD_MS;
+    z->least_idle = count_spares(z);
+}
+
+static void end_period(struct zygote *z)
+{
+    size_t spares = count_spares(z);
+
+    /* Without a job in the period they are all idle; one stays. */
+    if (z->spares_wanted > 1)
+        z->spares_wanted = z->spares_wanted > z->least_idle + 1 ? z->spares_wanted - z->least_idle : 1;
+    for (; spares > z->spares_wanted; spares--) {
+        struct zygote_child *child = find_spare(z);
+
+        syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+        close(TAKE_FD(child->channel));
+    }
+    begin_period(z);
+}
+
+static void refill(struct zygote *z)
+{
+    int r = count_spares(z) < z->spares_wanted ? make_spare(z) : 0;
+
+    if (r < 0)
+        log_warn("a child could not be made ahead", LOG_S("engine", z->engine->name), LOG_E(r));
+    /* A spare that dies of itself is not made again until a job has come: this loop must not spin. */
+    if (r < 0 || count_spares(z) >= z->spares_wanted)
+        z->refill = false;
+}
+
+/* --- the worker's messages */
 
 static int run(struct zygote *z, struct msg *m)
 {
     uint64_t id = msg_get_u64(m, UINT64_MAX);
-    /* One declaration a field: initialisers within braces have no order. */
-    const char *from = msg_get_str(m), *to = msg_get_str(m), *options = msg_get_str(m);
-    const char *input = msg_get_str(m), *output = msg_get_str(m);
-    uint64_t cpu_s = msg_get_u64(m, UINT32_MAX);
-    _cleanup_close_ int job_fd = msg_take_fd(m), report_fd = msg_take_fd(m);
-    struct sandbox_job sandboxed = {
-        .job_fd = job_fd, .input = input, .output = output, .keep_fd = report_fd, .cpu_s = cpu_s};
-    struct zygote_job job = {.from = from, .to = to, .options = options};
+    size_t idle = count_spares(z);
+    struct zygote_child *child = NULL;
     int r = msg_done(m);
 
-    if (r < 0)
-        return r;
-    r = spawn(z, id, &sandboxed, &job);
+    if (r < 0 || id == 0 || m->n_fds != 1)
+        return -EBADMSG;
+    r = hand_over(z, m, &child);
     if (r < 0) {
         const struct rusage none = {0};
 
         log_error("a child could not be made", LOG_S("engine", z->engine->name), LOG_E(r));
         tell_exited(z, id, SANDBOX_EXIT_SETUP << 8, &none);
+        return 0;
     }
+    child->run = id;
+    tell_spawned(z, child);
+    count_job(z, idle);
     return 0;
 }
 
@@ -196,15 +309,28 @@ static void tell_ready(struct zygote *z)
     send_or_end(z, &m);
 }
 
+static int patience_ms(const struct zygote *z)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (z->refill)
+        return 0;
+    if (z->spares_wanted <= 1)
+        return -1;
+    return z->period_ends_ms > now ? (int)(z->period_ends_ms - now) : 0;
+}
+
 static void turn(struct zygote *z)
 {
     struct pollfd fds[1 + CHILDREN_MAX];
     size_t n = z->n_children;
+    int ready;
 
     fds[0] = (struct pollfd){.fd = z->control, .events = POLLIN};
     for (size_t i = 0; i < n; i++)
         fds[i + 1] = (struct pollfd){.fd = z->children[i].pidfd, .events = POLLIN};
-    if (poll(fds, n + 1, -1) < 0) {
+    ready = poll(fds, n + 1, patience_ms(z));
+    if (ready < 0) {
         if (errno == EINTR)
             return;
         log_error("poll failed", LOG_E(-errno));
@@ -216,6 +342,10 @@ static void turn(struct zygote *z)
             reap(z, i);
     if (fds[0].revents)
         receive(z);
+    if (ready == 0 && z->refill)
+        refill(z);
+    if (clock_mono_ms() >= z->period_ends_ms)
+        end_period(z);
 }
 
 void zygote_serve(void *zygote)
@@ -232,6 +362,7 @@ void zygote_serve(void *zygote)
         end(z, EXIT_FAILURE);
     }
     tell_ready(z);
+    begin_period(z);
     for (;;)
         turn(z);
 }

@@ -7,9 +7,15 @@
 struct zygote {
     const struct engine *engine;
     struct sandbox *sandbox;
-    int control; /* ENGINE_CONTROL_FD */
+    int control;       /* ENGINE_CONTROL_FD */
+    size_t spares_max; /* how many children may wait for jobs: no more than jobs run at once */
+    /* of zygote.c */
     struct zygote_child *children;
     size_t n_children, capacity;
+    size_t spares_wanted;
+    bool refill;       /* until there are as many */
+    size_t least_idle; /* spares in the current period */
+    uint64_t period_ends_ms;
 };
 
 /* Announces itself as ready and serves until the worker is gone, then kills all children and ends the
@@ -20,10 +26,6 @@ _noreturn_ void zygote_serve(void *zygote);
 /* Tells the worker why there will be no service. */
 void zygote_refuse(int control, const char *why);
 
-/* In the child, with the sandbox in force: converts, reports on `report_fd` and ends the process. */
-struct zygote_job {
-    const char *from, *to, *options;
-    const char *input_path, *output_path;
-    int report_fd;
-};
-_noreturn_ void zygote_convert(const struct engine *engine, const struct zygote_job *job);
+/* In a child that sandbox_spawn() made: waits on `channel` for its job, enters the sandbox, converts, reports
+ * and ends the process. */
+_noreturn_ void zygote_child_main(const struct engine *engine, struct sandbox *sandbox, int channel);

@@ -1,4 +1,8 @@
-/* The child's side of a job: from a sandbox in force to the report.
+/* The child's side of a job: from the wait for it to the report.
+ *
+ * Until it has its job it is a copy of the zygote that has done all that needs no job. The job comes by the
+ * report socket, which in turn comes by the channel to the zygote; when that ends instead, the child isn't
+ * needed.
  *
  * The result is sent before the process ends, and it ends by _exit: tearing a quarter of a gigabyte of
  * library state down helps nobody. A child can lie in its report, but only about its own job; the worker
@@ -8,6 +12,7 @@
 
 #include "core/msg.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -32,30 +37,70 @@ static enum outcome convert(const struct engine *engine, struct engine_job *job)
     return output_too_large ? OUTCOME_TOO_COMPLEX : outcome;
 }
 
-void zygote_convert(const struct engine *engine, const struct zygote_job *in)
+_noreturn_ static void report(const struct engine_job *job, enum outcome outcome)
 {
-    _cleanup_json_ json_t *options = json_loads(in->options, JSON_REJECT_DUPLICATES, NULL);
-    struct engine_job job = {
-        .from = format_by_id(in->from),
-        .to = format_by_id(in->to),
-        .input_path = in->input_path,
-        .output_path = in->output_path,
-        .options = options,
-        .report_fd = in->report_fd,
-    };
-    enum outcome outcome = convert(engine, &job);
-    int flags = fcntl(in->report_fd, F_GETFL);
+    int flags = fcntl(job->report_fd, F_GETFL);
     struct msg m;
 
     /* Progress may be dropped, the result may not. */
-    if (flags < 0 || fcntl(in->report_fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+    if (flags < 0 || fcntl(job->report_fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
         _exit(EXIT_FAILURE);
-    job.output_name[sizeof job.output_name - 1] = '\0';
-    job.output_format[sizeof job.output_format - 1] = '\0';
     msg_init(&m, ENGINE_RESULT);
     msg_put_u64(&m, outcome);
-    msg_put_str(&m, job.output_name);
-    msg_put_str(&m, job.output_format);
-    msg_put_u64(&m, job.pages);
-    _exit(msg_send(in->report_fd, &m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+    msg_put_str(&m, job->output_name);
+    msg_put_str(&m, job->output_format);
+    msg_put_u64(&m, job->pages);
+    _exit(msg_send(job->report_fd, &m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* The report socket of the job to come. */
+static int wait_for_run(int channel)
+{
+    struct msg m;
+    int report_fd, r = msg_recv(channel, &m);
+
+    if (r == -EPIPE)
+        _exit(EXIT_SUCCESS);
+    if (r < 0)
+        return r;
+    msg_get_u64(&m, UINT64_MAX);
+    report_fd = msg_take_fd(&m);
+    r = msg_done(&m);
+    msg_free(&m);
+    return r < 0 ? r : report_fd;
+}
+
+_noreturn_ static void enter_and_convert(const struct engine *engine, struct sandbox *sandbox, int report_fd,
+                                         struct msg *m)
+{
+    /* One declaration a field: initialisers within braces have no order. */
+    const char *from = msg_get_str(m), *to = msg_get_str(m), *options = msg_get_str(m);
+    const char *input = msg_get_str(m), *output = msg_get_str(m);
+    uint64_t cpu_s = msg_get_u64(m, UINT32_MAX);
+    struct sandbox_job sandboxed = {
+        .job_fd = msg_take_fd(m), .input = input, .output = output, .keep_fd = report_fd, .cpu_s = cpu_s};
+    struct engine_job job = {.from = format_by_id(from), .to = format_by_id(to)};
+    enum outcome outcome;
+
+    if (m->type != ENGINE_JOB || msg_done(m) < 0)
+        _exit(SANDBOX_EXIT_SETUP);
+    sandbox_enter(sandbox, &sandboxed);
+    job.input_path = sandboxed.input_path;
+    job.output_path = sandboxed.output_path;
+    job.report_fd = sandboxed.keep_fd;
+    job.options = json_loads(options, JSON_REJECT_DUPLICATES, NULL);
+    outcome = convert(engine, &job);
+    job.output_name[sizeof job.output_name - 1] = '\0';
+    job.output_format[sizeof job.output_format - 1] = '\0';
+    report(&job, outcome);
+}
+
+void zygote_child_main(const struct engine *engine, struct sandbox *sandbox, int channel)
+{
+    int report_fd = wait_for_run(channel);
+    struct msg m;
+
+    if (report_fd < 0 || msg_recv(report_fd, &m) < 0)
+        _exit(SANDBOX_EXIT_SETUP);
+    enter_and_convert(engine, sandbox, report_fd, &m);
 }

@@ -1,7 +1,8 @@
 /* The child's way into the sandbox. The order is what matters here, and docs/sandbox.md says why it is so:
  *
- *   process    own session, dies with the zygote, holds no descriptor but its report socket
+ *   process    own session, dies with the zygote, holds no descriptor but the socket that its job comes by
  *   maps       its user id in the new user namespace: the same number, and no other
+ *   (here it waits for its job)
  *   job        input and output opened below the job's folder, in the new mount namespace
  *   mounts     a root that has nothing but the libraries, the fonts and the job
  *   then what can't be undone: capabilities, no_new_privs, limits, Landlock, and seccomp, which forbids the
@@ -31,7 +32,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* Where the child finds them after enter_process. */
+/* Where the child finds them: the one that it keeps, and while it enters the job's folder. */
 enum { KEEP_FD = 3, JOB_FD = 4 };
 
 enum { TMP_BYTES_MAX = 512 << 20, OPEN_FILES = 1024 };
@@ -58,19 +59,20 @@ int enter_clone(const struct sandbox *s, pid_t *ret_pid, int *ret_pidfd)
     return 1;
 }
 
-/* Moves the two descriptors to numbers of ours and closes all others. */
-static int keep_descriptors(const struct sandbox_job *job)
+/* Moves the descriptors to numbers of ours and closes all others. `folder` may be -1. */
+static int keep_descriptors(int keep, int folder)
 {
-    int keep = fcntl(job->keep_fd, F_DUPFD_CLOEXEC, JOB_FD + 1);
-    int folder = job->input ? fcntl(job->job_fd, F_DUPFD_CLOEXEC, JOB_FD + 1) : keep;
+    int high_keep = fcntl(keep, F_DUPFD_CLOEXEC, JOB_FD + 1);
+    int high_folder = folder >= 0 ? fcntl(folder, F_DUPFD_CLOEXEC, JOB_FD + 1) : high_keep;
 
-    if (keep < 0 || folder < 0 || dup3(keep, KEEP_FD, O_CLOEXEC) < 0 || dup3(folder, JOB_FD, O_CLOEXEC) < 0 ||
-        syscall(SYS_close_range, JOB_FD + 1, ~0U, 0) < 0)
+    if (high_keep < 0 || high_folder < 0 || dup3(high_keep, KEEP_FD, O_CLOEXEC) < 0 ||
+        dup3(high_folder, JOB_FD, O_CLOEXEC) < 0 ||
+        syscall(SYS_close_range, folder >= 0 ? JOB_FD + 1 : JOB_FD, ~0U, 0) < 0)
         return -errno;
     return 0;
 }
 
-static int enter_process(const struct sandbox_job *job)
+static int enter_process(int keep_fd)
 {
     sigset_t none;
 
@@ -78,7 +80,7 @@ static int enter_process(const struct sandbox_job *job)
     if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         return -errno;
     umask(077);
-    return keep_descriptors(job);
+    return keep_descriptors(keep_fd, -1);
 }
 
 static int write_file(const char *path, const char *text)
@@ -132,7 +134,10 @@ static int enter_job(const struct sandbox *s, const struct sandbox_job *job, str
 {
     const char *slash;
     struct stat st;
+    int r = keep_descriptors(job->keep_fd, job->input ? job->job_fd : -1);
 
+    if (r < 0)
+        return r;
     if (job->input && fchdir(JOB_FD) < 0)
         return -errno;
     if (!s->config.reduced && unshare(CLONE_NEWNS) < 0)
@@ -217,7 +222,8 @@ static int enter_mounts(const struct sandbox *s, struct sandbox_job *job, struct
         close(files->input);
     if (files->output >= 0)
         close(files->output);
-    close(JOB_FD);
+    if (job->input)
+        close(JOB_FD);
     return r;
 }
 
@@ -323,20 +329,25 @@ static int silence(const struct sandbox *s)
     return 0;
 }
 
+int enter_waiting(const struct sandbox *s, int *keep_fd, enum enter_step *ret_step)
+{
+    int r;
+
+    *ret_step = ENTER_PROCESS;
+    r = enter_process(*keep_fd);
+    if (r < 0)
+        return r;
+    *keep_fd = KEEP_FD;
+    *ret_step = ENTER_MAPS;
+    return enter_maps(s);
+}
+
 int enter_child(struct sandbox *s, struct sandbox_job *job, enum enter_step *ret_step)
 {
     struct job_files files = {-1, -1, NULL};
     char tmp[PATH_MAX];
     int r;
 
-    *ret_step = ENTER_PROCESS;
-    r = enter_process(job);
-    if (r < 0)
-        return r;
-    *ret_step = ENTER_MAPS;
-    r = enter_maps(s);
-    if (r < 0)
-        return r;
     *ret_step = ENTER_JOB;
     r = enter_job(s, job, &files);
     if (r < 0)

@@ -12,7 +12,7 @@ struct sandbox {
     uid_t uid, gid;
 };
 
-/* The steps of enter_child, in order; each is a thing that a host may not permit. */
+/* The steps of a child, in order; each is a thing that a host may not permit. */
 enum enter_step {
     ENTER_CLONE,
     ENTER_PROCESS,
@@ -30,6 +30,9 @@ enum enter_step {
  * the parent, or -errno. */
 int enter_clone(const struct sandbox *s, pid_t *ret_pid, int *ret_pidfd) _warn_unused_;
 
-/* In the child: puts every layer in force. `job` without an input (a probe) has keep_fd alone. On failure
- * -errno, and which step it was. */
+/* In the child, what can be done before its job is known. Changes the number of `keep_fd`, the one descriptor
+ * that stays open. On failure -errno, and which step it was. */
+int enter_waiting(const struct sandbox *s, int *keep_fd, enum enter_step *ret_step) _warn_unused_;
+
+/* Then: puts every other layer in force. `job` without an input (a probe) has keep_fd alone. */
 int enter_child(struct sandbox *s, struct sandbox_job *job, enum enter_step *ret_step) _warn_unused_;

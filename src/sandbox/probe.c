@@ -104,10 +104,12 @@ struct finding {
 
 _noreturn_ static void run_child(struct sandbox *s, int pipe_fd, pid_t zygote)
 {
-    struct sandbox_job job = {.job_fd = -1, .keep_fd = pipe_fd};
     enum enter_step step;
-    struct finding finding = {.error = enter_child(s, &job, &step)};
+    struct finding finding = {.error = enter_waiting(s, &pipe_fd, &step)};
+    struct sandbox_job job = {.job_fd = -1, .keep_fd = pipe_fd};
 
+    if (finding.error == 0)
+        finding.error = enter_child(s, &job, &step);
     if (finding.error < 0)
         finding.sentence = step_sentences[step];
     else

@@ -96,18 +96,31 @@ void sandbox_layer_names(unsigned layers, char ret[64])
             p += sprintf(p, "%s%s", p == ret ? "" : " ", names[i].name);
 }
 
-int sandbox_spawn(struct sandbox *s, struct sandbox_job *job, pid_t *ret_pid, int *ret_pidfd)
+/* Nobody else could tell: the child has no way back to a caller. */
+_noreturn_ static void give_up(enum enter_step step, int error)
+{
+    log_error("a child could not enter the sandbox", LOG_U("step", step), LOG_E(error));
+    _exit(SANDBOX_EXIT_SETUP);
+}
+
+int sandbox_spawn(struct sandbox *s, int *keep_fd, pid_t *ret_pid, int *ret_pidfd)
 {
     enum enter_step step;
     int r = enter_clone(s, ret_pid, ret_pidfd);
 
     if (r != 0)
         return r;
-    r = enter_child(s, job, &step);
-    if (r < 0) {
-        /* Nobody else could: the child has no way back to a caller. */
-        log_error("a child could not enter the sandbox", LOG_U("step", step), LOG_E(r));
-        _exit(SANDBOX_EXIT_SETUP);
-    }
+    r = enter_waiting(s, keep_fd, &step);
+    if (r < 0)
+        give_up(step, r);
     return 0;
+}
+
+void sandbox_enter(struct sandbox *s, struct sandbox_job *job)
+{
+    enum enter_step step;
+    int r = enter_child(s, job, &step);
+
+    if (r < 0)
+        give_up(step, r);
 }

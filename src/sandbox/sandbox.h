@@ -3,8 +3,8 @@
  * order.
  *
  * The zygote is single-threaded and has no privilege. sandbox_prepare() runs once in it: it compiles the
- * seccomp policy and proves that every required layer can be had, by a real attempt. sandbox_spawn() runs
- * once a job. */
+ * seccomp policy and proves that every required layer can be had, by a real attempt. Each job has a process:
+ * sandbox_spawn() makes it, before or when the job is known, and sandbox_enter() locks it in. */
 #pragma once
 
 #include "core/cleanup.h"
@@ -43,14 +43,17 @@ struct sandbox_job {
     int job_fd;         /* the job's folder */
     const char *input;  /* file below it, as "uploads/….docx" */
     const char *output; /* folder below it */
-    int keep_fd;        /* the one other descriptor that the child keeps; its number there is filled in */
+    int keep_fd;        /* the one descriptor that the child keeps from now on; its number is filled in */
     uint64_t cpu_s;
     /* where the child finds them; filled in the child */
     char input_path[256], output_path[256];
 };
 
-/* Clones. In the zygote: 1, with the child's pid and pidfd (the caller's). In the child: 0, with every layer
- * in force and `job`'s paths filled; a child that can't enter ends with status SANDBOX_EXIT_SETUP. On failure
- * to clone: -errno. */
-int sandbox_spawn(struct sandbox *s, struct sandbox_job *job, pid_t *ret_pid, int *ret_pidfd) _warn_unused_;
+/* Clones a child that waits for its job. In the zygote: 1, with its pid and pidfd (the caller's). In the
+ * child: 0, in its namespaces, with no descriptor open but `keep_fd`, whose number has changed. -errno when
+ * it can't be cloned. */
+int sandbox_spawn(struct sandbox *s, int *keep_fd, pid_t *ret_pid, int *ret_pidfd) _warn_unused_;
+/* In the child, once: puts every layer in force and fills in `job`'s paths. */
+void sandbox_enter(struct sandbox *s, struct sandbox_job *job);
+/* How a child ends that can't get that far. */
 enum { SANDBOX_EXIT_SETUP = 125 };

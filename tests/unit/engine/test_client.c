@@ -473,18 +473,37 @@ static void reaches_no_listener(void **state)
 
 /* --- the zygote's life */
 
-/* Our only child is the zygote. */
-static pid_t find_zygote(void)
+/* At most `max` of them; returns how many there are. */
+static size_t list_children(pid_t parent, pid_t *ret, size_t max)
 {
     _cleanup_fclose_ FILE *f = NULL;
     char path[64];
-    int pid = 0;
+    size_t n = 0;
+    int pid;
 
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
     f = fopen(path, "re");
     assert_non_null(f);
-    assert_int_equal(fscanf(f, "%d", &pid), 1);
+    for (; fscanf(f, "%d", &pid) == 1; n++)
+        if (n < max)
+            ret[n] = pid;
+    return n;
+}
+
+/* Our only child is the zygote. */
+static pid_t find_zygote(void)
+{
+    pid_t pid;
+
+    assert_int_equal(list_children(getpid(), &pid, 1), 1);
     return pid;
+}
+
+static void wait_for_children(struct fixture *f, pid_t parent, size_t n, pid_t *ret, size_t max)
+{
+    for (int i = 0; i < PATIENCE_MS / 10 && list_children(parent, ret, max) != n; i++)
+        loop_for(&f->loop, 10);
+    assert_int_equal(list_children(parent, ret, max), n);
 }
 
 /* Waits until the child has said that it runs. */
@@ -493,6 +512,63 @@ static void wait_for_progress(struct fixture *f, struct outcome_of_run *o)
     for (int i = 0; i < PATIENCE_MS / 10 && o->percent == 0; i++)
         loop_for(&f->loop, 10);
     assert_true(o->percent > 0);
+}
+
+/* Whoever inherited it need not have noticed yet. */
+static bool is_gone(pid_t pid)
+{
+    _cleanup_fclose_ FILE *f = NULL;
+    char path[64], state = 'Z';
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "re");
+    return !f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1 || state == 'Z';
+}
+
+/* A child waits for the next job, which is then another one's. */
+static void keeps_a_child_waiting(void **state)
+{
+    struct fixture *f;
+    char name[ID_UUID_LEN + 1];
+    struct outcome_of_run o;
+    pid_t zygote, waiting, now[2];
+    int job;
+
+    start_reduced((void **)&f);
+    job = make_job(f, name);
+    zygote = find_zygote();
+    assert_int_equal(list_children(zygote, now, 2), 0);
+    assert_int_equal(run_in(f, "{\"do\": \"ok\"}", job, 30000).report.outcome, OUTCOME_OK);
+    wait_for_children(f, zygote, 1, &waiting, 1);
+    begin(f, "{\"do\": \"hang_once\"}", job, 30000, &o);
+    wait_for_progress(f, &o);
+    wait_for_children(f, zygote, 2, now, 2);
+    assert_true(now[0] == waiting || now[1] == waiting);
+    close(job);
+    stop((void **)&f);
+    for (size_t i = 0; i < ARRAY_SIZE(now); i++) {
+        for (int waited = 0; waited < PATIENCE_MS && !is_gone(now[i]); waited += 10)
+            usleep(10000);
+        assert_true(is_gone(now[i]));
+    }
+}
+
+/* As when memory is short: it is the first to go. */
+static void does_without_a_child_that_died_waiting(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    pid_t zygote = find_zygote(), waiting[8];
+    size_t n;
+
+    expect(f, "ok", OUTCOME_OK);
+    loop_for(&f->loop, 100);
+    n = list_children(zygote, waiting, ARRAY_SIZE(waiting));
+    assert_in_range(n, 1, ARRAY_SIZE(waiting));
+    for (size_t i = 0; i < n; i++)
+        kill(waiting[i], SIGKILL);
+    wait_for_children(f, zygote, 0, waiting, 1);
+    expect(f, "ok", OUTCOME_OK);
+    assert_int_equal(find_zygote(), zygote);
 }
 
 static void survives_the_death_of_a_zygote(void **state)
@@ -613,6 +689,7 @@ static void ends_runs_of_engines_that_are_not_there(void **state)
         cmocka_unit_test(keeps_canaries), cmocka_unit_test(keeps_other_processes),                           \
         cmocka_unit_test(reaches_no_listener), cmocka_unit_test(survives_the_death_of_a_zygote),             \
         cmocka_unit_test(gives_up_at_the_second_death),                                                      \
+        cmocka_unit_test(does_without_a_child_that_died_waiting),                                            \
         cmocka_unit_test(ends_runs_of_engines_that_are_not_there)
 
 int main(void)
@@ -622,6 +699,7 @@ int main(void)
     const struct CMUnitTest reduced[] = {IN_BOTH_MODES};
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(ends_all_with_the_pool),
+        cmocka_unit_test(keeps_a_child_waiting),
         cmocka_unit_test(tells_why_an_engine_is_down),
     };
     int failed = cmocka_run_group_tests(full, start_full, stop);
