@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Sends real documents through a running platform, from POST /upload to GET /download, and has other
 programs look at what comes back: file, pdfinfo, pdftotext, identify, unzip.
 
