@@ -86,8 +86,9 @@ static void add_sandbox(struct readiness *r, const struct worker_info *workers, 
     bool ok = json_object_size(engines) > 0;
 
     json_object_foreach(engines, name, engine) ok =
-        ok && !str_eq(json_string_value(json_object_get(engine, "state")), "down");
-    add_part(r, "sandbox", ok, ok ? NULL : "An engine is not running.",
+        ok && str_eq(json_string_value(json_object_get(engine, "state")), "up");
+    add_part(r, "sandbox", ok,
+             ok ? NULL : "An engine is not running, or not yet; jobs for one that starts wait.",
              n > 0 ? json_pack("{s:s, s:o*}", "mode", workers[0].sandbox, "engines", engines) : NULL);
 }
 
