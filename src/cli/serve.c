@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/path.h"
 #include "core/privilege.h"
+#include "core/seal.h"
 #include "core/settings.h"
 #include "core/str.h"
 
@@ -26,6 +27,7 @@ enum { PART_REDIS, PART_CLAMD, PART_WORKER, PART_API };
 
 #define REDIS_SOCKET "redis/redis.sock"
 #define CLAMD_SOCKET "clamav/clamd.sock"
+#define SEAL_KEY     "keys/seal"
 
 #define USAGE                                                                                                \
     "usage: decant serve [OPTIONS]\n\nStarts Redis, the virus scanner, the API and the worker on this "      \
@@ -41,6 +43,7 @@ struct serve {
     struct part parts[N_PARTS];
     uint64_t started_ms;
     int data_fd, lock_fd;
+    char seal_public[SEAL_PUBLIC_LEN + 1];
     int status;
 };
 
@@ -75,10 +78,27 @@ static int lock_data(struct serve *s)
     return 0;
 }
 
+/* The key that document passwords are sealed with: made once, so that jobs which wait can be opened after a
+ * restart. */
+static int prepare_seal(struct serve *s, uid_t uid, gid_t gid)
+{
+    _cleanup_close_ int keys = path_open(s->data_fd, "keys", O_RDONLY | O_DIRECTORY, 0);
+    struct seal_key *key;
+    int r = keys < 0 ? keys : seal_key_make(keys, strrchr(SEAL_KEY, '/') + 1, uid, gid);
+
+    if (r == 0)
+        r = seal_key_load(s->data_fd, SEAL_KEY, &key);
+    if (r < 0)
+        return complain("can't use the key", SEAL_KEY, r);
+    seal_key_public(key, s->seal_public);
+    seal_key_free(key);
+    return 0;
+}
+
 static int prepare_data(struct serve *s)
 {
     static const char *const folders[] = {".",      "redis", "clamav/database", "clamav/tmp",
-                                          "clamav", "log",   "storage"};
+                                          "clamav", "log",   "storage",         "keys"};
     uid_t uid = geteuid();
     gid_t gid = getegid();
     int r;
@@ -98,7 +118,7 @@ static int prepare_data(struct serve *s)
         if (r < 0)
             return complain("can't make the folder", folders[i], r);
     }
-    return 0;
+    return prepare_seal(s, uid, gid);
 }
 
 /* --- the parts */
@@ -245,6 +265,8 @@ static void export_settings(struct serve *s, const char *bindir)
     child.redis = "unix:" REDIS_SOCKET;
     child.redis_password = NULL;
     child.bindir = bindir;
+    child.seal_public = s->seal_public;
+    child.seal_key = SEAL_KEY;
     if (!str_eq(child.clamd, "off"))
         child.clamd = "unix:" CLAMD_SOCKET;
     settings_export(&child);
@@ -311,7 +333,7 @@ static void print_welcome(const struct settings *s, bool ready)
         "  until api \"$URL/job_status?job_id=$JOB&wait=10\" | grep -E '\"status\":\"(completed|failed)\"'; "
         "do :; done\n"
         "  LINK=$(api $URL/download_token --json '{\"job_id\":\"'$JOB'\"}' | field url)\n"
-        "  curl -o hello.pdf \"$URL$LINK\"\n\n",
+        "  curl -s -o hello.pdf \"$URL$LINK\" && ls -l hello.pdf\n\n",
         url, url);
     fflush(stdout);
 }
