@@ -16,12 +16,14 @@
 
 #include "core/path.h"
 #include "core/str.h"
+#include "engine/office/components.h"
 #include "engine/office/office_settings.h"
 #include "engine/office/office_warm_drawing.h"
 #include "engine/office/office_warm_sheet.h"
 #include "engine/office/office_warm_slides.h"
 #include "engine/office/office_warm_text.h"
 #include "engine/office/private_folder.h"
+#include "engine/office/whole_file.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -65,6 +67,7 @@ static struct {
     /* of the document */
     lok_progress_fn *progress;
     void *progress_arg;
+    const char *password; /* until it was given */
     bool password_wanted;
     struct lok_document document;
 } lok;
@@ -112,10 +115,11 @@ static void on_event(int type, const char *payload, void *data)
     switch (type) {
     case LOK_CALLBACK_DOCUMENT_PASSWORD:
         lok.password_wanted = true;
-        /* fallthrough */
+        /* It waits for an answer, and asks again after a wrong one: the second is "none", which ends it. */
+        lok.kit->pClass->setDocumentPassword(lok.kit, payload, TAKE_PTR(lok.password));
+        break;
     case LOK_CALLBACK_DOCUMENT_PASSWORD_TO_MODIFY:
-        /* It waits for an answer, and would ask again after a wrong one. "None" ends it; a document that
-         * wants a password for changes only is then opened read-only. */
+        /* A document that wants a password for changes only is then opened read-only. */
         lok.kit->pClass->setDocumentPassword(lok.kit, payload, NULL);
         break;
     case LOK_CALLBACK_STATUS_INDICATOR_SET_VALUE:
@@ -217,8 +221,8 @@ int lok_enter_child(void)
     return set_temporary_folder();
 }
 
-int lok_load(const char *path, const char *import_options, lok_progress_fn *progress, void *arg,
-             struct lok_document **ret)
+int lok_load(const char *path, const char *import_options, const char *password, lok_progress_fn *progress,
+             void *arg, struct lok_document **ret)
 {
     _cleanup_free_ char *url = file_url(path), *options = NULL;
 
@@ -226,6 +230,7 @@ int lok_load(const char *path, const char *import_options, lok_progress_fn *prog
         return -ENOMEM;
     lok.progress = progress;
     lok.progress_arg = arg;
+    lok.password = password;
     lok.password_wanted = false;
     lok.document.handle = lok.kit->pClass->documentLoadWithOptions(lok.kit, url, options);
     if (!lok.document.handle)
@@ -281,7 +286,7 @@ static int warm_document(const char *name, const char *formats)
     if (asprintf(&path, "%s/%s", lok.folder.path, name) < 0)
         return -ENOMEM;
 
-    int r = lok_load(path, NULL, NULL, NULL, &d);
+    int r = lok_load(path, NULL, NULL, NULL, NULL, &d);
 
     if (r < 0)
         return r;
@@ -393,6 +398,30 @@ static int set_environment(void)
     return 0;
 }
 
+/* Writes the list of components that we want, and names it to LibreOffice. */
+static int choose_components(void)
+{
+    enum { LIST_BYTES_MAX = 4 << 20 };
+    _cleanup_free_ char *path = NULL, *url = NULL;
+    _cleanup_buf_ struct buf all = BUF_INIT(LIST_BYTES_MAX), ours = BUF_INIT(LIST_BYTES_MAX);
+    int r;
+
+    if (asprintf(&path, "%s/services/services.rdb", lok_install_path()) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    if (asprintf(&url, "file://%s/services.rdb", lok.folder.path) < 0) {
+        url = NULL;
+        return -ENOMEM;
+    }
+    r = whole_file_read(path, &all);
+    if (r >= 0)
+        r = all.len > 0 ? components_filter(all.data, &ours) : -EBADMSG;
+    if (r >= 0)
+        r = write_file(lok.folder.fd, "services.rdb", ours.data);
+    return r >= 0 && setenv("URE_MORE_SERVICES", url, 1) < 0 ? -errno : r;
+}
+
 /* The library and its two entry points, which LibreOfficeKitInit.h would find in the same way but for
  * preinit. */
 static int start_kit(const char **ret_why)
@@ -414,6 +443,13 @@ static int start_kit(const char **ret_why)
             "to its program folder";
         return -ENOENT;
     }
+
+    *ret_why = "the list of LibreOffice's components (services.rdb) is not as it is known";
+
+    int r = choose_components();
+
+    if (r < 0)
+        return r;
 
     int (*preinit)(const char *, const char *, LibreOfficeKit **) = dlsym(lok.library, "lok_preinit_2");
     LibreOfficeKit *(*hook)(const char *, const char *) = dlsym(lok.library, "libreofficekit_hook_2");

@@ -27,10 +27,11 @@ typedef void lok_progress_fn(void *arg, unsigned percent);
 /* In the child, before anything else: what must differ from the zygote's. Temporary files go to $TMPDIR. */
 int lok_enter_child(void) _warn_unused_;
 
-/* Loads the file at `path`. `import_options` go to its import filter (a csv's separators), NULL for none.
- * -EKEYREJECTED when the document wants a password, -EBADMSG when it can't be read. */
-int lok_load(const char *path, const char *import_options, lok_progress_fn *progress, void *arg,
-             struct lok_document **ret) _warn_unused_;
+/* Loads the file at `path`. `import_options` go to its import filter (a csv's separators), NULL for none;
+ * `password` opens it if it is protected, NULL for none. -EKEYREJECTED when the document wants a password or
+ * another one, -EBADMSG when it can't be read. */
+int lok_load(const char *path, const char *import_options, const char *password, lok_progress_fn *progress,
+             void *arg, struct lok_document **ret) _warn_unused_;
 
 /* Pages of a text, slides, pages of a drawing; 0 for a spreadsheet, which has none before it is printed. */
 uint64_t lok_count_pages(struct lok_document *d);

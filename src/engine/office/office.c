@@ -30,6 +30,9 @@ static const struct engine_conversions conversions[] = {
     {0},
 };
 
+/* LibreOffice reads no protected .ppt; what is plain text or flat XML can't be protected. */
+#define PROTECTABLE "docx docm dotx doc odt ott xlsx xlsm xltx xls ods ots pptx pptm ppsx potx odp otp odg"
+
 /* Commas between fields, " around text, UTF-8 (76), from the first line on. */
 #define CSV_OPTIONS "44,34,76,1"
 
@@ -86,7 +89,7 @@ static enum outcome load(struct engine_job *job, struct lok_document **ret)
     if (r >= 0)
         r = prepare_input(job, path, options);
     if (r >= 0)
-        r = lok_load(path, options[0] ? options : NULL, on_load_progress, job, ret);
+        r = lok_load(path, options[0] ? options : NULL, engine_password(job), on_load_progress, job, ret);
     switch (r) {
     case 0:
         return OUTCOME_OK;
@@ -161,6 +164,7 @@ const struct engine engine_office = {
     .policy = policy_office,
     .read_paths = read_paths,
     .conversions = conversions,
+    .protectable = PROTECTABLE,
     .version = lok_version,
     .warm = lok_serve,
     .convert = convert,
