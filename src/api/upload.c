@@ -198,6 +198,12 @@ static bool accept_file(struct upload *u)
         upload_fail(u, API_TYPE_MISMATCH, "The content of the file is not what its extension says.");
         return false;
     }
+    if (r == -EPERM) {
+        upload_fail(u, API_TYPE_MISMATCH,
+                    "The file declares XML entities or refers to other files or addresses, which is refused for "
+                    "safety. Put into the file what it refers to.");
+        return false;
+    }
     id_uuid(u->job_id);
     clock_rfc3339(clock_real_ms(), u->created_at);
     finish_hash(u);

@@ -3,6 +3,7 @@
 #include "core/str.h"
 
 #include <ctype.h>
+#include <strings.h>
 
 enum { BELL = 7, CARRIAGE_RETURN = 13, DOS_END_OF_FILE = 26, ESCAPE = 27 };
 
@@ -95,26 +96,181 @@ static bool is_svg_tag(const char *p, const char *end)
     return p < end && p - name == 3 && memcmp(name, "svg", 3) == 0;
 }
 
-bool plaintext_is_svg(const char *data, size_t len)
+/* Behind the ">" that ends a declaration, or NULL; what is in quotes doesn't count. */
+static const char *skip_declaration(const char *p, const char *end, bool *ret_subset)
+{
+    for (; p < end; p++) {
+        if (*p == '"' || *p == '\'')
+            p = memchr(p + 1, *p, (size_t)(end - p - 1));
+        else if (*p == '[')
+            *ret_subset = true;
+        else if (*p == '>')
+            return p + 1;
+        if (!p || *ret_subset)
+            return NULL;
+    }
+    return NULL;
+}
+
+static enum plaintext_prolog walk_prolog(const char *data, size_t len, const char **ret_root)
 {
     const char *end = data + len, *p = data;
+    bool subset = false;
 
     if (at(p, end, "\xef\xbb\xbf"))
         p += 3;
     while (p && (p = skip_space(p, end)) < end) {
+        if (*p != '<')
+            return PROLOG_OTHER;
         if (at(p, end, "<?")) {
             p = skip_past(p, end, "?>");
         } else if (at(p, end, "<!--")) {
             p = skip_past(p + 4, end, "-->");
-        } else if (at(p, end, "<!DOCTYPE")) {
-            const char *close = skip_past(p, end, ">");
-
-            if (close && memchr(p, '[', (size_t)(close - p)))
-                return false;
-            p = close;
+        } else if (at(p, end, "<!")) {
+            p = skip_declaration(p, end, &subset);
+            if (subset)
+                return PROLOG_SUBSET;
+        } else if (p + 1 < end) {
+            *ret_root = p + 1;
+            return PROLOG_ROOT;
         } else {
-            return *p == '<' && is_svg_tag(p + 1, end);
+            break;
         }
+    }
+    return PROLOG_UNENDED;
+}
+
+enum plaintext_prolog plaintext_prolog(const char *data, size_t len, const char **ret_root)
+{
+    bool little = len >= 4 && (memcmp(data, "\xff\xfe", 2) == 0 || memcmp(data, "<\0", 2) == 0);
+    bool big = len >= 4 && (memcmp(data, "\xfe\xff", 2) == 0 || memcmp(data, "\0<", 2) == 0);
+    size_t mark = (unsigned char)data[0] >= 0xfe ? 2 : 0, n = 0;
+    _cleanup_free_ char *narrow = NULL;
+    const char *root;
+
+    if (!little && !big)
+        return walk_prolog(data, len, ret_root ? ret_root : &root);
+    narrow = malloc(len / 2 + 1);
+    if (!narrow)
+        return PROLOG_UNENDED;
+    for (size_t i = mark; i + 1 < len; i += 2)
+        narrow[n++] = data[big ? i : i + 1] ? '?' : data[big ? i + 1 : i];
+    return walk_prolog(narrow, n, &root);
+}
+
+bool plaintext_is_svg(const char *data, size_t len)
+{
+    const char *root = NULL;
+
+    return plaintext_prolog(data, len, &root) == PROLOG_ROOT && root && is_svg_tag(root, data + len);
+}
+
+/* A #fragment, a data: URL, or nothing. */
+static bool is_inside(const char *p, const char *end)
+{
+    p = skip_space(p, end);
+    return p == end || *p == '#' || ((size_t)(end - p) >= 5 && strncasecmp(p, "data:", 5) == 0);
+}
+
+/* Style rules, or an attribute that may hold some. */
+static bool style_refers_outside(const char *p, const char *end)
+{
+    static const char *const quotes[] = {"\"", "'", "&quot;", "&apos;"};
+
+    for (; p < end; p++) {
+        if (*p == '@' && end - p > 7 && (strncasecmp(p + 1, "import", 6) == 0 || p[1] == '\\'))
+            return true;
+        if ((*p != 'u' && *p != 'U') || end - p < 4 || strncasecmp(p, "url(", 4) != 0)
+            continue;
+        p = skip_space(p + 4, end);
+        for (size_t i = 0; i < ARRAY_SIZE(quotes); i++)
+            if (at(p, end, quotes[i])) {
+                p += strlen(quotes[i]);
+                break;
+            }
+        if (!is_inside(p, end))
+            return true;
+    }
+    return false;
+}
+
+static size_t name_length(const char *p, const char *end)
+{
+    size_t n = 0;
+
+    while (p + n < end && !isspace((unsigned char)p[n]) && !strchr("=/>\"'", p[n]))
+        n++;
+    return n;
+}
+
+/* Without its prefix, is the name this one? */
+static bool is_named(const char *name, size_t len, const char *expected)
+{
+    const char *colon = memchr(name, ':', len);
+    size_t skip = colon ? (size_t)(colon + 1 - name) : 0;
+
+    return len - skip == strlen(expected) && memcmp(name + skip, expected, len - skip) == 0;
+}
+
+/* Walks the attributes of a tag, from behind its "<"; sets *p behind its ">". */
+static bool tag_refers_outside(const char **p, const char *end, bool *ret_style)
+{
+    const char *name = *p, *at_name;
+    size_t len = name_length(name, end), n;
+    bool link = is_named(name, len, "a");
+
+    *ret_style = is_named(name, len, "style");
+    for (*p = skip_space(name + len, end); *p < end && **p != '>'; *p = skip_space(*p, end)) {
+        const char *value, *value_end;
+
+        at_name = *p;
+        n = name_length(at_name, end);
+        value = skip_space(at_name + n, end);
+        if (value == end || *value != '=') {
+            *p = at_name + (n ? n : 1);
+            continue;
+        }
+        value = skip_space(value + 1, end);
+        if (value == end || (*value != '"' && *value != '\''))
+            return false; /* not well-formed: the engine will say so */
+        value_end = memchr(value + 1, *value, (size_t)(end - value - 1));
+        if (!value_end) {
+            *p = end;
+            return false;
+        }
+        *p = value_end + 1;
+        value++;
+        if (!link && (is_named(at_name, n, "href") || is_named(at_name, n, "src")) &&
+            !is_inside(value, value_end))
+            return true;
+        if (style_refers_outside(value, value_end))
+            return true;
+    }
+    return false;
+}
+
+bool plaintext_svg_refers_outside(const char *data, size_t len)
+{
+    const char *end = data + len;
+    bool style = false;
+
+    for (const char *p = data; p && (p = memchr(p, '<', (size_t)(end - p)));) {
+        const char *text;
+
+        if (at(p, end, "<!--")) {
+            p = skip_past(p + 4, end, "-->");
+            continue;
+        }
+        if (at(p, end, "<?xml-stylesheet"))
+            return true;
+        p++;
+        if (p < end && strchr("/!?", *p))
+            continue;
+        if (tag_refers_outside(&p, end, &style))
+            return true;
+        text = p;
+        if (style && (p = skip_past(text, end, "</")) && style_refers_outside(text, p))
+            return true;
     }
     return false;
 }

@@ -13,6 +13,23 @@ bool plaintext_valid(const char *data, size_t len, bool whole);
 /* Does one of `markers` (separated by "|") occur as a quoted attribute value? */
 bool plaintext_has_attribute(const char *data, size_t len, const char *markers);
 
-/* Is the root element svg (any prefix), before which only comments, processing instructions and a DOCTYPE
- * without an internal subset stand? The subset is where entity bombs and external entities are declared. */
+/* What stands before the root element of an XML text. */
+enum plaintext_prolog {
+    PROLOG_OTHER, /* something that is no markup: this is no XML */
+    PROLOG_ROOT,  /* comments, processing instructions, at most a DOCTYPE that names a DTD, which nobody reads
+                   */
+    PROLOG_SUBSET,  /* a DOCTYPE with declarations of its own, such as entities: bombs, and names of other
+                       files */
+    PROLOG_UNENDED, /* no root element in `len` bytes */
+};
+
+/* UTF-16 is looked at, too. `ret_root` (may be NULL): behind the "<" of the root element; in UTF-8 only. */
+enum plaintext_prolog plaintext_prolog(const char *data, size_t len, const char **ret_root);
+
+/* Is the root element svg (any prefix), with a prolog of PROLOG_ROOT? */
 bool plaintext_is_svg(const char *data, size_t len);
+
+/* Does an SVG want anything that is not in it: a href (but of a link, <a>), a url() or an @import that is
+ * neither a #fragment nor a data: URL, or a style sheet by processing instruction? What is written in other
+ * ways (CSS escapes) is not seen; the engine resolves nothing in any case. */
+bool plaintext_svg_refers_outside(const char *data, size_t len);

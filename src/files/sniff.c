@@ -23,6 +23,7 @@ enum {
     TEXT_SAMPLE = 4 << 20,    /* how much of a text is looked at */
     CONTENT_TYPES_MAX = 1 << 20, /* [Content_Types].xml */
     MIMETYPE_MAX = 256,
+    PROLOG_MAX = 8 << 10, /* how much of each part of a package is searched for its root element */
 };
 
 struct sniffer {
@@ -88,6 +89,23 @@ static int check_ole(int fd, const char *markers)
     return -EMEDIUMTYPE;
 }
 
+/* No part of a package may declare entities: OPC forbids it (ISO/IEC 29500-2 section 8.2.5), and in
+ * OpenDocument only attacks do. Members that are no XML pass. */
+static int check_parts(struct zipdir *z)
+{
+    for (size_t i = 0; i < zipdir_count(z); i++) {
+        char head[PROLOG_MAX];
+        ssize_t n = zipdir_peek(z, i, head, sizeof head);
+        enum plaintext_prolog prolog = n > 0 ? plaintext_prolog(head, (size_t)n, NULL) : PROLOG_OTHER;
+
+        if (n < 0)
+            return (int)n;
+        if (prolog == PROLOG_SUBSET || (prolog == PROLOG_UNENDED && memchr(head, '<', (size_t)n)))
+            return -EPERM;
+    }
+    return 0;
+}
+
 /* A member that is missing or too large makes the archive something else, not a broken one. */
 static int read_member(int fd, const char *name, size_t max, char **ret_data, size_t *ret_len)
 {
@@ -96,6 +114,8 @@ static int read_member(int fd, const char *name, size_t max, char **ret_data, si
 
     if (r == 0)
         r = zipdir_read(z, name, max, ret_data, ret_len);
+    if (r == 0)
+        r = check_parts(z);
     return r == -ENOENT || r == -EFBIG ? -EMEDIUMTYPE : r;
 }
 
@@ -145,11 +165,17 @@ static int check_text(int fd, enum format_structure structure, const char *marke
     if (n < 0)
         return (int)n;
     ok = plaintext_valid(data, (size_t)n, n < TEXT_SAMPLE);
+    if (ok && structure != STRUCTURE_TEXT && plaintext_prolog(data, (size_t)n, NULL) == PROLOG_SUBSET)
+        return -EPERM;
+    if (structure == STRUCTURE_XML)
+        ok = ok && plaintext_prolog(data, (size_t)n, NULL) == PROLOG_ROOT;
     if (structure == STRUCTURE_SVG)
         ok = ok && plaintext_is_svg(data, (size_t)n);
     if (markers)
         ok = ok && plaintext_has_attribute(data, (size_t)n, markers);
-    return ok ? 0 : -EMEDIUMTYPE;
+    if (!ok)
+        return -EMEDIUMTYPE;
+    return structure == STRUCTURE_SVG && plaintext_svg_refers_outside(data, (size_t)n) ? -EPERM : 0;
 }
 
 static int check_structure(int fd, const struct format *format)
@@ -164,6 +190,7 @@ static int check_structure(int fd, const struct format *format)
     case STRUCTURE_OLE:
         return check_ole(fd, format->marker);
     case STRUCTURE_TEXT:
+    case STRUCTURE_XML:
     case STRUCTURE_SVG:
         return check_text(fd, format->structure, format->marker);
     }

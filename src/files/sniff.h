@@ -15,7 +15,8 @@ void sniffer_free(struct sniffer *s);
 enum { SNIFF_MIME_MAX = 128 };
 
 /* Is the open regular file `fd` a `format`? 0; -EMEDIUMTYPE it is something else; -EBADMSG its container is
- * broken (callers treat it as a mismatch); other -errno. Does not move the file's offset. Reads a bounded
+ * broken (callers treat it as a mismatch); -EPERM it is one, but declares XML entities or, as SVG, refers to
+ * what is not in the file: refused for safety; other -errno. Does not move the file's offset. Reads a bounded
  * part of the file, whatever its size.
  *
  * `ret_mime` always receives what the bytes look like: the format's own type where its structure was proven,

@@ -170,7 +170,7 @@ static int by_name(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
     size_t n = x->name_len < y->name_len ? x->name_len : y->name_len;
-    int order = memcmp(x->name, y->name, n);
+    int order = strncasecmp(x->name, y->name, n); /* no name has a NUL */
 
     return order ? order : (x->name_len > y->name_len) - (x->name_len < y->name_len);
 }
@@ -182,16 +182,39 @@ static int by_offset(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
+static bool is_bomb(uint64_t packed, uint64_t inflated)
+{
+    return inflated > ZIPDIR_RATIO_FROM && inflated / ZIPDIR_RATIO_MAX > packed;
+}
+
+/* What a member is called where it begins, for readers that stream, has to be what the directory calls it,
+ * for those that seek: else the two would see different documents. */
+static int check_local(const struct zipdir *z, const struct entry *e)
+{
+    char local[LOCAL_SIZE + UINT16_MAX];
+    int r = bytes_read_all(z->fd, e->offset, local, LOCAL_SIZE + (size_t)e->name_len);
+
+    if (r < 0)
+        return r;
+    return memcmp(local, "PK\x03\x04", 4) == 0 && bytes_u16((unsigned char *)local + 26) == e->name_len &&
+                   memcmp(local + LOCAL_SIZE, e->name, e->name_len) == 0
+               ? 0
+               : -EMEDIUMTYPE;
+}
+
 /* Leaves the entries in the order of their offsets. */
 static int check_entries(struct zipdir *z)
 {
-    uint64_t inflated = 0;
+    uint64_t inflated = 0, packed = 0;
 
     for (size_t i = 0; i < z->n; i++)
         if (!name_safe(&z->entries[i]) ||
             __builtin_add_overflow(inflated, z->entries[i].inflated, &inflated) ||
-            inflated > ZIPDIR_INFLATED_MAX)
+            __builtin_add_overflow(packed, z->entries[i].packed, &packed) || inflated > ZIPDIR_INFLATED_MAX ||
+            is_bomb(z->entries[i].packed, z->entries[i].inflated))
             return -EMEDIUMTYPE;
+    if (is_bomb(packed, inflated))
+        return -EMEDIUMTYPE;
     qsort(z->entries, z->n, sizeof *z->entries, by_name);
     for (size_t i = 1; i < z->n; i++)
         if (by_name(&z->entries[i - 1], &z->entries[i]) == 0)
@@ -204,6 +227,11 @@ static int check_entries(struct zipdir *z)
         if (__builtin_add_overflow(e->offset, e->packed, &end) ||
             __builtin_add_overflow(end, LOCAL_SIZE + e->name_len, &end) || end > next)
             return -EMEDIUMTYPE;
+
+        int r = check_local(z, e);
+
+        if (r < 0)
+            return r;
     }
     return 0;
 }
@@ -277,6 +305,18 @@ static const struct entry *find(const struct zipdir *z, const char *name)
     return NULL;
 }
 
+/* Where the content begins is said by the local header alone. */
+static int find_content(const struct zipdir *z, const struct entry *e, uint64_t *ret_at)
+{
+    unsigned char local[LOCAL_SIZE];
+    int r = bytes_read_all(z->fd, e->offset, local, sizeof local);
+
+    if (r < 0)
+        return r;
+    *ret_at = e->offset + LOCAL_SIZE + bytes_u16(local + 26) + bytes_u16(local + 28);
+    return 0;
+}
+
 /* Inflates `packed` into `out`, which has to be filled exactly. */
 static int inflate_all(char *packed, size_t packed_len, char *out, size_t out_len)
 {
@@ -296,7 +336,6 @@ static int inflate_all(char *packed, size_t packed_len, char *out, size_t out_le
 int zipdir_read(struct zipdir *z, const char *name, size_t max, char **ret_data, size_t *ret_len)
 {
     const struct entry *e = find(z, name);
-    unsigned char local[LOCAL_SIZE];
     _cleanup_free_ char *packed = NULL, *data = NULL;
     uint64_t at;
     int r;
@@ -307,12 +346,9 @@ int zipdir_read(struct zipdir *z, const char *name, size_t max, char **ret_data,
         return -EFBIG;
     if (e->method != METHOD_DEFLATED && (e->method != METHOD_STORED || e->packed != e->inflated))
         return -EBADMSG;
-    r = bytes_read_all(z->fd, e->offset, local, sizeof local);
+    r = find_content(z, e, &at);
     if (r < 0)
         return r;
-    if (memcmp(local, "PK\x03\x04", 4) != 0)
-        return -EBADMSG;
-    at = e->offset + LOCAL_SIZE + bytes_u16(local + 26) + bytes_u16(local + 28);
     packed = malloc((size_t)e->packed + 1);
     data = malloc((size_t)e->inflated + 1); /* one more: for the NUL, and to notice what is too long */
     if (!packed || !data)
@@ -331,4 +367,36 @@ int zipdir_read(struct zipdir *z, const char *name, size_t max, char **ret_data,
     *ret_data = TAKE_PTR(data);
     *ret_len = (size_t)e->inflated;
     return 0;
+}
+
+size_t zipdir_count(const struct zipdir *z)
+{
+    return z->n;
+}
+
+ssize_t zipdir_peek(struct zipdir *z, size_t i, char *ret, size_t size)
+{
+    const struct entry *e = &z->entries[i];
+    char packed[8192];
+    z_stream stream = {.next_in = (Bytef *)packed, .next_out = (Bytef *)ret, .avail_out = (uInt)size};
+    size_t want = e->packed < sizeof packed ? (size_t)e->packed : sizeof packed;
+    uint64_t at;
+    ssize_t n;
+    int r = find_content(z, e, &at);
+
+    if (r < 0)
+        return r;
+    if (e->method == METHOD_STORED)
+        return bytes_read(z->fd, at, ret, e->packed < size ? (size_t)e->packed : size);
+    if (e->method != METHOD_DEFLATED)
+        return 0;
+    n = bytes_read(z->fd, at, packed, want);
+    if (n < 0)
+        return n;
+    stream.avail_in = (uInt)n;
+    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
+        return -ENOMEM;
+    r = inflate(&stream, Z_SYNC_FLUSH);
+    inflateEnd(&stream);
+    return r == Z_OK || r == Z_STREAM_END || r == Z_BUF_ERROR ? (ssize_t)stream.total_out : -EBADMSG;
 }

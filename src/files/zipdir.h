@@ -9,16 +9,21 @@
 #include "core/cleanup.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Limits of an archive; OOXML and ODF documents stay far below. */
 enum { ZIPDIR_ENTRIES_MAX = 10000, ZIPDIR_DIRECTORY_MAX = 4 << 20 };
 #define ZIPDIR_INFLATED_MAX (UINT64_C(4) << 30)
+/* What inflates to more than so many times its size, and is large, is a bomb: deflate reaches 1032, the XML
+ * of real documents 100 at the most. Counted for each member and for all together. */
+enum { ZIPDIR_RATIO_MAX = 250, ZIPDIR_RATIO_FROM = 32 << 20 };
 
 struct zipdir;
 
 /* Reads and checks the directory of the regular file `fd` (borrowed; its offset stays): 0; -EBADMSG when it
  * is no archive or is cut off; -EMEDIUMTYPE when it breaks a limit or holds names that are absolute, have
- * ".." or a NUL or occur twice, symbolic links, or members that overlap. */
+ * ".." or a NUL or occur twice (ASCII case-insensitive), symbolic links, members that overlap, or members
+ * that are called something else where they begin than in the directory. */
 int zipdir_open(int fd, struct zipdir **ret) _warn_unused_;
 void zipdir_close(struct zipdir *z);
 
@@ -26,3 +31,8 @@ void zipdir_close(struct zipdir *z);
  * as a new NUL-terminated string. -ENOENT; -EFBIG when more than `max` bytes; -EBADMSG. */
 int zipdir_read(struct zipdir *z, const char *name, size_t max, char **ret_data,
                 size_t *ret_len) _warn_unused_;
+
+/* How many members there are, and the first bytes of one (`i` below that): up to `size` into `ret`, without a
+ * NUL. Returns their number, or -EBADMSG; 0 for a member that is packed in a way we don't know. */
+size_t zipdir_count(const struct zipdir *z);
+ssize_t zipdir_peek(struct zipdir *z, size_t i, char *ret, size_t size) _warn_unused_;

@@ -43,7 +43,7 @@
     }
 #define FLAT_DOCUMENT(id, label, category, type)                                                             \
     {                                                                                                        \
-        id, label, category, id, ODF type "-flat-xml", "text/xml application/xml", STRUCTURE_TEXT, ODF type  \
+        id, label, category, id, ODF type "-flat-xml", "text/xml application/xml", STRUCTURE_XML, ODF type   \
     }
 
 const struct format formats[] = {

@@ -25,6 +25,7 @@ enum format_structure {
     STRUCTURE_OLE,   /* compound file, which libmagic can't always tell apart; `marker` is its main stream */
     STRUCTURE_TEXT,  /* text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters; a
                         `marker` has to occur near its start */
+    STRUCTURE_XML,   /* the same, and XML without an internal DTD subset */
     STRUCTURE_SVG,   /* text whose root element is svg, without an internal DTD subset */
 };
 

@@ -111,6 +111,65 @@ static void svg_that_declares_entities_is_refused(void **state)
     assert_false(svg("<!DOCTYPE a SYSTEM '>' [<!ENTITY a \"b\">]><svg/>"));
 }
 
+static enum plaintext_prolog prolog(const char *data)
+{
+    return plaintext_prolog(data, strlen(data), NULL);
+}
+
+static void prologs_are_told_apart(void **state)
+{
+    assert_int_equal(prolog("<a/>"), PROLOG_ROOT);
+    assert_int_equal(prolog(" <?xml?><!-- [ --><!DOCTYPE html><p>"), PROLOG_ROOT);
+    assert_int_equal(prolog("<!DOCTYPE a PUBLIC '[>' \">[\"><a/>"), PROLOG_ROOT);
+    assert_int_equal(prolog("<!DOCTYPE a SYSTEM '>' [<!ENTITY b 'c'>]><a/>"), PROLOG_SUBSET);
+    assert_int_equal(prolog("\xef\xbb\xbf<!DOCTYPE a["), PROLOG_SUBSET);
+    assert_int_equal(prolog(""), PROLOG_UNENDED);
+    assert_int_equal(prolog("<"), PROLOG_UNENDED);
+    assert_int_equal(prolog("<!-- <a/>"), PROLOG_UNENDED);
+    assert_int_equal(prolog("<!DOCTYPE a SYSTEM 'x><a/>"), PROLOG_UNENDED);
+    assert_int_equal(prolog("x<a/>"), PROLOG_OTHER);
+    assert_int_equal(plaintext_prolog("\xfe\xff\0<\0!\0D\0[", 10, NULL), PROLOG_SUBSET);
+    assert_int_equal(plaintext_prolog("<\0!\0D\0[\0", 8, NULL), PROLOG_SUBSET);
+    assert_int_equal(plaintext_prolog("<\0a\0", 4, NULL), PROLOG_ROOT);
+    assert_int_equal(plaintext_prolog("\xff\xfe\x00\x3c", 4, NULL), PROLOG_OTHER); /* U+3C00 */
+}
+
+static void references_out_of_an_svg_are_seen(void **state)
+{
+    static const char *const outside[] = {
+        "<svg><image href='a.png'/></svg>",
+        "<svg><image xlink:href=\"http://example.org/\"/></svg>",
+        "<svg><image width='1' x = '2' href = ' /etc/passwd'/></svg>",
+        "<svg><image href='&#102;ile:///x'/></svg>",
+        "<svg><use href='other.svg#a'/></svg>",
+        "<svg><rect style='fill:url(x#a)'/></svg>",
+        "<svg><rect fill='URL( &quot;x&quot; )'/></svg>",
+        "<svg><style>@import 'x';</style></svg>",
+        "<svg><style type='text/css'><![CDATA[a { src: url('//h/f') }]]></style></svg>",
+        "<?xml-stylesheet href='a.css'?><svg/>",
+        "<svg><iframe src='a.html'/></svg>",
+    };
+    static const char *const inside[] = {
+        "<svg/>",
+        "<svg><!-- <image href='a.png'/> --></svg>",
+        "<svg><a href='http://example.org/'><text>url(x) @import</text></a></svg>",
+        "<svg><use xlink:href='#a'/><image href='data:image/png;base64,AA'/><image href=''/></svg>",
+        "<svg><rect style='fill:url(#a)' fill='url(&quot;#a&quot;)' stroke=\"url('#a')\"/></svg>",
+        "<svg><style>a { fill: url(#a) }</style></svg>",
+        "<svg><metadata><rdf:li rdf:resource='http://example.org/'/></metadata></svg>",
+        "<svg sodipodi:absref='/home/a.png' inkscape:export-filename='/a.png'/>",
+        "<svg><image href='a.png",
+        "<svg><image href=a.png>",
+        "<",
+        "",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(outside); i++)
+        assert_true(plaintext_svg_refers_outside(outside[i], strlen(outside[i])));
+    for (size_t i = 0; i < ARRAY_SIZE(inside); i++)
+        assert_false(plaintext_svg_refers_outside(inside[i], strlen(inside[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +178,8 @@ int main(void)
         cmocka_unit_test(a_beginning_may_be_cut_anywhere),
         cmocka_unit_test(attributes_are_found_between_quotes),
         cmocka_unit_test(svg_is_told_by_its_root),
+        cmocka_unit_test(prologs_are_told_apart),
+        cmocka_unit_test(references_out_of_an_svg_are_seen),
         cmocka_unit_test(svg_that_declares_entities_is_refused),
     };
 

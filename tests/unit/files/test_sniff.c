@@ -107,7 +107,33 @@ static void content_types_with_a_doctype_are_refused(void **state)
     struct zip_writer *w = zip_writer_new();
 
     zip_writer_add_deflated(w, "[Content_Types].xml", xml, strlen(xml));
-    assert_int_equal(check_once(zip_writer_finish(w), "docx"), -EMEDIUMTYPE);
+    assert_true(check_once(zip_writer_finish(w), "docx") < 0);
+}
+
+static int odf_with_part(const char *data, size_t len)
+{
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add(w, "mimetype", "application/vnd.oasis.opendocument.text", 39);
+    zip_writer_add_deflated(w, "content.xml", data, len);
+    return check_once(zip_writer_finish(w), "odt");
+}
+#define PART(text) odf_with_part(text, sizeof(text) - 1)
+
+static void parts_that_declare_entities_are_refused(void **state)
+{
+    _cleanup_free_ char *comment = malloc(20000);
+
+    assert_int_equal(PART("<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"), -EPERM);
+    assert_int_equal(PART("\xff\xfe<\0!\0D\0O\0C\0T\0Y\0P\0E\0 \0a\0[\0]\0>\0"), -EPERM);
+    assert_int_equal(PART("<!DOCTYPE m SYSTEM \"Manifest.dtd\"><m/>"), 0); /* OpenOffice 2 */
+    assert_int_equal(PART("<a/><!DOCTYPE b []>"), 0);
+    assert_int_equal(PART("a picture [<!ENTITY"), 0);
+    assert_int_equal(PART(""), 0);
+    assert_non_null(comment);
+    memset(comment, ' ', 20000);
+    memcpy(comment, "<!--", 4);
+    assert_int_equal(odf_with_part(comment, 20000), -EPERM); /* who knows what comes then */
 }
 
 static void content_types_that_inflate_too_far_are_refused(void **state)
@@ -221,7 +247,9 @@ static void svg_is_an_xml_picture(void **state)
     assert_int_equal(CHECK("<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "svg"), 0);
     assert_string_equal(mime, "image/svg+xml");
     assert_int_equal(CHECK("<html/>", "svg"), -EMEDIUMTYPE);
-    assert_int_equal(CHECK("<!DOCTYPE svg [<!ENTITY a 'b'>]><svg/>", "svg"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("<!DOCTYPE svg [<!ENTITY a 'b'>]><svg/>", "svg"), -EPERM);
+    assert_int_equal(CHECK("<svg><image href='http://example.org/a.png'/></svg>", "svg"), -EPERM);
+    assert_int_equal(CHECK("<svg><image href='data:image/png;base64,AA'/></svg>", "svg"), 0);
 }
 
 static void flat_documents_say_what_they_are(void **state)
@@ -232,6 +260,7 @@ static void flat_documents_say_what_they_are(void **state)
     assert_int_equal(CHECK(fodt, "fodt"), 0);
     assert_int_equal(CHECK(fodt, "fods"), -EMEDIUMTYPE);
     assert_int_equal(CHECK("<?xml version=\"1.0\"?><a/>", "fodt"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><a/>", "fodt"), -EPERM);
 }
 
 static void pictures_are_told_apart(void **state)
@@ -290,6 +319,7 @@ int main(void)
         cmocka_unit_test(ooxml_is_told_by_its_main_part),
         cmocka_unit_test(macros_are_not_hidden_in_a_docx),
         cmocka_unit_test(content_types_with_a_doctype_are_refused),
+        cmocka_unit_test(parts_that_declare_entities_are_refused),
         cmocka_unit_test(content_types_that_inflate_too_far_are_refused),
         cmocka_unit_test(a_plain_archive_is_no_document),
         cmocka_unit_test(odf_is_told_by_its_mimetype),

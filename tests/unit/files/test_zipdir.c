@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 /* Offsets in a directory entry (APPNOTE.TXT 4.3.12). */
-enum { METHOD = 10, PACKED = 20, INFLATED = 24, MODE = 40, OFFSET = 42 };
+enum { METHOD = 10, PACKED_AT = 20, INFLATED = 24, MODE = 40, OFFSET = 42 };
 
 static void put32(unsigned char *p, uint32_t v)
 {
@@ -85,7 +85,7 @@ static int open_with_sizes_in_extra(unsigned others, uint16_t sizes_len)
 
     zip_writer_add(w, "m", "text", 4);
     put32(zip_writer_entry(w) + INFLATED, 0xffffffff);
-    put32(zip_writer_entry(w) + PACKED, 0xffffffff);
+    put32(zip_writer_entry(w) + PACKED_AT, 0xffffffff);
     for (unsigned i = 0; i < others; i++)
         zip_writer_extra(w, 0x5455, "abcdefghijklmnopqrstuvwxyz", (uint16_t)(5 * i));
     zip_writer_extra(w, 1, sizes, sizes_len);
@@ -141,6 +141,84 @@ static void a_name_that_occurs_twice_is_refused(void **state)
     assert_int_equal(open_archive(with_member("firs")), 0);
 }
 
+/* Office programs compare part names without case, others don't. */
+static void names_that_differ_by_case_are_refused(void **state)
+{
+    assert_int_equal(open_archive(with_member("FIRST")), -EMEDIUMTYPE);
+}
+
+static void two_names_for_one_member_are_refused(void **state)
+{
+    _cleanup_close_ int fd = zip_writer_finish(with_member("second"));
+    struct zipdir *z;
+
+    assert_int_equal(pwrite(fd, "F", 1, 30), 1); /* "first" is now "First" where it begins */
+    assert_int_equal(zipdir_open(fd, &z), -EMEDIUMTYPE);
+    assert_int_equal(pwrite(fd, "f", 1, 30), 1);
+    assert_int_equal(zipdir_open(fd, &z), 0);
+    zipdir_close(z);
+    assert_int_equal(pwrite(fd, "x", 1, 0), 1); /* no header at all */
+    assert_int_equal(zipdir_open(fd, &z), -EMEDIUMTYPE);
+}
+
+static int open_inflating(unsigned members, uint32_t packed, uint32_t inflated)
+{
+    struct zip_writer *w = zip_writer_new();
+    _cleanup_free_ char *data = calloc(1, packed);
+
+    assert_non_null(data);
+    for (unsigned i = 0; i < members; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "%u", i);
+        zip_writer_add(w, name, data, packed);
+        put32(zip_writer_entry(w) + INFLATED, inflated);
+    }
+    return open_archive(w);
+}
+
+static void bombs_are_refused(void **state)
+{
+    enum { LARGE = ZIPDIR_RATIO_FROM + 1000, PACKED = LARGE / ZIPDIR_RATIO_MAX + 1 };
+
+    assert_int_equal(open_inflating(1, PACKED, LARGE), 0);
+    assert_int_equal(open_inflating(1, PACKED - 2, LARGE), -EMEDIUMTYPE);
+    assert_int_equal(open_inflating(1, 100, ZIPDIR_RATIO_FROM), 0); /* small is no harm */
+    assert_int_equal(open_inflating(2, 100, ZIPDIR_RATIO_FROM), -EMEDIUMTYPE);
+}
+
+static void assert_peek(struct zipdir *z, size_t i, size_t size, const char *expected)
+{
+    char data[64];
+
+    assert_int_equal(zipdir_peek(z, i, data, size), strlen(expected));
+    assert_memory_equal(data, expected, strlen(expected));
+}
+
+static void beginnings_are_read(void **state)
+{
+    struct zip_writer *w = zip_writer_new();
+    struct zipdir *z;
+
+    zip_writer_add(w, "stored", "stored text", 11);
+    zip_writer_add_deflated(w, "packed", "aaaaaaaaaaaaaaaaaaaabc", 22);
+    zip_writer_add(w, "empty", "", 0);
+    zip_writer_add_deflated(w, "unknown", "x", 1);
+    zip_writer_entry(w)[METHOD] = 99;
+
+    _cleanup_close_ int fd = zip_writer_finish(w);
+
+    assert_int_equal(zipdir_open(fd, &z), 0);
+    assert_int_equal(zipdir_count(z), 4);
+    assert_peek(z, 0, 6, "stored");
+    assert_peek(z, 0, 60, "stored text");
+    assert_peek(z, 1, 3, "aaa");
+    assert_peek(z, 1, 60, "aaaaaaaaaaaaaaaaaaaabc");
+    assert_peek(z, 2, 60, "");
+    assert_peek(z, 3, 60, "");
+    zipdir_close(z);
+}
+
 static void a_symbolic_link_is_refused(void **state)
 {
     struct zip_writer *w = with_member("link");
@@ -157,7 +235,7 @@ static void overlapping_members_are_refused(void **state)
 
     put32(zip_writer_entry(same) + OFFSET, 0);
     assert_int_equal(open_archive(same), -EMEDIUMTYPE);
-    put32(zip_writer_entry(inside) + PACKED, 1000);
+    put32(zip_writer_entry(inside) + PACKED_AT, 1000);
     assert_int_equal(open_archive(inside), -EMEDIUMTYPE);
     put32(zip_writer_entry(behind) + OFFSET, 0x7fffffff);
     assert_int_equal(open_archive(behind), -EMEDIUMTYPE);
@@ -190,7 +268,7 @@ static void lies_about_a_member_are_found(void **state)
     static const struct {
         unsigned field;
         uint32_t value;
-    } lies[] = {{INFLATED, 19}, {INFLATED, 21}, {PACKED, 2}, {METHOD, 12}};
+    } lies[] = {{INFLATED, 19}, {INFLATED, 21}, {PACKED_AT, 2}, {METHOD, 12}};
 
     for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
         struct zip_writer *w = zip_writer_new();
@@ -251,6 +329,10 @@ int main(void)
         cmocka_unit_test(names_that_lead_elsewhere_are_refused),
         cmocka_unit_test(a_name_with_a_nul_is_refused),
         cmocka_unit_test(a_name_that_occurs_twice_is_refused),
+        cmocka_unit_test(names_that_differ_by_case_are_refused),
+        cmocka_unit_test(two_names_for_one_member_are_refused),
+        cmocka_unit_test(bombs_are_refused),
+        cmocka_unit_test(beginnings_are_read),
         cmocka_unit_test(a_symbolic_link_is_refused),
         cmocka_unit_test(overlapping_members_are_refused),
         cmocka_unit_test(too_much_is_refused),
