@@ -37,7 +37,8 @@ enum { PART_REDIS, PART_CLAMD, PART_WORKER, PART_API };
 struct serve {
     struct settings settings;
     uv_loop_t loop;
-    uv_signal_t interrupt, terminate;
+    uv_signal_t interrupt, terminate, hangup;
+    bool has_terminal;
     uv_timer_t ready;
     struct supervisor supervisor;
     struct part parts[N_PARTS];
@@ -381,6 +382,19 @@ static void on_signal(uv_signal_t *handle, int signum)
     supervisor_end(&s->supervisor);
 }
 
+/* To whom it may concern: the worker, whose engines' libraries were upgraded. When it is the terminal that
+ * hangs up, we end as always. */
+static void on_hangup(uv_signal_t *handle, int signum)
+{
+    struct serve *s = handle->data;
+    pid_t worker = s->parts[PART_WORKER].pid;
+
+    if (s->has_terminal && !isatty(STDIN_FILENO))
+        on_signal(handle, signum);
+    else if (worker > 0 && kill(worker, SIGHUP) < 0)
+        log_warn("the worker can't be told to replace its engines", LOG_E(-errno));
+}
+
 static void on_ended(void *arg, int status)
 {
     struct serve *s = arg;
@@ -388,6 +402,7 @@ static void on_ended(void *arg, int status)
     s->status = status;
     uv_close((uv_handle_t *)&s->interrupt, NULL);
     uv_close((uv_handle_t *)&s->terminate, NULL);
+    uv_close((uv_handle_t *)&s->hangup, NULL);
     uv_close((uv_handle_t *)&s->ready, NULL);
 }
 
@@ -396,8 +411,10 @@ static int run(struct serve *s)
     uv_loop_init(&s->loop);
     uv_signal_init(&s->loop, &s->interrupt);
     uv_signal_init(&s->loop, &s->terminate);
+    uv_signal_init(&s->loop, &s->hangup);
     uv_timer_init(&s->loop, &s->ready);
-    s->interrupt.data = s->terminate.data = s->ready.data = s;
+    s->interrupt.data = s->terminate.data = s->hangup.data = s->ready.data = s;
+    s->has_terminal = isatty(STDIN_FILENO);
     s->supervisor.loop = &s->loop;
     s->supervisor.parts = s->parts;
     s->supervisor.user = s->settings.user;
@@ -407,6 +424,7 @@ static int run(struct serve *s)
     s->started_ms = clock_mono_ms();
     uv_signal_start(&s->interrupt, on_signal, SIGINT);
     uv_signal_start(&s->terminate, on_signal, SIGTERM);
+    uv_signal_start(&s->hangup, on_hangup, SIGHUP);
     if (supervisor_start(&s->supervisor) < 0)
         return EXIT_FAILURE;
     uv_timer_start(&s->ready, on_ready_time, READY_POLL_MS, READY_POLL_MS);

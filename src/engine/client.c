@@ -1,9 +1,10 @@
 /* The pool of engines, on a libuv loop.
  *
  * A zygote is starting, up or down. It starts, says READY or REFUSED, and is started again when it dies: at
- * once the first time, then ever later. Its process is watched by pidfd; whatever else goes wrong with it (a
- * bad message, a start that takes too long, a run that never gets a child) is turned into that one event by
- * killing it.
+ * once the first time, then ever later. At a reload a second one is started beside it, which takes its place
+ * when it is READY; the old one is retired, and ends when its runs are over. Its process is watched by pidfd;
+ * whatever else goes wrong with it (a bad message, a start that takes too long, a run that never gets a
+ * child) is turned into that one event by killing it.
  *
  * A run is QUEUED (its zygote isn't up), SENT, RUNNING (its child has a pidfd), ORPHANED (its zygote died;
  * the child will follow) or ENDED. There is one way out of each state, run_conclude(), and done() is only
@@ -57,6 +58,27 @@ static void set_state(struct zygote *z, enum engine_state state, const char *why
     uv_timer_start(z->pool->announcement, on_announce, 0, 0);
 }
 
+static bool has_runs(const struct zygote *z)
+{
+    for (const struct engine_run *r = z->pool->runs; r; r = r->next)
+        if (r->zygote == z)
+            return true;
+    return false;
+}
+
+/* What waits for the old one is taken over; what it has begun it ends. */
+static void take_place(struct zygote *z)
+{
+    struct zygote *old = TAKE_PTR(z->replaces);
+
+    old->retired = true;
+    uv_timer_stop(old->timer);
+    for (struct engine_run *r = z->pool->runs; r; r = r->next)
+        if (r->zygote == old && r->state == QUEUED)
+            r->zygote = z;
+    zygote_dismiss_retired(z->pool);
+}
+
 static int take_ready(struct zygote *z, struct msg *m)
 {
     uint64_t layers = msg_get_u64(m, UINT32_MAX);
@@ -69,6 +91,8 @@ static int take_ready(struct zygote *z, struct msg *m)
     z->up_since_ms = clock_mono_ms();
     uv_timer_stop(z->timer);
     set_state(z, ENGINE_UP, "");
+    if (z->replaces)
+        take_place(z);
     zygote_pump(z);
     return 0;
 }
@@ -188,6 +212,45 @@ static void describe_death(struct zygote *z, int status)
                  WEXITSTATUS(status));
 }
 
+static void free_zygote(struct zygote *z)
+{
+    for (struct zygote **at = &z->pool->zygotes; *at; at = &(*at)->next)
+        if (*at == z) {
+            *at = z->next;
+            break;
+        }
+    forget_process(z);
+    handle_free_timer(&z->timer);
+    free(z);
+}
+
+void zygote_dismiss_retired(struct engine_pool *p)
+{
+    for (struct zygote *z = p->zygotes, *next; z; z = next) {
+        next = z->next;
+        if (!z->retired || has_runs(z))
+            continue;
+        if (z->pid)
+            handle_kill(z->pidfd); /* on_zygote_gone comes back here */
+        else
+            free_zygote(z);
+    }
+}
+
+/* The one that it should have replaced stays. */
+static void give_replacement_up(struct zygote *z)
+{
+    set_state(z->replaces, z->replaces->state, z->why);
+    free_zygote(z);
+}
+
+static void orphan_runs(struct zygote *z)
+{
+    for (struct engine_run *r = z->pool->runs; r; r = r->next)
+        if (r->zygote == z && (r->state == SENT || r->state == RUNNING))
+            run_orphan(r);
+}
+
 static void on_zygote_gone(uv_poll_t *handle, int poll_status, int events)
 {
     struct zygote *z = handle->data;
@@ -202,17 +265,24 @@ static void on_zygote_gone(uv_poll_t *handle, int poll_status, int events)
     forget_process(z);
     up_since_ms = z->up_since_ms;
     z->up_since_ms = 0;
+    if (z->retired) {
+        orphan_runs(z);
+        zygote_dismiss_retired(z->pool);
+        return;
+    }
     if (up_since_ms) {
         set_state(z, ENGINE_STARTING, "");
         start_later(z, clock_mono_ms() - up_since_ms > STEADY_MS);
     } else {
         if (!z->why[0])
             describe_death(z, status);
+        if (z->replaces) {
+            give_replacement_up(z);
+            return;
+        }
         go_down(z, z->why);
     }
-    for (struct engine_run *r = z->pool->runs; r; r = r->next)
-        if (r->zygote == z && (r->state == SENT || r->state == RUNNING))
-            run_orphan(r);
+    orphan_runs(z);
 }
 
 static void on_warm_up_too_long(uv_timer_t *timer)
@@ -236,7 +306,6 @@ static int watch_zygote(struct zygote *z)
 
 static void start_zygote(struct zygote *z)
 {
-    char why[128];
     int r = launch_engine(z->pool->settings, z->name, &z->pid, &z->control);
 
     z->why[0] = '\0';
@@ -249,8 +318,11 @@ static void start_zygote(struct zygote *z)
         }
     }
     if (r < 0) {
-        snprintf(why, sizeof why, "decant-engine-%s can't be started: %s", z->name, strerror(-r));
-        go_down(z, why);
+        snprintf(z->why, sizeof z->why, "decant-engine-%s can't be started: %s", z->name, strerror(-r));
+        if (z->replaces)
+            give_replacement_up(z);
+        else
+            go_down(z, z->why);
         return;
     }
     uv_timer_start(z->timer, on_warm_up_too_long, WARM_UP_MAX_MS, 0);
@@ -258,31 +330,33 @@ static void start_zygote(struct zygote *z)
 
 /* --- the pool */
 
-static size_t count(const char *const *names)
+/* At the end of the list. */
+static struct zygote *new_zygote(struct engine_pool *p, const char *name)
 {
-    size_t n = 0;
+    struct zygote *z = calloc(1, sizeof *z), **end = &p->zygotes;
 
-    while (names[n])
-        n++;
-    return n;
+    if (!z)
+        return NULL;
+    *z = (struct zygote){.pool = p, .name = name, .pidfd = -1, .control = -1};
+    z->timer = handle_new_timer(p->loop, z);
+    if (!z->timer) {
+        free(z);
+        return NULL;
+    }
+    while (*end)
+        end = &(*end)->next;
+    *end = z;
+    return z;
 }
 
 static int init_zygotes(struct engine_pool *p, const char *const *names)
 {
-    size_t n = count(names);
-
-    p->zygotes = calloc(n ? n : 1, sizeof *p->zygotes);
     p->announcement = handle_new_timer(p->loop, p);
-    if (!p->zygotes || !p->announcement)
+    if (!p->announcement)
         return -ENOMEM;
-    for (; p->n_zygotes < n; p->n_zygotes++) {
-        struct zygote *z = &p->zygotes[p->n_zygotes];
-
-        *z = (struct zygote){.pool = p, .name = names[p->n_zygotes], .pidfd = -1, .control = -1};
-        z->timer = handle_new_timer(p->loop, z);
-        if (!z->timer)
+    for (; *names; names++)
+        if (!new_zygote(p, *names))
             return -ENOMEM;
-    }
     return 0;
 }
 
@@ -300,10 +374,35 @@ int engine_pool_new(uv_loop_t *loop, const struct settings *settings, const char
         engine_pool_free(p);
         return r;
     }
-    for (size_t i = 0; i < p->n_zygotes; i++)
-        start_zygote(&p->zygotes[i]);
+    for (struct zygote *z = p->zygotes; z; z = z->next)
+        start_zygote(z);
     *ret = p;
     return 0;
+}
+
+static bool is_being_replaced(const struct zygote *old)
+{
+    for (const struct zygote *z = old->pool->zygotes; z; z = z->next)
+        if (z->replaces == old)
+            return true;
+    return false;
+}
+
+void engine_pool_reload(struct engine_pool *p)
+{
+    for (struct zygote *old = p->zygotes, *next; old; old = next) {
+        struct zygote *z;
+
+        next = old->next;
+        /* One that isn't up is being started anyway. */
+        if (old->retired || old->state != ENGINE_UP || is_being_replaced(old))
+            continue;
+        z = new_zygote(p, old->name);
+        if (!z)
+            continue;
+        z->replaces = old;
+        start_zygote(z);
+    }
 }
 
 static void await(int pidfd)
@@ -319,14 +418,15 @@ static void kill_all(struct engine_pool *p)
 {
     for (struct engine_run *r = p->runs; r; r = r->next)
         handle_kill(r->pidfd);
-    for (size_t i = 0; i < p->n_zygotes; i++)
-        handle_kill(p->zygotes[i].pidfd);
+    for (struct zygote *z = p->zygotes; z; z = z->next)
+        handle_kill(z->pidfd);
     for (struct engine_run *r = p->runs; r; r = r->next)
         await(r->pidfd);
-    for (size_t i = 0; i < p->n_zygotes; i++) {
-        if (p->zygotes[i].pid)
-            waitpid(p->zygotes[i].pid, NULL, 0);
-    }
+    for (struct zygote *z = p->zygotes; z; z = z->next)
+        if (z->pid) {
+            waitpid(z->pid, NULL, 0);
+            z->pid = 0;
+        }
 }
 
 void engine_pool_free(struct engine_pool *p)
@@ -341,20 +441,17 @@ void engine_pool_free(struct engine_pool *p)
             r->outcome = OUTCOME_INTERNAL;
         run_call_done(r);
     }
-    for (size_t i = 0; i < p->n_zygotes; i++) {
-        forget_process(&p->zygotes[i]);
-        handle_free_timer(&p->zygotes[i].timer);
-    }
+    while (p->zygotes)
+        free_zygote(p->zygotes);
     handle_free_timer(&p->announcement);
-    free(p->zygotes);
     free(p);
 }
 
 struct zygote *zygote_find(const struct engine_pool *p, const char *name)
 {
-    for (size_t i = 0; i < p->n_zygotes; i++)
-        if (str_eq(p->zygotes[i].name, name))
-            return &p->zygotes[i];
+    for (struct zygote *z = p->zygotes; z; z = z->next)
+        if (!z->retired && !z->replaces && str_eq(z->name, name))
+            return z;
     return NULL;
 }
 

@@ -19,8 +19,14 @@ int engine_pool_new(uv_loop_t *loop, const struct settings *settings, const char
  * returns. The loop has to turn once more for its handles. Not from within a progress function. */
 void engine_pool_free(struct engine_pool *p);
 
+/* Replaces every engine by a freshly started one, as when libraries were upgraded: runs go to the old one
+ * until the new one is up, and the old one ends when its runs are over. When the new one doesn't come up the
+ * old one stays, and engine_info tells why. */
+void engine_pool_reload(struct engine_pool *p);
+
 enum engine_state { ENGINE_STARTING, ENGINE_UP, ENGINE_DOWN /* refused; will be tried again */ };
-/* State, layers, version and the reason of a refusal (strings live until the next turn). `fn` on each change.
+/* State, layers, version and the reason of a refusal, which may be that of a replacement for one that is up
+ * (strings live until the next turn). `fn` on each change.
  */
 struct engine_info {
     const char *name, *version, *why;

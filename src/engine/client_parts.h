@@ -9,8 +9,7 @@
 struct engine_pool {
     uv_loop_t *loop;
     const struct settings *settings;
-    struct zygote *zygotes;
-    size_t n_zygotes;
+    struct zygote *zygotes;  /* one current for each engine, and those that come and go at a reload */
     struct engine_run *runs; /* oldest first */
     uint64_t next_run;
     uv_timer_t *announcement;
@@ -20,6 +19,9 @@ struct engine_pool {
 
 struct zygote {
     struct engine_pool *pool;
+    struct zygote *next;
+    struct zygote *replaces; /* whom it will, when it is up; NULL: nobody */
+    bool retired;            /* replaced: ends when its runs are over */
     const char *name;
     enum engine_state state;
     char version[128], why[512];
@@ -58,8 +60,11 @@ struct engine_run {
 
 /* In client.c: sends what waits for this zygote, oldest first. */
 void zygote_pump(struct zygote *z);
-/* NULL when there is none of this name. */
+/* The one that new runs go to; NULL when there is none of this name. */
 struct zygote *zygote_find(const struct engine_pool *p, const char *name);
+
+/* A run is gone: those that have only been waiting for it can end, or be forgotten. */
+void zygote_dismiss_retired(struct engine_pool *p);
 
 /* In client_run.c: 0, -EAGAIN when the zygote has too much to read, -EPIPE when it is going down, or another
  * error. */

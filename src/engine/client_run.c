@@ -41,6 +41,7 @@ static void free_run(struct engine_run *r)
 void run_call_done(struct engine_run *r)
 {
     struct engine_pool *p = r->pool;
+    char version[sizeof r->zygote->version] = "";
     struct engine_report report = {
         .outcome = r->outcome,
         .output_name = r->output_name,
@@ -49,15 +50,18 @@ void run_call_done(struct engine_run *r)
         .cpu_ms = r->facts.cpu_ms,
         .peak_kib = r->facts.peak_kib,
         .wall_ms = r->wall_ms,
-        .version = r->zygote ? r->zygote->version : "",
+        .version = version,
         .layers = r->zygote ? r->zygote->layers : 0,
     };
 
+    if (r->zygote)
+        memcpy(version, r->zygote->version, sizeof version);
     for (struct engine_run **at = &p->runs; *at; at = &(*at)->next)
         if (*at == r) {
             *at = r->next;
             break;
         }
+    zygote_dismiss_retired(p);
     r->done(r->arg, &report);
     free_run(r);
 }
@@ -260,6 +264,7 @@ int run_take_spawned(struct zygote *z, struct msg *m)
     r->started_ms = clock_mono_ms();
     if (r->facts.cancelled || r->facts.misbehaved)
         handle_kill(r->pidfd);
+    uv_update_time(r->pool->loop); /* or the deadline counts from when this turn of the loop began */
     uv_timer_start(r->timer, on_deadline, r->timeout_ms, 0);
     return 0;
 }
@@ -298,6 +303,8 @@ static void settle_orphan(struct engine_run *r)
         run_conclude(r, verdict(&r->facts));
         return;
     }
+    if (r->zygote->retired)
+        r->zygote = zygote_find(r->pool, r->zygote->name);
     if (r->zygote->state == ENGINE_DOWN) {
         run_conclude(r, OUTCOME_INTERNAL);
         return;

@@ -5,6 +5,7 @@
  *     start    settings → root is given away → storage, Redis, engines; tasks are claimed once an engine is
  * up SIGTERM  no more claims → running jobs get settings.grace_s → the rest goes back to the queue → exit 0
  *              (a second signal ends the grace, a third the process)
+ *     SIGHUP   fresh engines replace the running ones: for upgraded libraries
  *
  * When no engine comes up at all (the sandbox is refused, nothing is installed), it exits with EXIT_CONFIG
  * and says why: a worker that can only fail jobs must not take them from those that can do them. */
@@ -18,6 +19,7 @@
 #include "worker/claimer.h"
 #include "worker/health.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -46,12 +48,13 @@ struct worker {
     struct queue *queue;
     struct engine_pool *engines;
     enum engine_state engine_states[ENGINES_MAX]; /* as they were last logged */
+    bool engine_kept[ENGINES_MAX];
     struct conversion_shared conversions;
     struct runner_context context;
     struct claimer *claimer;
     struct health *health;
 
-    uv_signal_t signals[2];
+    uv_signal_t signals[3];
     uv_timer_t patience; /* the grace, then the time for giving back */
     unsigned signals_seen;
     bool started; /* an engine is up, claiming has begun */
@@ -131,14 +134,29 @@ static void on_signal(uv_signal_t *handle, int signal_number)
         on_out_of_time(&w->patience);
 }
 
+static void on_hangup(uv_signal_t *handle, int signal_number)
+{
+    struct worker *w = handle->data;
+
+    if (w->signals_seen > 0 || w->status != EXIT_SUCCESS)
+        return;
+    log_info("replacing the engines");
+    engine_pool_reload(w->engines);
+}
+
 /* --- engines */
 
 /* Each change of an engine once, whatever else has changed with it. */
 static void log_engine(struct worker *w, unsigned index, const struct engine_info *info)
 {
     enum engine_state before = w->engine_states[index];
+    bool kept = info->state == ENGINE_UP && info->why[0];
 
     w->engine_states[index] = info->state;
+    if (kept && !w->engine_kept[index])
+        log_error("the engine could not be replaced, and stays as it is", LOG_S("engine", info->name),
+                  LOG_S("why", info->why));
+    w->engine_kept[index] = kept;
     if (info->state == before)
         return;
     if (info->state == ENGINE_UP)
@@ -277,16 +295,20 @@ static int assemble(struct worker *w)
 
 static int watch_signals(struct worker *w)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const struct {
+        int number;
+        uv_signal_cb fn;
+    } signals[] = {{SIGTERM, on_signal}, {SIGINT, on_signal}, {SIGHUP, on_hangup}};
 
+    static_assert(ARRAY_SIZE(signals) == ARRAY_SIZE(w->signals), "a handle for each");
     uv_timer_init(&w->loop, &w->patience);
     w->patience.data = w;
-    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
         int r = uv_signal_init(&w->loop, &w->signals[i]);
 
         w->signals[i].data = w;
         if (r == 0)
-            r = uv_signal_start(&w->signals[i], on_signal, numbers[i]);
+            r = uv_signal_start(&w->signals[i], signals[i].fn, signals[i].number);
         if (r < 0)
             return complain("signals", r);
     }

@@ -55,6 +55,20 @@ def test_killed_while_converting(crash_server, victim):
     once(server, client, job_id)
 
 
+def test_engines_replaced_while_converting(crash_server):
+    server, client = crash_server
+    server.wait_log('"engine":"office"')
+    old = server.children("decant-engine-office")[0]
+    job_id = start_slow(client)
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log("replacing the engines")
+    job = client.wait(job_id)
+    assert job["status"] == "completed" and job.get("attempts", 1) == 1, job
+    once(server, client, job_id)
+    eventually(lambda: server.children("decant-engine-office") and old not in server.children("decant-engine-office"))
+    assert client.wait(client.start("next.docx", slow_docx(10), "pdf"))["status"] == "completed"
+
+
 def test_api_killed(crash_server):
     server, client = crash_server
     job_id = start_slow(client)

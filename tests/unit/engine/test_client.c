@@ -607,6 +607,56 @@ static void gives_up_at_the_second_death(void **state)
     expect(f, "ok", OUTCOME_OK);
 }
 
+static void replaces_a_zygote_and_lets_it_end_its_runs(void **state)
+{
+    struct fixture *f;
+    char name[ID_UUID_LEN + 1];
+    struct outcome_of_run o;
+    struct engine_run *run;
+    pid_t old, both[2], waiting;
+    int job;
+
+    start_reduced((void **)&f);
+    job = make_job(f, name);
+    old = find_zygote();
+    run = begin(f, "{\"do\": \"hang_once\"}", job, 30000, &o);
+    wait_for_progress(f, &o);
+    engine_pool_reload(f->pool);
+    engine_pool_reload(f->pool); /* there is one already */
+    wait_for_children(f, getpid(), 2, both, 2);
+    /* A zygote that has had a job keeps a child waiting. */
+    for (int i = 0; i < PATIENCE_MS / 10 && list_children(both[both[0] == old], &waiting, 1) == 0; i++)
+        assert_int_equal(run_in(f, "{\"do\": \"ok\"}", job, 30000).report.outcome, OUTCOME_OK);
+    assert_int_equal(list_children(both[both[0] == old], &waiting, 1), 1);
+    assert_false(o.done);
+    engine_run_cancel(run);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_CANCELLED);
+    wait_for_children(f, getpid(), 1, both, 2);
+    assert_int_not_equal(both[0], old);
+    assert_int_equal(run_in(f, "{\"do\": \"ok\"}", job, 30000).report.outcome, OUTCOME_OK);
+    close(job);
+    stop((void **)&f);
+}
+
+static void keeps_a_zygote_that_nothing_can_replace(void **state)
+{
+    struct fixture *f;
+    struct engine_info info;
+    pid_t old;
+
+    start_reduced((void **)&f);
+    old = find_zygote();
+    f->settings.bindir = "/nonexistent";
+    engine_pool_reload(f->pool);
+    assert_true(engine_pool_info(f->pool, "fake", &info));
+    assert_int_equal(info.state, ENGINE_UP);
+    assert_non_null(strstr(info.why, "can't be started"));
+    expect(f, "ok", OUTCOME_OK);
+    assert_int_equal(find_zygote(), old);
+    stop((void **)&f);
+}
+
 static void ends_all_with_the_pool(void **state)
 {
     struct fixture *f;
@@ -700,6 +750,8 @@ int main(void)
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(ends_all_with_the_pool),
         cmocka_unit_test(keeps_a_child_waiting),
+        cmocka_unit_test(replaces_a_zygote_and_lets_it_end_its_runs),
+        cmocka_unit_test(keeps_a_zygote_that_nothing_can_replace),
         cmocka_unit_test(tells_why_an_engine_is_down),
     };
     int failed = cmocka_run_group_tests(full, start_full, stop);
