@@ -7,6 +7,7 @@
 #pragma once
 
 #include "api/error.h"
+#include "core/seal.h"
 #include "core/settings.h"
 #include "files/sniff.h"
 #include "files/storage.h"
@@ -27,6 +28,7 @@ struct api {
     struct queue *queue;
     struct storage *storage; /* shared by all loops: a descriptor and no state */
     struct sniffer *sniffer;
+    const struct seal_public *seal; /* for document passwords; NULL: none are taken */
 };
 
 struct api_call {

@@ -4,6 +4,7 @@
 #include "api/filename.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
+#include "engine/password.h"
 
 #include <errno.h>
 
@@ -14,6 +15,7 @@ struct convert {
     json_t *body;
     const char *job_id, *target; /* in the body */
     char *options;
+    char *sealed_password; /* NULL: there is none */
     char task_id[ID_UUID_LEN + 1];
 };
 
@@ -23,6 +25,7 @@ static void convert_release(void *arg)
 
     json_decref(c->body);
     free(c->options);
+    free(c->sealed_password);
 }
 
 static void on_enqueued(void *arg, int err)
@@ -54,6 +57,8 @@ static void enqueue(struct convert *c)
                                c->task_id,
                                "options",
                                c->options,
+                               c->sealed_password ? "sealed_password" : NULL,
+                               c->sealed_password,
                                NULL};
     const struct queue_hash hash = {
         .key = key, .field = "status", .expected = "uploaded", .channel = channel, .set = set};
@@ -63,6 +68,28 @@ static void enqueue(struct convert *c)
     job_key(key, sid, c->job_id);
     snprintf(channel, sizeof channel, "%s%s", JOB_CHANNEL_PREFIX, c->job_id);
     queue_enqueue(c->call->api->queue, &task, &hash, on_enqueued, c);
+}
+
+/* From here on the body and the options know no password any more: nothing that stores or sends them does.
+ * False after having failed the call. */
+static bool separate_password(struct convert *c)
+{
+    json_t *options = json_object_get(c->body, "options");
+    _cleanup_secret_ char *password = password_take(options);
+    int r = 0;
+
+    if (password && !c->call->api->seal) {
+        api_fail(
+            c->call, API_BAD_REQUEST,
+            "This server takes no passwords: its operator has set no DECANT_SEAL_PUBLIC to seal them with.");
+        return false;
+    }
+    if (password)
+        r = seal_close(c->call->api->seal, c->job_id, password, &c->sealed_password);
+    c->options = json_is_object(options) ? json_dumps(options, JSON_COMPACT) : strdup("{}");
+    if (r < 0 || !c->options)
+        api_fail(c->call, API_INTERNAL, "The password could not be sealed.");
+    return r == 0 && c->options;
 }
 
 /* "jpeg" is as good as "jpg", and so is "PDF". */
@@ -101,7 +128,8 @@ static void on_job_to_convert(void *arg, int err, const struct job *job)
         return;
     }
     c->target = to->id;
-    enqueue(c);
+    if (separate_password(c))
+        enqueue(c);
 }
 
 void api_convert(struct api_call *call)
@@ -125,7 +153,6 @@ void api_convert(struct api_call *call)
         api_fail(call, API_BAD_REQUEST, "The member \"options\" has to be an object.");
         return;
     }
-    c->options = json_is_object(options) ? json_dumps(options, JSON_COMPACT) : strdup("{}");
     job_load(call->api->redis, call->session.id, c->job_id, on_job_to_convert, c);
 }
 

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -67,7 +68,7 @@ static void on_stop(uv_async_t *async)
 }
 
 static int loop_start(struct loop_thread *t, const struct settings *s, struct storage *storage,
-                      const struct http_config *http)
+                      const struct seal_public *seal, const struct http_config *http)
 {
     const struct queue_config queue = {.name = s->queue, .max_length = s->queue_max};
     struct http_config config = *http;
@@ -75,6 +76,7 @@ static int loop_start(struct loop_thread *t, const struct settings *s, struct st
 
     t->api.settings = s;
     t->api.storage = storage;
+    t->api.seal = seal;
     t->api.loop = &t->loop;
     config.app = &t->api;
     uv_loop_init(&t->loop);
@@ -150,7 +152,14 @@ static int serve(const struct settings *s, const sigset_t *signals)
     _cleanup_free_ struct http_route *routes = api_routes(s, &n_routes);
     _cleanup_free_ struct loop_thread *threads = calloc(n, sizeof *threads);
     struct storage *storage;
-    int r = storage_open(s->storage, &storage);
+    struct seal_public seal;
+    int r;
+
+    if (s->seal_public && seal_public_parse(s->seal_public, &seal) < 0) {
+        log_error("DECANT_SEAL_PUBLIC is not a public key of 64 hexadecimal digits");
+        return EXIT_CONFIG;
+    }
+    r = storage_open(s->storage, &storage);
 
     if (r < 0) {
         log_error("the storage root can't be used; set DECANT_STORAGE to a folder that this user may write",
@@ -178,7 +187,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
         return EXIT_CONFIG;
     }
     for (size_t i = 0; i < n; i++)
-        if (loop_start(&threads[i], s, storage, &http) < 0)
+        if (loop_start(&threads[i], s, storage, s->seal_public ? &seal : NULL, &http) < 0)
             return EXIT_FAILURE;
     for (size_t i = 0; i < n; i++)
         if (pthread_create(&threads[i].thread, NULL, loop_run, &threads[i]) != 0)
@@ -203,8 +212,10 @@ int main(int argc, char **argv)
         return EXIT_CONFIG;
     }
     settings_log_init(&settings, "decant-api");
-    if (privilege_drop(settings.user) < 0 || sodium_init() < 0)
+    /* Not dumpable: passwords pass through here, and a core file would keep them. */
+    if (privilege_drop(settings.user) < 0 || sodium_init() < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
         return EXIT_CONFIG;
+    seal_wipe_json();
     raise_nofile(&settings);
     umask(077);
 

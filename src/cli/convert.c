@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/path.h"
 #include "core/privilege.h"
+#include "core/seal.h"
 #include "core/str.h"
 #include "worker/conversion.h"
 
@@ -305,6 +306,9 @@ static void prepare(uv_work_t *work)
     r = conversion_sniff(&t->run->conversions, from, t->item->route->from);
     if (r == -EMEDIUMTYPE || r == -EBADMSG)
         fail(t, CONVERT_EXIT_INPUT, "type_mismatch", "The file is not of the type that its name says.");
+    else if (r == -EPERM)
+        fail(t, CONVERT_EXIT_INPUT, "type_mismatch",
+             "The file declares XML entities or refers to other files or addresses, which is refused for safety.");
     else if (r < 0)
         fail_errno(t, CONVERT_EXIT_INPUT, "input_unreadable", r);
     if (r < 0)
@@ -318,8 +322,10 @@ static void on_prepared(uv_work_t *work, int status)
 {
     static const struct conversion_events events = {on_stage, on_progress, publish, on_converted};
     struct task *t = work->data;
-    struct conversion_request request = {
-        .job_fd = t->job_fd, .input = t->input, .route = t->item->route, .options = t->run->plan->options};
+    struct conversion_request request = {.job_fd = t->job_fd,
+                                         .input = t->input,
+                                         .route = t->item->route,
+                                         .options = convert_plan_options(t->run->plan, t->item->route)};
 
     if (t->run->interrupted)
         fail_outcome(t, OUTCOME_CANCELLED, NULL);
@@ -515,8 +521,10 @@ static int convert_all(struct convert_plan *plan)
 int cmd_convert(int argc, char **argv)
 {
     struct convert_plan plan;
-    int r = convert_plan_make(&plan, argc, argv), status;
+    int r, status;
 
+    seal_wipe_json();
+    r = convert_plan_make(&plan, argc, argv);
     if (r < 0)
         return r == -ECANCELED ? EXIT_SUCCESS : CONVERT_EXIT_USAGE;
     settings_log_init(&plan.settings, "decant");

@@ -1,12 +1,15 @@
 #include "cli/convert_plan.h"
 
+#include "cli/ask_password.h"
 #include "core/buf.h"
 #include "core/outcome.h"
 #include "core/str.h"
+#include "engine/password.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <sys/prctl.h>
 
 enum { USAGE_MAX = 8192, PATH_BYTES_MAX = 64 * 1024, WHY_MAX = 256 };
 
@@ -18,7 +21,8 @@ struct words {
     char **settings; /* what settings_load() is to see */
     int n_settings;
     json_t *options;
-    bool json, force, scan;
+    const char *password_file;
+    bool json, force, scan, ask_password;
 };
 
 static const char usage_text[] =
@@ -32,6 +36,8 @@ static const char usage_text[] =
     "  -o, --output FOLDER    where results go; made if it is missing\n"
     "  -j N                   files at once (as --jobs)\n"
     "      --option NAME=VALUE  an option of the conversion, such as dpi=300; may be repeated\n"
+    "      --password-file FILE  the first line of FILE (of standard input for -) opens protected documents\n"
+    "      --ask-password     the same, typed at the terminal\n"
     "      --json             one JSON object per file on standard output\n"
     "  -f, --force            also replace a file that was not named: many pages of one document come as a\n"
     "                         ZIP, under the result's name with the ending .zip\n"
@@ -69,6 +75,9 @@ static int add_option(struct words *w, const char *text)
     char *end;
     long long number;
 
+    if (strncmp(text, "password=", strlen("password=")) == 0)
+        return complain(
+            "others can read a password on the command line; use --password-file or --ask-password", NULL);
     if (!equals || equals == text)
         return complain("--option needs NAME=VALUE, not ", text);
     errno = 0;
@@ -83,15 +92,14 @@ static int add_option(struct words *w, const char *text)
     return 0;
 }
 
-enum value_flag { FLAG_TO, FLAG_OUTPUT, FLAG_OPTION, FLAG_JOBS, FLAG_NONE };
+enum value_flag { FLAG_TO, FLAG_OUTPUT, FLAG_OPTION, FLAG_PASSWORD_FILE, FLAG_JOBS, FLAG_NONE };
 
 static const struct {
     const char *name; /* as --name value, --name=value */
     char letter;      /* as -n value, -nvalue */
 } value_flags[] = {
-    [FLAG_TO] = {"to", 't'},
-    [FLAG_OUTPUT] = {"output", 'o'},
-    [FLAG_OPTION] = {"option", '\0'},
+    [FLAG_TO] = {"to", 't'},          [FLAG_OUTPUT] = {"output", 'o'},
+    [FLAG_OPTION] = {"option", '\0'}, [FLAG_PASSWORD_FILE] = {"password-file", '\0'},
     [FLAG_JOBS] = {NULL, 'j'}, /* --jobs is one of the settings */
 };
 
@@ -134,6 +142,9 @@ static int set_value(struct words *w, enum value_flag flag, const char *value)
         break;
     case FLAG_OPTION:
         return add_option(w, value);
+    case FLAG_PASSWORD_FILE:
+        w->password_file = value;
+        break;
     case FLAG_JOBS:
         pass_to_settings(w, jobs_flag);
         pass_to_settings(w, (char *)value);
@@ -164,6 +175,8 @@ static int read_flag(struct words *w, int argc, char **argv, int *i)
     }
     if (is(arg, "--json")) {
         w->json = true;
+    } else if (is(arg, "--ask-password")) {
+        w->ask_password = true;
     } else if (is(arg, "-f") || is(arg, "--force")) {
         w->force = true;
     } else if (is(arg, "-h") || is(arg, "--help")) {
@@ -344,6 +357,59 @@ static int load_settings(struct convert_plan *plan, const struct words *w)
     return 0;
 }
 
+/* 0 also when none was asked for. */
+static int get_password(const struct words *w, char **ret)
+{
+    int r;
+
+    if (w->password_file && w->ask_password)
+        return complain("--password-file and --ask-password exclude each other", NULL);
+    if (!w->password_file && !w->ask_password)
+        return 0;
+    /* No core file may keep it. */
+    r = prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
+    if (r == 0)
+        r = w->ask_password ? ask_password(ret) : read_password_file(w->password_file, ret);
+    if (r == -ENXIO && w->ask_password)
+        return complain("there is no terminal to ask for the password; use --password-file", NULL);
+    if (r == -EINVAL || r == -EFBIG)
+        return complain("the password is empty, too long or no UTF-8", NULL);
+    if (r == -EINTR)
+        return complain("broken off", NULL);
+    return r == 0 || r == -ENOMEM ? r : complain("the password can't be read: ", strerror(-r));
+}
+
+/* It is for those inputs that can be protected, and there has to be one. */
+static int check_password(const struct convert_plan *plan, const char *password)
+{
+    _cleanup_json_ json_t *option = json_pack("{s:s}", "password", password);
+    const struct catalogue_route *route = NULL;
+    char why[WHY_MAX];
+
+    for (size_t i = 0; i < plan->n_items && !route; i++)
+        if (catalogue_takes_password(plan->items[i].route))
+            route = plan->items[i].route;
+    if (!route)
+        return complain("none of these files is of a format that can be protected by a password", NULL);
+    return catalogue_check_options(route, option, why, sizeof why) < 0 ? complain(why, NULL) : 0;
+}
+
+static int add_password(struct convert_plan *plan, const struct words *w)
+{
+    _cleanup_secret_ char *password = NULL;
+    int r = get_password(w, &password);
+
+    if (r < 0 || !password)
+        return r;
+    r = check_password(plan, password);
+    return r < 0 ? r : password_join(plan->options, password, &plan->secret_options);
+}
+
+const char *convert_plan_options(const struct convert_plan *plan, const struct catalogue_route *route)
+{
+    return plan->secret_options && catalogue_takes_password(route) ? plan->secret_options : plan->options;
+}
+
 int convert_plan_make(struct convert_plan *plan, int argc, char **argv)
 {
     struct words w = {0};
@@ -360,7 +426,7 @@ int convert_plan_make(struct convert_plan *plan, int argc, char **argv)
         plan->force = w.force;
         plan->output_dir = w.output_dir;
         plan->options = json_dumps(w.options, JSON_COMPACT);
-        r = plan->options ? 0 : -ENOMEM;
+        r = plan->options ? add_password(plan, &w) : -ENOMEM;
     }
     free_words(&w);
     if (r < 0)
@@ -376,6 +442,8 @@ void convert_plan_free(struct convert_plan *plan)
         free(plan->items[i].output);
     free(plan->items);
     free(plan->options);
+    cleanup_secret(&plan->secret_options);
+    plan->secret_options = NULL;
     plan->items = NULL;
     plan->options = NULL;
     plan->n_items = 0;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,17 @@ int seal_open(const struct seal_key *key, const char *context, const char *box, 
     r = take_secret(text, len - crypto_box_SEALBYTES, context, ret_secret);
     sodium_memzero(text, sizeof text);
     return r;
+}
+
+static void wipe_and_free(void *memory)
+{
+    explicit_bzero(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
+void seal_wipe_json(void)
+{
+    json_set_alloc_funcs(malloc, wipe_and_free);
 }
 
 /* --- the key */

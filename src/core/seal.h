@@ -38,6 +38,10 @@ void seal_key_free(struct seal_key *key); /* NULL is fine */
 /* The digits that seal_public_parse takes. */
 void seal_key_public(const struct seal_key *key, char ret[SEAL_PUBLIC_LEN + 1]);
 
+/* From here on jansson wipes what it frees: bodies of requests and options of jobs hold passwords. Before the
+ * first thread. */
+void seal_wipe_json(void);
+
 /* `ret_secret` is a new string for cleanup_secret(). -EBADMSG when it is no box, or not for this key and
  * context. */
 int seal_open(const struct seal_key *key, const char *context, const char *box,

@@ -1,13 +1,15 @@
 /* The catalogue is compiled from catalogue.inc: what each engine program printed when it was asked with
- * --describe during the build (engine/main.c), in these two forms:
+ * --describe during the build (engine/main.c), in these three forms:
  *
  *     ROUTE("office", "docx", "pdf", 10)
  *     OPTION("pdf", "dpi", "png jpg zip", 18, 600, 150, "Resolution in dots per inch")
+ *     PASSWORD("pdf", "pdf")
  *
  * The names become pointers into the format table once, at the first use. */
 #include "engine/catalogue.h"
 
 #include "core/str.h"
+#include "engine/engine.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,25 +24,32 @@ static const struct route_line {
 } route_lines[] = {
 #define ROUTE(engine, from, to, cost) {engine, from, to, cost},
 #define OPTION(engine, name, targets, min, max, fallback, label)
+#define PASSWORD(engine, sources)
 #include "catalogue.inc"
 #undef ROUTE
 #undef OPTION
+#undef PASSWORD
     {NULL, NULL, NULL, 0},
 };
 enum { N_ROUTES = ARRAY_SIZE(route_lines) - 1 };
 
 static const struct option_line {
-    const char *engine, *name, *targets;
-    long min, max, fallback;
+    const char *engine, *name;
+    const char *sources, *targets; /* NULL: all */
+    long min, max, fallback;       /* of a password, its characters */
     const char *label;
+    bool password;
 } option_lines[] = {
 #define ROUTE(engine, from, to, cost)
 #define OPTION(engine, name, targets, min, max, fallback, label)                                             \
-    {engine, name, targets, min, max, fallback, label},
+    {engine, name, NULL, targets, min, max, fallback, label, false},
+#define PASSWORD(engine, sources)                                                                            \
+    {engine, ENGINE_PASSWORD, sources, NULL, 1, ENGINE_PASSWORD_MAX, 0, "Password of the document", true},
 #include "catalogue.inc"
 #undef ROUTE
 #undef OPTION
-    {NULL, NULL, NULL, 0, 0, 0, NULL},
+#undef PASSWORD
+    {0},
 };
 
 /* What people want most of a file of this kind, the likeliest first. Other targets follow by cost. */
@@ -171,7 +180,8 @@ json_t *catalogue_targets(const struct format *from)
 
 static bool applies(const struct option_line *o, const struct catalogue_route *route)
 {
-    return str_eq(o->engine, route->engine) && words_have(o->targets, route->to->id);
+    return str_eq(o->engine, route->engine) && (!o->sources || words_have(o->sources, route->from->id)) &&
+           (!o->targets || words_have(o->targets, route->to->id));
 }
 
 static const struct option_line *find_option(const struct catalogue_route *route, const char *name)
@@ -180,6 +190,37 @@ static const struct option_line *find_option(const struct catalogue_route *route
         if (applies(o, route) && str_eq(o->name, name))
             return o;
     return NULL;
+}
+
+static long count_characters(const char *utf8)
+{
+    long n = 0;
+
+    for (; *utf8; utf8++)
+        n += (*utf8 & 0xc0) != 0x80;
+    return n;
+}
+
+/* 0 or -EINVAL with the sentence. */
+static int check_number(const struct option_line *o, const json_t *value, char *ret_why, size_t size)
+{
+    if (json_is_integer(value) && json_integer_value(value) >= o->min && json_integer_value(value) <= o->max)
+        return 0;
+    snprintf(ret_why, size, "The option \"%s\" must be a whole number from %ld to %ld.", o->name, o->min,
+             o->max);
+    return -EINVAL;
+}
+
+static int check_password(const struct option_line *o, const json_t *value, char *ret_why, size_t size)
+{
+    const char *text = json_string_value(value);
+    long n = text ? count_characters(text) : -1;
+
+    if (n >= o->min && n <= o->max)
+        return 0;
+    snprintf(ret_why, size, "The option \"%s\" must be a text of %ld to %ld characters.", o->name, o->min,
+             o->max);
+    return -EINVAL;
 }
 
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
@@ -203,14 +244,17 @@ int catalogue_check_options(const struct catalogue_route *route, const json_t *o
                      route->to->id);
             return -EINVAL;
         }
-        if (!json_is_integer(value) || json_integer_value(value) < o->min ||
-            json_integer_value(value) > o->max) {
-            snprintf(ret_why, size, "The option \"%s\" must be a whole number from %ld to %ld.", o->name,
-                     o->min, o->max);
+        if ((o->password ? check_password : check_number)(o, value, ret_why, size) < 0)
             return -EINVAL;
-        }
     }
     return 0;
+}
+
+bool catalogue_takes_password(const struct catalogue_route *route)
+{
+    const struct option_line *o = find_option(route, ENGINE_PASSWORD);
+
+    return o && o->password;
 }
 
 /* --- GET /formats */
@@ -229,11 +273,14 @@ static json_t *words_json(const char *list)
 /* A fallback outside the bounds means that the option is not applied: no default. */
 static json_t *option_json(const struct option_line *o)
 {
-    json_t *fallback =
-        o->fallback >= o->min && o->fallback <= o->max ? json_integer(o->fallback) : json_null();
+    bool applied = o->fallback >= o->min && o->fallback <= o->max;
 
-    return json_pack("{s:s, s:I, s:I, s:o}", "label", o->label, "min", (json_int_t)o->min, "max",
-                     (json_int_t)o->max, "default", fallback);
+    if (o->password)
+        return json_pack("{s:s, s:s, s:b, s:I}", "type", "string", "label", o->label, "secret", 1,
+                         "max_length", (json_int_t)o->max);
+    return json_pack("{s:s, s:s, s:I, s:I, s:o}", "type", "integer", "label", o->label, "min",
+                     (json_int_t)o->min, "max", (json_int_t)o->max, "default",
+                     applied ? json_integer(o->fallback) : json_null());
 }
 
 static json_t *route_options_json(const struct catalogue_route *route)

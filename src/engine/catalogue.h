@@ -24,8 +24,8 @@ bool catalogue_accepts(const struct format *from);
 json_t *catalogue_targets(const struct format *from);
 
 /* The body of GET /formats; a new object. Formats that are results only have no targets. "options" has, for
- * each target that has any, {name: {label, min, max, default}}; default is null when the option is not
- * applied unless given. */
+ * each target that has any, {name: {type, label, …}}. A number ("integer") has min, max and default, which is
+ * null when the option is not applied unless given; a password ("string", with secret) has max_length. */
 json_t *catalogue_json(void);
 
 /* Names of all engines, NULL-terminated. */
@@ -35,3 +35,6 @@ const char *const *catalogue_engines(void);
  * `ret_why`, which repeats nothing of what the client sent. */
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
                             size_t size);
+
+/* Can files that go this way be protected by a password that opens them? */
+bool catalogue_takes_password(const struct catalogue_route *route);

@@ -38,7 +38,7 @@ void engine_pool_on_change(struct engine_pool *p, void (*fn)(void *arg), void *a
 
 struct engine_request {
     const char *engine, *from, *to;
-    const char *options;        /* JSON */
+    const char *options;        /* JSON; with the document's password, if there is one */
     int job_fd;                 /* borrowed for the call */
     const char *input, *output; /* below the job's folder */
     uint64_t timeout_ms;

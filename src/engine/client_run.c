@@ -32,7 +32,7 @@ static void free_run(struct engine_run *r)
     handle_free_timer(&r->timer);
     free(r->from);
     free(r->to);
-    free(r->options);
+    cleanup_secret(&r->options);
     free(r->input);
     free(r->output);
     free(r);

@@ -19,7 +19,7 @@ struct engine_conversions {
     unsigned cost; /* relative effort; of several engines for one pair the cheapest is taken */
 };
 
-/* An option that a job may carry. Integer options have bounds; string options have choices. */
+/* An option that a job may carry: a whole number. (The one other option is the password, see below.) */
 struct engine_option {
     const char *name;    /* "dpi" */
     const char *targets; /* the target formats it applies to */
@@ -46,6 +46,10 @@ struct engine_job {
 void engine_progress(struct engine_job *job, unsigned percent);
 /* The value of an integer option, or its fallback from the table. */
 long engine_option_value(const struct engine_job *job, const struct engine_option *options, const char *name);
+#define ENGINE_PASSWORD "password"
+enum { ENGINE_PASSWORD_MAX = 255 /* characters */ };
+/* The document's password, or NULL when the job has none. */
+const char *engine_password(const struct engine_job *job);
 
 typedef void engine_serve_fn(void *arg);
 
@@ -55,6 +59,9 @@ struct engine {
     const char *const *read_paths; /* what the engine reads beyond the common set; NULL-terminated */
     const struct engine_conversions *conversions; /* ended by {0} */
     const struct engine_option *options;          /* ended by {0} */
+    /* Source formats that a password may open, space-separated; NULL: none. Their jobs may have the option
+     * "password", a string, which is stored and sent in no form that others can read. */
+    const char *protectable;
     /* Is this pair really there (a loader compiled in)? NULL: all are. */
     bool (*offers)(const struct format *from, const struct format *to);
     /* Library name and version, for records: "LibreOffice 7.4.7.2". */

@@ -46,3 +46,8 @@ long engine_option_value(const struct engine_job *job, const struct engine_optio
     assert(!"an option that is not in the engine's table");
     return 0;
 }
+
+const char *engine_password(const struct engine_job *job)
+{
+    return json_string_value(json_object_get(job->options, ENGINE_PASSWORD));
+}

@@ -73,6 +73,11 @@ static int describe(const struct engine *engine)
         printf("OPTION(\"%s\", \"%s\", \"%s\", %ld, %ld, %ld, \"%s\")\n", engine->name, o->name, o->targets,
                o->min, o->max, o->fallback, o->label);
     }
+    if (engine->protectable) {
+        if (check_formats(engine, engine->protectable) < 0)
+            return EXIT_FAILURE;
+        printf("PASSWORD(\"%s\", \"%s\")\n", engine->name, engine->protectable);
+    }
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -113,6 +113,7 @@ static enum MHD_Result step_header(struct http_request *req, const char *method,
         return decided(req);
     }
     req->body = BUF_INIT(req->route->body_max);
+    req->body.secret = true; /* it may hold a password */
     start_reading(req);
     return MHD_YES;
 }

@@ -66,6 +66,7 @@ static const struct field {
     FIELD(progress, PERCENT),
     FIELD(task_id, TEXT),
     FIELD(options, TEXT),
+    FIELD(sealed_password, TEXT),
     FIELD(created_at, TEXT),
     FIELD(started_at, TEXT),
     FIELD(completed_at, TEXT),

@@ -77,7 +77,7 @@ static void conversion_free(struct conversion *c)
 {
     cleanup_close(&c->scan_fd);
     free(c->input);
-    free(c->options);
+    cleanup_secret(&c->options);
     free(c);
 }
 

@@ -39,7 +39,7 @@ struct conversion_request {
     int job_fd; /* the job's folder; borrowed until `done`. As root: its owner is whom engines run as */
     const char *input; /* below the job's folder, as "uploads/….docx" */
     const struct catalogue_route *route;
-    const char *options; /* JSON object */
+    const char *options; /* JSON object; with the document's password, if there is one */
 };
 
 /* The result while it is still in the work folder. */

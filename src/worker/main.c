@@ -11,6 +11,7 @@
  * and says why: a worker that can only fail jobs must not take them from those that can do them. */
 #include "core/log.h"
 #include "core/privilege.h"
+#include "core/seal.h"
 #include "core/settings.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
@@ -21,6 +22,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -43,6 +45,7 @@ struct worker {
     unsigned slots;
 
     struct storage *storage;
+    struct seal_key *seal; /* NULL: none is set */
     struct redis *redis;
     struct redis_sub *stops;
     struct queue *queue;
@@ -248,6 +251,12 @@ static int prepare(struct worker *w)
 
     if (r < 0)
         return r;
+    if (s->seal_key)
+        r = complain(
+            "DECANT_SEAL_KEY must be a key file that this user alone may read; decant seal-key makes one",
+            seal_key_load(AT_FDCWD, s->seal_key, &w->seal));
+    if (r < 0)
+        return r;
     r = connect_redis(w);
     if (r < 0)
         return r;
@@ -261,7 +270,8 @@ static int prepare(struct worker *w)
                                          .redis = w->redis,
                                          .queue = w->queue,
                                          .storage = w->storage,
-                                         .conversions = &w->conversions};
+                                         .conversions = &w->conversions,
+                                         .seal = w->seal};
     return 0;
 }
 
@@ -335,6 +345,7 @@ static int run(struct worker *w)
         log_warn("conversions run without namespaces: DECANT_SANDBOX is reduced");
     uv_run(&w->loop, UV_RUN_DEFAULT);
     storage_close(w->storage);
+    seal_key_free(w->seal);
     log_info("worker ended", LOG_S("worker", w->id));
     return w->status;
 }
@@ -356,6 +367,7 @@ int main(int argc, char **argv)
         return EXIT_CONFIG;
     settings_log_init(&w.settings, "worker");
     umask(077);
+    seal_wipe_json();
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || prctl(PR_SET_DUMPABLE, 0) < 0)
         return EXIT_CONFIG;
     w.slots = w.settings.jobs ? (unsigned)w.settings.jobs : uv_available_parallelism();

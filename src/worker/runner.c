@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
+#include "engine/password.h"
 #include "state/job.h"
 #include "state/job_leave.h"
 #include "worker/janitor.h"
@@ -23,7 +24,7 @@ struct runner {
 
     const char *session_id, *job_id; /* in the claim; "" when it has none */
     const struct catalogue_route *route;
-    char *stored_path, *kept_path, *options;
+    char *stored_path, *kept_path, *options, *sealed_password;
     int job_fd;
 
     struct conversion *conversion;
@@ -94,6 +95,7 @@ static void runner_free(struct runner *r)
     free(r->stored_path);
     free(r->kept_path);
     free(r->options);
+    free(r->sealed_password);
     free(r);
 }
 
@@ -342,14 +344,33 @@ static void fail(struct runner *r, enum outcome outcome)
     settle(r, END_FAILED);
 }
 
+/* The options with the document's password in them, where there is one: no earlier than now, and no longer
+ * than until the conversion has got them. */
+static int open_options(struct runner *r, char **ret)
+{
+    _cleanup_secret_ char *password = NULL;
+    int e = 0;
+
+    if (r->sealed_password[0])
+        e = r->context->seal ? seal_open(r->context->seal, r->job_id, r->sealed_password, &password)
+                             : -ENOKEY;
+    if (e < 0) {
+        log_error(
+            "the document's password can't be opened: DECANT_SEAL_KEY must be the key that belongs to the "
+            "API's DECANT_SEAL_PUBLIC",
+            LOG_S("job_id", r->job_id), LOG_E(e));
+        return e;
+    }
+    return password_join(r->options[0] ? r->options : "{}", password, ret);
+}
+
 static void convert(struct runner *r)
 {
+    _cleanup_secret_ char *options = NULL;
     static const struct conversion_events events = {on_stage, on_progress, publish, on_converted};
     /* {session}/{job}/uploads/… → uploads/… */
-    struct conversion_request request = {.job_fd = r->job_fd,
-                                         .input = r->stored_path + ID_TOKEN_LEN + 1 + ID_UUID_LEN + 1,
-                                         .route = r->route,
-                                         .options = r->options};
+    struct conversion_request request = {
+        .job_fd = r->job_fd, .input = r->stored_path + ID_TOKEN_LEN + 1 + ID_UUID_LEN + 1, .route = r->route};
 
     if (called_off(r))
         return;
@@ -359,6 +380,11 @@ static void convert(struct runner *r)
         fail(r, OUTCOME_INTERNAL);
         return;
     }
+    if (open_options(r, &options) < 0) {
+        fail(r, OUTCOME_INTERNAL);
+        return;
+    }
+    request.options = options;
     r->conversion = conversion_start(r->context->conversions, &request, &events, r);
     if (!r->conversion)
         fail(r, OUTCOME_INTERNAL);
@@ -443,10 +469,12 @@ static int remember(struct runner *r, const struct job *job)
     snprintf(prefix, sizeof prefix, "%s/%s/", r->session_id, r->job_id);
     r->route = find_route(job);
     r->attempt.engine = r->route ? r->route->engine : "";
+    r->attempt.had_password = job->sealed_password[0] != '\0';
     r->stored_path = strdup(job->stored_path);
     r->kept_path = strdup(job->converted_path);
     r->options = strdup(job->options);
-    if (!r->stored_path || !r->kept_path || !r->options)
+    r->sealed_password = strdup(job->sealed_password);
+    if (!r->stored_path || !r->kept_path || !r->options || !r->sealed_password)
         return -ENOMEM;
     if (!storage_path_valid(job->stored_path) || !str_starts(job->stored_path, prefix) || !r->route)
         return -EINVAL;

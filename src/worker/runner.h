@@ -8,6 +8,7 @@
  * running conversion goes on, and loading, marking and settling are tried again each second. */
 #pragma once
 
+#include "core/seal.h"
 #include "files/storage.h"
 #include "queue/queue.h"
 #include "state/redis.h"
@@ -22,6 +23,7 @@ struct runner_context {
     struct queue *queue;
     struct storage *storage;
     struct conversion_shared *conversions;
+    const struct seal_key *seal; /* opens document passwords; NULL: there is no key */
 };
 
 struct runner;

@@ -88,6 +88,8 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
                                   .channel = s->channel,
                                   .set = s->fields};
     set(s, "worker", "");
+    if (ending != END_RELEASED && a->had_password)
+        set(s, "sealed_password", ""); /* nobody needs it any more */
 
     switch (ending) {
     case END_COMPLETED:

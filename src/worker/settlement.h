@@ -25,7 +25,8 @@ struct attempt {
     enum outcome outcome;
     bool scanned;
     const char *signature, *engine;
-    unsigned layers; /* enum sandbox_layer */
+    bool had_password; /* the job holds one, sealed */
+    unsigned layers;   /* enum sandbox_layer */
     uint64_t cpu_ms, peak_kib;
     /* COMPLETED */
     const char *published; /* stored path */

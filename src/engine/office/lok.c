@@ -67,6 +67,7 @@ static struct {
     /* of the document */
     lok_progress_fn *progress;
     void *progress_arg;
+    const char *url;
     const char *password; /* until it was given */
     bool password_wanted;
     struct lok_document document;
@@ -110,17 +111,24 @@ void lok_version(char *ret, size_t size)
 
 /* --- callbacks --- */
 
+/* Questions are told apart by URL. A .doc's names the file alone, which LibreOffice would not find again, and
+ * crash; but there is one document. */
+static void answer_question(const char *password)
+{
+    lok.kit->pClass->setDocumentPassword(lok.kit, lok.url, password);
+}
+
 static void on_event(int type, const char *payload, void *data)
 {
     switch (type) {
     case LOK_CALLBACK_DOCUMENT_PASSWORD:
         lok.password_wanted = true;
         /* It waits for an answer, and asks again after a wrong one: the second is "none", which ends it. */
-        lok.kit->pClass->setDocumentPassword(lok.kit, payload, TAKE_PTR(lok.password));
+        answer_question(TAKE_PTR(lok.password));
         break;
     case LOK_CALLBACK_DOCUMENT_PASSWORD_TO_MODIFY:
         /* A document that wants a password for changes only is then opened read-only. */
-        lok.kit->pClass->setDocumentPassword(lok.kit, payload, NULL);
+        answer_question(NULL);
         break;
     case LOK_CALLBACK_STATUS_INDICATOR_SET_VALUE:
         if (lok.progress && payload)
@@ -230,9 +238,11 @@ int lok_load(const char *path, const char *import_options, const char *password,
         return -ENOMEM;
     lok.progress = progress;
     lok.progress_arg = arg;
+    lok.url = url;
     lok.password = password;
     lok.password_wanted = false;
     lok.document.handle = lok.kit->pClass->documentLoadWithOptions(lok.kit, url, options);
+    lok.url = lok.password = NULL;
     if (!lok.document.handle)
         return lok.password_wanted ? -EKEYREJECTED : -EBADMSG;
     *ret = &lok.document;

@@ -130,11 +130,11 @@ static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
     return -ECANCELED;
 }
 
-static enum outcome open_document(const char *path, PopplerDocument **ret)
+static enum outcome open_document(const char *path, const char *password, PopplerDocument **ret)
 {
     GError *error = NULL;
     char *uri = g_filename_to_uri(path, NULL, NULL);
-    PopplerDocument *document = uri ? poppler_document_new_from_file(uri, NULL, &error) : NULL;
+    PopplerDocument *document = uri ? poppler_document_new_from_file(uri, password, &error) : NULL;
     bool encrypted = g_error_matches(error, POPPLER_ERROR, POPPLER_ERROR_ENCRYPTED);
 
     g_free(uri);
@@ -248,7 +248,7 @@ static enum outcome convert(struct engine_job *job)
     };
     _cleanup_object_ PopplerDocument *document = NULL;
     _cleanup_free_ char *path = NULL;
-    enum outcome outcome = open_document(job->input_path, &document);
+    enum outcome outcome = open_document(job->input_path, engine_password(job), &document);
     int pages;
     bool archive;
 
@@ -275,6 +275,7 @@ const struct engine engine_pdf = {
     .read_paths = read_paths,
     .conversions = conversions,
     .options = options,
+    .protectable = "pdf",
     .version = version,
     .warm = warm,
     .convert = convert,

@@ -116,6 +116,30 @@ static void an_option_of_another_target_is_refused(void **state)
     assert_int_equal(check("docx", "pdf", "{\"width\": 80}", why), -EINVAL);
 }
 
+static void only_what_can_be_protected_takes_a_password(void **state)
+{
+    char why[200], options[1200] = "{\"password\": \"";
+
+    assert_true(catalogue_takes_password(find("docx", "pdf")));
+    assert_true(catalogue_takes_password(find("docx", "png")));
+    assert_false(catalogue_takes_password(find("svg", "png")));
+    assert_false(catalogue_takes_password(find("png", "jpg")));
+    assert_int_equal(check("docx", "pdf", "{\"password\": \"x\"}", why), 0);
+    assert_int_equal(check("docx", "png", "{\"password\": \"Grüße 12\", \"width\": 100}", why), 0);
+    assert_int_equal(check("png", "jpg", "{\"password\": \"x\"}", why), -EINVAL);
+
+    assert_int_equal(check("docx", "pdf", "{\"password\": \"\"}", why), -EINVAL);
+    assert_string_equal(why, "The option \"password\" must be a text of 1 to 255 characters.");
+    assert_int_equal(check("docx", "pdf", "{\"password\": 1234}", why), -EINVAL);
+    assert_int_equal(check("docx", "pdf", "{\"password\": null}", why), -EINVAL);
+    for (int i = 0; i < 255; i++)
+        strcat(options, "€");
+    assert_int_equal(check("docx", "pdf", strcat(options, "\"}"), why), 0);
+    strcpy(strrchr(options, '"'), "€\"}");
+    assert_int_equal(check("docx", "pdf", options, why), -EINVAL);
+    assert_null(strstr(why, "€"));
+}
+
 static void formats_are_described(void **state)
 {
     _cleanup_json_ json_t *all = catalogue_json();
@@ -134,6 +158,12 @@ static void formats_are_described(void **state)
 
     option = json_object_get(json_object_get(json_object_get(docx, "options"), "png"), "width");
     assert_int_equal(json_integer_value(json_object_get(option, "default")), 50);
+    assert_string_equal(json_string_value(json_object_get(option, "type")), "integer");
+    option = json_object_get(json_object_get(json_object_get(docx, "options"), "pdf"), "password");
+    assert_string_equal(json_string_value(json_object_get(option, "type")), "string");
+    assert_true(json_is_true(json_object_get(option, "secret")));
+    assert_int_equal(json_integer_value(json_object_get(option, "max_length")), 255);
+    assert_null(json_object_get(option, "default"));
     option = json_object_get(json_object_get(json_object_get(map, "png"), "options"), "jpg");
     assert_true(json_is_null(json_object_get(json_object_get(option, "width"), "default")));
     assert_int_equal(json_integer_value(json_object_get(json_object_get(option, "quality"), "max")), 100);
@@ -152,6 +182,7 @@ int main(void)
         cmocka_unit_test(engines_are_named_once),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(an_option_of_another_target_is_refused),
+        cmocka_unit_test(only_what_can_be_protected_takes_a_password),
         cmocka_unit_test(formats_are_described),
     };
 
