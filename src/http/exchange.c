@@ -13,6 +13,7 @@
 #include "http/internal.h"
 
 #include "core/clock.h"
+#include "core/str.h"
 
 #include <errno.h>
 
@@ -217,6 +218,48 @@ void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
     if (conn->loop->quiescing && !conn->linger)
         http_connection_kill(conn);
     http_request_end(req, code != MHD_REQUEST_TERMINATED_COMPLETED_OK && !req->cut);
+}
+
+/* Whom MHD is refusing just now: the request whose header is whole and has not been shown to us; or for want
+ * of memory the only one that is in its header or may be in its trailers. NULL: that can't be told. */
+static struct http_request *find_refused(struct http_loop *l, unsigned status)
+{
+    struct http_request *only = NULL;
+    size_t n = 0;
+
+    for (struct http_connection *conn = l->connections; conn; conn = conn->next) {
+        struct http_request *req = conn->req;
+
+        if (!req)
+            continue;
+        if (req->phase == PHASE_NEW &&
+            MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE))
+            return req;
+        if (req->phase == PHASE_NEW || (req->phase == PHASE_READING && req->content_length < 0))
+            only = n++ == 0 ? req : NULL;
+    }
+    return status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ? only : NULL;
+}
+
+/* A Content-Length that is no number, or a header larger than the pool, MHD refuses before it calls us: in
+ * words of its own and, in 0.9.75, the former with its header printed twice. All that it lets us see of this
+ * is a line for the log, just before it answers. Then we answer first, and what it sends finds the socket
+ * shut. */
+void http_exchange_log(void *cls, const char *format, va_list args)
+{
+    struct http_request *req;
+    unsigned status;
+
+    if (!str_starts(format, "Error processing request (HTTP response code is %u "))
+        return;
+    status = va_arg(args, unsigned);
+    req = find_refused(cls, status);
+    if (!req || req->cut)
+        return;
+    req->phase = PHASE_READING; /* the answer goes to the socket */
+    req->in_call = true;
+    req->config->error(req, status);
+    req->in_call = false;
 }
 
 void http_request_stream(struct http_request *req, const struct http_stream *stream, void *arg)

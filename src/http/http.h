@@ -104,12 +104,12 @@ void http_request_stream(struct http_request *req, const struct http_stream *str
 void http_request_pause(struct http_request *req);
 void http_request_resume(struct http_request *req);
 
-/* --- replies; headers are added before the reply and copied */
+/* --- replies; headers are set before the reply and copied; the last value of a name counts */
 void http_reply_header(struct http_request *req, const char *name, const char *value);
 void http_reply(struct http_request *req, unsigned status, const char *content_type, const void *body,
                 size_t len);
 /* Takes over `json`. Content-Type: application/json, or what was set by http_reply_header. */
 void http_reply_json(struct http_request *req, unsigned status, json_t *json);
 /* Takes over `fd`, a regular file; sends it with sendfile, honouring Range (RFC 9110 section 14: single
- * ranges; 206, 416), If-Range is not offered. */
+ * ranges; 206, 416). With an If-Range the whole file is sent, as there are no validators. */
 void http_reply_file(struct http_request *req, const char *content_type, int fd);

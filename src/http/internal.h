@@ -121,6 +121,8 @@ enum MHD_Result http_exchange_step(void *cls, struct MHD_Connection *mhd, const 
                                    const char *version, const char *data, size_t *len, void **context);
 void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
                        enum MHD_RequestTerminationCode code);
+/* MHD_LogCallback: puts into words what MHD refuses itself, where it can be told whose request that is. */
+void http_exchange_log(void *cls, const char *format, va_list args);
 /* Wakes a suspended request, so that MHD calls http_exchange_step or sends what was queued. */
 void http_exchange_resume(struct http_request *req);
 /* The request counts as open until this, the first time. */

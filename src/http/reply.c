@@ -36,6 +36,11 @@ void http_reply_header(struct http_request *req, const char *name, const char *v
     /* A line break would let a value write headers of its own. */
     if (value[strcspn(value, "\r\n")])
         return;
+    for (size_t i = 0; i < req->n_reply_headers; i++)
+        if (strcasecmp(req->reply_headers[i].name, name) == 0) {
+            req->reply_headers[i].value = http_request_strdup(req, value);
+            return;
+        }
     if (req->n_reply_headers == HTTP_REPLY_HEADERS_MAX)
         abort();
     req->reply_headers[req->n_reply_headers++] =
@@ -153,8 +158,10 @@ void http_reply_json(struct http_request *req, unsigned status, json_t *json)
 
     reply.body = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
     json_decref(json);
-    if (!reply.body)
-        abort();
+    if (!reply.body) { /* jansson makes no object of text that is no UTF-8 */
+        http_reply(req, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL, "", 0);
+        return;
+    }
     reply.len = strlen(reply.body);
     answer(req, &reply);
 }
@@ -174,8 +181,11 @@ static void set_content_range(struct http_request *req, const struct reply *part
 void http_reply_file(struct http_request *req, const char *content_type, int fd)
 {
     _cleanup_reply_ struct reply reply = {.status = MHD_HTTP_OK, .content_type = content_type, .fd = fd};
-    /* RFC 9110 section 14.2: a Range on another method than GET is ignored. */
-    const char *range = str_eq(req->method, "GET") ? http_request_header(req, "Range") : NULL;
+    /* RFC 9110: a Range on another method than GET is ignored (section 14.2), and so is one whose If-Range is
+     * not true (13.1.5). No answer names a validator, so none that a client holds can be true. */
+    const char *range = str_eq(req->method, "GET") && !http_request_header(req, "If-Range")
+                            ? http_request_header(req, "Range")
+                            : NULL;
     struct stat st;
 
     if (req->phase == PHASE_ENDED || req->answered)

@@ -67,6 +67,22 @@ static bool is_plain_uri(const char *s)
     return true;
 }
 
+/* "http://host/path" is "/path" (RFC 9112 section 3.2.2): what the path and the query are made from. */
+static char *origin_form(struct http_request *req, const char *uri)
+{
+    char *target;
+
+    if (strncasecmp(uri, "http://", 7) == 0)
+        uri += 7 + strcspn(uri + 7, "/?");
+    else if (strncasecmp(uri, "https://", 8) == 0)
+        uri += 8 + strcspn(uri + 8, "/?");
+    else
+        return http_request_strdup(req, uri);
+    target = http_request_alloc(req, strlen(uri) + 2);
+    stpcpy(stpcpy(target, *uri == '/' ? "" : "/"), uri);
+    return target;
+}
+
 struct http_request *http_request_new(struct http_connection *conn, const char *uri)
 {
     struct http_request *req = calloc(1, sizeof *req);
@@ -82,7 +98,7 @@ struct http_request *http_request_new(struct http_connection *conn, const char *
     req->method = "";
     id_uuid(req->id);
 
-    char *path = http_request_strdup(req, uri), *query = strchr(path, '?');
+    char *path = origin_form(req, uri), *query = strchr(path, '?');
 
     if (query)
         *query++ = '\0';

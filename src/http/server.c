@@ -98,7 +98,8 @@ static struct MHD_Daemon *start_daemon(struct http_loop *l)
 {
     /* clang-format off */
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_exchange_step, l,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_exchange_step, l,
+        MHD_OPTION_EXTERNAL_LOGGER, http_exchange_log, l,
         MHD_OPTION_LISTEN_SOCKET, l->listen_fd,
         MHD_OPTION_CONNECTION_LIMIT, l->config.max_connections,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL_BYTES,

@@ -82,7 +82,10 @@ def test_download_ranges_and_head(client):
     assert part.headers["Content-Range"] == f"bytes 1-3/{len(content)}"
     assert client.download(url, Range="bytes=-2").content == content[-2:]
     assert client.download(url, Range="bytes=2-").content == content[2:]
-    assert client.download(url, Range=f"bytes={len(content)}-").status_code == 416
+    beyond = client.download(url, Range=f"bytes={len(content)}-")
+    assert beyond.status_code == 416 and beyond.headers["Content-Range"] == f"bytes */{len(content)}"
+    assert beyond.headers["Cache-Control"] == "no-store"
+    assert client.download(url, **{"Range": "bytes=1-3", "If-Range": '"another"'}).content == content
     assert client.download(url, Range="lines=1-2").status_code == 200
 
 

@@ -96,6 +96,18 @@ static void on_inspect(struct http_request *req)
                               header, "method", http_request_method(req), "id", http_request_id(req)));
 }
 
+static void on_twice(struct http_request *req)
+{
+    http_reply_header(req, "X-Twice", "first");
+    http_reply_header(req, "x-twice", "second");
+    reply_text(req, 200, "");
+}
+
+static void on_no_json(struct http_request *req)
+{
+    http_reply_json(req, 200, json_pack("{s:s}", "name", "\xff"));
+}
+
 static void reply_late(struct http_request *req)
 {
     reply_text(req, 200, "late");
@@ -229,6 +241,8 @@ static void on_file(struct http_request *req)
 static const struct http_route routes[] = {
     {.method = "GET", .path = "/hello", .handler = on_hello},
     {.method = "GET", .path = "/inspect", .handler = on_inspect},
+    {.method = "GET", .path = "/twice", .handler = on_twice},
+    {.method = "GET", .path = "/no-json", .handler = on_no_json},
     {.method = "GET", .path = "/wait", .handler = on_wait},
     {.method = "GET", .path = "/hold", .handler = on_hold},
     {.method = "GET", .path = "/file", .handler = on_file},

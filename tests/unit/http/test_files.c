@@ -26,6 +26,24 @@ static struct response get(const char *method, const char *range)
     return exchange(request);
 }
 
+/* There are no validators, so no If-Range is true, and the file may be another one than the client's. */
+static void test_if_range(void **state)
+{
+    static const char *const values[] = {"\"tag\"", "Sat, 21 Nov 2026 20:00:00 GMT"};
+
+    server_set_file(1000);
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        char range[100];
+
+        snprintf(range, sizeof range, "bytes=0-9\r\nIf-Range: %s", values[i]);
+        _cleanup_response_ struct response r = get("GET", range);
+
+        assert_int_equal(r.status, 200);
+        assert_int_equal(r.body_len, 1000);
+        assert_null(response_header(&r, "Content-Range"));
+    }
+}
+
 static void test_whole(void **state)
 {
     server_set_file(1000000);
@@ -133,6 +151,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_head, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_empty, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_ranges, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_if_range, server_setup, server_teardown),
         cmocka_unit_test(test_range_of_huge_file),
     };
 
