@@ -51,17 +51,10 @@ static void on_drain(uv_timer_t *timer)
         loop_end(t);
 }
 
-/* A second signal does not wait for the requests that are under way. */
 static void on_stop(uv_async_t *async)
 {
     struct loop_thread *t = async->data;
 
-    if (uv_is_closing((uv_handle_t *)&t->drain))
-        return;
-    if (t->drain_until_ms > 0) {
-        loop_end(t);
-        return;
-    }
     http_loop_quiesce(t->api.http);
     t->drain_until_ms = uv_now(&t->loop) + t->api.settings->grace_s * 1000;
     uv_timer_start(&t->drain, on_drain, 0, DRAIN_POLL_MS);
@@ -133,13 +126,15 @@ static void raise_nofile(const struct settings *s)
         log_warn("fewer descriptors than DECANT_MAX_CONNECTIONS needs", LOG_U("descriptors", limit.rlim_cur));
 }
 
-/* Waits in the main thread until the first signal ends the loops and all threads are done. */
+/* Waits in the main thread until the first signal ends the loops and all threads are done. A second one does
+ * not wait for the requests that are under way: whatever is cut off by it leaves nothing half-done. */
 static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *signals)
 {
     int sig;
 
     sigwait(signals, &sig);
     log_info("stopping", LOG_S("signal", strsignal(sig)));
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
     for (size_t i = 0; i < n; i++)
         uv_async_send(&threads[i].stop);
     for (size_t i = 0; i < n; i++)

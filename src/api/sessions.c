@@ -130,6 +130,10 @@ static void on_poll(uv_timer_t *timer)
 {
     struct closing *c = timer->data;
 
+    if (!c->call->api->redis) { /* the server has stopped meanwhile; the client may close again */
+        on_running(c, -ENOTCONN, 0);
+        return;
+    }
     session_running(c->call->api->redis, c->call->session.id, on_running, c);
 }
 

@@ -47,7 +47,7 @@ struct settings {
     uint64_t scan_timeout_s;
     uint64_t job_timeout_s; /* wall clock for one conversion */
     uint64_t job_memory_bytes, job_output_bytes;
-    uint64_t grace_s;    /* what SIGTERM leaves running jobs */
+    uint64_t grace_s;    /* what SIGTERM leaves running jobs and requests */
     const char *sandbox; /* "full" or "reduced" */
     /* document passwords (core/seal.h) */
     const char *seal_public; /* hexadecimal; NULL: the API takes none */

@@ -1,10 +1,14 @@
 """Kill -9 of any part while a conversion runs: after the restart the job completes, once."""
 
+import contextlib
+import json
 import os
 import signal
+import threading
 import time
 
 import pytest
+import requests
 
 from client import Client
 from fixtures import pdf, png, slow_docx
@@ -76,6 +80,52 @@ def test_api_killed(crash_server):
     server.wait_ready()
     assert client.wait(job_id)["status"] == "completed"
     once(server, client, job_id)
+
+
+def in_background(fn):
+    def run():
+        with contextlib.suppress(requests.ConnectionError):
+            fn()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    time.sleep(0.3)
+    return thread
+
+
+@pytest.mark.parametrize("grace, signals", [("2", 1), ("60", 2)])
+def test_api_does_not_wait_longer_than_its_grace(own_server, grace, signals):
+    """Nor at all after a second signal."""
+    server = own_server(DECANT_GRACE=grace)
+    client = Client(server.url)
+    client.init()
+    job_id = client.upload("a.png", png()).json()["job_id"]
+    poll = in_background(lambda: client.status(job_id, wait=30))
+    api = server.children("decant-api")
+    for _ in range(signals):
+        os.kill(api[0], signal.SIGTERM)
+        time.sleep(0.3)
+    eventually(lambda: server.children("decant-api") != api, timeout=10)
+    poll.join(10)
+    assert not poll.is_alive()
+
+
+def test_api_stopped_while_a_session_closes(own_server):
+    """The worker lets go of nothing, so that closing outlasts the grace."""
+    server = own_server(DECANT_GRACE="0")
+    client = Client(server.url)
+    client.init()
+    start_slow(client)
+    worker, api = server.children("decant-worker")[0], server.children("decant-api")
+    os.kill(worker, signal.SIGSTOP)
+    close = in_background(client.close)
+    os.kill(api[0], signal.SIGTERM)
+    eventually(lambda: server.children("decant-api") != api, timeout=10)
+    close.join(10)
+    os.kill(worker, signal.SIGCONT)
+    ends = [line for line in map(json.loads, filter(lambda line: line.startswith("{"), server.log().splitlines()))
+            if line.get("part") == "decant-api"]
+    assert [(end["message"], end.get("status")) for end in ends] == [("part ended", 0)], ends
 
 
 def test_redis_killed(crash_server):
