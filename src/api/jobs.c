@@ -148,8 +148,10 @@ void api_convert(struct api_call *call)
     c->target = api_string_member(call, c->body, "target_format");
     if (!c->target)
         return;
+    if (json_is_null(json_object_get(c->body, "options")))
+        json_object_del(c->body, "options"); /* how many clients write that there are none */
     options = json_object_get(c->body, "options");
-    if (options && !json_is_object(options) && !json_is_null(options)) {
+    if (options && !json_is_object(options)) {
         api_fail(call, API_BAD_REQUEST, "The member \"options\" has to be an object.");
         return;
     }

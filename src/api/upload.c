@@ -51,7 +51,7 @@ static int begin_file(struct upload *u, const struct multipart_part *part)
 
     if (u->have_file)
         return refuse(u, API_BAD_REQUEST, "Send one file in each request.");
-    if (!part->filename)
+    if (!part->filename || !*part->filename) /* empty: what browsers send when no file was chosen */
         return refuse(u, API_BAD_REQUEST, "The form field \"file\" has to be a file with a name.");
     filename_clean(part->filename, u->filename);
     u->format = format_by_name(u->filename);

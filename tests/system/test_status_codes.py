@@ -126,11 +126,19 @@ def test_malformed_options(client):
     assert client.status(job_id).json()["status"] == "uploaded"
 
 
+def test_null_is_no_options(client):
+    job_id = client.upload("a.png", png()).json()["job_id"]
+    answer = client.request("POST", "/convert", json={"job_id": job_id, "target_format": "jpg", "options": None})
+    assert answer.status_code == 202, answer.text
+    assert client.wait(job_id)["status"] == "completed"
+
+
 @pytest.mark.parametrize("content_type, body", [
     ("text/plain", b"hello"), ("multipart/form-data", b"--x--"), ("multipart/form-data; boundary=x", b"no boundary here"),
     ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\ncut off'),
     ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="other"\r\n\r\nno file\r\n--x--\r\n'),
-    ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nno name\r\n--x--\r\n')])
+    ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nno name\r\n--x--\r\n'),
+    ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\n\r\n--x--\r\n')])
 def test_malformed_multipart(client, server, content_type, body):
     problem(client.request("POST", "/upload", data=body, headers={"Content-Type": content_type}), 400, "bad_request")
 
