@@ -194,7 +194,7 @@ json_t *api_job_json(const struct job *job)
 {
     return json_pack(
         "{s:s, s:o, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, "
-        "s:I}",
+        "s:I, s:o}",
         "job_id", job->job_id, "task_id", text_or_null(job->task_id), "original_filename",
         job->original_filename, "source_format", job->source_format, "mime_type", job->mime_type, "size",
         (json_int_t)job->size, "sha256", job->sha256, "target_format", text_or_null(job->target_format),
@@ -202,7 +202,8 @@ json_t *api_job_json(const struct job *job)
         "started_at", text_or_null(job->started_at), "completed_at", text_or_null(job->completed_at),
         "error_code", text_or_null(job->error_code), "error_message", text_or_null(job->error_message),
         "output", output_json(job), "sandbox", text_or_null(job->sandbox), "attempts",
-        (json_int_t)job->attempts, "cpu_ms", (json_int_t)job->cpu_ms, "peak_kib", (json_int_t)job->peak_kib);
+        (json_int_t)job->attempts, "cpu_ms", (json_int_t)job->cpu_ms, "peak_kib", (json_int_t)job->peak_kib,
+        "pss_kib", job->pss_kib ? json_integer((json_int_t)job->pss_kib) : json_null());
 }
 
 /* The watch is set up before the first look, so that no change can slip between them. */

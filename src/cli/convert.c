@@ -254,6 +254,7 @@ static void on_converted(void *arg, const struct conversion_report *report)
     t->result.pages = report->pages;
     t->result.cpu_ms = report->cpu_ms;
     t->result.peak_kib = report->peak_kib;
+    t->result.pss_kib = report->pss_kib;
     convert_view_progress(&t->run->view, t->item, 100 - t->percent);
     if (report->outcome != OUTCOME_OK)
         explain(t, report);

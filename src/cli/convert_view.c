@@ -73,12 +73,13 @@ static void print_json(const struct convert_item *item, const struct convert_res
     bool ok = r->exit_status == 0;
     /* File names may be any bytes, JSON may not: what is no UTF-8 is shown as null. */
     _cleanup_json_ json_t *object = json_pack(
-        "{s:o, s:o, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I}", "input",
+        "{s:o, s:o, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:o}", "input",
         utf8_valid(item->input, strlen(item->input)) ? json_string(item->input) : json_null(), "output",
         ok && utf8_valid(r->output, strlen(r->output)) ? json_string(r->output) : json_null(), "status",
         ok ? "completed" : "failed", "error_code", ok ? NULL : r->error_code, "error_message",
         ok ? NULL : r->error_message, "ms", (json_int_t)r->ms, "pages", (json_int_t)r->pages, "cpu_ms",
-        (json_int_t)r->cpu_ms, "peak_kib", (json_int_t)r->peak_kib);
+        (json_int_t)r->cpu_ms, "peak_kib", (json_int_t)r->peak_kib, "pss_kib",
+        r->pss_kib ? json_integer((json_int_t)r->pss_kib) : json_null());
 
     json_dumpf(object, stdout, JSON_COMPACT);
     putchar('\n');

@@ -11,7 +11,7 @@ struct convert_result {
     int exit_status; /* 0: converted */
     const char *error_code;
     char error_message[256];
-    uint64_t ms, pages, cpu_ms, peak_kib;
+    uint64_t ms, pages, cpu_ms, peak_kib, pss_kib;
 };
 
 struct convert_view {

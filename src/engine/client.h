@@ -47,7 +47,9 @@ struct engine_request {
 struct engine_report {
     enum outcome outcome;
     const char *output_name, *output_format;
-    uint64_t pages, cpu_ms, peak_kib, wall_ms;
+    uint64_t pages, cpu_ms, wall_ms;
+    uint64_t peak_kib; /* resident, all of the engine's shared pages included */
+    uint64_t pss_kib;  /* at the end, with a share of those; said by the child; 0: not measured this time */
     const char *version;
     unsigned layers;
 };

@@ -50,7 +50,7 @@ struct engine_run {
     uv_timer_t *timer;
     uint64_t started_ms, wall_ms;
     struct verdict_facts facts;
-    uint64_t pages;
+    uint64_t pages, pss_kib;
     char output_name[64], output_format[16];
     enum outcome outcome;
     engine_progress_fn *progress;

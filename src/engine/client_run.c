@@ -47,6 +47,7 @@ void run_call_done(struct engine_run *r)
         .output_name = r->output_name,
         .output_format = r->output_format,
         .pages = r->pages,
+        .pss_kib = r->pss_kib,
         .cpu_ms = r->facts.cpu_ms,
         .peak_kib = r->facts.peak_kib,
         .wall_ms = r->wall_ms,
@@ -103,7 +104,7 @@ static int take_result(struct engine_run *r, struct msg *m)
 {
     enum outcome outcome = (enum outcome)msg_get_u64(m, OUTCOME_COUNT_ - 1);
     const char *name = msg_get_str(m), *format = msg_get_str(m);
-    uint64_t pages = msg_get_u64(m, UINT32_MAX);
+    uint64_t pages = msg_get_u64(m, UINT32_MAX), pss_kib = msg_get_u64(m, UINT64_MAX >> 10);
 
     if (msg_done(m) < 0 || r->facts.has_result || !verdict_may_report(outcome) ||
         strlen(name) >= sizeof r->output_name || strlen(format) >= sizeof r->output_format)
@@ -113,6 +114,7 @@ static int take_result(struct engine_run *r, struct msg *m)
     r->facts.has_result = true;
     r->facts.result = outcome;
     r->pages = pages;
+    r->pss_kib = pss_kib;
     snprintf(r->output_name, sizeof r->output_name, "%s", outcome == OUTCOME_OK ? name : "");
     snprintf(r->output_format, sizeof r->output_format, "%s", outcome == OUTCOME_OK ? format : "");
     return 0;

@@ -25,6 +25,7 @@ enum engine_message {
     ENGINE_JOB,
     /* child → worker, on the report pair: u64 percent */
     ENGINE_PROGRESS,
-    /* child → worker, on the report pair, last: u64 outcome, str output name, str output format, u64 pages */
+    /* child → worker, on the report pair, last: u64 outcome, str output name, str output format, u64 pages,
+     * u64 pss_kib (0: not measured) */
     ENGINE_RESULT,
 };

@@ -83,6 +83,7 @@ static const struct field {
     FIELD(attempts, NUMBER),
     FIELD(cpu_ms, NUMBER),
     FIELD(peak_kib, NUMBER),
+    FIELD(pss_kib, NUMBER),
 };
 
 enum { N_FIELDS = ARRAY_SIZE(fields) };

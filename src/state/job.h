@@ -44,7 +44,7 @@ struct job {
     const char *signature;        /* the virus that was found */
     const char *engine, *sandbox; /* which engine, and the layers in force */
     const char *worker;           /* who holds it; "" nobody */
-    uint64_t attempts, cpu_ms, peak_kib;
+    uint64_t attempts, cpu_ms, peak_kib, pss_kib;
 };
 
 typedef void job_fn(void *arg, int err, const struct job *job);

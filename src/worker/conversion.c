@@ -223,6 +223,7 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
     report->pages = engine->pages;
     report->cpu_ms = engine->cpu_ms;
     report->peak_kib = engine->peak_kib;
+    report->pss_kib = engine->pss_kib;
     report->wall_ms = engine->wall_ms;
     report->layers = engine->layers;
     snprintf(c->version, sizeof c->version, "%s", engine->version ? engine->version : "");

@@ -56,8 +56,8 @@ struct conversion_report {
     bool scanned;                /* false: scanning is off */
     const struct format *format; /* of the result; NULL without one */
     uint64_t size;
-    uint64_t pages, cpu_ms, peak_kib, wall_ms; /* wall_ms: the engine's time alone */
-    const char *engine, *engine_version;       /* the engine's name; its library, "" when it never ran */
+    uint64_t pages, cpu_ms, peak_kib, pss_kib, wall_ms; /* wall_ms: the engine's time alone */
+    const char *engine, *engine_version; /* the engine's name; its library, "" when it never ran */
     unsigned layers;
     int publish_error; /* what publish() returned */
 };

@@ -297,7 +297,7 @@ static void log_outcome(struct runner *r, const struct conversion_report *report
            LOG_S("from", r->route->from->id), LOG_S("to", r->route->to->id), LOG_S("engine", report->engine),
            LOG_S("library", report->engine_version), LOG_S("outcome", outcome_code(report->outcome)),
            LOG_S("detail", report->detail), LOG_U("ms", report->wall_ms), LOG_U("cpu_ms", report->cpu_ms),
-           LOG_U("peak_kib", report->peak_kib));
+           LOG_U("peak_kib", report->peak_kib), LOG_U("pss_kib", report->pss_kib));
 }
 
 static void on_converted(void *arg, const struct conversion_report *report)
@@ -312,6 +312,7 @@ static void on_converted(void *arg, const struct conversion_report *report)
     r->attempt.output_pages = report->pages;
     r->attempt.cpu_ms = report->cpu_ms;
     r->attempt.peak_kib = report->peak_kib;
+    r->attempt.pss_kib = report->pss_kib;
     r->attempt.layers = report->layers;
     r->attempt.published = r->published;
     if (report->outcome == OUTCOME_INFECTED) {

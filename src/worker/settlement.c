@@ -44,6 +44,7 @@ static void set_record(struct settlement *s, const struct attempt *a)
     set(s, "sandbox", s->layers);
     set_number(s, "cpu_ms", a->cpu_ms);
     set_number(s, "peak_kib", a->peak_kib);
+    set_number(s, "pss_kib", a->pss_kib);
 }
 
 static void make_completed(struct settlement *s, const char *job_id, const struct attempt *a)

@@ -27,7 +27,7 @@ struct attempt {
     const char *signature, *engine;
     bool had_password; /* the job holds one, sealed */
     unsigned layers;   /* enum sandbox_layer */
-    uint64_t cpu_ms, peak_kib;
+    uint64_t cpu_ms, peak_kib, pss_kib;
     /* COMPLETED */
     const char *published; /* stored path */
     const struct format *output_format;

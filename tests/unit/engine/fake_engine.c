@@ -242,6 +242,7 @@ static void send_result(const struct engine_job *job, enum outcome outcome, cons
     msg_put_str(&m, name);
     msg_put_str(&m, format);
     msg_put_u64(&m, 1);
+    msg_put_u64(&m, 0);
     if (msg_send(job->report_fd, &m) < 0)
         abort();
 }

@@ -258,6 +258,7 @@ static void converts(void **state)
     assert_int_equal(o.report.pages, 3);
     assert_int_equal(o.percent, 50);
     assert_true(o.report.peak_kib > 0);
+    assert_true(o.report.pss_kib > 0 && o.report.pss_kib < o.report.peak_kib);
     assert_true(o.report.layers & SANDBOX_SECCOMP);
     assert_true(o.report.layers & SANDBOX_LANDLOCK);
     assert_int_equal(!!(o.report.layers & SANDBOX_NAMESPACES), str_eq(f->settings.sandbox, "full"));

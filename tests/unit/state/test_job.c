@@ -51,6 +51,7 @@ static void check_same(const struct job *job, void *arg)
     SAME_NUMBER(attempts);
     SAME_NUMBER(cpu_ms);
     SAME_NUMBER(peak_kib);
+    SAME_NUMBER(pss_kib);
 }
 
 /* Every member comes back as it was stored. A member that the table does not know would come back empty. */
@@ -93,7 +94,8 @@ static void test_round_trip(void **state)
                       .worker = "w",
                       .attempts = 3,
                       .cpu_ms = 4,
-                      .peak_kib = 5};
+                      .peak_kib = 5,
+                      .pss_kib = 6};
 
     assert_int_equal(do_job_create(f, &job, 10), 0);
     assert_int_equal(do_job_load(f, s.id, id, check_same, &job), 0);

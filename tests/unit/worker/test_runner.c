@@ -228,7 +228,8 @@ static struct conversion_report report_of(enum outcome outcome)
                                       .engine = "test",
                                       .engine_version = "Test 1",
                                       .cpu_ms = 12,
-                                      .peak_kib = 34};
+                                      .peak_kib = 34,
+                                      .pss_kib = 21};
 }
 
 static void finish(struct conversion *c, enum outcome outcome)
@@ -351,6 +352,7 @@ static void failures_say_why(void **state)
     assert_string_equal(field(f, "error_message"), outcome_sentence(OUTCOME_PASSWORD_REQUIRED));
     assert_string_equal(field(f, "worker"), "");
     assert_string_equal(field(f, "cpu_ms"), "12");
+    assert_string_equal(field(f, "pss_kib"), "21");
     assert_true(result_has(f, "FAILURE"));
     assert_true(result_has(f, "password_required"));
 }
