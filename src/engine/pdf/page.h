@@ -1,5 +1,5 @@
-/* What the targets of the PDF engine share: each turns one page into bytes. pdf.c walks the pages and decides
- * whether the bytes are a file, an entry of a ZIP or a part of one text. */
+/* What the targets of the PDF engine share: each turns one page into bytes. pdf.c and archive.c walk the
+ * pages and decide whether the bytes are a file, an entry of a ZIP or a part of one text. */
 #pragma once
 
 #include "core/buf.h"
@@ -16,15 +16,37 @@ struct page_settings {
     int quality;
 };
 
-/* Append the page to `out` (made with PAGE_BYTES_MAX). */
-enum outcome page_to_png(PopplerPage *page, const struct page_settings *settings, struct buf *out);
-enum outcome page_to_jpg(PopplerPage *page, const struct page_settings *settings, struct buf *out);
+/* A target either writes a page, or encodes what page_draw() made of it, which any thread may do. Bytes are
+ * appended to `out` (made with PAGE_BYTES_MAX). */
+struct target {
+    const char *id;
+    enum outcome (*encode)(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
+    enum outcome (*write)(PopplerPage *page, const struct page_settings *settings, struct buf *out);
+    bool single;   /* all pages in one file */
+    bool compress; /* packed in the ZIP; pictures are as small as they get */
+    const char *between;
+};
+
+/* Of 0 or an -errno met in writing the result. */
+enum outcome outcome_of(int r);
+
+enum outcome page_open(PopplerDocument *document, int number, PopplerPage **ret);
+void page_close(PopplerPage **page);
+#define _cleanup_page_ _cleanup_(page_close)
+enum outcome page_write(PopplerPage *page, const struct target *target, const struct page_settings *settings,
+                        struct buf *out);
+
+/* A white page with what is printed on it: a cairo image surface (RGB24), and how many bytes that takes. */
+enum outcome page_draw(PopplerPage *page, const struct page_settings *settings, cairo_surface_t **ret);
+size_t page_surface_bytes(PopplerPage *page, const struct page_settings *settings);
+
+/* Such a surface as a file, which notes the settings' dpi as its resolution. */
+enum outcome surface_to_png(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
+enum outcome surface_to_jpg(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
+
 enum outcome page_to_svg(PopplerPage *page, const struct page_settings *settings, struct buf *out);
 enum outcome page_to_txt(PopplerPage *page, const struct page_settings *settings, struct buf *out);
 enum outcome page_to_html(PopplerPage *page, const struct page_settings *settings, struct buf *out);
-
-/* A cairo image surface (RGB24), whose resolution is noted as the settings' dpi, appended as JPEG. */
-enum outcome surface_to_jpg(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
 
 /* What stands around the pages of an HTML file. `title` may be NULL. */
 void html_head(const char *title, struct buf *out);

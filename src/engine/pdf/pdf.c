@@ -1,13 +1,12 @@
 /* The PDF engine: Poppler's glib API with cairo.
  *
- * PNG, JPEG and SVG are a file a page: one page gives a file, several a ZIP of page-001.png …. Text and HTML
- * are one file always. A page that can't be opened fails the job: a result with a page missing would look
- * whole. So would the text of a document that has none, a scan: it is no output, not an empty file. */
+ * PNG, JPEG and SVG are a file a page: one page gives a file, several a ZIP (archive.c). Text and HTML are
+ * one file always. A page that can't be opened fails the job: a result with a page missing would look whole.
+ * So would the text of a document that has none, a scan: it is no output, not an empty file. */
 #include "engine/pdf/pdf.h"
 
 #include "core/str.h"
-#include "engine/pdf/page.h"
-#include "engine/pdf/zip_writer.h"
+#include "engine/pdf/archive.h"
 #include "sandbox/policy_pdf.h"
 
 #include <cairo-pdf.h>
@@ -30,16 +29,12 @@ static const struct engine_option options[] = {
 /* Fonts for text whose fonts are not in the file. */
 static const char *const read_paths[] = {"/etc/fonts", "/var/cache/fontconfig", NULL};
 
-static const struct target {
-    const char *id;
-    enum outcome (*write)(PopplerPage *page, const struct page_settings *settings, struct buf *out);
-    bool single;   /* all pages in one file */
-    bool compress; /* packed in the ZIP; pictures are as small as they get */
-    const char *between;
-} targets[] = {
-    {"png", page_to_png, false, false, NULL},  {"jpg", page_to_jpg, false, false, NULL},
-    {"svg", page_to_svg, false, true, NULL},   {"txt", page_to_txt, true, false, "\f"},
-    {"html", page_to_html, true, false, NULL},
+static const struct target targets[] = {
+    {.id = "png", .encode = surface_to_png},
+    {.id = "jpg", .encode = surface_to_jpg},
+    {.id = "svg", .write = page_to_svg, .compress = true},
+    {.id = "txt", .write = page_to_txt, .single = true, .between = "\f"},
+    {.id = "html", .write = page_to_html, .single = true},
 };
 
 static const struct target *find_target(const char *id)
@@ -103,13 +98,13 @@ static int warm_up(void)
 
     GBytes *bytes = g_bytes_new(sample.data, sample.len);
     _cleanup_object_ PopplerDocument *document = poppler_document_new_from_bytes(bytes, NULL, NULL);
-    _cleanup_object_ PopplerPage *page = document ? poppler_document_get_page(document, 0) : NULL;
+    _cleanup_page_ PopplerPage *page = document ? poppler_document_get_page(document, 0) : NULL;
 
     g_bytes_unref(bytes);
     for (size_t i = 0; i < ARRAY_SIZE(targets) && page && r == 0; i++) {
         _cleanup_buf_ struct buf out = BUF_INIT(PAGE_BYTES_MAX);
 
-        r = targets[i].write(page, &settings, &out) == OUTCOME_OK && out.len > 0 ? 0 : -EIO;
+        r = page_write(page, &targets[i], &settings, &out) == OUTCOME_OK && out.len > 0 ? 0 : -EIO;
     }
     return page ? r : -EIO;
 }
@@ -145,52 +140,6 @@ static enum outcome open_document(const char *path, const char *password, Popple
     return OUTCOME_OK;
 }
 
-static enum outcome write_page(const struct target *target, PopplerDocument *document, int number,
-                               const struct page_settings *settings, struct buf *out)
-{
-    _cleanup_object_ PopplerPage *page = poppler_document_get_page(document, number);
-    double width = 0, height = 0;
-
-    if (page)
-        poppler_page_get_size(page, &width, &height);
-    if (!(width > 0 && height > 0 && isfinite(width) && isfinite(height)))
-        return OUTCOME_CORRUPT_INPUT;
-    return target->write(page, settings, out);
-}
-
-static enum outcome outcome_of(int r)
-{
-    if (r == 0)
-        return OUTCOME_OK;
-    return r == -EFBIG || r == -ENOSPC || r == -ENOMEM || r == -EDQUOT ? OUTCOME_TOO_COMPLEX
-                                                                       : OUTCOME_INTERNAL;
-}
-
-static void free_zip(struct zip_writer **z)
-{
-    zip_writer_free(*z);
-}
-
-static enum outcome write_archive(struct engine_job *job, const struct target *target,
-                                  PopplerDocument *document, int pages, const struct page_settings *settings,
-                                  const char *path)
-{
-    _cleanup_(free_zip) struct zip_writer *zip = NULL;
-    enum outcome outcome = outcome_of(zip_writer_new(path, &zip));
-
-    for (int i = 0; i < pages && outcome == OUTCOME_OK; i++) {
-        _cleanup_buf_ struct buf out = BUF_INIT(PAGE_BYTES_MAX);
-        char name[32];
-
-        snprintf(name, sizeof name, "page-%0*d.%s", pages > 999 ? 4 : 3, i + 1, target->id);
-        outcome = write_page(target, document, i, settings, &out);
-        if (outcome == OUTCOME_OK)
-            outcome = outcome_of(zip_writer_add(zip, name, out.data, out.len, target->compress));
-        engine_progress(job, (unsigned)(i + 1) * 99 / (unsigned)pages);
-    }
-    return outcome == OUTCOME_OK ? outcome_of(zip_writer_finish(zip)) : outcome;
-}
-
 /* Writes what has come together and empties the buffer. */
 static enum outcome flush(struct buf *out, FILE *file)
 {
@@ -223,8 +172,11 @@ static enum outcome write_file(struct engine_job *job, const struct target *targ
             buf_append_str(&out, target->between);
 
         size_t before = out.len;
+        _cleanup_page_ PopplerPage *page = NULL;
 
-        outcome = write_page(target, document, i, settings, &out);
+        outcome = page_open(document, i, &page);
+        if (outcome == OUTCOME_OK)
+            outcome = page_write(page, target, settings, &out);
         empty = empty && out.len == before;
         if (outcome == OUTCOME_OK)
             outcome = flush(&out, file);
@@ -265,7 +217,7 @@ static enum outcome convert(struct engine_job *job)
     snprintf(job->output_name, sizeof job->output_name, "result.%s", job->output_format);
     if (asprintf(&path, "%s/%s", job->output_path, job->output_name) < 0)
         return OUTCOME_INTERNAL;
-    return archive ? write_archive(job, target, document, pages, &settings, path)
+    return archive ? archive_write(job, target, document, pages, &settings, path)
                    : write_file(job, target, document, pages, &settings, path);
 }
 

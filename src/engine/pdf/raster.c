@@ -19,17 +19,29 @@ static void destroy_surface(cairo_surface_t **s)
 }
 #define _cleanup_surface_ _cleanup_(destroy_surface)
 
-/* A white page with what is printed on it. */
-static enum outcome draw(PopplerPage *page, double dpi, cairo_surface_t **ret)
+static void find_size(PopplerPage *page, double dpi, double *ret_width, double *ret_height)
+{
+    poppler_page_get_size(page, ret_width, ret_height);
+    *ret_width = fmax(ceil(*ret_width * dpi / 72 - 0.01), 1);
+    *ret_height = fmax(ceil(*ret_height * dpi / 72 - 0.01), 1);
+}
+
+size_t page_surface_bytes(PopplerPage *page, const struct page_settings *settings)
+{
+    double width, height;
+
+    find_size(page, settings->dpi, &width, &height);
+    return (size_t)fmin(width * height, PIXELS_MAX) * sizeof(uint32_t);
+}
+
+enum outcome page_draw(PopplerPage *page, const struct page_settings *settings, cairo_surface_t **ret)
 {
     _cleanup_surface_ cairo_surface_t *surface = NULL;
-    double width, height;
+    double width, height, dpi = settings->dpi;
     cairo_t *cr;
     cairo_status_t status;
 
-    poppler_page_get_size(page, &width, &height);
-    width = fmax(ceil(width * dpi / 72 - 0.01), 1);
-    height = fmax(ceil(height * dpi / 72 - 0.01), 1);
+    find_size(page, dpi, &width, &height);
     if (width > SIDE_MAX || height > SIDE_MAX || width * height > PIXELS_MAX)
         return OUTCOME_TOO_COMPLEX;
     surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height);
@@ -130,15 +142,10 @@ static enum outcome encode_png(cairo_surface_t *surface, double dpi, unsigned ch
     return outcome;
 }
 
-enum outcome page_to_png(PopplerPage *page, const struct page_settings *settings, struct buf *out)
+enum outcome surface_to_png(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out)
 {
-    _cleanup_surface_ cairo_surface_t *surface = NULL;
-    _cleanup_free_ unsigned char *line = NULL;
-    enum outcome outcome = draw(page, settings->dpi, &surface);
+    _cleanup_free_ unsigned char *line = malloc((size_t)cairo_image_surface_get_width(surface) * 3);
 
-    if (outcome != OUTCOME_OK)
-        return outcome;
-    line = malloc((size_t)cairo_image_surface_get_width(surface) * 3);
     return line ? encode_png(surface, settings->dpi, line, out) : OUTCOME_TOO_COMPLEX;
 }
 
@@ -208,12 +215,4 @@ enum outcome surface_to_jpg(cairo_surface_t *surface, const struct page_settings
         outcome = OUTCOME_TOO_COMPLEX;
     free(memory.data);
     return outcome;
-}
-
-enum outcome page_to_jpg(PopplerPage *page, const struct page_settings *settings, struct buf *out)
-{
-    _cleanup_surface_ cairo_surface_t *surface = NULL;
-    enum outcome outcome = draw(page, settings->dpi, &surface);
-
-    return outcome == OUTCOME_OK ? surface_to_jpg(surface, settings, out) : outcome;
 }

@@ -1,9 +1,6 @@
 #include "engine/pdf/zip_writer.h"
 
-#include "core/buf.h"
-
 #include <errno.h>
-#include <stdint.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -75,7 +72,7 @@ static int write_all(struct zip_writer *z, const void *data, size_t len)
 }
 
 /* Deflated without zlib's wrapper, into a new block. */
-static int compress_raw(const void *data, size_t len, unsigned char **ret, size_t *ret_len)
+static int compress_raw(const void *data, size_t len, void **ret, size_t *ret_len)
 {
     z_stream s = {.next_in = (z_const Bytef *)data, .avail_in = (uInt)len};
     _cleanup_free_ unsigned char *out = NULL;
@@ -139,25 +136,45 @@ static int write_entry(struct zip_writer *z, const struct entry *e, const void *
     return r < 0 ? r : write_all(z, packed, e->packed);
 }
 
-int zip_writer_add(struct zip_writer *z, const char *name, const void *data, size_t len, bool compress)
+int zip_content_make(struct buf *from, bool compress, struct zip_content *ret)
 {
-    _cleanup_free_ unsigned char *packed = NULL;
-    struct entry e = {.name = name, .size = (uint32_t)len, .packed = (uint32_t)len};
-    size_t packed_len = len;
+    struct zip_content content = {.len = from->len, .size = (uint32_t)from->len, .deflated = compress};
     int r = 0;
 
-    if (len >= UINT32_MAX / 2 || z->entries >= ENTRIES_MAX)
+    if (from->len >= UINT32_MAX / 2)
         return -EFBIG;
-    e.crc = (uint32_t)crc32_z(0, data, len);
+    content.crc = (uint32_t)crc32_z(0, (const Bytef *)from->data, from->len);
     if (compress) {
-        r = compress_raw(data, len, &packed, &packed_len);
-        e.method = METHOD_DEFLATED;
-        e.packed = (uint32_t)packed_len;
+        r = compress_raw(from->data, from->len, &content.data, &content.len);
+        if (r == 0)
+            buf_free(from);
+    } else {
+        content.data = buf_take(from);
+        r = content.data ? 0 : -ENOMEM;
     }
     if (r == 0)
-        r = write_entry(z, &e, compress ? packed : data);
-    z->entries++;
+        *ret = content;
     return r;
+}
+
+void zip_content_free(struct zip_content *content)
+{
+    free(content->data);
+    *content = (struct zip_content){0};
+}
+
+int zip_writer_add(struct zip_writer *z, const char *name, const struct zip_content *content)
+{
+    const struct entry e = {.name = name,
+                            .crc = content->crc,
+                            .packed = (uint32_t)content->len,
+                            .size = content->size,
+                            .method = content->deflated ? METHOD_DEFLATED : METHOD_STORED};
+
+    if (z->entries >= ENTRIES_MAX)
+        return -EFBIG;
+    z->entries++;
+    return write_entry(z, &e, content->data);
 }
 
 int zip_writer_finish(struct zip_writer *z)

@@ -3,11 +3,14 @@
 #include "engine/pdf/pdf.h"
 
 #include "core/str.h"
+#include "engine/pdf/archive.h"
 #include "media/run.h"
 
 #include <cairo-pdf.h>
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <zip.h>
 
 enum { WIDTH = 300, HEIGHT = 200 };
@@ -117,6 +120,53 @@ static void archive_is_what_libzip_expects(void **state)
     }
 }
 
+/* The archive that a process makes which may run on one core, and so with one thread. */
+static char *made_by_one_thread(const char *folder, const char *to, const char *input, size_t *ret_len)
+{
+    cpu_set_t all, one;
+    int cpu = 0;
+    struct run run;
+
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    while (!CPU_ISSET(cpu, &all))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    run = good(folder, to, input, "{}");
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+    return read_file(run.path, ret_len);
+}
+
+static void threads_change_no_byte(void **state)
+{
+    static const char *const targets[] = {"png", "jpg", "svg"};
+    const char *input = make_pdf(*state, "thirty.pdf", 30);
+
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+        size_t len, len_one;
+        struct run run = good(*state, targets[i], input, "{}");
+        char *data = read_file(run.path, &len);
+        char *one = made_by_one_thread(*state, targets[i], input, &len_one);
+
+        assert_int_equal(len, len_one);
+        assert_memory_equal(data, one, len);
+        free(data);
+        free(one);
+    }
+}
+
+static void threads_fit_pages_and_cores(void **state)
+{
+    assert_int_equal(archive_threads(2, 4), 1);
+    assert_int_equal(archive_threads(7, 4), 1);
+    assert_int_equal(archive_threads(8, 4), 2);
+    assert_int_equal(archive_threads(200, 4), 4);
+    assert_int_equal(archive_threads(200, 1), 1);
+    assert_int_equal(archive_threads(200, 0), 1);
+    assert_int_equal(archive_threads(2000, 128), 8);
+}
+
 static uint32_t pixel(cairo_surface_t *s, int x, int y)
 {
     const unsigned char *row = cairo_image_surface_get_data(s) + y * cairo_image_surface_get_stride(s);
@@ -223,6 +273,38 @@ static void broken_documents_end_clearly(void **state)
     free(whole);
 }
 
+/* Empty square pages, of which the one at `odd` is object 4. */
+static const char *make_squares(const char *folder, int pages, unsigned side, int odd, const char *fourth)
+{
+    char kids[512] = "", text[1024];
+
+    for (int page = 0; page < pages; page++)
+        strcat(kids, page == odd ? "4 0 R " : "3 0 R ");
+    snprintf(text, sizeof text,
+             "%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+             "2 0 obj<</Type/Pages/Kids[%s]/Count %d>>endobj\n" PAGE(
+                 "0 0 %u %u") "\n"
+                              "%s\ntrailer<</Root 1 0 R/Size 5>>\n%%%%EOF\n",
+             kids, pages, side, side, fourth);
+    return write_pdf(folder, "squares.pdf", text);
+}
+
+/* A result with a page missing would look whole. */
+static void one_bad_page_fails_the_whole(void **state)
+{
+    static const char huge[] = "4 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 14400 14400]>>endobj";
+    static const int places[] = {0, 1, 20, 39, -1};
+
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        bool none = places[i] < 0;
+
+        assert_int_equal(outcome(*state, "png", make_squares(*state, 40, 200, places[i], huge), "{}"),
+                         none ? OUTCOME_OK : OUTCOME_TOO_COMPLEX);
+        assert_int_equal(outcome(*state, "png", make_squares(*state, 40, 200, places[i], ""), "{}"),
+                         none ? OUTCOME_OK : OUTCOME_CORRUPT_INPUT);
+    }
+}
+
 /* Pages without text, as a scanner makes them. */
 static void no_text_is_no_output(void **state)
 {
@@ -246,17 +328,46 @@ static void limits_are_kept(void **state)
     assert_int_equal(outcome(*state, "txt", make_pdf(*state, "long.pdf", 2001), "{}"), OUTCOME_TOO_COMPLEX);
 }
 
+/* Surfaces of 144 MB, of which six would be in the ring of three threads: they wait for each other. */
+static int convert_in_768_mib(const char *input)
+{
+    static const struct rlimit limit = {768 << 20, 768 << 20};
+    char output[] = "/tmp/decant-test-XXXXXX", path[64];
+    struct engine_job job = {.from = format_by_id("pdf"),
+                             .to = format_by_id("jpg"),
+                             .input_path = input,
+                             .output_path = mkdtemp(output),
+                             .options = json_loads("{\"dpi\": 144}", 0, NULL),
+                             .report_fd = -1};
+    enum outcome outcome = setrlimit(RLIMIT_AS, &limit) == 0 ? engine_pdf.convert(&job) : OUTCOME_INTERNAL;
+
+    snprintf(path, sizeof path, "%s/result.zip", output);
+    return unlink(path) == 0 && rmdir(output) == 0 && outcome == OUTCOME_OK ? 0 : -1;
+}
+
+static void large_pages_fit_the_memory(void **state)
+{
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    skip(); /* their own memory has no place in a limited address space */
+#endif
+    run_apart(convert_in_768_mib, make_squares(*state, 12, 3000, -1, ""));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_target_as_file_or_archive),
         cmocka_unit_test(archive_is_what_libzip_expects),
+        cmocka_unit_test(threads_change_no_byte),
+        cmocka_unit_test(threads_fit_pages_and_cores),
         cmocka_unit_test(png_has_the_resolution_asked_for),
         cmocka_unit_test(text_keeps_columns_and_pages),
         cmocka_unit_test(html_is_escaped_and_styled),
         cmocka_unit_test(broken_documents_end_clearly),
         cmocka_unit_test(no_text_is_no_output),
+        cmocka_unit_test(one_bad_page_fails_the_whole),
         cmocka_unit_test(limits_are_kept),
+        cmocka_unit_test(large_pages_fit_the_memory),
     };
 
     return run_engine_tests(&engine_pdf, tests, ARRAY_SIZE(tests));
