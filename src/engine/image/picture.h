@@ -15,6 +15,8 @@
 
 /* Pixels of all frames together. Four bytes each: 400 MB at the most. */
 enum { PICTURE_PIXELS_MAX = 100 * 1000 * 1000 };
+/* Frames of an animation. libvips itself reads 4097 of a GIF and drops the others without a word. */
+enum { PICTURE_FRAMES_MAX = 4000 };
 
 static inline void picture_unref(VipsImage **image)
 {

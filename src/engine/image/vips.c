@@ -152,6 +152,8 @@ enum outcome image_vips_read(const char *id, const char *path, int page, bool fr
         outcome = read_any(r, path, page, frames, &image);
     if (outcome == OUTCOME_OK)
         outcome = picture_check_size(image);
+    if (outcome == OUTCOME_OK && frames && vips_image_get_n_pages(image) > PICTURE_FRAMES_MAX)
+        outcome = OUTCOME_TOO_COMPLEX;
     if (outcome == OUTCOME_OK && str_eq(r->operation, "ppmload"))
         outcome = check_netpbm(path, image);
     if (outcome != OUTCOME_OK)

@@ -1,6 +1,7 @@
 /* The image engine on pictures drawn here. Every pair that it offers is converted, and the result read back
  * to PNG, which libpng (through cairo) decodes independently of what wrote it. */
 #include "engine/image/image.h"
+#include "engine/image/picture.h"
 
 #include "core/str.h"
 #include "media/run.h"
@@ -418,6 +419,26 @@ static void bombs_are_refused(void **state)
     assert_int_equal(outcome(*state, "svg", "bmp", in(*state, "medium.svg")), OUTCOME_TOO_COMPLEX);
 }
 
+/* 1 × 1, and far more frames than pixels. */
+static void animations_have_a_bound(void **state)
+{
+    static const char head[] = "GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff";
+    static const char frame[] = "\x21\xf9\4\0\5\0\0\0\x2c\0\0\0\0\1\0\1\0\0\2\2\x44\1";
+    enum { MANY = PICTURE_FRAMES_MAX + 1 };
+    size_t len = sizeof head - 1;
+    char *gif = malloc(sizeof head + MANY * sizeof frame);
+
+    assert_non_null(gif);
+    memcpy(gif, head, len);
+    for (int i = 0; i < MANY; i++, len += sizeof frame) /* with the NUL that ends a frame's blocks */
+        memcpy(gif + len, frame, sizeof frame);
+    gif[len++] = ';';
+    write_file(in(*state, "many.gif"), gif, len);
+    assert_int_equal(outcome(*state, "gif", "webp", in(*state, "many.gif")), OUTCOME_TOO_COMPLEX);
+    assert_size(good(*state, "gif", "png", in(*state, "many.gif"), "{}").path, 1, 1);
+    free(gif);
+}
+
 static void damaged_pictures(void **state)
 {
     /* JPEG 2000 is made to be cut off: less of it is a coarser picture */
@@ -490,6 +511,7 @@ int main(void)
         cmocka_unit_test(cmyk_becomes_rgb),
         cmocka_unit_test(icon_has_several_sizes),
         cmocka_unit_test(bombs_are_refused),
+        cmocka_unit_test(animations_have_a_bound),
         cmocka_unit_test(damaged_pictures),
         cmocka_unit_test(disguises_are_refused),
         cmocka_unit_test(svg_reads_nothing_beside_itself),
