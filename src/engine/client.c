@@ -89,6 +89,7 @@ static int take_ready(struct zygote *z, struct msg *m)
     z->layers = (unsigned)layers;
     snprintf(z->version, sizeof z->version, "%s", version);
     z->up_since_ms = clock_mono_ms();
+    z->sandbox_refused = false;
     uv_timer_stop(z->timer);
     set_state(z, ENGINE_UP, "");
     if (z->replaces)
@@ -99,10 +100,12 @@ static int take_ready(struct zygote *z, struct msg *m)
 
 static int take_refused(struct zygote *z, struct msg *m)
 {
+    uint64_t sandbox = msg_get_u64(m, 1);
     const char *why = msg_get_str(m);
 
     if (msg_done(m) < 0 || z->up_since_ms)
         return -EBADMSG;
+    z->sandbox_refused = sandbox;
     snprintf(z->why, sizeof z->why, "%s", why);
     return 0;
 }
@@ -202,6 +205,7 @@ static void forget_process(struct zygote *z)
 
 static void describe_death(struct zygote *z, int status)
 {
+    z->sandbox_refused = false;
     if (WIFSIGNALED(status))
         snprintf(z->why, sizeof z->why, "the engine was ended by signal %d while it started",
                  WTERMSIG(status));
@@ -461,8 +465,12 @@ bool engine_pool_info(const struct engine_pool *p, const char *engine, struct en
 
     if (!z)
         return false;
-    *ret = (struct engine_info){
-        .name = z->name, .version = z->version, .why = z->why, .state = z->state, .layers = z->layers};
+    *ret = (struct engine_info){.name = z->name,
+                                .version = z->version,
+                                .why = z->why,
+                                .state = z->state,
+                                .layers = z->layers,
+                                .sandbox_refused = z->sandbox_refused};
     return true;
 }
 

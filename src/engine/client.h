@@ -31,7 +31,8 @@ enum engine_state { ENGINE_STARTING, ENGINE_UP, ENGINE_DOWN /* refused; will be 
 struct engine_info {
     const char *name, *version, *why;
     enum engine_state state;
-    unsigned layers; /* enum sandbox_layer */
+    unsigned layers;      /* enum sandbox_layer */
+    bool sandbox_refused; /* of one that is down: no library is missing, the host denies the sandbox */
 };
 bool engine_pool_info(const struct engine_pool *p, const char *engine, struct engine_info *ret);
 void engine_pool_on_change(struct engine_pool *p, void (*fn)(void *arg), void *arg);

@@ -21,6 +21,7 @@ struct zygote {
     struct engine_pool *pool;
     struct zygote *next;
     struct zygote *replaces; /* whom it will, when it is up; NULL: nobody */
+    bool sandbox_refused;    /* the last time that it didn't come up */
     bool retired;            /* replaced: ends when its runs are over */
     const char *name;
     enum engine_state state;

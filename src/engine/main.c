@@ -135,13 +135,14 @@ static int run_zygote(const struct engine *engine, const struct settings *settin
                             .spares_max = settings->jobs ? settings->jobs : (size_t)get_nprocs()};
     const char *why = become_zygote();
     int r = why ? -EPERM : sandbox_prepare(&config, &zygote.sandbox, &why);
+    bool sandbox_refused = r < 0;
 
     if (r == 0) {
         why = "the engine ended by itself";
         r = engine->warm(zygote_serve, &zygote, &why);
     }
     log_error("the engine refuses to start", LOG_S("engine", engine->name), LOG_S("why", why), LOG_E(r));
-    zygote_refuse(ENGINE_CONTROL_FD, why);
+    zygote_refuse(ENGINE_CONTROL_FD, sandbox_refused, why);
     sandbox_free(zygote.sandbox);
     return EXIT_FAILURE;
 }

@@ -11,7 +11,7 @@ enum { ENGINE_CONTROL_FD = 3 };
 enum engine_message {
     /* zygote → worker, once: u64 layers, str version */
     ENGINE_READY = 1,
-    /* zygote → worker, instead, before it ends: str why */
+    /* zygote → worker, instead, before it ends: u64 1 when it is the sandbox that is refused, str why */
     ENGINE_REFUSED,
     /* worker → zygote, and on to the child that gets it: u64 run; fd: report */
     ENGINE_RUN,

@@ -34,11 +34,12 @@ struct zygote_child {
 
 enum { CHILDREN_MAX = 1024, PERIOD_MS = 10000 };
 
-void zygote_refuse(int control, const char *why)
+void zygote_refuse(int control, bool sandbox, const char *why)
 {
     _cleanup_msg_ struct msg m;
 
     msg_init(&m, ENGINE_REFUSED);
+    msg_put_u64(&m, sandbox);
     msg_put_str(&m, why);
     if (msg_send(control, &m) < 0)
         log_error("the worker could not be told", LOG_S("why", why));
@@ -356,9 +357,9 @@ void zygote_serve(void *zygote)
     if (threads != 1) {
         log_error("the warm engine has more than one thread", LOG_S("engine", z->engine->name),
                   LOG_U("threads", threads));
-        zygote_refuse(z->control, threads
-                                      ? "the library left threads running, so it can't be forked"
-                                      : "/proc is not mounted, so the library's threads can't be counted");
+        zygote_refuse(z->control, false,
+                      threads ? "the library left threads running, so it can't be forked"
+                              : "/proc is not mounted, so the library's threads can't be counted");
         end(z, EXIT_FAILURE);
     }
     tell_ready(z);

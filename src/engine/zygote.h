@@ -23,8 +23,8 @@ struct zygote {
  * fork would copy the locks that the others hold. */
 _noreturn_ void zygote_serve(void *zygote);
 
-/* Tells the worker why there will be no service. */
-void zygote_refuse(int control, const char *why);
+/* Tells the worker why there will be no service: the sandbox can't be had, or the library. */
+void zygote_refuse(int control, bool sandbox, const char *why);
 
 /* In a child that sandbox_spawn() made: waits on `channel` for its job, enters the sandbox, converts, reports
  * and ends the process. */

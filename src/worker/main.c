@@ -7,8 +7,9 @@
  *              (a second signal ends the grace, a third the process)
  *     SIGHUP   fresh engines replace the running ones: for upgraded libraries
  *
- * When no engine comes up at all (the sandbox is refused, nothing is installed), it exits with EXIT_CONFIG
- * and says why: a worker that can only fail jobs must not take them from those that can do them. */
+ * When an engine's sandbox is refused, or no engine comes up at all (nothing is installed), it exits with
+ * EXIT_CONFIG and says why: a worker that can only fail jobs must not take them from those that can do them.
+ * An engine whose library is missing takes its own conversions away alone. */
 #include "core/log.h"
 #include "core/privilege.h"
 #include "core/seal.h"
@@ -168,11 +169,18 @@ static void log_engine(struct worker *w, unsigned index, const struct engine_inf
         log_error("engine down: its jobs will fail", LOG_S("engine", info->name), LOG_S("why", info->why));
 }
 
+static void refuse(struct worker *w, const char *why)
+{
+    log_error(why);
+    w->status = EXIT_CONFIG;
+    stop(w, w->started ? w->settings.grace_s * 1000 : 0);
+}
+
 static void on_engines_changed(void *arg)
 {
     struct worker *w = arg;
     const char *const *names = catalogue_engines();
-    unsigned up = 0, starting = 0;
+    unsigned up = 0, starting = 0, refused = 0;
     struct engine_info info;
 
     for (unsigned i = 0; names[i] && i < ENGINES_MAX; i++) {
@@ -181,15 +189,17 @@ static void on_engines_changed(void *arg)
         log_engine(w, i, &info);
         up += info.state == ENGINE_UP;
         starting += info.state == ENGINE_STARTING;
+        refused += info.state == ENGINE_DOWN && info.sandbox_refused;
     }
-    if (!w->started && up > 0) {
+    if (refused > 0) {
+        if (w->status == EXIT_SUCCESS && w->signals_seen == 0)
+            refuse(w, "the sandbox can't be had, and nothing is converted without it: see the reason above");
+    } else if (!w->started && up > 0) {
         w->started = true;
         log_info("claiming tasks", LOG_S("worker", w->id), LOG_U("slots", w->slots));
         claimer_start(w->claimer);
     } else if (!w->started && starting == 0 && w->status == EXIT_SUCCESS && w->signals_seen == 0) {
-        log_error("no engine can work here: see the reasons above, and run decant doctor");
-        w->status = EXIT_CONFIG;
-        stop(w, 0);
+        refuse(w, "no engine can work here: see the reasons above, and run decant doctor");
     }
     if (w->health)
         health_tell(w->health);

@@ -3,15 +3,19 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
 
 from client import Client
 from fixtures import pdf, png, slow_docx
+from server import BIN, BUILD
 
 
 def start_slow(client):
@@ -71,6 +75,32 @@ def test_engines_replaced_while_converting(crash_server):
     once(server, client, job_id)
     eventually(lambda: server.children("decant-engine-office") and old not in server.children("decant-engine-office"))
     assert client.wait(client.start("next.docx", slow_docx(10), "pdf"))["status"] == "completed"
+
+
+@pytest.fixture
+def programs():
+    """A folder with all programs, where the worker's user may look too."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        for program in BIN.glob("decant-*"):
+            shutil.copy(program, folder)
+        yield Path(folder)
+
+
+def test_a_refused_sandbox_ends_all(own_server, programs):
+    shutil.copy(BUILD / "tests/unit/engine/decant-engine-lawless", programs / "decant-engine-pdf")
+    server = own_server(ready=False, DECANT_BINDIR=str(programs))
+    assert server.process.wait(60) == 78
+    assert "policy can't be compiled" in server.log()
+
+
+def test_a_missing_engine_takes_its_conversions_alone(own_server, programs):
+    (programs / "decant-engine-pdf").unlink()
+    server = own_server(ready=False, DECANT_BINDIR=str(programs))
+    server.wait_log("engine down")
+    server.wait_log('"engine":"image"', 60)
+    server.wait_log("claiming tasks")
+    assert server.process.poll() is None
 
 
 def test_api_killed(crash_server):

@@ -585,5 +585,9 @@ static const struct engine fake = {
 
 int main(int argc, char **argv)
 {
-    return engine_main(&fake, argc, argv);
+    struct engine engine = fake;
+
+    if (str_eq(ENGINE_NAME, "lawless"))
+        engine.policy = "a mistake\n";
+    return engine_main(&engine, argc, argv);
 }

@@ -679,9 +679,12 @@ static void tells_why_an_engine_is_down(void **state)
 {
     static const struct {
         const char *engine, *why;
-    } cases[] = {
-        {"refusing", "there is no library today"}, {"threaded", "threads"}, {"absent", "can't be started"}};
-    static const char *const names[] = {"refusing", "threaded", "absent", NULL};
+        bool sandbox_refused;
+    } cases[] = {{"refusing", "there is no library today", false},
+                 {"threaded", "threads", false},
+                 {"absent", "can't be started", false},
+                 {"lawless", "policy can't be compiled", true}};
+    static const char *const names[] = {"refusing", "threaded", "absent", "lawless", NULL};
     struct settings settings = {.bindir = BINDIR,
                                 .user = "nobody",
                                 .sandbox = "reduced",
@@ -699,6 +702,7 @@ static void tells_why_an_engine_is_down(void **state)
         assert_true(engine_pool_info(pool, cases[i].engine, &info));
         assert_int_equal(info.state, ENGINE_DOWN);
         assert_non_null(strstr(info.why, cases[i].why));
+        assert_int_equal(info.sandbox_refused, cases[i].sandbox_refused);
     }
     assert_false(engine_pool_info(pool, "nonsense", &info));
     engine_pool_free(pool);
