@@ -309,7 +309,8 @@ static void prepare(uv_work_t *work)
         fail(t, CONVERT_EXIT_INPUT, "type_mismatch", "The file is not of the type that its name says.");
     else if (r == -EPERM)
         fail(t, CONVERT_EXIT_INPUT, "type_mismatch",
-             "The file declares XML entities or refers to other files or addresses, which is refused for safety.");
+             "The file declares XML entities or refers to other files or addresses, which is refused for "
+             "safety.");
     else if (r < 0)
         fail_errno(t, CONVERT_EXIT_INPUT, "input_unreadable", r);
     if (r < 0)
@@ -454,11 +455,12 @@ static int set_up(struct run *run)
     run->tasks = calloc(run->plan->n_items, sizeof *run->tasks);
     if (!run->tasks)
         return -ENOMEM;
-    r = make_workspace(run);
-    if (r == 0)
-        r = uv_loop_init(&run->loop);
+    r = uv_loop_init(&run->loop);
     if (r == 0)
         r = watch_signals(run);
+    /* After that: whoever interrupts us once there is a folder will not leave it behind. */
+    if (r == 0)
+        r = make_workspace(run);
     if (r < 0)
         return r;
     name_engines(run);
