@@ -199,9 +199,10 @@ static bool accept_file(struct upload *u)
         return false;
     }
     if (r == -EPERM) {
-        upload_fail(u, API_TYPE_MISMATCH,
-                    "The file declares XML entities or refers to other files or addresses, which is refused for "
-                    "safety. Put into the file what it refers to.");
+        upload_fail(
+            u, API_TYPE_MISMATCH,
+            "The file declares XML entities or refers to other files or addresses, which is refused for "
+            "safety. Put into the file what it refers to.");
         return false;
     }
     id_uuid(u->job_id);

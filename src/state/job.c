@@ -62,8 +62,7 @@ static const struct field {
     FIELD(output_size, NUMBER),  FIELD(output_pages, NUMBER), FIELD(scan, TEXT),
     FIELD(signature, TEXT),      FIELD(engine, TEXT),         FIELD(sandbox, TEXT),
     FIELD(worker, TEXT),         FIELD(attempts, NUMBER),     FIELD(cpu_ms, NUMBER),
-    FIELD(peak_kib, NUMBER),
-    FIELD(pss_kib, NUMBER),
+    FIELD(peak_kib, NUMBER),     FIELD(pss_kib, NUMBER),
 };
 
 enum { N_FIELDS = ARRAY_SIZE(fields) };
