@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""protect.py FOLDER PASSWORD: writes a protected document of each format that LibreOffice can protect, FOLDER/secret.FORMAT.
+"""protect.py FOLDER [PASSWORD]: writes a protected document of each format that LibreOffice can protect, FOLDER/secret.FORMAT.
+Without a PASSWORD it is "Grüße 12".
 
 A soffice of its own makes them, asked by UNO over a pipe; nothing but the folder is written. (`soffice --convert-to` has no way to
 name a password.)"""
@@ -86,7 +87,7 @@ def protect(desktop, path, kind, name, how):
 
 
 def main():
-    folder, password = Path(sys.argv[1]).resolve(), sys.argv[2]
+    folder, password = Path(sys.argv[1]).resolve(), sys.argv[2] if len(sys.argv) > 2 else "Grüße 12"
     pipe = f"decant-protect-{folder.stat().st_ino}"
     process = subprocess.Popen(
         ["soffice", "--headless", "--norestore", f"-env:UserInstallation={(folder / 'profile').as_uri()}", f"--accept=pipe,name={pipe};urp"],

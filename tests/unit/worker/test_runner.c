@@ -31,6 +31,7 @@ struct conversion {
 static struct conversion conversions[CONVERSIONS_MAX];
 static size_t n_conversions;
 static bool conversion_started;
+static char conversion_options[128]; /* they are borrowed for the call */
 
 struct conversion *conversion_start(struct conversion_shared *shared,
                                     const struct conversion_request *request,
@@ -40,6 +41,7 @@ struct conversion *conversion_start(struct conversion_shared *shared,
 
     assert_true(n_conversions <= CONVERSIONS_MAX);
     *c = (struct conversion){.request = *request, .events = *events, .arg = arg};
+    snprintf(conversion_options, sizeof conversion_options, "%s", request->options);
     conversion_started = true;
     return c;
 }
@@ -312,6 +314,107 @@ static void converts(void **state)
     assert_int_equal(entries(f, "."), 2); /* and uploads */
     assert_true(result_has(f, "SUCCESS"));
     assert_false(result_has(f, f->session));
+}
+
+/* --- the document's password */
+
+static struct seal_key *new_key(struct fixture *f)
+{
+    _cleanup_close_ int root = open(f->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct seal_key *key;
+    char name[ID_UUID_LEN + 1];
+
+    id_uuid(name);
+    assert_int_equal(seal_key_make(root, name, (uid_t)-1, (gid_t)-1), 0);
+    assert_int_equal(seal_key_load(root, name, &key), 0);
+    return key;
+}
+
+static void seal_password(struct fixture *f, const struct seal_key *key, const char *job)
+{
+    char digits[SEAL_PUBLIC_LEN + 1];
+    struct seal_public public;
+    _cleanup_free_ char *box = NULL;
+
+    seal_key_public(key, digits);
+    assert_int_equal(seal_public_parse(digits, &public), 0);
+    assert_int_equal(seal_close(&public, job, "secret", &box), 0);
+    redis_server_do(f->server, "HSET session:%s:jobs:%s sealed_password %s options {\"dpi\":72}", f->session,
+                    f->job, box);
+}
+
+static void a_password_is_opened_for_the_conversion_and_goes_with_it(void **state)
+{
+    struct fixture *f = *state;
+    struct seal_key *key = new_key(f);
+    enum outcome outcomes[] = {OUTCOME_OK, OUTCOME_PASSWORD_REQUIRED};
+
+    f->context.seal = key;
+    for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++) {
+        n_conversions = 0;
+        conversion_started = false;
+        set_job(f, "queued");
+        seal_password(f, key, f->job);
+        start_converting(f);
+        assert_string_equal(conversion_options, "{\"dpi\":72,\"password\":\"secret\"}");
+        if (outcomes[i] == OUTCOME_OK)
+            succeed(&conversions[0]);
+        else
+            finish(&conversions[0], outcomes[i]);
+        wait_over(f);
+        assert_string_equal(field(f, "status"), outcomes[i] == OUTCOME_OK ? "completed" : "failed");
+        assert_string_equal(field(f, "sealed_password"), "");
+        assert_string_equal(field(f, "options"), "{\"dpi\":72}");
+    }
+    seal_key_free(key);
+}
+
+static void a_job_that_is_given_back_keeps_its_password(void **state)
+{
+    struct fixture *f = *state;
+    struct seal_key *key = new_key(f);
+
+    f->context.seal = key;
+    seal_password(f, key, f->job);
+    start_converting(f);
+    runner_release(f->runner);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "queued");
+    assert_string_not_equal(field(f, "sealed_password"), "");
+    seal_key_free(key);
+}
+
+static void assert_not_opened(struct fixture *f)
+{
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_int_equal(n_conversions, 0);
+    assert_string_equal(field(f, "error_code"), "internal");
+    assert_string_equal(field(f, "sealed_password"), "");
+}
+
+static void a_password_without_its_key_fails_the_job(void **state)
+{
+    struct fixture *f = *state;
+    struct seal_key *theirs = new_key(f), *ours = new_key(f);
+    char other_job[ID_UUID_LEN + 1];
+
+    seal_password(f, theirs, f->job);
+    assert_not_opened(f); /* no key at all */
+
+    f->context.seal = ours;
+    set_job(f, "queued");
+    seal_password(f, theirs, f->job);
+    assert_not_opened(f);
+
+    id_uuid(other_job); /* sealed for another job, and put into this one's record */
+    set_job(f, "queued");
+    seal_password(f, ours, other_job);
+    assert_not_opened(f);
+    seal_key_free(theirs);
+    seal_key_free(ours);
 }
 
 static void tells_progress_at_most_ten_times_a_second(void **state)
@@ -759,6 +862,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(converts),
+        TEST(a_password_is_opened_for_the_conversion_and_goes_with_it),
+        TEST(a_job_that_is_given_back_keeps_its_password),
+        TEST(a_password_without_its_key_fails_the_job),
         TEST(tells_progress_at_most_ten_times_a_second),
         TEST(failures_say_why),
         TEST(infections_name_the_signature),

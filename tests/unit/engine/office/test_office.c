@@ -246,6 +246,32 @@ static void a_password_is_told_from_damage(void **state)
                      OUTCOME_CORRUPT_INPUT);
 }
 
+static enum outcome open_with(const char *folder, const char *format, const char *options)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "secret.%s", format);
+    setenv("TMPDIR", folder, 1);
+    return run_convert(&engine_office, folder, format, str_eq(format, "xlsx") ? "csv" : "txt",
+                       in(folder, name), options)
+        .outcome;
+}
+
+/* Documents that LibreOffice itself has protected, one of each kind of protection: ODF packages, OOXML in a
+ * compound file, and the formats of 97. */
+static void the_right_password_opens_and_no_other(void **state)
+{
+    static const char *const protected[] = {"odt", "docx", "xlsx", "doc"};
+    _cleanup_free_ char *nothing = output_of(PROTECT, *state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(protected); i++) {
+        assert_int_equal(open_with(*state, protected[i], "{}"), OUTCOME_PASSWORD_REQUIRED);
+        assert_int_equal(open_with(*state, protected[i], "{\"password\": \"grüße 12\"}"),
+                         OUTCOME_PASSWORD_REQUIRED);
+        assert_int_equal(open_with(*state, protected[i], "{\"password\": \"Grüße 12\"}"), OUTCOME_OK);
+    }
+}
+
 static void half_a_document_is_corrupt(void **state)
 {
     _cleanup_free_ char *data = NULL;
@@ -294,6 +320,7 @@ int main(void)
         cmocka_unit_test(pages_are_counted_but_not_of_sheets),
         cmocka_unit_test(pictures_of_sheets_are_in_the_page),
         cmocka_unit_test(a_password_is_told_from_damage),
+        cmocka_unit_test(the_right_password_opens_and_no_other),
         cmocka_unit_test(half_a_document_is_corrupt),
         cmocka_unit_test(links_are_not_followed),
     };

@@ -305,6 +305,32 @@ static void one_bad_page_fails_the_whole(void **state)
     }
 }
 
+static enum outcome open_with(const char *folder, const char *options)
+{
+    return outcome(folder, "txt", in(folder, "secret.pdf"), options);
+}
+
+static void the_right_password_opens_and_no_other(void **state)
+{
+    static const char *const bits[] = {"40", "128", "256"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
+        const char *plain = make_pdf(*state, "plain.pdf", 1);
+        char words[512], argument[256];
+
+        /* qpdf takes the words of its command line from a file, one a line */
+        snprintf(words, sizeof words, "--allow-weak-crypto\n--encrypt\nsecret 12\nowner\n%s\n--\n%s\n%s\n",
+                 bits[i], plain, in(*state, "secret.pdf"));
+        write_file(in(*state, "words"), words, strlen(words));
+        snprintf(argument, sizeof argument, "@%s", in(*state, "words"));
+        free(output_of("qpdf", argument));
+        assert_int_equal(open_with(*state, "{}"), OUTCOME_PASSWORD_REQUIRED);
+        assert_int_equal(open_with(*state, "{\"password\": \"secret 1\"}"), OUTCOME_PASSWORD_REQUIRED);
+        assert_int_equal(open_with(*state, "{\"password\": \"secret 12\"}"), OUTCOME_OK);
+        assert_int_equal(open_with(*state, "{\"password\": \"owner\"}"), OUTCOME_OK);
+    }
+}
+
 /* Pages without text, as a scanner makes them. */
 static void no_text_is_no_output(void **state)
 {
@@ -364,6 +390,7 @@ int main(void)
         cmocka_unit_test(text_keeps_columns_and_pages),
         cmocka_unit_test(html_is_escaped_and_styled),
         cmocka_unit_test(broken_documents_end_clearly),
+        cmocka_unit_test(the_right_password_opens_and_no_other),
         cmocka_unit_test(no_text_is_no_output),
         cmocka_unit_test(one_bad_page_fails_the_whole),
         cmocka_unit_test(limits_are_kept),
