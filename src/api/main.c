@@ -33,12 +33,15 @@ struct loop_thread {
     pthread_t thread;
 };
 
+/* Redis goes before the queue: what both are still asked for has to be answered, or its call never ends. An
+ * answer may ask for more, so the pointer stays until all are given. */
 static void loop_end(struct loop_thread *t)
 {
     http_loop_free(TAKE_PTR(t->api.http));
+    redis_free(t->api.redis);
+    t->api.redis = NULL;
     queue_free(TAKE_PTR(t->api.queue));
     job_watcher_free(TAKE_PTR(t->api.watcher));
-    redis_free(TAKE_PTR(t->api.redis));
     uv_close((uv_handle_t *)&t->drain, NULL);
     uv_close((uv_handle_t *)&t->stop, NULL);
 }

@@ -123,6 +123,12 @@ def in_background(fn):
     return thread
 
 
+def assert_api_ended_well(server):
+    ends = [line for line in map(json.loads, filter(lambda line: line.startswith("{"), server.log().splitlines()))
+            if line.get("part") == "decant-api"]
+    assert [(end["message"], end.get("status")) for end in ends] == [("part ended", 0)], ends
+
+
 @pytest.mark.parametrize("grace, signals", [("2", 1), ("60", 2)])
 def test_api_does_not_wait_longer_than_its_grace(own_server, grace, signals):
     """Nor at all after a second signal."""
@@ -153,9 +159,22 @@ def test_api_stopped_while_a_session_closes(own_server):
     eventually(lambda: server.children("decant-api") != api, timeout=10)
     close.join(10)
     os.kill(worker, signal.SIGCONT)
-    ends = [line for line in map(json.loads, filter(lambda line: line.startswith("{"), server.log().splitlines()))
-            if line.get("part") == "decant-api"]
-    assert [(end["message"], end.get("status")) for end in ends] == [("part ended", 0)], ends
+    assert_api_ended_well(server)
+
+
+def test_api_stopped_while_redis_hangs(own_server):
+    server = own_server(DECANT_GRACE="0")
+    client = Client(server.url)
+    client.init()
+    redis, api = server.children("redis-server")[0], server.children("decant-api")
+    os.kill(redis, signal.SIGSTOP)
+    waiting = [in_background(fn) for fn in (lambda: client.status("x"), client.close, Client(server.url).init, lambda: client.token("x"))]
+    os.kill(api[0], signal.SIGTERM)
+    eventually(lambda: server.children("decant-api") != api, timeout=10)
+    for thread in waiting:
+        thread.join(10)
+    os.kill(redis, signal.SIGCONT)
+    assert_api_ended_well(server)
 
 
 def test_redis_killed(crash_server):
