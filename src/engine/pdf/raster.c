@@ -105,6 +105,18 @@ static void png_no_flush(png_structp png)
 {
 }
 
+/* Where most pixels differ from both neighbours: a photograph, which is smaller as differences between lines.
+ * Text and drawings are smaller as they are, and libpng's own choice of filters, made by the sum of the
+ * differences, takes longer and fails there. */
+static bool is_rough(const uint32_t *row, int width)
+{
+    int rough = 0;
+
+    for (int x = 2; x < width; x++)
+        rough += row[x] != row[x - 1] && row[x - 1] != row[x - 2];
+    return rough > width / 2;
+}
+
 static void png_rows(png_structp png, png_infop info, cairo_surface_t *surface, double dpi,
                      unsigned char *line)
 {
@@ -117,10 +129,16 @@ static void png_rows(png_structp png, png_infop info, cairo_surface_t *surface, 
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_set_pHYs(png, info, per_metre, per_metre, PNG_RESOLUTION_METER);
     png_set_compression_level(png, 4);
-    png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB | PNG_FILTER_UP);
+    /* what is to be used at all has to be named before the first line, which libpng then chooses a filter for
+     */
+    png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE | PNG_FILTER_UP);
     png_write_info(png, info);
     for (int y = 0; y < height; y++) {
-        unpack(row_of(surface, y), width, grey, line);
+        const uint32_t *row = row_of(surface, y);
+
+        if (y > 0)
+            png_set_filter(png, PNG_FILTER_TYPE_BASE, is_rough(row, width) ? PNG_FILTER_UP : PNG_FILTER_NONE);
+        unpack(row, width, grey, line);
         png_write_row(png, line);
     }
     png_write_end(png, info);
