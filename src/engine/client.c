@@ -33,6 +33,7 @@
 enum {
     BACKOFF_FIRST_MS = 100,
     BACKOFF_LAST_MS = 10000,
+    KILLED_STARTS_MAX = 3,
     STEADY_MS = 10000,       /* up for so long: the next death starts from the first back-off again */
     WARM_UP_MAX_MS = 120000, /* from the start to READY */
     KILL_WAIT_MS = 5000,     /* for killed processes at engine_pool_free */
@@ -89,6 +90,7 @@ static int take_ready(struct zygote *z, struct msg *m)
     z->layers = (unsigned)layers;
     snprintf(z->version, sizeof z->version, "%s", version);
     z->up_since_ms = clock_mono_ms();
+    z->killed_starts = 0;
     z->sandbox_refused = false;
     uv_timer_stop(z->timer);
     set_state(z, ENGINE_UP, "");
@@ -278,13 +280,20 @@ static void on_zygote_gone(uv_poll_t *handle, int poll_status, int events)
         set_state(z, ENGINE_STARTING, "");
         start_later(z, clock_mono_ms() - up_since_ms > STEADY_MS);
     } else {
+        /* Killed from outside (short of memory, an operator) is no word of its own: that is worth another
+         * try. */
+        bool killed = !z->why[0] && WIFSIGNALED(status);
+
         if (!z->why[0])
             describe_death(z, status);
         if (z->replaces) {
             give_replacement_up(z);
             return;
         }
-        go_down(z, z->why);
+        if (killed && ++z->killed_starts < KILLED_STARTS_MAX)
+            start_later(z, false);
+        else
+            go_down(z, z->why);
     }
     orphan_runs(z);
 }

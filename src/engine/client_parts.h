@@ -31,7 +31,7 @@ struct zygote {
     int pidfd, control;
     uv_poll_t *pidfd_watch, *control_watch;
     uv_timer_t *timer; /* until READY: the deadline; without a process: the back-off */
-    unsigned backoff_ms;
+    unsigned backoff_ms, killed_starts;
     uint64_t up_since_ms;
 };
 

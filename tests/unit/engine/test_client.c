@@ -586,6 +586,24 @@ static void survives_the_death_of_a_zygote(void **state)
     assert_int_equal(o.report.outcome, OUTCOME_OK);
 }
 
+/* Killed before it was ready: whoever waits for it goes on waiting, for the next one. */
+static void survives_the_death_of_a_zygote_that_starts(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+    pid_t first = find_zygote(), next;
+    struct outcome_of_run o;
+
+    kill(first, SIGKILL);
+    wait_for_children(f, getpid(), 0, &next, 1);
+    begin(f, "{\"do\": \"ok\"}", job, 30000, &o);
+    wait_for_children(f, getpid(), 1, &next, 1);
+    kill(next, SIGKILL);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_OK);
+}
+
 static void gives_up_at_the_second_death(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -743,6 +761,7 @@ static void ends_runs_of_engines_that_are_not_there(void **state)
         cmocka_unit_test(refuses), cmocka_unit_test(ends_who_makes_deadly_calls),                            \
         cmocka_unit_test(keeps_canaries), cmocka_unit_test(keeps_other_processes),                           \
         cmocka_unit_test(reaches_no_listener), cmocka_unit_test(survives_the_death_of_a_zygote),             \
+        cmocka_unit_test(survives_the_death_of_a_zygote_that_starts),                                        \
         cmocka_unit_test(gives_up_at_the_second_death),                                                      \
         cmocka_unit_test(does_without_a_child_that_died_waiting),                                            \
         cmocka_unit_test(ends_runs_of_engines_that_are_not_there)
