@@ -35,11 +35,17 @@ struct api_call {
     struct http_request *req;
     struct api *api;
     struct session session; /* where the endpoint needs one */
+    bool closing_tried;     /* the session was looked for among those being closed, too */
 };
 
 typedef void api_handler(struct api_call *call);
 
-enum api_needs { API_NEEDS_NOTHING, API_NEEDS_SESSION, API_NEEDS_CSRF /* and a session */ };
+enum api_needs {
+    API_NEEDS_NOTHING,
+    API_NEEDS_SESSION,
+    API_NEEDS_CSRF,            /* and a session */
+    API_NEEDS_CSRF_TO_CLOSE_IT /* and a session, which may be one whose closing was cut short */
+};
 
 struct api_endpoint {
     enum api_needs needs;

@@ -100,6 +100,12 @@ static void on_session(void *arg, int err, const struct session *session)
 {
     struct api_call *call = arg;
 
+    if (err == -ENOENT && endpoint_of(call)->needs == API_NEEDS_CSRF_TO_CLOSE_IT && !call->closing_tried) {
+        call->closing_tried = true;
+        session_load_closing(call->api->redis, http_request_cookie(call->req, "session_id"), on_session,
+                             call);
+        return;
+    }
     if (err == -ENOENT) {
         api_fail(call, API_SESSION_REQUIRED, "Start a session with GET /session/init, and send its cookie.");
         return;
@@ -109,7 +115,7 @@ static void on_session(void *arg, int err, const struct session *session)
         return;
     }
     call->session = *session;
-    if (endpoint_of(call)->needs == API_NEEDS_CSRF &&
+    if (endpoint_of(call)->needs >= API_NEEDS_CSRF &&
         !str_eq_secret(http_request_header(call->req, "X-CSRF-Token"), session->csrf_token)) {
         api_fail(call, API_CSRF_INVALID, "Send the session's csrf_token in the header X-CSRF-Token.");
         return;

@@ -16,7 +16,7 @@ static const struct {
     {"GET", "/job_status", HTTP_BODY_NONE, {API_NEEDS_SESSION, api_job_status}},
     {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, api_download_token}},
     {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_download}},
-    {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, api_session_close}},
+    {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF_TO_CLOSE_IT, api_session_close}},
     {"GET", "/", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_index}},
     {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_formats}},
     {"GET", "/healthz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_healthz}},

@@ -46,7 +46,9 @@ void api_session_init(struct api_call *call)
     session_load(call->api->redis, http_request_cookie(call->req, "session_id"), on_known, call);
 }
 
-/* --- closing: mark and revoke, wait until no worker holds a job, then the keys, then the files */
+/* --- closing: nobody can use the session or its links any more; wait until no worker holds a job; then the
+ * files, and at last the keys, so that a closing which was cut short (Redis away, the server stopped) can be
+ * repeated */
 
 enum { CLOSE_POLL_MS = 50, CLOSE_WAIT_MS = 10000 };
 
@@ -68,6 +70,20 @@ static void closing_end(struct closing *c)
     uv_close((uv_handle_t *)&c->timer, closing_free);
 }
 
+static void on_keys_removed(void *arg, int err, const redisReply *reply)
+{
+    struct closing *c = arg;
+
+    if (err < 0) {
+        api_fail_state(c->call, err);
+    } else {
+        http_reply_header(c->call->req, "Set-Cookie",
+                          "session_id=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0");
+        api_reply_json(c->call, 200, json_pack("{s:b}", "closed", 1));
+    }
+    closing_end(c);
+}
+
 static void remove_files(uv_work_t *work)
 {
     struct closing *c = work->data;
@@ -80,30 +96,18 @@ static void on_files_removed(uv_work_t *work, int status)
     struct closing *c = work->data;
     struct api_call *call = c->call;
 
-    if (status < 0 || c->result < 0) {
-        log_error("session files not removed", LOG_S("request_id", http_request_id(call->req)),
-                  LOG_E(status < 0 ? status : c->result));
-        api_fail(call, API_INTERNAL,
-                 "The session is closed, but some of its files could not be deleted yet.");
-    } else {
-        http_reply_header(call->req, "Set-Cookie",
-                          "session_id=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0");
-        api_reply_json(call, 200, json_pack("{s:b}", "closed", 1));
-    }
-    closing_end(c);
-}
-
-static void on_keys_removed(void *arg, int err, const redisReply *reply)
-{
-    struct closing *c = arg;
-
-    if (err < 0) {
-        api_fail_state(c->call, err);
-        closing_end(c);
+    if (status == 0 && c->result == 0 && call->api->redis) {
+        session_finish_close(call->api->redis, call->session.id, on_keys_removed, c);
         return;
     }
-    c->work.data = c;
-    uv_queue_work(c->call->api->loop, &c->work, remove_files, on_files_removed);
+    if (!call->api->redis) { /* the server has stopped meanwhile */
+        api_fail_state(call, -ENOTCONN);
+    } else {
+        log_error("session files not removed", LOG_S("request_id", http_request_id(call->req)),
+                  LOG_E(status < 0 ? status : c->result));
+        api_fail(call, API_INTERNAL, "Some files of the session could not be deleted yet. Close it again.");
+    }
+    closing_end(c);
 }
 
 static void on_poll(uv_timer_t *timer);
@@ -122,7 +126,8 @@ static void on_running(void *arg, int err, unsigned running)
     } else if (running > 0 && clock_mono_ms() < c->deadline_ms) {
         uv_timer_start(&c->timer, on_poll, CLOSE_POLL_MS, 0);
     } else {
-        session_finish_close(c->call->api->redis, c->call->session.id, on_keys_removed, c);
+        c->work.data = c;
+        uv_queue_work(c->call->api->loop, &c->work, remove_files, on_files_removed);
     }
 }
 

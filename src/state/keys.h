@@ -8,8 +8,9 @@
 #define SESSION_KEY_PREFIX "session:"
 #define TOKEN_KEY_PREFIX   "download_token:"
 
-/* "session:{id}" and what follows it: "", ":jobs" (the index), ":jobs:" (prefix of the jobs), ":tokens" */
-#define SESSION_KEY_MAX (sizeof "session::tokens" + ID_TOKEN_LEN)
+/* "session:{id}" and what follows it: "", ":jobs" (the index), ":jobs:" (prefix of the jobs), ":tokens",
+ * ":closing" (the session itself, once it is being closed) */
+#define SESSION_KEY_MAX (sizeof "session::closing" + ID_TOKEN_LEN)
 #define TOKEN_KEY_MAX   (sizeof TOKEN_KEY_PREFIX + ID_TOKEN_LEN)
 
 static inline const char *session_key(char ret[SESSION_KEY_MAX], const char *session_id, const char *what)

@@ -85,7 +85,7 @@ static void on_loaded(void *arg, int err, const redisReply *reply)
     op->fn.session(op->arg, err, err ? NULL : s);
 }
 
-void session_load(struct redis *r, const char *id, session_fn *fn, void *arg)
+static void load(struct redis *r, const char *id, const char *what, session_fn *fn, void *arg)
 {
     struct op *op = op_new(arg);
     char key[SESSION_KEY_MAX];
@@ -96,8 +96,18 @@ void session_load(struct redis *r, const char *id, session_fn *fn, void *arg)
         return;
     }
     memcpy(op->session.id, id, sizeof op->session.id);
-    redis_command(r, REDIS("HMGET", session_key(key, id, ""), "csrf_token", "created_at", "expires_at"),
+    redis_command(r, REDIS("HMGET", session_key(key, id, what), "csrf_token", "created_at", "expires_at"),
                   on_loaded, op);
+}
+
+void session_load(struct redis *r, const char *id, session_fn *fn, void *arg)
+{
+    load(r, id, "", fn, arg);
+}
+
+void session_load_closing(struct redis *r, const char *id, session_fn *fn, void *arg)
+{
+    load(r, id, ":closing", fn, arg);
 }
 
 static void on_counted(void *arg, int err, const redisReply *reply)
@@ -122,17 +132,18 @@ void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn
 {
     struct op *op = closing_op(fn, arg);
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], tokens[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
-    char now[CLOCK_RFC3339_LEN + 1];
+    char closing[SESSION_KEY_MAX], now[CLOCK_RFC3339_LEN + 1];
 
     if (!id_is_token(id)) {
         redis_defer(r, -ENOENT, on_counted, op);
         return;
     }
     clock_rfc3339(clock_real_ms(), now);
-    redis_eval(r, &begin_close_script, 3,
+    redis_eval(r, &begin_close_script, 4,
                REDIS(session_key(session, id, ""), session_key(jobs, id, ":jobs"),
-                     session_key(tokens, id, ":tokens"), session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX,
-                     JOB_CHANNEL_PREFIX, JOB_STOP_CHANNEL, now, outcome_code(OUTCOME_CANCELLED),
+                     session_key(tokens, id, ":tokens"), session_key(closing, id, ":closing"),
+                     session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX, JOB_CHANNEL_PREFIX,
+                     JOB_STOP_CHANNEL, now, outcome_code(OUTCOME_CANCELLED),
                      outcome_sentence(OUTCOME_CANCELLED)),
                on_counted, op);
 }
@@ -153,13 +164,15 @@ void session_running(struct redis *r, const char *id, session_closing_fn *fn, vo
 void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, void *arg)
 {
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], tokens[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
+    char closing[SESSION_KEY_MAX];
 
     if (!id_is_token(id)) {
         redis_defer(r, -ENOENT, fn, arg);
         return;
     }
-    redis_eval(r, &finish_close_script, 3,
+    redis_eval(r, &finish_close_script, 4,
                REDIS(session_key(session, id, ""), session_key(jobs, id, ":jobs"),
-                     session_key(tokens, id, ":tokens"), session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX),
+                     session_key(tokens, id, ":tokens"), session_key(closing, id, ":closing"),
+                     session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX),
                fn, arg);
 }

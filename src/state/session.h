@@ -19,13 +19,16 @@ typedef void session_fn(void *arg, int err, const struct session *session);
 void session_create(struct redis *r, uint64_t ttl_s, session_fn *fn, void *arg);
 /* `id` may be anything a client sent, or NULL. */
 void session_load(struct redis *r, const char *id, session_fn *fn, void *arg);
+/* A session whose closing was begun and cut short: good for closing it again, and for nothing else. */
+void session_load_closing(struct redis *r, const char *id, session_fn *fn, void *arg);
 
-/* Closing, first half: the session's own key and all its download tokens are gone (nobody can use it any
- * more), jobs that are not finished are marked `cancelled` and the workers told to stop them. `running` tells
- * how many of the jobs a worker holds. */
+/* Closing, first half: the session is no session any more (its key is now `session:{session_id}:closing`,
+ * with the same expiry) and all its download tokens are gone; jobs that are not finished are marked
+ * `cancelled` and the workers told to stop them. `running` tells how many of the jobs a worker holds. May be
+ * repeated until the second half is done. */
 typedef void session_closing_fn(void *arg, int err, unsigned running);
 void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn, void *arg);
 /* How many of the session's jobs a worker still holds. */
 void session_running(struct redis *r, const char *id, session_closing_fn *fn, void *arg);
-/* Second half: the job keys and the index are gone. */
+/* Second half, after the files: all keys are gone. */
 void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, void *arg);

@@ -213,6 +213,27 @@ def test_stopped_with_jobs_waiting(crash_server):
         assert client.wait(job_id)["status"] == "completed"
 
 
+def test_closing_cut_short_can_be_repeated(crash_server):
+    server, client = crash_server
+    job_id = start_slow(client)
+    worker = server.children("decant-worker")[0]
+    os.kill(worker, signal.SIGSTOP)  # so that the closing has to wait for it
+    try:
+        thread = threading.Thread(target=pytest.raises, args=(requests.ConnectionError, client.close))
+        thread.start()
+        eventually(lambda: server.redis().exists(f"session:{client.session_id}:closing"))
+        os.kill(server.children("decant-api")[0], signal.SIGKILL)
+        thread.join(30)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    server.wait_listening()
+    assert client.status(job_id).status_code == 401
+    assert client.request("POST", "/session/close", csrf=False).status_code == 403
+    assert client.close().json() == {"closed": True}
+    assert client.close().status_code == 401
+    assert server.files() == [] and [key for key in server.redis().scan_iter("*") if client.session_id in key] == []
+
+
 def test_upload_broken_off_leaves_nothing(server, client):
     import socket
     before = server.files()

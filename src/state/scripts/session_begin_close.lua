@@ -1,12 +1,15 @@
--- KEYS: the session, its jobs (zset), its tokens (zset). ARGV: prefixes of job keys, token keys and job
+-- KEYS: the session, its jobs (zset), its tokens (zset), its name while it is closed. ARGV: prefixes of job keys, token keys and job
 -- channels, the stop channel, now (text), error_code and error_message of a cancelled job.
 -- Job and token keys are derived from the two sets: their names are known to nobody else.
 -- May be repeated: what is gone is gone, and what is still held is counted again.
 if redis.call('EXISTS', unpack(KEYS)) == 0 then
     return {'ENOENT', 0}
 end
--- Deleting first: a script that has begun to write is let through when Redis is out of memory.
-redis.call('DEL', KEYS[1])
+-- Gone for everybody but who closes it again, should this closing be cut short. It keeps its expiry.
+-- Renaming first: a script that has begun to write is let through when Redis is out of memory.
+if redis.call('EXISTS', KEYS[1]) == 1 then
+    redis.call('RENAME', KEYS[1], KEYS[4])
+end
 for _, token in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
     redis.call('DEL', ARGV[2] .. token)
 end
