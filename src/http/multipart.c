@@ -281,6 +281,39 @@ static void decode_name(char *s)
     *to = '\0';
 }
 
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef", *p = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+    return p ? (int)(p - digits) : -1;
+}
+
+/* RFC 8187: UTF-8'language'percent-encoded. Decoded in place; NULL for anything else. */
+static char *decode_extended(char *value)
+{
+    char *language = strncasecmp(value, "UTF-8'", 6) == 0 ? strchr(value + 6, '\'') : NULL;
+    char *from, *to;
+
+    if (!language)
+        return NULL;
+    for (from = to = language + 1; *from; from++) {
+        int high, low;
+
+        if (*from != '%') {
+            *to++ = *from;
+            continue;
+        }
+        high = hex_digit(from[1]);
+        low = high < 0 ? -1 : hex_digit(from[2]);
+        if (low < 0 || (high == 0 && low == 0))
+            return NULL;
+        *to++ = (char)(high << 4 | low);
+        from += 2;
+    }
+    *to = '\0';
+    return language + 1;
+}
+
 static int check_encodings(const struct part_headers *headers)
 {
     if (headers->type && strncasecmp(headers->type, "multipart/", 10) == 0)
@@ -294,7 +327,7 @@ static int check_encodings(const struct part_headers *headers)
 static int begin_part(struct multipart *m)
 {
     struct part_headers headers = {0};
-    struct wanted wanted[] = {{.name = "name"}, {.name = "filename"}};
+    struct wanted wanted[] = {{.name = "name"}, {.name = "filename"}, {.name = "filename*"}};
     char *params;
     int r = split_headers(&m->headers, &headers);
 
@@ -308,9 +341,15 @@ static int begin_part(struct multipart *m)
     r = read_parameters(params, wanted, ARRAY_SIZE(wanted));
     if (r < 0 || !wanted[0].value)
         return -EBADMSG;
-    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+    for (size_t i = 0; i < 2; i++)
         if (wanted[i].value)
             decode_name(wanted[i].value);
+    /* RFC 7578 forbids it in forms, and some clients send nothing else. */
+    if (!wanted[1].value && wanted[2].value) {
+        wanted[1].value = decode_extended(wanted[2].value);
+        if (!wanted[1].value)
+            return -EBADMSG;
+    }
 
     const struct multipart_part part = {
         .name = wanted[0].value, .filename = wanted[1].value, .content_type = headers.type};

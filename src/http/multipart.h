@@ -11,8 +11,8 @@ struct multipart;
 /* Valid during begin(). */
 struct multipart_part {
     const char *name;         /* the form field; never NULL */
-    const char *filename;     /* NULL: not a file. As sent (filename* of RFC 5987 is not used in forms),
-                                 percent-decoded for %22 %0D %0A */
+    const char *filename;     /* NULL: not a file. As sent; %22, %0D and %0A are decoded; filename* (RFC 8187)
+                               * counts where filename is missing */
     const char *content_type; /* NULL: not given */
 };
 

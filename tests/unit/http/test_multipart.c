@@ -174,6 +174,14 @@ static void test_names(void **state)
     check(NAMED("\"a;b=c\""), 0, "[f|a;b=c|-].");
     check(NAMED("\"\""), 0, "[f||-].");
     check(NAMED("\"a\" ; filename*=UTF-8''b;"), 0, "[f|a|-].");
+#define EXTENDED(value) PART("Content-Disposition: form-data; name=\"f\"; filename*=" value, "") "--b--"
+    check(EXTENDED("UTF-8''%e6%97%A5%20a.txt"), 0, "[f|\xe6\x97\xa5 a.txt|-].");
+    check(EXTENDED("utf-8'en'b.txt"), 0, "[f|b.txt|-].");
+    check(EXTENDED("ISO-8859-1''%e4.txt"), -EBADMSG, "");
+    check(EXTENDED("UTF-8'b.txt"), -EBADMSG, "");
+    check(EXTENDED("UTF-8''%0"), -EBADMSG, "");
+    check(EXTENDED("UTF-8''%zz"), -EBADMSG, "");
+    check(EXTENDED("UTF-8''a%00.txt"), -EBADMSG, "");
     check(NAMED("\"a"), -EBADMSG, "");
     check(NAMED("\"a\\\""), -EBADMSG, "");
     check(NAMED("a b"), -EBADMSG, "");
