@@ -21,7 +21,7 @@ static bool number(const char **p, uint64_t *ret)
 
 enum http_range http_range_parse(const char *header, uint64_t size, uint64_t *ret_first, uint64_t *ret_len)
 {
-    uint64_t first, last = UINT64_MAX;
+    uint64_t first = 0, last = UINT64_MAX;
     const char *p = header;
 
     *ret_first = 0;
