@@ -360,7 +360,7 @@ static int convert_in_768_mib(const char *input)
     static const struct rlimit limit = {768 << 20, 768 << 20};
     char output[] = "/tmp/decant-test-XXXXXX", path[64];
     struct engine_job job = {.from = format_by_id("pdf"),
-                             .to = format_by_id("jpg"),
+                             .to = format_by_id("png"),
                              .input_path = input,
                              .output_path = mkdtemp(output),
                              .options = json_loads("{\"dpi\": 144}", 0, NULL),
