@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+enum { JOB_TIMEOUT_MIN_S = 30 };
+
 enum kind { STRING, NUMBER, SIZE };
 
 struct option {
@@ -79,7 +81,9 @@ static const struct option options[] = {
     NUM(scan_timeout_s, "DECANT_SCAN_TIMEOUT", "scan-timeout", RUNNER, "60", 1, 3600,
         "seconds that the virus scanner has"),
     NUM(job_timeout_s, "DECANT_JOB_TIMEOUT", "job-timeout", RUNNER, "120", 1, 86400,
-        "seconds that one conversion has"),
+        "longest that one conversion may take, in seconds; small files have less"),
+    NUM(job_timeout_min_s, "DECANT_JOB_TIMEOUT_MIN", "job-timeout-min", RUNNER, "0", 0, 86400,
+        "seconds that even the smallest file has; 0: 30, or DECANT_JOB_TIMEOUT where that is less"),
     BYTES(job_memory_bytes, "DECANT_JOB_MEMORY", "job-memory", RUNNER, "2G", 512 * MIB, TIB,
           "address space of one conversion"),
     BYTES(job_output_bytes, "DECANT_JOB_OUTPUT", "job-output", RUNNER, "1G", MIB, TIB,
@@ -211,6 +215,18 @@ static int load_environment(struct settings *s, enum settings_program program)
     return 0;
 }
 
+/* What no option can say alone. */
+static int check_together(struct settings *s)
+{
+    if (s->job_timeout_min_s == 0)
+        s->job_timeout_min_s = s->job_timeout_s < JOB_TIMEOUT_MIN_S ? s->job_timeout_s : JOB_TIMEOUT_MIN_S;
+    if (s->job_timeout_min_s <= s->job_timeout_s)
+        return 0;
+    fprintf(stderr, "DECANT_JOB_TIMEOUT_MIN: %llu seconds are more than DECANT_JOB_TIMEOUT allows, %llu\n",
+            (unsigned long long)s->job_timeout_min_s, (unsigned long long)s->job_timeout_s);
+    return -EINVAL;
+}
+
 int settings_load(struct settings *ret, enum settings_program program, const char *usage, int argc,
                   char **argv)
 {
@@ -225,8 +241,10 @@ int settings_load(struct settings *ret, enum settings_program program, const cha
         size_t len = value ? (size_t)(value - name) : strlen(name);
         const struct option *o = find_flag(program, name, len);
 
-        if (str_eq(argv[i], "--")) /* ends the options */
-            return i + 1;
+        if (str_eq(argv[i], "--")) { /* ends the options */
+            i++;
+            break;
+        }
         if (str_eq(name, "help")) {
             print_help(program, usage);
             return -ECANCELED;
@@ -244,7 +262,8 @@ int settings_load(struct settings *ret, enum settings_program program, const cha
         if (r < 0)
             return r;
     }
-    return i;
+    r = check_together(ret);
+    return r < 0 ? r : i;
 }
 
 void settings_export(const struct settings *s)

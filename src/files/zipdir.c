@@ -29,6 +29,7 @@ struct zipdir {
     uint64_t directory_offset;
     char *directory;
     size_t directory_len, n;
+    uint64_t inflated;
     struct entry *entries; /* by offset */
 };
 
@@ -215,6 +216,7 @@ static int check_entries(struct zipdir *z)
             return -EMEDIUMTYPE;
     if (is_bomb(packed, inflated))
         return -EMEDIUMTYPE;
+    z->inflated = inflated;
     qsort(z->entries, z->n, sizeof *z->entries, by_name);
     for (size_t i = 1; i < z->n; i++)
         if (by_name(&z->entries[i - 1], &z->entries[i]) == 0)
@@ -367,6 +369,11 @@ int zipdir_read(struct zipdir *z, const char *name, size_t max, char **ret_data,
     *ret_data = TAKE_PTR(data);
     *ret_len = (size_t)e->inflated;
     return 0;
+}
+
+uint64_t zipdir_inflated(const struct zipdir *z)
+{
+    return z->inflated;
 }
 
 size_t zipdir_count(const struct zipdir *z)

@@ -32,6 +32,9 @@ void zipdir_close(struct zipdir *z);
 int zipdir_read(struct zipdir *z, const char *name, size_t max, char **ret_data,
                 size_t *ret_len) _warn_unused_;
 
+/* What all members inflate to together, as the directory claims; at most ZIPDIR_INFLATED_MAX. */
+uint64_t zipdir_inflated(const struct zipdir *z);
+
 /* How many members there are, and the first bytes of one (`i` below that): up to `size` into `ret`, without a
  * NUL. Returns their number, or -EBADMSG; 0 for a member that is packed in a way we don't know. */
 size_t zipdir_count(const struct zipdir *z);

@@ -3,8 +3,10 @@
 #include "core/clock.h"
 #include "core/path.h"
 #include "core/str.h"
+#include "engine/engine.h"
 #include "files/clamd.h"
 #include "files/storage.h"
+#include "worker/deadline.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -254,6 +256,20 @@ static int make_work(struct conversion *c)
     return 0;
 }
 
+/* What opens with a password is packed tight below it: neither its size nor its directory tell what it holds.
+ * The options are searched as text, which leaves no further copy of the password; one that another option
+ * would feign only buys what every file may be given. */
+static void set_deadline(struct conversion *c)
+{
+    uint64_t content = strstr(c->options, "\"" ENGINE_PASSWORD "\"")
+                           ? DEADLINE_CONTENT_UNKNOWN
+                           : deadline_content(c->scan_fd, c->route->from);
+
+    c->report.deadline_ms = deadline_ms(c->shared->settings, c->route->engine, content);
+    cleanup_close(&c->scan_fd);
+    c->scan_fd = -1;
+}
+
 static void start_engine(struct conversion *c)
 {
     int r = make_work(c);
@@ -264,6 +280,8 @@ static void start_engine(struct conversion *c)
         return;
     }
 
+    set_deadline(c);
+
     struct engine_request request = {
         .engine = c->route->engine,
         .from = c->route->from->id,
@@ -272,7 +290,7 @@ static void start_engine(struct conversion *c)
         .job_fd = c->job_fd,
         .input = c->input,
         .output = c->work_name,
-        .timeout_ms = c->shared->settings->job_timeout_s * 1000,
+        .timeout_ms = c->report.deadline_ms,
     };
 
     c->state = CONVERTING;
@@ -316,8 +334,6 @@ static void on_verdict(void *arg, enum clamd_verdict verdict, const char *detail
     case CLAMD_CLEAN:
         c->report.scanned = true;
         set_detail(c, "");
-        cleanup_close(&c->scan_fd);
-        c->scan_fd = -1;
         start_engine(c);
         return;
     case CLAMD_INFECTED:

@@ -57,6 +57,7 @@ struct conversion_report {
     const struct format *format; /* of the result; NULL without one */
     uint64_t size;
     uint64_t pages, cpu_ms, peak_kib, pss_kib, wall_ms; /* wall_ms: the engine's time alone */
+    uint64_t deadline_ms;                /* what wall_ms was bounded by; 0: it came to no engine */
     const char *engine, *engine_version; /* the engine's name; its library, "" when it never ran */
     unsigned layers;
     int publish_error; /* what publish() returned */

@@ -296,7 +296,8 @@ static void log_outcome(struct runner *r, const struct conversion_report *report
            "conversion over", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
            LOG_S("from", r->route->from->id), LOG_S("to", r->route->to->id), LOG_S("engine", report->engine),
            LOG_S("library", report->engine_version), LOG_S("outcome", outcome_code(report->outcome)),
-           LOG_S("detail", report->detail), LOG_U("ms", report->wall_ms), LOG_U("cpu_ms", report->cpu_ms),
+           LOG_S("detail", report->detail), LOG_U("ms", report->wall_ms),
+           LOG_U("deadline_ms", report->deadline_ms), LOG_U("cpu_ms", report->cpu_ms),
            LOG_U("peak_kib", report->peak_kib), LOG_U("pss_kib", report->pss_kib));
 }
 

@@ -135,6 +135,41 @@ static void a_bad_flag_is_refused(void **state)
     assert_true(str_starts(captured.text, "DECANT_PORT"));
 }
 
+static void the_least_deadline_fits_the_longest(void **state)
+{
+    static const struct {
+        const char *least, *longest; /* NULL: not given */
+        uint64_t expected;
+    } good[] = {{NULL, NULL, 30}, {NULL, "600", 30}, {NULL, "7", 7},     {"0", "7", 7},
+                {"1", "7", 1},    {"7", "7", 7},     {"120", NULL, 120}, {"600", "600", 600}};
+    static const struct {
+        const char *least, *longest;
+    } bad[] = {{"8", "7"}, {"121", NULL}, {"30", "29"}};
+    struct settings s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        clearenv();
+        if (good[i].least)
+            setenv("DECANT_JOB_TIMEOUT_MIN", good[i].least, 1);
+        if (good[i].longest)
+            setenv("DECANT_JOB_TIMEOUT", good[i].longest, 1);
+        assert_int_equal(load(&s, PROGRAM_WORKER, NULL), 1);
+        assert_int_equal(s.job_timeout_min_s, good[i].expected);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        clearenv();
+        setenv("DECANT_JOB_TIMEOUT_MIN", bad[i].least, 1);
+        if (bad[i].longest)
+            setenv("DECANT_JOB_TIMEOUT", bad[i].longest, 1);
+        assert_int_equal(load(&s, PROGRAM_WORKER, NULL), -EINVAL);
+        assert_true(str_starts(captured.text, "DECANT_JOB_TIMEOUT_MIN: "));
+        assert_non_null(strstr(captured.text, " DECANT_JOB_TIMEOUT "));
+    }
+    clearenv();
+    assert_int_equal(load(&s, PROGRAM_SERVE, ARGS("--job-timeout-min=5", "--job-timeout=4", "--")), -EINVAL);
+    assert_int_equal(load(&s, PROGRAM_SERVE, ARGS("--job-timeout-min=5", "--job-timeout=5", "--")), 4);
+}
+
 static void what_other_programs_read_is_ignored(void **state)
 {
     struct settings s;
@@ -198,6 +233,7 @@ static void what_any_program_exports_is_valid(void **state)
     settings_export(&parent);
     assert_int_equal(load(&child, PROGRAM_WORKER, NULL), 1);
     assert_int_equal(child.job_timeout_s, 7);
+    assert_int_equal(child.job_timeout_min_s, 7);
     assert_int_equal(child.max_deliveries, 3);
 }
 
@@ -212,6 +248,7 @@ int main(void)
         TEST(sizes_have_units),
         TEST(a_bad_value_is_refused_by_the_name_of_its_variable),
         TEST(a_bad_flag_is_refused),
+        TEST(the_least_deadline_fits_the_longest),
         TEST(what_other_programs_read_is_ignored),
         TEST(help_prints_the_table),
         TEST(the_password_has_no_flag),

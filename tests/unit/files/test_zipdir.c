@@ -67,6 +67,7 @@ static void members_are_read(void **state)
         _cleanup_close_ int fd = zip_writer_finish(w);
 
         assert_int_equal(zipdir_open(fd, &z), 0);
+        assert_int_equal(zipdir_inflated(z), 8 + 20);
         assert_member(z, "stored", "as it is");
         assert_member(z, "folder/deflated.XML", "aaaaaaaaaaaaaaaaaaaa");
         assert_member(z, "empty", "");

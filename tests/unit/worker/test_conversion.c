@@ -82,6 +82,7 @@ static struct {
     struct engine_report report;
     bool silent; /* until it is cancelled */
     unsigned runs;
+    uint64_t timeout_ms; /* of the last one */
 } engine;
 
 static void on_run_closed(uv_handle_t *handle)
@@ -114,6 +115,7 @@ struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_re
     assert_string_equal(request->input, "uploads/input.txt");
     assert_string_equal(request->to, "pdf");
     engine.runs++;
+    engine.timeout_ms = request->timeout_ms;
     *run = (struct engine_run){.progress = progress, .done = done, .arg = arg};
     if (engine.act)
         engine.act(work);
@@ -158,6 +160,8 @@ struct fixture {
     enum outcome outcome;
     char detail[64];
     bool scanned;
+    const char *options;
+    uint64_t deadline_ms;
 };
 
 static const char pdf[] = "%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n";
@@ -200,6 +204,7 @@ static int set_up(void **state)
         .engine = "test", .from = format_by_id("txt"), .to = format_by_id("pdf"), .cost = 1};
     assert_int_equal(
         conversion_shared_init(&f->shared, &f->loop, &f->settings, (struct engine_pool *)&f->loop), 0);
+    f->options = "";
     *state = f;
     return 0;
 }
@@ -252,6 +257,7 @@ static void on_done(void *arg, const struct conversion_report *report)
     f->done = true;
     f->outcome = report->outcome;
     f->scanned = report->scanned;
+    f->deadline_ms = report->deadline_ms;
     snprintf(f->detail, sizeof f->detail, "%s", report->detail);
     if (report->outcome == OUTCOME_OK) {
         assert_ptr_equal(report->format, format_by_id("pdf"));
@@ -266,7 +272,7 @@ static void start(struct fixture *f)
 {
     static const struct conversion_events events = {on_stage, on_progress, on_publish, on_done};
     struct conversion_request request = {
-        .job_fd = f->job_fd, .input = "uploads/input.txt", .route = &f->route, .options = ""};
+        .job_fd = f->job_fd, .input = "uploads/input.txt", .route = &f->route, .options = f->options};
 
     f->conversion = conversion_start(&f->shared, &request, &events, f);
     assert_non_null(f->conversion);
@@ -320,6 +326,35 @@ static void converts_what_is_clean(void **state)
     assert_int_equal(f->percents[1], 99);
 }
 
+/* What the engine is given is what is reported, with a scan before it and without. */
+static void the_deadline_fits_the_file(void **state)
+{
+    static const struct {
+        const char *engine, *clamd, *options;
+        uint64_t expected_ms;
+    } cases[] = {
+        {"office", "unix:/nowhere", "", 30000},
+        {"office", "off", "", 30000},
+        {"office", "off", "{\"quality\":9}", 30000},
+        {"office", "off", "{\"password\":\"x\"}", 90000}, /* what it holds can't be told */
+        {"test", "off", "", 90000},                       /* nor how fast that one is */
+    };
+    struct fixture *f = *state;
+
+    f->settings.job_timeout_min_s = 30;
+    f->settings.job_timeout_s = 90;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        f->route.engine = cases[i].engine;
+        f->settings.clamd = cases[i].clamd;
+        f->options = cases[i].options;
+        f->done = false;
+        f->n_stages = f->n_percents = 0;
+        assert_int_equal(run(f), OUTCOME_OK);
+        assert_int_equal(engine.timeout_ms, cases[i].expected_ms);
+        assert_int_equal(f->deadline_ms, cases[i].expected_ms);
+    }
+}
+
 static void says_when_nothing_was_scanned(void **state)
 {
     struct fixture *f = *state;
@@ -338,6 +373,7 @@ static void infected_bytes_are_gone_and_never_converted(void **state)
     assert_int_equal(run(f), OUTCOME_INFECTED);
     assert_string_equal(f->detail, "Test.Signature");
     assert_int_equal(engine.runs, 0);
+    assert_int_equal(f->deadline_ms, 0);
 }
 
 static void asks_the_scanner_again(void **state)
@@ -541,6 +577,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(converts_what_is_clean),
+        TEST(the_deadline_fits_the_file),
         TEST(says_when_nothing_was_scanned),
         TEST(infected_bytes_are_gone_and_never_converted),
         TEST(asks_the_scanner_again),

@@ -1,0 +1,20 @@
+/* How long a conversion may take: what its file is worth, between DECANT_JOB_TIMEOUT_MIN and
+ * DECANT_JOB_TIMEOUT.
+ *
+ * Only the amount of content counts. How many pages a PDF or an office file has is known to nobody before a
+ * parser has been through it, and parsers run nowhere but in the sandbox, under this very deadline: a number
+ * of pages that the file states about itself would let its author choose the deadline. */
+#pragma once
+
+#include "core/settings.h"
+#include "format/format.h"
+
+#include <stdint.h>
+
+/* The content of the upload `fd` (borrowed; its offset stays) in bytes: what its members inflate to where a
+ * `from` is a ZIP archive, else its size. DEADLINE_CONTENT_UNKNOWN where that can't be told. */
+#define DEADLINE_CONTENT_UNKNOWN UINT64_MAX
+uint64_t deadline_content(int fd, const struct format *from);
+
+/* In milliseconds, for so much content in that engine. */
+uint64_t deadline_ms(const struct settings *settings, const char *engine, uint64_t content);
