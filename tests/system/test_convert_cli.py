@@ -1,5 +1,6 @@
 """The commands that need no server, run as root and as nobody in particular: how they end, what they leave behind."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -50,9 +51,10 @@ class Shell:
 def family(pid):
     """The process and all that descend from it."""
     found = [pid]
-    for task in os.listdir(f"/proc/{pid}/task"):
-        for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
-            found += family(int(child))
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it, or one of its threads, may end meanwhile
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                found += family(int(child))
     return found
 
 
