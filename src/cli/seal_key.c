@@ -19,7 +19,7 @@ static const char usage[] =
 int cmd_seal_key(int argc, char **argv)
 {
     char public[SEAL_PUBLIC_LEN + 1];
-    struct seal_key *key;
+    struct seal_key *key = NULL;
     int r;
 
     if (argc == 2 && str_eq(argv[1], "--help")) {

@@ -84,7 +84,7 @@ static int lock_data(struct serve *s)
 static int prepare_seal(struct serve *s, uid_t uid, gid_t gid)
 {
     _cleanup_close_ int keys = path_open(s->data_fd, "keys", O_RDONLY | O_DIRECTORY, 0);
-    struct seal_key *key;
+    struct seal_key *key = NULL;
     int r = keys < 0 ? keys : seal_key_make(keys, strrchr(SEAL_KEY, '/') + 1, uid, gid);
 
     if (r == 0)
