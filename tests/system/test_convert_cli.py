@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -27,6 +28,10 @@ class Shell:
     def __init__(self, root, user):
         self.user, self.tmp, self.work = user, root / "tmp", root / "work"
         root.chmod(0o755)
+        self.program = BIN / "decant"
+        if user:  # who may not be able to walk to where this was built
+            self.program = shutil.copytree(BIN, root / "bin") / "decant"
+            (root / "bin").chmod(0o755)
         for folder in self.tmp, self.work:
             folder.mkdir()
             folder.chmod(0o711)  # as root the engines run as somebody else, who has to pass
@@ -39,7 +44,7 @@ class Shell:
 
     def start(self, *words, **more):
         identity = {"user": self.user, "group": pwd.getpwnam(self.user).pw_gid, "extra_groups": []} if self.user else {}
-        return subprocess.Popen([BIN / "decant", *map(str, words)], cwd=self.work, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(self.tmp)},
+        return subprocess.Popen([self.program, *map(str, words)], cwd=self.work, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(self.tmp)},
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **identity, **more)
 
     def run(self, *words):
