@@ -164,27 +164,28 @@ static struct zygote_child *find_spare(const struct zygote *z)
     return NULL;
 }
 
-/* Gives a job to a spare, or to a child made for it. */
-static int hand_over(struct zygote *z, const struct msg *m, struct zygote_child **ret)
+/* Gives a job to a spare, or to a child made for it. NULL, and -errno in `ret_error`, when neither could be
+ * had. */
+static struct zygote_child *hand_over(struct zygote *z, const struct msg *m, int *ret_error)
 {
     for (;;) {
         struct zygote_child *child = find_spare(z);
         bool fresh = !child;
         int r = fresh ? make_spare(z) : 0;
 
+        *ret_error = r;
         if (r < 0)
-            return r;
+            return NULL;
         if (fresh)
             child = &z->children[z->n_children - 1];
         r = msg_send(child->channel, m);
         close(TAKE_FD(child->channel));
-        if (r == 0) {
-            *ret = child;
-            return 0;
-        }
+        if (r == 0)
+            return child;
+        *ret_error = r;
         /* A spare may have died unseen. */
         if (fresh)
-            return r;
+            return NULL;
     }
 }
 
@@ -249,13 +250,13 @@ static int run(struct zygote *z, struct msg *m)
 {
     uint64_t id = msg_get_u64(m, UINT64_MAX);
     size_t idle = count_spares(z);
-    struct zygote_child *child = NULL;
+    struct zygote_child *child;
     int r = msg_done(m);
 
     if (r < 0 || id == 0 || m->n_fds != 1)
         return -EBADMSG;
-    r = hand_over(z, m, &child);
-    if (r < 0) {
+    child = hand_over(z, m, &r);
+    if (!child) {
         const struct rusage none = {0};
 
         log_error("a child could not be made", LOG_S("engine", z->engine->name), LOG_E(r));
