@@ -232,10 +232,12 @@ static void status_wait_closed(uv_handle_t *handle)
     http_request_unref(w->call->req);
 }
 
-/* No watch and no timer after this. The request outlives its timer. */
+/* No watch and no timer after this; without a wait there was neither. The request outlives its timer. */
 static void status_wait_end(struct status_wait *w)
 {
     w->closed = true;
+    if (w->wait_ms == 0)
+        return;
     job_watch_remove(TAKE_PTR(w->watch));
     http_request_ref(w->call->req);
     uv_close((uv_handle_t *)&w->timer, status_wait_closed);
@@ -321,9 +323,9 @@ void api_job_status(struct api_call *call)
     w->call = call;
     w->job_id = job_id;
     w->wait_ms = seconds * 1000;
-    uv_timer_init(call->api->loop, &w->timer);
-    w->timer.data = w;
     if (w->wait_ms > 0) {
+        uv_timer_init(call->api->loop, &w->timer);
+        w->timer.data = w;
         w->watch = job_watch_add(call->api->watcher, job_id, on_status_change, w);
         http_request_on_end(call->req, on_status_gone, w);
     }
