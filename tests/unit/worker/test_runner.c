@@ -2,6 +2,7 @@
 #include "worker/claimer.h"
 #include "worker/runner.h"
 
+#include "core/clock.h"
 #include "core/path.h"
 #include "core/str.h"
 #include "support/loop.h"
@@ -420,12 +421,14 @@ static void a_password_without_its_key_fails_the_job(void **state)
 static void tells_progress_at_most_ten_times_a_second(void **state)
 {
     struct fixture *f = *state;
-    long long calls;
+    long long calls, tenths;
+    uint64_t begin;
 
     start_converting(f);
     conversions[0].events.stage(conversions[0].arg, CONVERSION_CONVERTING);
     loop_for(&f->loop, 20);
     redis_server_do(f->server, "CONFIG RESETSTAT");
+    begin = clock_mono_ms();
     for (unsigned i = 1; i <= 50; i++) {
         conversions[0].events.progress(conversions[0].arg, i);
         loop_for(&f->loop, 10);
@@ -438,7 +441,9 @@ static void tells_progress_at_most_ten_times_a_second(void **state)
     hset = strstr(stats, "cmdstat_hset:calls=");
     assert_non_null(hset);
     calls = strtoll(hset + strlen("cmdstat_hset:calls="), NULL, 10);
-    assert_in_range(calls, 3, 9); /* 650 ms */
+    /* 650 ms, or more where the machine is busy; the one of the stage may come late, too */
+    tenths = (long long)(clock_mono_ms() - begin) / 100;
+    assert_in_range(calls, 2, tenths + 2);
     finish(&conversions[0], OUTCOME_CORRUPT_INPUT);
     wait_over(f);
 }
