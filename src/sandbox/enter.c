@@ -35,7 +35,11 @@
 /* Where the child finds them: the one that it keeps, and while it enters the job's folder. */
 enum { KEEP_FD = 3, JOB_FD = 4 };
 
-enum { TMP_BYTES_MAX = 512 << 20, OPEN_FILES = 1024 };
+enum { TMP_BYTES_MAX = 512 << 20, OPEN_FILES = 1024, COPY_CHUNK = 1 << 30 };
+
+/* What documents can print of where they are (fields for the file's name and path) is the same for all. */
+#define INPUT_NAME      "document"
+#define IN_PLACE_OUTPUT "/proc/self/cwd"
 
 int enter_clone(const struct sandbox *s, pid_t *ret_pid, int *ret_pidfd)
 {
@@ -125,14 +129,12 @@ static int enter_maps(const struct sandbox *s)
 
 struct job_files {
     int input, output;
-    const char *input_name;
 };
 
 /* The new mount namespace takes the working directory along, and only what is opened from there afterwards
  * belongs to it: that is why the job's folder is entered first. */
 static int enter_job(const struct sandbox *s, const struct sandbox_job *job, struct job_files *ret)
 {
-    const char *slash;
     struct stat st;
     int r = keep_descriptors(job->keep_fd, job->input ? job->job_fd : -1);
 
@@ -151,43 +153,55 @@ static int enter_job(const struct sandbox *s, const struct sandbox_job *job, str
     if (fstat(ret->input, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
         return -EINVAL;
     ret->output = path_open(AT_FDCWD, job->output, O_PATH | O_DIRECTORY, 0);
-    if (ret->output < 0)
-        return ret->output;
-    slash = strrchr(job->input, '/');
-    ret->input_name = slash ? slash + 1 : job->input;
-    return 0;
+    return ret->output < 0 ? ret->output : 0;
 }
 
-static int real_path(int fd, char *ret, size_t size)
+/* With its dot; the engines go by it. */
+static const char *extension(const char *input)
 {
-    char link[32];
+    const char *slash = strrchr(input, '/'), *dot = strrchr(slash ? slash : input, '.');
+
+    return dot ? dot : "";
+}
+
+/* By the kernel, which shares the blocks where the file system can: nothing of it comes into our memory. */
+static int copy_input(int input, const char *to)
+{
+    _cleanup_close_ int from = path_reopen(input);
+    _cleanup_close_ int copy = -1;
     ssize_t n;
 
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    n = readlink(link, ret, size);
-    if (n < 0)
+    if (from < 0)
+        return from;
+    /* What the run before left, when this one is its repetition. */
+    if (unlink(to) < 0 && errno != ENOENT)
         return -errno;
-    if ((size_t)n >= size)
-        return -ENAMETOOLONG;
-    ret[n] = '\0';
-    return 0;
+    copy = open(to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0400);
+    if (copy < 0)
+        return -errno;
+    while ((n = copy_file_range(from, NULL, copy, NULL, COPY_CHUNK, 0)) > 0)
+        ;
+    return n < 0 ? -errno : 0;
 }
 
-/* Without a mount namespace the job is where it is, and the temporary folder is one in the output folder. */
+/* Without a mount namespace the output folder is where it is: as the working directory it can be reached
+ * whoever may walk there, and by a name that tells nothing. The temporary folder is in it, and in that a copy
+ * of the input: by a link its name could be had as well, but LibreOffice asks where a link leads to, which
+ * nobody may know who can't walk there, and hard links would make the original writable. */
 static int enter_in_place(struct sandbox_job *job, const struct job_files *files, char *tmp, size_t size)
 {
-    int r;
-
     if (!job->input)
         return 0;
-    r = real_path(files->input, job->input_path, sizeof job->input_path);
-    if (r == 0)
-        r = real_path(files->output, job->output_path, sizeof job->output_path);
-    if (r < 0)
-        return r;
-    if (snprintf(tmp, size, "%s/.tmp", job->output_path) >= (int)size)
+    if (fchdir(files->output) < 0)
+        return -errno;
+    snprintf(tmp, size, IN_PLACE_OUTPUT "/.tmp");
+    snprintf(job->output_path, sizeof job->output_path, IN_PLACE_OUTPUT);
+    if (snprintf(job->input_path, sizeof job->input_path, "%s/" INPUT_NAME "%s", tmp,
+                 extension(job->input)) >= (int)sizeof job->input_path)
         return -ENAMETOOLONG;
-    return mkdir(tmp, 0700) < 0 && errno != EEXIST ? -errno : chdir("/") < 0 ? -errno : 0;
+    if (mkdir(tmp, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    return copy_input(files->input, job->input_path);
 }
 
 static int enter_root(const struct sandbox *s, struct sandbox_job *job, const struct job_files *files)
@@ -197,11 +211,11 @@ static int enter_root(const struct sandbox *s, struct sandbox_job *job, const st
         .tmp_bytes = s->config.memory_bytes / 4 < TMP_BYTES_MAX ? s->config.memory_bytes / 4 : TMP_BYTES_MAX,
         .input_fd = files->input,
         .output_fd = files->output,
-        .input_name = files->input_name,
+        .input_path = job->input_path,
     };
 
     if (job->input) {
-        if (snprintf(job->input_path, sizeof job->input_path, ROOT_INPUT "/%s", files->input_name) >=
+        if (snprintf(job->input_path, sizeof job->input_path, "/" INPUT_NAME "%s", extension(job->input)) >=
             (int)sizeof job->input_path)
             return -ENAMETOOLONG;
         snprintf(job->output_path, sizeof job->output_path, ROOT_OUTPUT);
@@ -344,7 +358,7 @@ int enter_waiting(const struct sandbox *s, int *keep_fd, enum enter_step *ret_st
 
 int enter_child(struct sandbox *s, struct sandbox_job *job, enum enter_step *ret_step)
 {
-    struct job_files files = {-1, -1, NULL};
+    struct job_files files = {-1, -1};
     char tmp[PATH_MAX];
     int r;
 

@@ -154,18 +154,15 @@ static int pivot(void)
 
 static int bind_job(const struct root *root)
 {
-    char input[PATH_MAX];
     int r;
 
     if (root->input_fd < 0)
         return 0;
-    if (snprintf(input, sizeof input, ROOT_INPUT "/%s", root->input_name) >= (int)sizeof input)
-        return -ENAMETOOLONG;
-    r = make_parents(input);
+    r = make_file(root->input_path);
     if (r == 0)
-        r = make_file(input);
+        r = bind_fd(root->input_fd, root->input_path, READ_ONLY_DATA);
     if (r == 0)
-        r = bind_fd(root->input_fd, input, READ_ONLY_DATA);
+        r = make_parents(ROOT_OUTPUT);
     if (r == 0)
         r = mkdir(ROOT_OUTPUT, 0700) < 0 ? -errno : 0;
     return r < 0 ? r : bind_fd(root->output_fd, ROOT_OUTPUT, WRITABLE);

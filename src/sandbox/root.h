@@ -5,7 +5,6 @@
 
 #include <stdint.h>
 
-#define ROOT_INPUT  "/job/in"
 #define ROOT_OUTPUT "/job/out"
 
 /* What every engine reads, NULL-terminated. */
@@ -15,7 +14,7 @@ struct root {
     const char *const *read_paths; /* beyond the common ones; NULL-terminated; missing ones are skipped */
     uint64_t tmp_bytes;            /* size of the private /tmp */
     int input_fd, output_fd;       /* opened in this mount namespace; -1: no job */
-    const char *input_name;
+    const char *input_path;        /* where the input is put: directly below the root */
 };
 
 /* Makes `root` the root folder of this process, which has its own user and mount namespaces, and leaves

@@ -64,6 +64,21 @@ def docx(paragraphs=("Hello from a test.",), extra=()):
     ])
 
 
+def odt(body="<text:p>Hello from a test.</text:p>"):
+    kind = "application/vnd.oasis.opendocument.text"
+    return zipped([
+        ("mimetype", kind),
+        ("META-INF/manifest.xml",
+         '<?xml version="1.0"?><manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
+         f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{kind}"/>'
+         '<manifest:file-entry manifest:full-path="content.xml" manifest:media-type="text/xml"/></manifest:manifest>'),
+        ("content.xml",
+         '<?xml version="1.0"?><office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
+         'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" office:version="1.3">'
+         f"<office:body><office:text>{body}</office:text></office:body></office:document-content>"),
+    ])
+
+
 def eicar():
     """The anti-virus test file, put together here so that no file of the project holds it."""
     return rb"X5O!P%@AP[4\PZX54(P^)7CC)7}" + b"$EICAR-STANDARD-" + b"ANTIVIRUS-TEST-FILE!" + b"$H+H*"

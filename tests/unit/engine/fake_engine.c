@@ -307,8 +307,23 @@ static enum outcome do_write_outside(struct engine_job *job)
 
 static enum outcome do_write_input(struct engine_job *job)
 {
-    return attempt(can_open(job->input_path, O_RDWR) || can_open(job->input_path, O_WRONLY | O_TRUNC) ||
-                   unlink(job->input_path) == 0);
+    return attempt(can_open(job->input_path, O_RDWR) || can_open(job->input_path, O_WRONLY | O_TRUNC));
+}
+
+/* Whether that is refused or what goes is a copy: the file itself has to be there afterwards. */
+static enum outcome do_remove_input(struct engine_job *job)
+{
+    unlink(job->input_path);
+    return write_result(job, "result.pdf", "x") ? OUTCOME_OK : OUTCOME_INTERNAL;
+}
+
+/* Answers with where it sees its job. */
+static enum outcome do_tell_paths(struct engine_job *job)
+{
+    char text[1024];
+
+    snprintf(text, sizeof text, "%s %s", job->input_path, job->output_path);
+    return write_result(job, "result.pdf", text) ? OUTCOME_OK : OUTCOME_INTERNAL;
 }
 
 static enum outcome do_change_modes(struct engine_job *job)
@@ -498,6 +513,8 @@ static const struct {
     DO(read_kernel),
     DO(write_outside),
     DO(write_input),
+    DO(remove_input),
+    DO(tell_paths),
     DO(change_modes),
     DO(make_links),
     DO(list_descriptors),

@@ -424,6 +424,33 @@ static void ends_who_makes_deadly_calls(void **state)
         expect(f, attempts[i], OUTCOME_ENGINE_CRASHED);
 }
 
+static void keeps_the_input(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+    _cleanup_free_ char *text = NULL;
+
+    assert_int_equal(run_in(f, "{\"do\": \"remove_input\"}", job, 30000).report.outcome, OUTCOME_OK);
+    assert_int_equal(path_read_file(job, "uploads/input.txt", 100, &text, NULL), 0);
+    assert_string_equal(text, "hello");
+}
+
+/* A document prints what it likes of its own path: it has to be everybody's. */
+static void tells_a_child_nothing_by_its_paths(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    bool full = str_eq(f->settings.sandbox, "full");
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+    _cleanup_free_ char *text = NULL;
+
+    assert_int_equal(run_in(f, "{\"do\": \"tell_paths\"}", job, 30000).report.outcome, OUTCOME_OK);
+    assert_int_equal(path_read_file(job, "work/result.pdf", 1000, &text, NULL), 0);
+    assert_string_equal(text,
+                        full ? "/document.txt /job/out" : "/proc/self/cwd/.tmp/document.txt /proc/self/cwd");
+}
+
 static void keeps_canaries(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -757,16 +784,18 @@ static void ends_runs_of_engines_that_are_not_there(void **state)
 #define MEMORY_TESTS cmocka_unit_test(bounds_memory),
 #endif
 
-/* Without namespaces there is no private temporary folder, and the job is where its path leads. */
+/* Without namespaces there is no private temporary folder. */
 #define IN_BOTH_MODES                                                                                        \
-    cmocka_unit_test(converts), cmocka_unit_test(gives_what_libraries_need),                                 \
-        cmocka_unit_test(runs_many_at_once), cmocka_unit_test(tells_how_a_child_ended),                      \
-        cmocka_unit_test(believes_no_lies), cmocka_unit_test(stops_at_the_deadline),                         \
-        cmocka_unit_test(bounds_processor_time), cmocka_unit_test(bounds_the_output),                        \
-        MEMORY_TESTS cmocka_unit_test(cancels), cmocka_unit_test(refuses_inputs_that_are_no_plain_file),     \
-        cmocka_unit_test(refuses), cmocka_unit_test(ends_who_makes_deadly_calls),                            \
-        cmocka_unit_test(keeps_canaries), cmocka_unit_test(keeps_other_processes),                           \
-        cmocka_unit_test(reaches_no_listener), cmocka_unit_test(survives_the_death_of_a_zygote),             \
+    cmocka_unit_test(converts), cmocka_unit_test(converts_below_a_folder_it_may_not_enter),                  \
+        cmocka_unit_test(gives_what_libraries_need), cmocka_unit_test(runs_many_at_once),                    \
+        cmocka_unit_test(tells_how_a_child_ended), cmocka_unit_test(believes_no_lies),                       \
+        cmocka_unit_test(stops_at_the_deadline), cmocka_unit_test(bounds_processor_time),                    \
+        cmocka_unit_test(bounds_the_output), MEMORY_TESTS cmocka_unit_test(cancels),                         \
+        cmocka_unit_test(refuses_inputs_that_are_no_plain_file), cmocka_unit_test(refuses),                  \
+        cmocka_unit_test(ends_who_makes_deadly_calls), cmocka_unit_test(keeps_canaries),                     \
+        cmocka_unit_test(keeps_the_input), cmocka_unit_test(tells_a_child_nothing_by_its_paths),             \
+        cmocka_unit_test(keeps_other_processes), cmocka_unit_test(reaches_no_listener),                      \
+        cmocka_unit_test(survives_the_death_of_a_zygote),                                                    \
         cmocka_unit_test(survives_the_death_of_a_zygote_that_starts),                                        \
         cmocka_unit_test(gives_up_at_the_second_death),                                                      \
         cmocka_unit_test(does_without_a_child_that_died_waiting),                                            \
@@ -774,8 +803,7 @@ static void ends_runs_of_engines_that_are_not_there(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest full[] = {IN_BOTH_MODES, cmocka_unit_test(bounds_temporary_files),
-                                      cmocka_unit_test(converts_below_a_folder_it_may_not_enter)};
+    const struct CMUnitTest full[] = {IN_BOTH_MODES, cmocka_unit_test(bounds_temporary_files)};
     const struct CMUnitTest reduced[] = {IN_BOTH_MODES};
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(ends_all_with_the_pool),
