@@ -61,8 +61,9 @@ typedef void engine_done_fn(void *arg, const struct engine_report *report);
 
 struct engine_run;
 /* Waits for the engine to be up if it is starting; one that is down ends the run with OUTCOME_INTERNAL. A run
- * whose zygote dies is tried once more. When it is over a folder ".tmp" may be left in the output folder
- * (DECANT_SANDBOX=reduced). NULL when memory or descriptors are short: then done is not called. */
+ * whose zygote dies, or whose child is killed before it has begun to read, is tried once more. When it is
+ * over a folder ".tmp" may be left in the output folder (DECANT_SANDBOX=reduced). NULL when memory or
+ * descriptors are short: then done is not called. */
 struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_request *request,
                                    engine_progress_fn *progress, engine_done_fn *done, void *arg);
 /* Kills it; done comes with OUTCOME_CANCELLED. */

@@ -120,6 +120,14 @@ static int take_result(struct engine_run *r, struct msg *m)
     return 0;
 }
 
+static int take_begun(struct engine_run *r, struct msg *m)
+{
+    if (msg_done(m) < 0 || r->facts.begun)
+        return -EBADMSG;
+    r->facts.begun = true;
+    return 0;
+}
+
 static int take_progress(struct engine_run *r, struct msg *m)
 {
     unsigned percent = (unsigned)msg_get_u64(m, 99);
@@ -129,6 +137,20 @@ static int take_progress(struct engine_run *r, struct msg *m)
     if (r->progress)
         r->progress(r->arg, percent);
     return 0;
+}
+
+static int take_report(struct engine_run *r, struct msg *m)
+{
+    switch (m->type) {
+    case ENGINE_BEGUN:
+        return take_begun(r, m);
+    case ENGINE_PROGRESS:
+        return take_progress(r, m);
+    case ENGINE_RESULT:
+        return take_result(r, m);
+    default:
+        return -EBADMSG;
+    }
 }
 
 /* All that has come so far. The end of the stream is no news: the process tells when it is gone. */
@@ -149,12 +171,7 @@ static int drain_report(struct engine_run *r, bool *ret_end)
         }
         if (e < 0)
             return e;
-        if (m.n_fds > 0)
-            e = -EBADMSG;
-        else if (m.type == ENGINE_PROGRESS)
-            e = take_progress(r, &m);
-        else
-            e = m.type == ENGINE_RESULT ? take_result(r, &m) : -EBADMSG;
+        e = m.n_fds > 0 ? -EBADMSG : take_report(r, &m);
         msg_free(&m);
     }
     return e;
@@ -271,6 +288,23 @@ int run_take_spawned(struct zygote *z, struct msg *m)
     return 0;
 }
 
+/* From the beginning, by the zygote that is now there for it. */
+static void try_again(struct engine_run *r)
+{
+    if (r->zygote->retired)
+        r->zygote = zygote_find(r->pool, r->zygote->name);
+    if (r->zygote->state == ENGINE_DOWN) {
+        run_conclude(r, OUTCOME_INTERNAL);
+        return;
+    }
+    unsend(r);
+    r->facts.has_status = r->facts.begun = false;
+    r->retried = true;
+    r->state = QUEUED;
+    if (r->zygote->state == ENGINE_UP)
+        zygote_pump(r->zygote);
+}
+
 int run_take_exited(struct zygote *z, struct msg *m)
 {
     uint64_t id = msg_get_u64(m, UINT64_MAX), status = msg_get_u64(m, INT32_MAX);
@@ -287,7 +321,10 @@ int run_take_exited(struct zygote *z, struct msg *m)
     /* The report came by another socket, and may not have been read yet. */
     if (!r->facts.misbehaved && drain_report(r, &end) < 0)
         r->facts.misbehaved = true;
-    run_conclude(r, verdict(&r->facts));
+    if (!r->retried && verdict_is_no_fault_of_the_file(&r->facts))
+        try_again(r);
+    else
+        run_conclude(r, verdict(&r->facts));
     return 0;
 }
 
@@ -305,17 +342,7 @@ static void settle_orphan(struct engine_run *r)
         run_conclude(r, verdict(&r->facts));
         return;
     }
-    if (r->zygote->retired)
-        r->zygote = zygote_find(r->pool, r->zygote->name);
-    if (r->zygote->state == ENGINE_DOWN) {
-        run_conclude(r, OUTCOME_INTERNAL);
-        return;
-    }
-    unsend(r);
-    r->retried = true;
-    r->state = QUEUED;
-    if (r->zygote->state == ENGINE_UP)
-        zygote_pump(r->zygote);
+    try_again(r);
 }
 
 static void on_orphan_gone(uv_poll_t *handle, int status, int events)

@@ -23,6 +23,9 @@ enum engine_message {
     /* worker → child, on the report pair, before RUN: str from, str to, str options (JSON), str input, str
      * output, u64 cpu_s; fd: job folder */
     ENGINE_JOB,
+    /* child → worker, on the report pair, once, in the sandbox and before it reads a byte of its file: what
+     * ends a child that hasn't said so is not the file's doing */
+    ENGINE_BEGUN,
     /* child → worker, on the report pair: u64 percent */
     ENGINE_PROGRESS,
     /* child → worker, on the report pair, last: u64 outcome, str output name, str output format, u64 pages,

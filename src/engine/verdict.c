@@ -53,6 +53,12 @@ static enum outcome of_signal(const struct verdict_facts *f)
     }
 }
 
+bool verdict_is_no_fault_of_the_file(const struct verdict_facts *f)
+{
+    return !f->begun && !f->cancelled && !f->timed_out && !f->misbehaved && !f->has_result && f->has_status &&
+           WIFSIGNALED(f->status);
+}
+
 enum outcome verdict(const struct verdict_facts *f)
 {
     if (f->cancelled)
@@ -63,6 +69,8 @@ enum outcome verdict(const struct verdict_facts *f)
         return f->result;
     if (f->timed_out)
         return OUTCOME_TIMED_OUT;
+    if (verdict_is_no_fault_of_the_file(f))
+        return OUTCOME_INTERNAL;
     if (!f->has_status)
         return OUTCOME_ENGINE_CRASHED;
     if (WIFEXITED(f->status))

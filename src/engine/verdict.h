@@ -9,6 +9,7 @@
 struct verdict_facts {
     bool cancelled, timed_out; /* why we killed it, if we did */
     bool misbehaved;           /* its report was no message of ours */
+    bool begun;                /* it was about to read its file */
     bool has_result;           /* the child reported: */
     enum outcome result;
     bool has_status; /* the zygote told how it ended: */
@@ -18,5 +19,8 @@ struct verdict_facts {
 };
 
 enum outcome verdict(const struct verdict_facts *facts);
+/* Was the child ended by somebody else (short of memory, an operator) before it could know its file? Then
+ * another may do better. */
+bool verdict_is_no_fault_of_the_file(const struct verdict_facts *facts);
 /* May a child say this of its own job? What only the worker can know, it may not. */
 bool verdict_may_report(enum outcome outcome);

@@ -86,6 +86,14 @@ _noreturn_ static void report(const struct engine_job *job, enum outcome outcome
     _exit(msg_send(job->report_fd, &m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
+static int tell_begun(int report_fd)
+{
+    _cleanup_msg_ struct msg m;
+
+    msg_init(&m, ENGINE_BEGUN);
+    return msg_send(report_fd, &m);
+}
+
 /* The report socket of the job to come. */
 static int wait_for_run(int channel, uint64_t *ret_run)
 {
@@ -122,6 +130,8 @@ _noreturn_ static void enter_and_convert(const struct engine *engine, struct san
     job.output_path = sandboxed.output_path;
     job.report_fd = sandboxed.keep_fd;
     job.options = json_loads(options, JSON_REJECT_DUPLICATES, NULL);
+    if (tell_begun(job.report_fd) < 0)
+        _exit(EXIT_FAILURE);
     outcome = convert(engine, &job);
     job.output_name[sizeof job.output_name - 1] = '\0';
     job.output_format[sizeof job.output_format - 1] = '\0';

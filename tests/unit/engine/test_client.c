@@ -599,6 +599,77 @@ static void does_without_a_child_that_died_waiting(void **state)
     assert_int_equal(find_zygote(), zygote);
 }
 
+/* A fresh zygote with one child waiting, which is halted: it gets the next job, and never begins. */
+static struct fixture *start_with_a_halted_child(pid_t *ret_zygote, pid_t *ret_child)
+{
+    struct fixture *f;
+
+    start_reduced((void **)&f);
+    expect(f, "ok", OUTCOME_OK);
+    *ret_zygote = find_zygote();
+    wait_for_children(f, *ret_zygote, 1, ret_child, 1);
+    kill(*ret_child, SIGSTOP);
+    return f;
+}
+
+/* When it has given its child away the zygote makes another one. */
+static void tries_again_when_a_child_never_began(void **state)
+{
+    struct outcome_of_run o;
+    pid_t zygote, halted, now[2];
+    struct fixture *f = start_with_a_halted_child(&zygote, &halted);
+    char name[ID_UUID_LEN + 1];
+    int job = make_job(f, name);
+
+    begin(f, "{\"do\": \"ok\"}", job, 30000, &o);
+    wait_for_children(f, zygote, 2, now, 2);
+    assert_false(o.done);
+    kill(halted, SIGKILL);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_OK);
+    close(job);
+    stop((void **)&f);
+}
+
+static void tries_no_third_time(void **state)
+{
+    struct outcome_of_run o;
+    pid_t zygote, first, second, now[2];
+    struct fixture *f = start_with_a_halted_child(&zygote, &first);
+    char name[ID_UUID_LEN + 1];
+    int job = make_job(f, name);
+
+    begin(f, "{\"do\": \"ok\"}", job, 30000, &o);
+    wait_for_children(f, zygote, 2, now, 2);
+    second = now[now[0] == first];
+    kill(second, SIGSTOP);
+    kill(first, SIGKILL);
+    for (int i = 0;
+         i < PATIENCE_MS / 10 && (list_children(zygote, now, 2) != 2 || now[0] == first || now[1] == first);
+         i++)
+        loop_for(&f->loop, 10);
+    assert_false(o.done);
+    kill(second, SIGKILL);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_INTERNAL);
+    close(job);
+    stop((void **)&f);
+}
+
+/* It may be the file that kills it. */
+static void tries_once_who_has_begun(void **state)
+{
+    struct outcome_of_run o;
+    struct fixture *f = fixture_of(state);
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+
+    begin(f, "{\"do\": \"killed_once\"}", job, 30000, &o);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_equal(o.report.outcome, OUTCOME_ENGINE_CRASHED);
+    assert_int_equal(faccessat(job, "work/marker", F_OK, 0), 0);
+}
+
 static void survives_the_death_of_a_zygote(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -795,7 +866,7 @@ static void ends_runs_of_engines_that_are_not_there(void **state)
         cmocka_unit_test(ends_who_makes_deadly_calls), cmocka_unit_test(keeps_canaries),                     \
         cmocka_unit_test(keeps_the_input), cmocka_unit_test(tells_a_child_nothing_by_its_paths),             \
         cmocka_unit_test(keeps_other_processes), cmocka_unit_test(reaches_no_listener),                      \
-        cmocka_unit_test(survives_the_death_of_a_zygote),                                                    \
+        cmocka_unit_test(survives_the_death_of_a_zygote), cmocka_unit_test(tries_once_who_has_begun),        \
         cmocka_unit_test(survives_the_death_of_a_zygote_that_starts),                                        \
         cmocka_unit_test(gives_up_at_the_second_death),                                                      \
         cmocka_unit_test(does_without_a_child_that_died_waiting),                                            \
@@ -808,6 +879,8 @@ int main(void)
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(ends_all_with_the_pool),
         cmocka_unit_test(keeps_a_child_waiting),
+        cmocka_unit_test(tries_again_when_a_child_never_began),
+        cmocka_unit_test(tries_no_third_time),
         cmocka_unit_test(replaces_a_zygote_and_lets_it_end_its_runs),
         cmocka_unit_test(keeps_a_zygote_that_nothing_can_replace),
         cmocka_unit_test(tells_why_an_engine_is_down),

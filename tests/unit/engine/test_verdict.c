@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #define MIB    UINT64_C(1024) /* of KiB */
-#define LIMITS .cpu_limit_s = 10, .memory_limit_bytes = UINT64_C(1) << 30
+#define LIMITS .begun = true, .cpu_limit_s = 10, .memory_limit_bytes = UINT64_C(1) << 30
 
 static void says_how_a_run_ended(void **state)
 {
@@ -39,6 +39,11 @@ static void says_how_a_run_ended(void **state)
         {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 4000}, OUTCOME_ENGINE_CRASHED},
         {{LIMITS, .has_status = true, .status = SIGKILL, .peak_kib = 600 * MIB}, OUTCOME_TOO_COMPLEX},
         {{LIMITS}, OUTCOME_ENGINE_CRASHED},
+        /* Before it could read. */
+        {{.has_status = true, .status = SIGKILL}, OUTCOME_INTERNAL},
+        {{.has_status = true, .status = SIGSYS}, OUTCOME_INTERNAL},
+        {{.has_status = true, .status = SIGKILL, .timed_out = true}, OUTCOME_TIMED_OUT},
+        {{.has_status = true, .status = SIGKILL, .misbehaved = true}, OUTCOME_ENGINE_CRASHED},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
