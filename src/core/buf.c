@@ -1,8 +1,9 @@
 #include "core/buf.h"
 
+#include "core/str.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 void buf_free(struct buf *b)
 {
@@ -81,6 +82,41 @@ int buf_printf(struct buf *b, const char *format, ...)
         return b->error = -ENOMEM;
     }
     return buf_append(b, text, (size_t)n);
+}
+
+int buf_append_u64(struct buf *b, uint64_t number)
+{
+    char digits[20], *p = digits + sizeof digits;
+
+    do
+        *--p = (char)('0' + number % 10);
+    while (number /= 10);
+    return buf_append(b, p, (size_t)(digits + sizeof digits - p));
+}
+
+static bool json_takes(unsigned char c, bool utf8)
+{
+    return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && (c < 0x80 || utf8);
+}
+
+int buf_append_json(struct buf *b, const char *s)
+{
+    bool utf8 = utf8_valid(s, strlen(s));
+
+    buf_append(b, "\"", 1);
+    while (*s) {
+        size_t plain = 0;
+
+        while (s[plain] && json_takes((unsigned char)s[plain], utf8))
+            plain++;
+        buf_append(b, s, plain);
+        s += plain;
+        if (*s == '"' || *s == '\\')
+            buf_printf(b, "\\%c", *s++);
+        else if (*s)
+            buf_printf(b, "\\u%04x", (unsigned char)*s++);
+    }
+    return buf_append(b, "\"", 1);
 }
 
 void buf_consume(struct buf *b, size_t len)

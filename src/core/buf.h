@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
     char *data; /* NULL while empty and never written */
@@ -26,6 +27,10 @@ void buf_free(struct buf *b);
 int buf_append(struct buf *b, const void *data, size_t len);
 int buf_append_str(struct buf *b, const char *s);
 int buf_printf(struct buf *b, const char *format, ...) _printf_(2, 3);
+int buf_append_u64(struct buf *b, uint64_t number);
+/* `s` as a JSON string in its quotes. What is no UTF-8 is taken for Latin-1: it is JSON whatever it quotes.
+ */
+int buf_append_json(struct buf *b, const char *s);
 
 static inline int buf_error(const struct buf *b)
 {

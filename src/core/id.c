@@ -3,7 +3,6 @@
 #include "core/str.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/random.h>
 
 static void random_bytes(uint8_t *bytes, size_t n)
@@ -14,8 +13,13 @@ static void random_bytes(uint8_t *bytes, size_t n)
 
 static void hex(char *out, const uint8_t *bytes, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        sprintf(out + 2 * i, "%02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < n; i++) {
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 0x0f];
+    }
+    *out = '\0';
 }
 
 void id_token(char ret[ID_TOKEN_LEN + 1])
@@ -30,12 +34,15 @@ void id_uuid(char ret[ID_UUID_LEN + 1])
 {
     uint8_t b[16];
     char digits[33];
+    const char *from = digits;
 
     random_bytes(b, sizeof b);
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
     hex(digits, b, sizeof b);
-    sprintf(ret, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16, digits + 20);
+    for (size_t i = 0; i < ID_UUID_LEN; i++)
+        ret[i] = i == 8 || i == 13 || i == 18 || i == 23 ? '-' : *from++;
+    ret[ID_UUID_LEN] = '\0';
 }
 
 static bool is_hex(char c)

@@ -25,25 +25,6 @@ void log_init(const char *program, enum log_level least, enum log_format format)
                                               : LOG_FORMAT_JSON;
 }
 
-/* What is no UTF-8 is taken for Latin-1: the line stays JSON whatever it quotes. */
-static void append_json_string(struct buf *line, const char *s)
-{
-    bool utf8 = utf8_valid(s, strlen(s));
-
-    buf_append(line, "\"", 1);
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-
-        if (c == '"' || c == '\\')
-            buf_printf(line, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f || (c > 0x7f && !utf8))
-            buf_printf(line, "\\u%04x", c);
-        else
-            buf_append(line, s, 1);
-    }
-    buf_append(line, "\"", 1);
-}
-
 /* Terminals obey control characters: show them as question marks. */
 static void append_plain(struct buf *line, const char *s)
 {
@@ -56,13 +37,13 @@ static void format_json(struct buf *line, const char *time, enum log_level level
 {
     buf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"message\":", time,
                level_names[level], config.program, (int)getpid());
-    append_json_string(line, message);
+    buf_append_json(line, message);
     for (size_t i = 0; i < n; i++) {
         buf_append(line, ",", 1);
-        append_json_string(line, fields[i].key);
+        buf_append_json(line, fields[i].key);
         buf_append(line, ":", 1);
         if (fields[i].text)
-            append_json_string(line, fields[i].text);
+            buf_append_json(line, fields[i].text);
         else
             buf_printf(line, "%lld", (long long)fields[i].number);
     }

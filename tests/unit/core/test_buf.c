@@ -122,6 +122,22 @@ static void the_string_is_handed_over(void **state)
     assert_string_equal(nothing, "");
 }
 
+static void numbers_and_strings_are_json(void **state)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(200), full = BUF_INIT(4);
+
+    buf_append_u64(&b, 0);
+    buf_append(&b, ",", 1);
+    buf_append_u64(&b, UINT64_MAX);
+    assert_string_equal(b.data, "0,18446744073709551615");
+    buf_consume(&b, 100);
+    assert_int_equal(buf_append_json(&b, ""), 0);
+    buf_append_json(&b, "a\"b\\c\n\x7f/ü€");
+    buf_append_json(&b, "\xff\xfc");
+    assert_string_equal(b.data, "\"\"\"a\\\"b\\\\c\\u000a\\u007f/ü€\"\"\\u00ff\\u00fc\"");
+    assert_int_equal(buf_append_json(&full, "three"), -EMSGSIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +148,7 @@ int main(void)
         cmocka_unit_test(lengths_do_not_wrap_around),
         cmocka_unit_test(the_front_is_dropped),
         cmocka_unit_test(the_string_is_handed_over),
+        cmocka_unit_test(numbers_and_strings_are_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
