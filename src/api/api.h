@@ -7,6 +7,7 @@
 #pragma once
 
 #include "api/error.h"
+#include "core/buf.h"
 #include "core/seal.h"
 #include "core/settings.h"
 #include "files/sniff.h"
@@ -83,8 +84,9 @@ json_t *api_body_object(struct api_call *call);
 /* A member that must be a string, or NULL after having failed the call. */
 const char *api_string_member(struct api_call *call, json_t *object, const char *name);
 
-/* --- jobs as clients see them (jobs.c) */
-/* The object of /job_status; a new reference. */
-json_t *api_job_json(const struct job *job);
+/* --- jobs as clients see them (job_json.c) */
+/* The object of /job_status and of the events. */
+enum { API_JOB_BYTES_MAX = 64 * 1024 };
+void api_job_write(struct buf *out, const struct job *job);
 /* The extension of a completed job's result, inside the job. */
 const char *api_output_extension(const struct job *job);

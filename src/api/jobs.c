@@ -1,7 +1,6 @@
 /* POST /convert and GET /job_status. */
 #include "api/api.h"
 
-#include "api/filename.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "engine/password.h"
@@ -160,52 +159,6 @@ void api_convert(struct api_call *call)
 
 /* --- GET /job_status */
 
-/* A new reference: null for an empty string. */
-static json_t *text_or_null(const char *s)
-{
-    return *s ? json_string(s) : json_null();
-}
-
-/* Many pages come as a ZIP, whatever their format. */
-const char *api_output_extension(const struct job *job)
-{
-    const char *dot = strrchr(job->converted_path, '.');
-
-    return dot ? dot + 1 : job->target_format;
-}
-
-static json_t *output_json(const struct job *job)
-{
-    char name[FILENAME_MAX_BYTES + 1];
-
-    if (job->status != JOB_COMPLETED)
-        return json_null();
-    filename_replace_extension(job->original_filename, api_output_extension(job), name);
-
-    json_t *output = json_pack("{s:s, s:s, s:I}", "filename", name, "mime_type", job->output_mime_type,
-                               "size", (json_int_t)job->output_size);
-
-    if (job->output_pages > 0)
-        json_object_set_new(output, "pages", json_integer((json_int_t)job->output_pages));
-    return output;
-}
-
-json_t *api_job_json(const struct job *job)
-{
-    return json_pack(
-        "{s:s, s:o, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, "
-        "s:I, s:o}",
-        "job_id", job->job_id, "task_id", text_or_null(job->task_id), "original_filename",
-        job->original_filename, "source_format", job->source_format, "mime_type", job->mime_type, "size",
-        (json_int_t)job->size, "sha256", job->sha256, "target_format", text_or_null(job->target_format),
-        "status", job_status_name(job->status), "progress", (int)job->progress, "created_at", job->created_at,
-        "started_at", text_or_null(job->started_at), "completed_at", text_or_null(job->completed_at),
-        "error_code", text_or_null(job->error_code), "error_message", text_or_null(job->error_message),
-        "output", output_json(job), "sandbox", text_or_null(job->sandbox), "attempts",
-        (json_int_t)job->attempts, "cpu_ms", (json_int_t)job->cpu_ms, "peak_kib", (json_int_t)job->peak_kib,
-        "pss_kib", job->pss_kib ? json_integer((json_int_t)job->pss_kib) : json_null());
-}
-
 /* The watch is set up before the first look, so that no change can slip between them. */
 struct status_wait {
     struct api_call *call;
@@ -256,6 +209,19 @@ static void on_status_change(void *arg)
     load_status(arg);
 }
 
+static void reply_status(struct api_call *call, const struct job *job)
+{
+    _cleanup_buf_ struct buf json = BUF_INIT(API_JOB_BYTES_MAX);
+
+    api_job_write(&json, job);
+    if (buf_error(&json)) {
+        api_fail(call, API_INTERNAL, "The job has more to say than there is room for.");
+        return;
+    }
+    http_reply_header(call->req, "Cache-Control", "no-store");
+    api_reply(call, 200, "application/json", json.data, json.len);
+}
+
 static void on_status(void *arg, int err, const struct job *job)
 {
     struct status_wait *w = arg;
@@ -272,7 +238,7 @@ static void on_status(void *arg, int err, const struct job *job)
     if (w->wait_ms == 0 || w->expired || changed || is_final(job->status) ||
         http_request_gone(w->call->req)) {
         status_wait_end(w);
-        api_reply_json(w->call, 200, api_job_json(job));
+        reply_status(w->call, job);
         return;
     }
     if (!w->seen) {
