@@ -82,6 +82,16 @@ static void take_place(struct zygote *z)
 
 static int take_ready(struct zygote *z, struct msg *m)
 {
+    uint64_t protocol = msg_get_u64(m, UINT64_MAX);
+
+    if (protocol != ENGINE_PROTOCOL) {
+        snprintf(z->why, sizeof z->why,
+                 "decant-engine-%s is of another version than this program (it speaks protocol %llu, and not "
+                 "%d): install both together",
+                 z->name, (unsigned long long)protocol, ENGINE_PROTOCOL);
+        return -EPROTO;
+    }
+
     uint64_t layers = msg_get_u64(m, UINT32_MAX);
     const char *version = msg_get_str(m);
 
@@ -128,7 +138,8 @@ static int take_message(struct zygote *z, struct msg *m)
     }
 }
 
-/* 0 when all that was there is read; -EPIPE at the end; -EBADMSG for nonsense. */
+/* 0 when all that was there is read; -EPIPE at the end; -EBADMSG for nonsense; -EPROTO for one that is not to
+ * be talked to, with the reason in z->why. */
 static int drain_control(struct zygote *z)
 {
     for (;;) {

@@ -8,8 +8,12 @@
 
 enum { ENGINE_CONTROL_FD = 3 };
 
+/* Raised with every change of a message: an engine that was not installed together with its worker is refused
+ * by name, where it would fail every job. */
+enum { ENGINE_PROTOCOL = 1 };
+
 enum engine_message {
-    /* zygote → worker, once: u64 layers, str version */
+    /* zygote → worker, once: u64 ENGINE_PROTOCOL (in every version first), u64 layers, str version */
     ENGINE_READY = 1,
     /* zygote → worker, instead, before it ends: u64 1 when it is the sandbox that is refused, str why */
     ENGINE_REFUSED,

@@ -306,6 +306,7 @@ static void tell_ready(struct zygote *z)
     if (z->engine->version)
         z->engine->version(version, sizeof version);
     msg_init(&m, ENGINE_READY);
+    msg_put_u64(&m, ENGINE_PROTOCOL);
     msg_put_u64(&m, sandbox_layers(z->sandbox));
     msg_put_str(&m, version);
     send_or_end(z, &m);

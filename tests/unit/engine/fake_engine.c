@@ -596,6 +596,16 @@ static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
         if (pthread_create(&thread, NULL, stay, NULL) != 0)
             return -EAGAIN;
     }
+    if (str_eq(ENGINE_NAME, "outdated")) {
+        _cleanup_msg_ struct msg m;
+
+        msg_init(&m, ENGINE_READY);
+        msg_put_u64(&m, ENGINE_PROTOCOL + 1);
+        msg_put_str(&m, "what READY may come to hold");
+        if (msg_send(ENGINE_CONTROL_FD, &m) < 0)
+            return -EIO;
+        stay(NULL);
+    }
     serve(arg);
     return 0;
 }

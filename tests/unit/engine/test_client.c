@@ -805,8 +805,9 @@ static void tells_why_an_engine_is_down(void **state)
     } cases[] = {{"refusing", "there is no library today", false},
                  {"threaded", "threads", false},
                  {"absent", "can't be started", false},
+                 {"outdated", "is of another version", false},
                  {"lawless", "policy can't be compiled", true}};
-    static const char *const names[] = {"refusing", "threaded", "absent", "lawless", NULL};
+    static const char *const names[] = {"refusing", "threaded", "absent", "outdated", "lawless", NULL};
     struct settings settings = {.bindir = BINDIR,
                                 .user = "nobody",
                                 .sandbox = "reduced",
