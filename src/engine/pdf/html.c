@@ -278,7 +278,7 @@ enum outcome page_to_html(PopplerPage *page, const struct page_settings *setting
     struct flow f = {.t = &t, .settings = settings, .page = page, .out = out};
     GList *images;
 
-    if (page_text_load(page, &t) < 0)
+    if (page_text_load(page, true, &t) < 0)
         return OUTCOME_TOO_COMPLEX;
     images = g_list_sort(poppler_page_get_image_mapping(page), by_top);
     f.images = images;

@@ -7,6 +7,7 @@
 
 #include "core/str.h"
 #include "engine/pdf/archive.h"
+#include "engine/pdf/colours.h"
 #include "sandbox/policy_pdf.h"
 
 #include <cairo-pdf.h>
@@ -116,6 +117,10 @@ static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
     if (!FcInit()) {
         *ret_why = "there is no font configuration (package fontconfig)";
         return -ENOENT;
+    }
+    if (colours_prepare() < 0) {
+        *ret_why = "lcms would not take a way of ours to join profiles";
+        return -EIO;
     }
     if (warm_up() < 0) {
         *ret_why = "Poppler could not draw a page of our own";

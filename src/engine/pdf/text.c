@@ -148,7 +148,7 @@ enum outcome page_to_txt(PopplerPage *page, const struct page_settings *settings
     _cleanup_page_text_ struct page_text t = {0};
     _cleanup_free_ struct placed *pieces = NULL;
 
-    if (page_text_load(page, &t) < 0)
+    if (page_text_load(page, false, &t) < 0)
         return OUTCOME_TOO_COMPLEX;
     pieces = calloc(t.n_pieces + 1, sizeof *pieces);
     if (!pieces)

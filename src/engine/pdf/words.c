@@ -1,5 +1,7 @@
 #include "engine/pdf/words.h"
 
+#include "engine/pdf/colours.h"
+
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -104,20 +106,32 @@ static void cut(struct page_text *t)
     }
 }
 
-int page_text_load(PopplerPage *page, struct page_text *ret)
+/* Poppler reads the page when it is first asked for its text, and keeps what it found. */
+static char *read_text(PopplerPage *page)
 {
-    _cleanup_page_text_ struct page_text t = {.text = poppler_page_get_text(page)};
+    char *text;
+
+    colours_switch(false);
+    text = poppler_page_get_text(page);
+    colours_switch(true);
+    return text;
+}
+
+int page_text_load(PopplerPage *page, bool with_styles, struct page_text *ret)
+{
+    _cleanup_page_text_ struct page_text t = {.text = read_text(page)};
     guint n = 0;
 
     if (t.text && poppler_page_get_text_layout(page, &t.boxes, &n))
         t.n = n;
     t.offsets = calloc(t.n + 1, sizeof *t.offsets);
-    t.styles = calloc(t.n + 1, sizeof *t.styles);
+    t.styles = with_styles ? calloc(t.n + 1, sizeof *t.styles) : NULL;
     t.pieces = calloc(t.n + 1, sizeof *t.pieces);
-    if (!t.offsets || !t.styles || !t.pieces)
+    if (!t.offsets || (with_styles && !t.styles) || !t.pieces)
         return -ENOMEM;
     if (t.n > 0 && index_characters(&t)) {
-        load_styles(page, &t);
+        if (with_styles)
+            load_styles(page, &t);
         cut(&t);
     }
     *ret = t;

@@ -23,13 +23,13 @@ struct page_text {
     size_t n;        /* characters */
     size_t *offsets; /* of character i in `text`; n + 1 of them */
     PopplerRectangle *boxes;
-    struct style *styles; /* of each character */
+    struct style *styles; /* of each character; NULL: not asked for */
     struct piece *pieces;
     size_t n_pieces;
 };
 
-/* 0 or -ENOMEM; a page without text has no pieces. */
-int page_text_load(PopplerPage *page, struct page_text *ret) _warn_unused_;
+/* 0 or -ENOMEM; a page without text has no pieces. Styles take Poppler another walk over the page. */
+int page_text_load(PopplerPage *page, bool with_styles, struct page_text *ret) _warn_unused_;
 void page_text_free(struct page_text *t);
 #define _cleanup_page_text_ _cleanup_(page_text_free)
 

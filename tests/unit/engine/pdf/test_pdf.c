@@ -7,9 +7,11 @@
 #include "media/run.h"
 
 #include <cairo-pdf.h>
+#include <lcms2.h>
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <zip.h>
 
@@ -192,6 +194,82 @@ static void png_has_the_resolution_asked_for(void **state)
         assert_int_equal(pixel(s, 2, 2), 0xffffff);
         cairo_surface_destroy(s);
     }
+}
+
+/* sRGB with red and green changed over. */
+static cmsUInt32Number make_profile(void *ret, cmsUInt32Number size)
+{
+    static const cmsCIExyYTRIPLE primaries = {
+        .Red = {0.30, 0.60, 1}, .Green = {0.64, 0.33, 1}, .Blue = {0.15, 0.06, 1}};
+    cmsCIExyY white = {0.3127, 0.3290, 1};
+    cmsToneCurve *gamma = cmsBuildGamma(NULL, 2.2);
+    cmsHPROFILE profile = cmsCreateRGBProfile(&white, &primaries, (cmsToneCurve *[]){gamma, gamma, gamma});
+
+    assert_true(cmsSaveProfileToMem(profile, ret, &size));
+    cmsFreeToneCurve(gamma);
+    cmsCloseProfile(profile);
+    return size;
+}
+
+/* Pages that are red by the profile's numbers, which is green, with a word on each. */
+static const char *make_profiled(const char *folder, int pages)
+{
+    static const char content[] = "/C cs 1 0 0 sc 0 0 200 200 re f BT /F 20 Tf 20 100 Td (Coloured) Tj ET";
+    const char *path = in(folder, "profiled.pdf");
+    FILE *file = fopen(path, "w");
+    char profile[8192];
+    cmsUInt32Number size = make_profile(profile, sizeof profile);
+
+    assert_non_null(file);
+    fprintf(file, "%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[");
+    for (int i = 0; i < pages; i++)
+        fprintf(file, "3 0 R ");
+    fprintf(file,
+            "]/Count %d>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R"
+            "/Resources<</ColorSpace<</C[/ICCBased 5 0 R]>>/Font<</F<</Type/Font/Subtype/Type1/BaseFont"
+            "/Helvetica>>>>>>>>endobj\n4 0 obj<</Length %zu>>stream\n%s\nendstream endobj\n"
+            "5 0 obj<</N 3/Length %u>>stream\n",
+            pages, strlen(content), content, size);
+    fwrite(profile, 1, size, file);
+    fprintf(file, "\nendstream endobj\ntrailer<</Root 1 0 R/Size 6>>\n%%%%EOF\n");
+    assert_int_equal(fclose(file), 0);
+    return path;
+}
+
+static int *not_joined; /* shared with the processes that convert */
+
+static void count_not_joined(cmsContext context, cmsUInt32Number code, const char *text)
+{
+    *not_joined += str_eq(text, "Couldn't link the profiles");
+}
+
+static bool is_green(const char *folder, const char *input)
+{
+    struct run run = good(folder, "png", input, "{\"dpi\": 72}");
+    cairo_surface_t *s = cairo_image_surface_create_from_png(run.path);
+    uint32_t colour = pixel(s, 190, 10);
+
+    cairo_surface_destroy(s);
+    return (colour >> 16 & 0xff) < 0x40 && (colour >> 8 & 0xff) > 0xc0;
+}
+
+static void text_makes_no_colours_and_pictures_do(void **state)
+{
+    const char *input = make_profiled(*state, 3);
+    size_t len;
+    char *text;
+
+    not_joined = mmap(NULL, sizeof *not_joined, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(not_joined, MAP_FAILED);
+    cmsSetLogErrorHandler(count_not_joined);
+    text = read_file(good(*state, "txt", input, "{}").path, &len);
+    assert_string_equal(text, "Coloured\n\fColoured\n\fColoured\n");
+    free(text);
+    assert_true(*not_joined >= 3);
+    *not_joined = 0;
+    assert_true(is_green(*state, make_profiled(*state, 1)));
+    assert_int_equal(*not_joined, 0);
+    munmap(not_joined, sizeof *not_joined);
 }
 
 static void text_keeps_columns_and_pages(void **state)
@@ -387,6 +465,7 @@ int main(void)
         cmocka_unit_test(threads_change_no_byte),
         cmocka_unit_test(threads_fit_pages_and_cores),
         cmocka_unit_test(png_has_the_resolution_asked_for),
+        cmocka_unit_test(text_makes_no_colours_and_pictures_do),
         cmocka_unit_test(text_keeps_columns_and_pages),
         cmocka_unit_test(html_is_escaped_and_styled),
         cmocka_unit_test(broken_documents_end_clearly),
