@@ -1,17 +1,8 @@
 /* The decoding of messages between processes. An input is how many fields there are, a byte for each that
  * says how it is read, and the body of the message. */
+#include "fuzz.h"
+
 #include "core/msg.h"
-
-#include <stdint.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int truth)
-{
-    if (!truth)
-        abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

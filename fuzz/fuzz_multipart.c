@@ -1,25 +1,15 @@
 /* The multipart parser. An input is a Content-Type up to the first newline, then a body. Whatever it is, the
  * parser must not crash, must keep to its contract with the events, and must say the same for the body whole
  * and in pieces. */
+#include "fuzz.h"
+
 #include "http/multipart.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct digest {
     uint64_t hash;
     size_t parts, bytes;
     int open;
 };
-
-static void require(int truth)
-{
-    if (!truth)
-        abort();
-}
 
 static void mix(struct digest *digest, const void *data, size_t len)
 {

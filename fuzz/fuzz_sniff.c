@@ -1,24 +1,16 @@
 /* The type checks of uploads. An input is any file: each container parser sees it directly, so that
  * libmagic's word keeps nothing from them, and then the whole check for one format: libmagic takes long. */
+#include "fuzz.h"
+
 #include "core/cleanup.h"
 #include "files/ole.h"
 #include "files/plaintext.h"
 #include "files/sniff.h"
 #include "files/zipdir.h"
 
-#include <stdint.h>
-#include <string.h>
 #include <sys/mman.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { MEMBER_MAX = 1 << 16 };
-
-static void require(int truth)
-{
-    if (!truth)
-        abort();
-}
 
 static void parse_zip(int fd)
 {

@@ -1,14 +1,12 @@
 /* Runs every file of the folders that it is given through a fuzz target, so that the corpus and each input
  * that once broke something are tests under any compiler. */
+#include "fuzz.h"
+
 #include "core/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/stat.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void replay(int dirfd, const char *name)
 {
