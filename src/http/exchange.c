@@ -34,7 +34,7 @@ void http_exchange_answered(struct http_request *req)
     }
 }
 
-static void suspend(struct http_request *req)
+void http_exchange_suspend(struct http_request *req)
 {
     if (req->suspended)
         return;
@@ -66,7 +66,7 @@ static enum MHD_Result decided(struct http_request *req)
     if (req->cut)
         return MHD_NO;
     if (!req->answered)
-        suspend(req);
+        http_exchange_suspend(req);
     return MHD_YES;
 }
 
@@ -147,7 +147,7 @@ static enum MHD_Result step_body(struct http_request *req, const char *data, siz
     if (req->cut)
         return MHD_NO;
     if (req->paused)
-        suspend(req);
+        http_exchange_suspend(req);
     return MHD_YES;
 }
 
@@ -161,7 +161,7 @@ static void end_stream(struct http_request *req)
 static enum MHD_Result step_whole(struct http_request *req)
 {
     if (req->paused) {
-        suspend(req);
+        http_exchange_suspend(req);
         return MHD_YES;
     }
     if (req->phase == PHASE_READING) {
@@ -182,7 +182,7 @@ enum MHD_Result http_exchange_step(void *cls, struct MHD_Connection *mhd, const 
     struct http_request *req = *context;
     enum MHD_Result result;
 
-    if (!req || req->cut || req->gone)
+    if (!req || req->cut || req->taken || req->gone)
         return MHD_NO;
     http_request_ref(req);
     req->in_call = true;
@@ -217,7 +217,7 @@ void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
     /* An answer queued before quiescing has promised to keep the connection. */
     if (conn->loop->quiescing && !conn->linger)
         http_connection_kill(conn);
-    http_request_end(req, code != MHD_REQUEST_TERMINATED_COMPLETED_OK && !req->cut);
+    http_request_end(req, code != MHD_REQUEST_TERMINATED_COMPLETED_OK && !req->cut && !req->taken);
 }
 
 /* Whom MHD is refusing just now: the request whose header is whole and has not been shown to us; or for want
@@ -281,7 +281,7 @@ void http_request_pause(struct http_request *req)
         return;
     req->paused = true;
     if (!req->in_call)
-        suspend(req);
+        http_exchange_suspend(req);
 }
 
 void http_request_resume(struct http_request *req)

@@ -48,6 +48,7 @@ struct http_config {
     unsigned header_timeout_ms; /* a header that is not whole by then closes the connection */
     unsigned idle_timeout_ms;   /* without a byte either way; rounded up to seconds */
     unsigned body_grace_ms;     /* a body may be slower than 1 KiB/s on average this long; 0: 30 s */
+    unsigned heartbeat_ms;      /* of event streams; 0: 15 s */
     const struct http_route *routes;
     size_t n_routes;
     http_error_fn *error;
@@ -113,3 +114,25 @@ void http_reply_json(struct http_request *req, unsigned status, json_t *json);
 /* Takes over `fd`, a regular file; sends it with sendfile, honouring Range (RFC 9110 section 14: single
  * ranges; 206, 416). With an If-Range the whole file is sent, as there are no validators. */
 void http_reply_file(struct http_request *req, const char *content_type, int fd);
+
+/* --- event streams (text/event-stream of the WHATWG's HTML standard, section 9.2): answers without an end.
+ * They cost a socket and some hundred bytes, send heartbeats when nothing else is sent, and are no request
+ * any more: not counted among the connections nor by http_loop_active(). */
+struct http_event_stream;
+struct http_event_stream_ops {
+    void (*ready)(void *arg); /* what http_event_stream_send() kept back has left */
+    /* The stream is no more: the client went away, took nothing for two heartbeats, or the loop ends. Not
+     * called after http_event_stream_end(). */
+    void (*end)(void *arg);
+};
+/* Answers the request, which must have no body, with 200 and the headers that were set. *ret is NULL where
+ * there is nothing to be sent: HEAD, or the connection is broken. -ESHUTDOWN when the loop is about to end or
+ * the client has gone, -errno when there are no more descriptors: the request then still has no answer. */
+int http_event_stream_open(struct http_request *req, const struct http_event_stream_ops *ops, void *arg,
+                           struct http_event_stream **ret) _warn_unused_;
+/* Whole events, at most HTTP_EVENT_BYTES_MAX. False: the client does not keep up; these are kept and will be
+ * sent, but nothing more may be sent before ready(). */
+enum { HTTP_EVENT_BYTES_MAX = 128 * 1024 };
+bool http_event_stream_send(struct http_event_stream *s, const char *text, size_t len);
+/* Ends the answer properly and closes the connection. NULL is fine. */
+void http_event_stream_end(struct http_event_stream *s);

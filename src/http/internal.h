@@ -68,10 +68,10 @@ struct http_request {
     size_t n_params;
 
     enum http_phase phase;
-    bool plain_uri, has_body, in_call, suspended, paused, answered, cut, gone, end_due, stream_failed,
-        counted;
-    unsigned refuse;        /* status of our own refusal, 0: none */
-    int64_t content_length; /* -1: chunked */
+    bool http10, plain_uri, has_body, in_call, suspended, paused, answered, cut, taken, gone, end_due,
+        stream_failed, counted; /* taken: its socket is an event stream's now */
+    unsigned refuse;            /* status of our own refusal, 0: none */
+    int64_t content_length;     /* -1: chunked */
     uint64_t received;
     uint64_t rate_since_ms, rate_bytes;
     uint64_t suspended_since_ms;
@@ -91,7 +91,7 @@ struct http_loop {
     uv_poll_t poll;
     uv_prepare_t prepare;
     uv_idle_t spin;
-    uv_timer_t timer, sweep;
+    uv_timer_t timer, sweep, beat;
     unsigned open_handles;
     int listen_fd; /* ours again after quiescing, else MHD's */
     uint16_t port;
@@ -100,6 +100,7 @@ struct http_loop {
     struct http_connection *connections;
     struct http_linger *lingers;
     unsigned n_lingers;
+    struct http_event_stream *streams, *streams_end;
 };
 
 /* --- server.c */
@@ -123,6 +124,7 @@ void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
                        enum MHD_RequestTerminationCode code);
 /* MHD_LogCallback: puts into words what MHD refuses itself, where it can be told whose request that is. */
 void http_exchange_log(void *cls, const char *format, va_list args);
+void http_exchange_suspend(struct http_request *req);
 /* Wakes a suspended request, so that MHD calls http_exchange_step or sends what was queued. */
 void http_exchange_resume(struct http_request *req);
 /* The request counts as open until this, the first time. */
@@ -140,6 +142,12 @@ unsigned http_query_parse(struct http_request *req);
 
 /* --- router.c: sets `req->route`; 0, or 404, or 405 with Allow set */
 unsigned http_router_find(struct http_request *req);
+
+/* --- reply.c: status line and headers, without the empty line; 0 or -errno */
+int http_reply_print_head(struct http_request *req, unsigned status, struct buf *out);
+
+/* --- event_stream.c */
+void http_event_stream_end_all(struct http_loop *l);
 
 /* --- range.c */
 enum http_range { HTTP_RANGE_WHOLE, HTTP_RANGE_PART, HTTP_RANGE_UNSATISFIABLE };

@@ -91,17 +91,23 @@ static void queue(struct http_request *req, struct reply *reply)
     http_exchange_resume(req);
 }
 
-static int print_direct(struct http_request *req, const struct reply *reply, struct buf *out)
+int http_reply_print_head(struct http_request *req, unsigned status, struct buf *out)
 {
     char date[64];
     time_t now = time(NULL);
     struct tm tm;
 
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-    buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nX-Request-Id: %s\r\n", reply->status,
-               MHD_get_reason_phrase_for(reply->status), date, req->id);
+    buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nX-Request-Id: %s\r\n", status,
+               MHD_get_reason_phrase_for(status), date, req->id);
     for (size_t i = 0; i < req->n_reply_headers; i++)
         buf_printf(out, "%s: %s\r\n", req->reply_headers[i].name, req->reply_headers[i].value);
+    return buf_error(out);
+}
+
+static int print_direct(struct http_request *req, const struct reply *reply, struct buf *out)
+{
+    http_reply_print_head(req, reply->status, out);
     buf_printf(out, "Content-Length: %llu\r\n\r\n", (unsigned long long)reply->len);
     if (reply->len > 0 && !str_eq(req->method, "HEAD"))
         buf_append(out, reply->body, reply->len);

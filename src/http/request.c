@@ -238,13 +238,13 @@ static bool read_framing(struct http_request *req)
     return true;
 }
 
-static unsigned check_request(struct http_request *req, const char *version)
+static unsigned check_request(struct http_request *req)
 {
     size_t hosts = count_headers(req, "Host");
 
     if (!is_token(req->method) || !req->plain_uri || !read_framing(req))
         return MHD_HTTP_BAD_REQUEST;
-    if (hosts > 1 || (hosts == 0 && !str_eq(version, "HTTP/1.0")))
+    if (hosts > 1 || (hosts == 0 && !req->http10))
         return MHD_HTTP_BAD_REQUEST;
     return http_query_parse(req);
 }
@@ -257,6 +257,7 @@ unsigned http_request_read_header(struct http_request *req, const char *method, 
     int n = MHD_get_connection_values(mhd, MHD_HEADER_KIND, NULL, NULL);
 
     req->method = http_request_strdup(req, method);
+    req->http10 = str_eq(version, "HTTP/1.0");
     info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (!info || info->header_size > HTTP_HEADER_BYTES_MAX || n > HTTP_HEADERS_MAX)
         return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -270,7 +271,7 @@ unsigned http_request_read_header(struct http_request *req, const char *method, 
 
     if (reader.bad || left < 2 || left > 4)
         return MHD_HTTP_BAD_REQUEST;
-    return check_request(req, version);
+    return check_request(req);
 }
 
 /* --- what handlers ask */

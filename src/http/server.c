@@ -175,12 +175,13 @@ static void start_handles(struct http_loop *l, int epoll_fd)
 {
     unsigned sweep_ms = http_connection_sweep_ms(&l->config);
 
-    l->poll.data = l->prepare.data = l->spin.data = l->timer.data = l->sweep.data = l;
+    l->poll.data = l->prepare.data = l->spin.data = l->timer.data = l->sweep.data = l->beat.data = l;
     uv_prepare_init(l->uv, &l->prepare);
     uv_idle_init(l->uv, &l->spin);
     uv_timer_init(l->uv, &l->timer);
     uv_timer_init(l->uv, &l->sweep);
-    l->open_handles = 5;
+    uv_timer_init(l->uv, &l->beat);
+    l->open_handles = 6;
     uv_poll_start(&l->poll, UV_READABLE, on_poll);
     uv_prepare_start(&l->prepare, on_prepare);
     uv_timer_start(&l->sweep, on_sweep, sweep_ms, sweep_ms);
@@ -235,6 +236,7 @@ void http_loop_quiesce(struct http_loop *l)
     for (struct http_connection *conn = l->connections; conn; conn = conn->next)
         if (!conn->req)
             http_connection_kill(conn);
+    http_event_stream_end_all(l);
     http_loop_wake(l);
 }
 
@@ -254,6 +256,7 @@ void http_loop_free(struct http_loop *l)
     if (!l)
         return;
     uv_close((uv_handle_t *)&l->poll, on_closed);
+    http_event_stream_end_all(l);
     /* MHD ends the process rather than stop with suspended connections. */
     for (struct http_connection *conn = l->connections; conn; conn = conn->next)
         if (conn->req)
@@ -264,4 +267,5 @@ void http_loop_free(struct http_loop *l)
     uv_close((uv_handle_t *)&l->spin, on_closed);
     uv_close((uv_handle_t *)&l->timer, on_closed);
     uv_close((uv_handle_t *)&l->sweep, on_closed);
+    uv_close((uv_handle_t *)&l->beat, on_closed);
 }

@@ -238,7 +238,77 @@ static void on_file(struct http_request *req)
     http_reply_file(req, "text/plain", dup(server.file));
 }
 
+/* --- event streams: `pieces` of `size` bytes, each as soon as it is taken; then the end, if `end` is given
+ */
+
+struct events {
+    struct http_event_stream *stream;
+    unsigned pieces, size;
+    bool end;
+};
+
+static void send_events(void *arg)
+{
+    struct events *e = arg;
+    bool ready = true;
+
+    while (ready && e->pieces > 0) {
+        char *text = malloc(e->size);
+
+        memset(text, 'a' + (int)(e->pieces-- % 26), e->size);
+        ready = http_event_stream_send(e->stream, text, e->size);
+        received += e->size;
+        free(text);
+    }
+    if (ready && e->end) {
+        http_event_stream_end(e->stream);
+        free(e);
+    }
+}
+
+static void events_gone(void *arg)
+{
+    gone++;
+    free(arg);
+}
+
+static unsigned query_number(struct http_request *req, const char *name)
+{
+    const char *text = http_request_query(req, name);
+
+    return text ? (unsigned)strtoul(text, NULL, 10) : 0;
+}
+
+static void open_events(struct http_request *req)
+{
+    static const struct http_event_stream_ops ops = {.ready = send_events, .end = events_gone};
+    struct events *e = calloc(1, sizeof *e);
+    int r;
+
+    *e = (struct events){.pieces = query_number(req, "pieces"),
+                         .size = query_number(req, "size"),
+                         .end = http_request_query(req, "end")};
+    http_reply_header(req, "X-Accel-Buffering", "no");
+    r = http_event_stream_open(req, &ops, e, &e->stream);
+    if (r < 0)
+        reply_text(req, 503, "no stream");
+    if (r == 0 && e->stream)
+        send_events(e);
+    else
+        free(e);
+}
+
+static void on_events(struct http_request *req)
+{
+    watch(req);
+    if (http_request_query(req, "late"))
+        run_later(req, 30, open_events);
+    else
+        open_events(req);
+}
+
 static const struct http_route routes[] = {
+    {.method = "GET", .path = "/events", .handler = on_events},
     {.method = "GET", .path = "/hello", .handler = on_hello},
     {.method = "GET", .path = "/inspect", .handler = on_inspect},
     {.method = "GET", .path = "/twice", .handler = on_twice},
