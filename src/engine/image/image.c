@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fontconfig/fontconfig.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +91,8 @@ static int start(const char **ret_why)
         return -EIO;
     }
     vips_concurrency_set(1);
+    /* A heap for each of a job's three or four threads would cost more than it saves: nobody waits for it. */
+    mallopt(M_ARENA_MAX, 1);
     vips_cache_set_max(0);
     block_all_but_ours();
     r = image_magick_start(ret_why);
@@ -138,8 +141,15 @@ static void version(char *ret, size_t size)
     snprintf(ret, size, "libvips %s, ImageMagick %s", vips_version_string(), magick);
 }
 
-/* The font configuration, for the text in SVG, is read and its caches are mapped here. Nothing is converted:
- * libvips and Pango both would start threads. */
+static void *keep_class(GType type, void *a)
+{
+    g_type_class_ref(type);
+    return NULL;
+}
+
+/* What each child would otherwise make for itself: the classes of all operations with their arguments, the
+ * font configuration for the text in SVG, with its caches mapped. Nothing is converted: libvips and Pango
+ * both would start threads. */
 static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
 {
     int r = start(ret_why);
@@ -150,6 +160,7 @@ static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
         *ret_why = "there is no font configuration (package fontconfig)";
         return -ENOENT;
     }
+    vips_type_map_all(g_type_from_name("VipsObject"), keep_class, NULL);
     serve(arg);
     return -ECANCELED;
 }

@@ -126,23 +126,64 @@ static int apply_space(VipsImage **image, bool deep)
         if (advance(image, vips_extract_band(*image, &next, 0, "n", grey ? 1 : 3, NULL), &next) < 0)
             return -EINVAL;
     if (to == VIPS_INTERPRETATION_B_W || to == VIPS_INTERPRETATION_sRGB)
-        return advance(image, vips_cast_uchar(*image, &next, NULL), &next);
+        return vips_image_get_format(*image) == VIPS_FORMAT_UCHAR
+                   ? 0
+                   : advance(image, vips_cast_uchar(*image, &next, NULL), &next);
     return advance(image, vips_cast_ushort(*image, &next, NULL), &next);
 }
 
+/* The number of colours is a constant to the compiler, which unrolls the loops. Most pictures with alpha are
+ * opaque all over, or nearly. */
+static inline void lay_on_white(const unsigned char *in, unsigned char *out, int width, int colours)
+{
+    for (int x = 0; x < width; x++, in += colours + 1, out += colours) {
+        unsigned alpha = in[colours];
+
+        if (alpha == 255) {
+            memcpy(out, in, (size_t)colours);
+            continue;
+        }
+        for (int c = 0; c < colours; c++)
+            out[c] = (unsigned char)((255 * 255 - alpha * (255U - in[c]) + 127) / 255);
+    }
+}
+
+static int generate_on_white(VipsRegion *to, void *sequence, void *a, void *b, gboolean *stop)
+{
+    VipsRegion *from = sequence;
+    const VipsRect *area = &to->valid;
+
+    if (vips_region_prepare(from, area))
+        return -1;
+    for (int y = area->top; y < area->top + area->height; y++)
+        if (from->im->Bands == 4)
+            lay_on_white(VIPS_REGION_ADDR(from, area->left, y), VIPS_REGION_ADDR(to, area->left, y),
+                         area->width, 3);
+        else
+            lay_on_white(VIPS_REGION_ADDR(from, area->left, y), VIPS_REGION_ADDR(to, area->left, y),
+                         area->width, 1);
+    return 0;
+}
+
+/* For grey or RGB of 8 bits a channel: targets without alpha take nothing else. vips_flatten() does the same,
+ * with a division in floating point for each sample, a sixth of the time of a whole conversion, and cuts off
+ * what should be rounded. */
 static int flatten(VipsImage **image)
 {
-    double white = is_deep(*image) ? 65535 : 255;
-    VipsArrayDouble *background;
-    VipsImage *next = NULL;
-    int status;
+    VipsImage *from = *image, *next;
 
-    if (!vips_image_hasalpha(*image))
+    if (!vips_image_hasalpha(from))
         return 0;
-    background = vips_array_double_newv(1, white);
-    status = vips_flatten(*image, &next, "background", background, "max_alpha", white, NULL);
-    vips_area_unref(VIPS_AREA(background));
-    return advance(image, status, &next);
+    next = vips_image_new();
+    if (vips_image_pipelinev(next, VIPS_DEMAND_STYLE_THINSTRIP, from, NULL)) {
+        g_object_unref(next);
+        return -EINVAL;
+    }
+    next->Bands--;
+    vips_object_local(next, from);
+    *image = next;
+    return vips_image_generate(next, vips_start_one, generate_on_white, vips_stop_one, from, NULL) ? -EINVAL
+                                                                                                   : 0;
 }
 
 /* Metadata belongs to one image alone: a copy of the header is what may be changed. */

@@ -224,6 +224,52 @@ static void transparency(void **state)
     cairo_surface_destroy(flat);
 }
 
+/* 256 shades with an alpha of their own, so that most results of the mixing aren't whole numbers. */
+static int save_shades(const char *path, int bands)
+{
+    unsigned char pixels[256 * 4];
+    VipsImage *image, *typed = NULL;
+
+    for (int x = 0; x < 256; x++) {
+        memset(pixels + x * bands, x, (size_t)bands - 1);
+        pixels[x * bands + bands - 1] = (unsigned char)(x * 7);
+    }
+    image = vips_image_new_from_memory(pixels, (size_t)(256 * bands), 256, 1, bands, VIPS_FORMAT_UCHAR);
+    return !image ||
+           vips_copy(image, &typed, "interpretation",
+                     bands == 2 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB, NULL) ||
+           vips_pngsave(typed, path, NULL);
+}
+
+static int save_grey_shades(const char *path)
+{
+    return save_shades(path, 2);
+}
+
+static int save_colour_shades(const char *path)
+{
+    return save_shades(path, 4);
+}
+
+static void transparency_is_mixed_with_white(void **state)
+{
+    static int (*const save[])(const char *) = {save_grey_shades, save_colour_shades};
+
+    for (size_t i = 0; i < ARRAY_SIZE(save); i++) {
+        const char *input = in(*state, "shades.png");
+        cairo_surface_t *s;
+
+        run_apart(save[i], input);
+        s = load_png(good(*state, "ppm", "png", good(*state, "png", "ppm", input, "{}").path, "{}").path);
+        for (int x = 0; x < 256; x++) {
+            int alpha = x * 7 % 256, mixed = (2 * (x * alpha + 255 * (255 - alpha)) + 255) / 510;
+
+            assert_int_equal(pixel(s, x, 0) & 0xffffff, mixed * 0x010101);
+        }
+        cairo_surface_destroy(s);
+    }
+}
+
 static void assert_size(const char *png, int width, int height)
 {
     cairo_surface_t *s = load_png(png);
@@ -504,6 +550,7 @@ int main(void)
         cmocka_unit_test(everything_is_offered),
         cmocka_unit_test(every_pair_converts),
         cmocka_unit_test(transparency),
+        cmocka_unit_test(transparency_is_mixed_with_white),
         cmocka_unit_test(sizes_are_limits),
         cmocka_unit_test(orientation_is_applied),
         cmocka_unit_test(pdf_holds_the_jpeg_itself),
