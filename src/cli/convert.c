@@ -19,6 +19,7 @@
 #include "core/privilege.h"
 #include "core/seal.h"
 #include "core/str.h"
+#include "sandbox/cgroup.h"
 #include "worker/conversion.h"
 
 #include <errno.h>
@@ -55,6 +56,7 @@ struct run {
     struct convert_view view;
     uv_loop_t loop;
     uv_signal_t signals[3];
+    struct cgroup_place *cgroups; /* NULL: none can be had */
     struct engine_pool *engines;
     const char *engine_names[ENGINES_MAX + 1];
     struct conversion_shared conversions;
@@ -384,6 +386,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
     if (run->interrupted) {
         remove_workspace(run);
+        cgroup_place_free(run->cgroups);
         _exit(128 + number);
     }
     run->interrupted = number;
@@ -443,6 +446,16 @@ static void name_engines(struct run *run)
     }
 }
 
+static void prepare_cgroups(struct run *run)
+{
+    struct settings *s = &run->plan->settings;
+    const char *why;
+
+    if (cgroup_place_make(s->cgroup, s->user, &run->cgroups, &why) < 0)
+        log_debug("conversions run without cgroups", LOG_S("why", why));
+    s->cgroup = cgroup_place_folders(run->cgroups);
+}
+
 static int set_up(struct run *run)
 {
     const struct settings *s = &run->plan->settings;
@@ -464,6 +477,7 @@ static int set_up(struct run *run)
     if (r < 0)
         return r;
     name_engines(run);
+    prepare_cgroups(run);
     r = engine_pool_new(&run->loop, s, run->engine_names, &run->engines);
     return r < 0 ? r : conversion_shared_init(&run->conversions, &run->loop, s, run->engines);
 }
@@ -481,6 +495,7 @@ static int exit_status(const struct run *run)
 static void tear_down(struct run *run)
 {
     remove_workspace(run);
+    cgroup_place_free(run->cgroups);
     for (size_t i = 0; i < run->next; i++)
         free(run->tasks[i].result.output);
     free(run->tasks);

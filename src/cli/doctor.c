@@ -7,6 +7,7 @@
 #include "engine/catalogue.h"
 #include "engine/client.h"
 #include "files/clamd.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ struct doctor {
     uv_loop_t loop;
     uv_timer_t patience;
     struct engine_pool *pool;
+    struct cgroup_place *cgroups;
     bool bad;
 };
 
@@ -146,6 +148,16 @@ static bool all_settled(struct doctor *d)
     return true;
 }
 
+static void say_engine(struct doctor *d, const struct engine_info *info, const char *what, const char *found)
+{
+    if (!(info->layers & SANDBOX_NAMESPACES))
+        say(d, WEAK, what, found, "DECANT_SANDBOX=reduced: jobs share the server's file system view");
+    else if (d->cgroups && !(info->layers & SANDBOX_CGROUP))
+        say(d, WEAK, what, found, "its jobs have no cgroup: its warning above says why");
+    else
+        say(d, GOOD, what, found, NULL);
+}
+
 static void report_engines(struct doctor *d)
 {
     struct engine_info info;
@@ -161,10 +173,7 @@ static void report_engines(struct doctor *d)
         }
         sandbox_layer_names(info.layers, layers);
         snprintf(found, sizeof found, "%s; sandbox: %s", info.version, layers);
-        say(d, info.layers & SANDBOX_NAMESPACES ? GOOD : WEAK, what, found,
-            info.layers & SANDBOX_NAMESPACES
-                ? NULL
-                : "DECANT_SANDBOX=reduced: jobs share the server's file system view");
+        say_engine(d, &info, what, found);
     }
 }
 
@@ -179,6 +188,18 @@ static void on_engine_change(void *arg)
 static void on_patience(uv_timer_t *timer)
 {
     uv_stop(timer->loop);
+}
+
+static void check_cgroups(struct doctor *d)
+{
+    const char *why;
+
+    if (cgroup_place_make(d->settings.cgroup, d->settings.user, &d->cgroups, &why) == 0)
+        say(d, GOOD, "cgroups", cgroup_place_folders(d->cgroups), NULL);
+    else
+        say(d, WEAK, "cgroups", "a job's memory, threads and processor time are bounded by rlimits alone",
+            why);
+    d->settings.cgroup = cgroup_place_folders(d->cgroups);
 }
 
 static void check_engines(struct doctor *d)
@@ -212,7 +233,9 @@ int cmd_doctor(int argc, char **argv)
     check_program(&d, "clamd", "/usr/sbin/clamd", "clamav-daemon");
     check_scanner(&d);
     check_fonts(&d);
+    check_cgroups(&d);
     check_engines(&d);
+    cgroup_place_free(d.cgroups);
     uv_loop_close(&d.loop);
     printf(d.bad ? "\nSomething that conversions need is missing.\n" : "\nReady to convert.\n");
     return d.bad ? EXIT_FAILURE : EXIT_SUCCESS;

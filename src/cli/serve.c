@@ -14,6 +14,7 @@
 #include "core/seal.h"
 #include "core/settings.h"
 #include "core/str.h"
+#include "sandbox/cgroup.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,6 +46,7 @@ struct serve {
     uint64_t started_ms;
     int data_fd, lock_fd;
     char seal_public[SEAL_PUBLIC_LEN + 1];
+    struct cgroup_place *cgroups; /* NULL: none can be had */
     int status;
 };
 
@@ -120,6 +122,16 @@ static int prepare_data(struct serve *s)
             return complain("can't make the folder", folders[i], r);
     }
     return prepare_seal(s, uid, gid);
+}
+
+/* While we may: the worker has no right to make one. */
+static void prepare_cgroups(struct serve *s)
+{
+    const char *why;
+
+    if (cgroup_place_make(s->settings.cgroup, s->settings.user, &s->cgroups, &why) < 0)
+        log_warn("conversions run without cgroups", LOG_S("why", why));
+    s->settings.cgroup = cgroup_place_folders(s->cgroups);
 }
 
 /* --- the parts */
@@ -446,7 +458,10 @@ int cmd_serve(int argc, char **argv)
         return EXIT_USAGE;
     }
     settings_log_init(&s.settings, "decant");
-    if (prepare_data(&s) < 0 || prepare_parts(&s) < 0)
+    if (prepare_data(&s) < 0)
         return EXIT_CONFIG;
-    return run(&s);
+    prepare_cgroups(&s);
+    r = prepare_parts(&s) < 0 ? EXIT_CONFIG : run(&s);
+    cgroup_place_free(s.cgroups);
+    return r;
 }

@@ -92,6 +92,8 @@ static const struct option options[] = {
         "seconds that running jobs and requests get at shutdown"),
     TEXT(sandbox, "DECANT_SANDBOX", "sandbox", RUNNER, "full", "full reduced",
          "full, or reduced where namespaces can't be had"),
+    TEXT(cgroup, "DECANT_CGROUP", "cgroup", RUNNER, "auto", NULL,
+         "cgroups for jobs: auto, off, or the folders (a colon between) to make them in"),
     TEXT(seal_public, "DECANT_SEAL_PUBLIC", "seal-public", PROGRAM_API, NULL, NULL,
          "public key that document passwords are sealed with; without it none are taken"),
     TEXT(seal_key, "DECANT_SEAL_KEY", "seal-key", PROGRAM_WORKER, NULL, NULL,

@@ -49,6 +49,7 @@ struct settings {
     uint64_t job_memory_bytes, job_output_bytes;
     uint64_t grace_s;    /* what SIGTERM leaves running jobs and requests */
     const char *sandbox; /* "full" or "reduced" */
+    const char *cgroup;  /* "auto", "off" or a place: sandbox/cgroup.h */
     /* document passwords (core/seal.h) */
     const char *seal_public; /* hexadecimal; NULL: the API takes none */
     const char *seal_key;    /* the worker's file; NULL: it can open none */

@@ -309,6 +309,7 @@ int run_take_exited(struct zygote *z, struct msg *m)
 {
     uint64_t id = msg_get_u64(m, UINT64_MAX), status = msg_get_u64(m, INT32_MAX);
     uint64_t cpu_ms = msg_get_u64(m, UINT64_MAX), peak_kib = msg_get_u64(m, UINT64_MAX);
+    bool out_of_memory = msg_get_u64(m, 1);
     struct engine_run *r = run_find(z, id);
     bool end;
 
@@ -318,6 +319,7 @@ int run_take_exited(struct zygote *z, struct msg *m)
     r->facts.status = (int)status;
     r->facts.cpu_ms = cpu_ms;
     r->facts.peak_kib = peak_kib;
+    r->facts.out_of_memory = out_of_memory;
     /* The report came by another socket, and may not have been read yet. */
     if (!r->facts.misbehaved && drain_report(r, &end) < 0)
         r->facts.misbehaved = true;

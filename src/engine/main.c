@@ -122,11 +122,13 @@ static const char *become_zygote(void)
 
 static int run_zygote(const struct engine *engine, const struct settings *settings)
 {
+    bool has_place = !str_eq(settings->cgroup, "auto") && !str_eq(settings->cgroup, "off");
     struct sandbox_config config = {
         .policy = engine->policy,
         .read_paths = engine->read_paths,
         .reduced = str_eq(settings->sandbox, "reduced"),
         .debug = str_eq(settings->log_level, "debug"),
+        .cgroup = has_place ? settings->cgroup : NULL,
         .memory_bytes = settings->job_memory_bytes,
         .output_bytes = settings->job_output_bytes,
     };
@@ -137,6 +139,9 @@ static int run_zygote(const struct engine *engine, const struct settings *settin
     int r = why ? -EPERM : sandbox_prepare(&config, &zygote.sandbox, &why);
     bool sandbox_refused = r < 0;
 
+    if (r == 0 && sandbox_cgroup_why(zygote.sandbox))
+        log_warn("jobs have no cgroup", LOG_S("engine", engine->name),
+                 LOG_S("why", sandbox_cgroup_why(zygote.sandbox)));
     if (r == 0) {
         why = "the engine ended by itself";
         r = engine->warm(zygote_serve, &zygote, &why);

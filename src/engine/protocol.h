@@ -10,7 +10,7 @@ enum { ENGINE_CONTROL_FD = 3 };
 
 /* Raised with every change of a message: an engine that was not installed together with its worker is refused
  * by name, where it would fail every job. */
-enum { ENGINE_PROTOCOL = 1 };
+enum { ENGINE_PROTOCOL = 2 };
 
 enum engine_message {
     /* zygote → worker, once: u64 ENGINE_PROTOCOL (in every version first), u64 layers, str version */
@@ -21,7 +21,8 @@ enum engine_message {
     ENGINE_RUN,
     /* zygote → worker: u64 run, u64 pid; fd: pidfd */
     ENGINE_SPAWNED,
-    /* zygote → worker: u64 run, u64 wait status, u64 cpu_ms, u64 peak_kib. After it the process is gone.
+    /* zygote → worker: u64 run, u64 wait status, u64 cpu_ms, u64 peak_kib, u64 1 when its cgroup's memory was
+     * used up. After it the process is gone.
      * Without a SPAWNED before it: it could not be made. */
     ENGINE_EXITED,
     /* worker → child, on the report pair, before RUN: str from, str to, str options (JSON), str input, str

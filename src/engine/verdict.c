@@ -1,6 +1,7 @@
 /* A library that gets no more memory seldom says so: it aborts, or touches what it didn't get. Such a death
  * counts as "too complex" when the process had grown to half of its limit: a buffer that grows by doubling
- * fails there at the earliest, and much sooner than that a crash is just a crash. */
+ * fails there at the earliest, and much sooner than that a crash is just a crash. A cgroup that ran out of
+ * memory says so itself. */
 #include "engine/verdict.h"
 
 #include "sandbox/sandbox.h"
@@ -71,6 +72,8 @@ enum outcome verdict(const struct verdict_facts *f)
         return OUTCOME_TIMED_OUT;
     if (verdict_is_no_fault_of_the_file(f))
         return OUTCOME_INTERNAL;
+    if (f->out_of_memory)
+        return OUTCOME_TOO_COMPLEX;
     if (!f->has_status)
         return OUTCOME_ENGINE_CRASHED;
     if (WIFEXITED(f->status))

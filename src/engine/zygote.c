@@ -27,8 +27,7 @@
 
 struct zygote_child {
     uint64_t run; /* 0: a spare */
-    pid_t pid;
-    int pidfd;
+    struct sandbox_child process;
     int channel; /* a spare's, for its job; -1 when it is no longer to be had */
 };
 
@@ -49,7 +48,7 @@ void zygote_refuse(int control, bool sandbox, const char *why)
 _noreturn_ static void end(struct zygote *z, int status)
 {
     for (size_t i = 0; i < z->n_children; i++)
-        syscall(SYS_pidfd_send_signal, z->children[i].pidfd, SIGKILL, NULL, 0);
+        syscall(SYS_pidfd_send_signal, z->children[i].process.pidfd, SIGKILL, NULL, 0);
     _exit(status);
 }
 
@@ -70,7 +69,8 @@ static uint64_t timeval_ms(struct timeval t)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_usec / 1000;
 }
 
-static void tell_exited(struct zygote *z, uint64_t run, int status, const struct rusage *usage)
+static void tell_exited(struct zygote *z, uint64_t run, int status, const struct rusage *usage,
+                        bool out_of_memory)
 {
     _cleanup_msg_ struct msg m;
 
@@ -79,6 +79,7 @@ static void tell_exited(struct zygote *z, uint64_t run, int status, const struct
     msg_put_u64(&m, (uint64_t)status);
     msg_put_u64(&m, timeval_ms(usage->ru_utime) + timeval_ms(usage->ru_stime));
     msg_put_u64(&m, (uint64_t)usage->ru_maxrss);
+    msg_put_u64(&m, out_of_memory);
     send_or_end(z, &m);
 }
 
@@ -86,15 +87,17 @@ static void reap(struct zygote *z, size_t index)
 {
     struct zygote_child child = z->children[index];
     struct rusage usage;
+    bool out_of_memory;
     int status;
 
-    if (wait4(child.pid, &status, WNOHANG, &usage) != child.pid)
+    if (wait4(child.process.pid, &status, WNOHANG, &usage) != child.process.pid)
         return;
-    close(child.pidfd);
+    out_of_memory = sandbox_collect(z->sandbox, &child.process);
+    close(child.process.pidfd);
     cleanup_close(&child.channel);
     z->children[index] = z->children[--z->n_children];
     if (child.run)
-        tell_exited(z, child.run, status, &usage);
+        tell_exited(z, child.run, status, &usage, out_of_memory);
     else if (child.channel >= 0)
         log_warn("a waiting child ended", LOG_S("engine", z->engine->name), LOG_U("status", status));
 }
@@ -122,8 +125,8 @@ static int make_room(struct zygote *z)
 static int make_spare(struct zygote *z)
 {
     _cleanup_close_ int ours = -1, theirs = -1;
-    int pair[2], pidfd, r = make_room(z);
-    pid_t pid;
+    struct sandbox_child process;
+    int pair[2], r = make_room(z);
 
     if (r < 0)
         return r;
@@ -131,13 +134,16 @@ static int make_spare(struct zygote *z)
         return -errno;
     ours = pair[0];
     theirs = pair[1];
-    r = sandbox_spawn(z->sandbox, &theirs, &pid, &pidfd);
+    r = sandbox_spawn(z->sandbox, &theirs, &process);
+    if (r == -ESTALE) {
+        log_error("a job's cgroup is gone", LOG_S("engine", z->engine->name));
+        end(z, EXIT_FAILURE);
+    }
     if (r < 0)
         return r;
     if (r == 0)
         zygote_child_main(z->engine, z->sandbox, theirs);
-    z->children[z->n_children++] =
-        (struct zygote_child){.pid = pid, .pidfd = pidfd, .channel = TAKE_FD(ours)};
+    z->children[z->n_children++] = (struct zygote_child){.process = process, .channel = TAKE_FD(ours)};
     return 0;
 }
 
@@ -195,8 +201,8 @@ static void tell_spawned(struct zygote *z, const struct zygote_child *child)
 
     msg_init(&m, ENGINE_SPAWNED);
     msg_put_u64(&m, child->run);
-    msg_put_u64(&m, (uint64_t)child->pid);
-    msg_put_fd(&m, child->pidfd);
+    msg_put_u64(&m, (uint64_t)child->process.pid);
+    msg_put_fd(&m, child->process.pidfd);
     send_or_end(z, &m);
 }
 
@@ -227,7 +233,7 @@ static void end_period(struct zygote *z)
     for (; spares > z->spares_wanted; spares--) {
         struct zygote_child *child = find_spare(z);
 
-        syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+        syscall(SYS_pidfd_send_signal, child->process.pidfd, SIGKILL, NULL, 0);
         close(TAKE_FD(child->channel));
     }
     begin_period(z);
@@ -260,7 +266,7 @@ static int run(struct zygote *z, struct msg *m)
         const struct rusage none = {0};
 
         log_error("a child could not be made", LOG_S("engine", z->engine->name), LOG_E(r));
-        tell_exited(z, id, SANDBOX_EXIT_SETUP << 8, &none);
+        tell_exited(z, id, SANDBOX_EXIT_SETUP << 8, &none, false);
         return 0;
     }
     child->run = id;
@@ -331,7 +337,7 @@ static void turn(struct zygote *z)
 
     fds[0] = (struct pollfd){.fd = z->control, .events = POLLIN};
     for (size_t i = 0; i < n; i++)
-        fds[i + 1] = (struct pollfd){.fd = z->children[i].pidfd, .events = POLLIN};
+        fds[i + 1] = (struct pollfd){.fd = z->children[i].process.pidfd, .events = POLLIN};
     ready = poll(fds, n + 1, patience_ms(z));
     if (ready < 0) {
         if (errno == EINTR)

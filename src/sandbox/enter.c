@@ -1,5 +1,6 @@
 /* The child's way into the sandbox. The order is what matters here, and docs/sandbox.md says why it is so:
  *
+ *   cgroup     what it takes is counted from here on
  *   process    own session, dies with the zygote, holds no descriptor but the socket that its job comes by
  *   maps       its user id in the new user namespace: the same number, and no other
  *   (here it waits for its job)
@@ -41,26 +42,48 @@ enum { TMP_BYTES_MAX = 512 << 20, OPEN_FILES = 1024, COPY_CHUNK = 1 << 30 };
 #define INPUT_NAME      "document"
 #define IN_PLACE_OUTPUT "/proc/self/cwd"
 
-int enter_clone(const struct sandbox *s, pid_t *ret_pid, int *ret_pidfd)
+static long raw_clone(unsigned long flags, int *tid, int *ret_pidfd)
 {
-    unsigned long flags = SIGCHLD | CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-    int pidfd = -1;
+#if defined(__x86_64__)
+    return syscall(SYS_clone, flags | SIGCHLD, NULL, ret_pidfd, tid, 0);
+#else /* arm64, riscv and most others have the last two the other way round */
+    return syscall(SYS_clone, flags | SIGCHLD, NULL, ret_pidfd, 0, tid);
+#endif
+}
+
+static int clone_at(const struct sandbox *s, int birthplace, struct sandbox_child *ret)
+{
+    unsigned long flags = CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
     long pid;
 
     if (!s->config.reduced)
         flags |= CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-#if defined(__x86_64__)
-    pid = syscall(SYS_clone, flags, NULL, &pidfd, s->tid_address, 0);
-#else /* arm64, riscv and most others have the last two the other way round */
-    pid = syscall(SYS_clone, flags, NULL, &pidfd, 0, s->tid_address);
-#endif
-    if (pid < 0)
-        return -errno;
-    if (pid == 0)
+    if (birthplace >= 0)
+        return cgroup_clone_into(birthplace, flags, s->tid_address, &ret->pidfd);
+    pid = raw_clone(flags, s->tid_address, &ret->pidfd);
+    return pid < 0 ? -errno : (int)pid;
+}
+
+int enter_clone(const struct sandbox *s, struct sandbox_child *ret)
+{
+    _cleanup_close_ int birthplace = -1;
+    int r;
+
+    *ret = (struct sandbox_child){.pidfd = -1, .cgroup = -1};
+    if (s->cgroups) {
+        ret->cgroup = cgroups_take(s->cgroups);
+        if (ret->cgroup < 0)
+            return -ESTALE;
+        if (cgroups_birthplace(s->cgroups, ret->cgroup, &birthplace) < 0)
+            return -ESTALE;
+    }
+    r = clone_at(s, birthplace, ret);
+    if (r == 0)
         return 0;
-    *ret_pid = (pid_t)pid;
-    *ret_pidfd = pidfd;
-    return 1;
+    ret->pid = r;
+    if (r < 0 && s->cgroups)
+        cgroups_give_back(s->cgroups, ret->cgroup);
+    return r < 0 ? r : 1;
 }
 
 /* Moves the descriptors to numbers of ours and closes all others. `folder` may be -1. */
@@ -343,10 +366,14 @@ static int silence(const struct sandbox *s)
     return 0;
 }
 
-int enter_waiting(const struct sandbox *s, int *keep_fd, enum enter_step *ret_step)
+int enter_waiting(const struct sandbox *s, int cgroup, int *keep_fd, enum enter_step *ret_step)
 {
     int r;
 
+    *ret_step = ENTER_CGROUP;
+    r = s->cgroups ? cgroups_join(s->cgroups, cgroup) : 0;
+    if (r < 0)
+        return r;
     *ret_step = ENTER_PROCESS;
     r = enter_process(*keep_fd);
     if (r < 0)

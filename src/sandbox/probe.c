@@ -21,6 +21,7 @@ static const char *const step_sentences[ENTER_STEPS_] = {
                     "user.max_user_namespaces above 0, kernel.apparmor_restrict_unprivileged_userns=0; in "
                     "Docker a seccomp "
                     "profile that allows clone, unshare and mount." OR_REDUCED,
+    [ENTER_CGROUP] = "A process can't become a member of its cgroup: DECANT_CGROUP=off does without.",
     [ENTER_PROCESS] = "A process of its own can't be set up: close_range and prctl are needed (Linux 5.9).",
     [ENTER_MAPS] = "The user namespace can't be mapped: /proc must be mounted, and "
                    "kernel.apparmor_restrict_unprivileged_userns must be 0." OR_REDUCED,
@@ -102,10 +103,10 @@ struct finding {
     const char *sentence;
 };
 
-_noreturn_ static void run_child(struct sandbox *s, int pipe_fd, pid_t zygote)
+_noreturn_ static void run_child(struct sandbox *s, int cgroup, int pipe_fd, pid_t zygote)
 {
     enum enter_step step;
-    struct finding finding = {.error = enter_waiting(s, &pipe_fd, &step)};
+    struct finding finding = {.error = enter_waiting(s, cgroup, &pipe_fd, &step)};
     struct sandbox_job job = {.job_fd = -1, .keep_fd = pipe_fd};
 
     if (finding.error == 0)
@@ -127,9 +128,10 @@ _noreturn_ static void run_child(struct sandbox *s, int pipe_fd, pid_t zygote)
 
 int probe_sandbox(struct sandbox *s, const char **ret_why)
 {
-    _cleanup_close_ int read_fd = -1, write_fd = -1, pidfd = -1;
+    _cleanup_close_ int read_fd = -1, write_fd = -1;
+    struct sandbox_child child;
     struct finding finding;
-    pid_t pid, zygote = getpid();
+    pid_t zygote = getpid();
     int fds[2], status, r;
     ssize_t n;
 
@@ -138,15 +140,18 @@ int probe_sandbox(struct sandbox *s, const char **ret_why)
         return -errno;
     read_fd = fds[0];
     write_fd = fds[1];
-    r = enter_clone(s, &pid, &pidfd);
+    r = enter_clone(s, &child);
     if (r < 0)
         return r;
     if (r == 0)
-        run_child(s, write_fd, zygote);
+        run_child(s, child.cgroup, write_fd, zygote);
     close(TAKE_FD(write_fd));
     n = read(read_fd, &finding, sizeof finding);
-    if (waitpid(pid, &status, 0) < 0)
-        return -errno;
+    close(child.pidfd);
+    r = waitpid(child.pid, &status, 0) < 0 ? -errno : 0;
+    sandbox_collect(s, &child);
+    if (r < 0)
+        return r;
     if (n != (ssize_t)sizeof finding) {
         *ret_why = "The sandbox ends its process: the seccomp policy is too strict for this system.";
         return -ENOTSUP;

@@ -10,6 +10,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
+
+/* LibreOffice has some twenty threads and one more for each core, libvips one or two for each. */
+enum { TASKS = 64, TASKS_PER_CORE = 4 };
 
 static int find_tid(struct sandbox *s)
 {
@@ -17,6 +21,18 @@ static int find_tid(struct sandbox *s)
     if (prctl(PR_GET_TID_ADDRESS, &s->tid_address) < 0)
         return -errno;
     return s->tid_address && *s->tid_address == (int)syscall(SYS_gettid) ? 0 : -ENOTSUP;
+}
+
+/* The one layer that a host need not have. What can be made but doesn't hold is none. */
+static void prepare_cgroups(struct sandbox *s)
+{
+    const struct cgroup_limits limits = {.memory_bytes = s->config.memory_bytes,
+                                         .tasks = TASKS + (uint64_t)get_nprocs() * TASKS_PER_CORE};
+
+    if (!s->config.cgroup || cgroups_probe(s->config.cgroup, &s->cgroup_why) < 0)
+        return;
+    if (cgroups_open(s->config.cgroup, &limits, &s->cgroups) < 0)
+        s->cgroup_why = "The folders of DECANT_CGROUP can't be opened.";
 }
 
 static int prepare(struct sandbox *s, const char **ret_why)
@@ -42,6 +58,7 @@ static int prepare(struct sandbox *s, const char **ret_why)
         *ret_why = policy_mistake;
         return r;
     }
+    prepare_cgroups(s);
     return probe_sandbox(s, ret_why);
 }
 
@@ -68,15 +85,20 @@ void sandbox_free(struct sandbox *s)
 {
     if (!s)
         return;
+    cgroups_free(s->cgroups);
     policy_free(&s->policy);
     free(s);
 }
 
 unsigned sandbox_layers(const struct sandbox *s)
 {
-    unsigned layers = SANDBOX_LANDLOCK | SANDBOX_SECCOMP | SANDBOX_RLIMITS;
+    return SANDBOX_LANDLOCK | SANDBOX_SECCOMP | SANDBOX_RLIMITS |
+           (s->config.reduced ? 0 : SANDBOX_NAMESPACES) | (s->cgroups ? SANDBOX_CGROUP : 0);
+}
 
-    return s->config.reduced ? layers : layers | SANDBOX_NAMESPACES;
+const char *sandbox_cgroup_why(const struct sandbox *s)
+{
+    return s->cgroup_why;
 }
 
 void sandbox_layer_names(unsigned layers, char ret[64])
@@ -103,17 +125,22 @@ _noreturn_ static void give_up(enum enter_step step, int error)
     _exit(SANDBOX_EXIT_SETUP);
 }
 
-int sandbox_spawn(struct sandbox *s, int *keep_fd, pid_t *ret_pid, int *ret_pidfd)
+int sandbox_spawn(struct sandbox *s, int *keep_fd, struct sandbox_child *ret)
 {
     enum enter_step step;
-    int r = enter_clone(s, ret_pid, ret_pidfd);
+    int r = enter_clone(s, ret);
 
     if (r != 0)
         return r;
-    r = enter_waiting(s, keep_fd, &step);
+    r = enter_waiting(s, ret->cgroup, keep_fd, &step);
     if (r < 0)
         give_up(step, r);
     return 0;
+}
+
+bool sandbox_collect(struct sandbox *s, const struct sandbox_child *child)
+{
+    return s->cgroups && child->cgroup >= 0 && cgroups_give_back(s->cgroups, child->cgroup);
 }
 
 void sandbox_enter(struct sandbox *s, struct sandbox_job *job)

@@ -20,7 +20,7 @@ enum sandbox_layer {
     SANDBOX_LANDLOCK = 1 << 1,
     SANDBOX_SECCOMP = 1 << 2,
     SANDBOX_RLIMITS = 1 << 3,
-    SANDBOX_CGROUP = 1 << 4,
+    SANDBOX_CGROUP = 1 << 4, /* the only one that a host need not have, even where `reduced` is false */
 };
 
 struct sandbox_config {
@@ -28,6 +28,7 @@ struct sandbox_config {
     const char *const *read_paths; /* beyond the common ones; NULL-terminated; missing ones are skipped */
     bool reduced;                  /* DECANT_SANDBOX=reduced: do without namespaces */
     bool debug;                    /* children keep standard error, and the kernel logs what seccomp denies */
+    const char *cgroup;            /* the place for cgroups (sandbox/cgroup.h), or NULL: there is none */
     uint64_t memory_bytes, output_bytes;
 };
 
@@ -36,6 +37,8 @@ int sandbox_prepare(const struct sandbox_config *config, struct sandbox **ret,
                     const char **ret_why) _warn_unused_;
 void sandbox_free(struct sandbox *s); /* NULL is fine */
 unsigned sandbox_layers(const struct sandbox *s);
+/* Why the cgroup at `config.cgroup` is not among them; NULL when it is, or none was asked for. */
+const char *sandbox_cgroup_why(const struct sandbox *s);
 /* "namespaces landlock seccomp rlimits" */
 void sandbox_layer_names(unsigned layers, char ret[64]);
 
@@ -49,10 +52,20 @@ struct sandbox_job {
     char input_path[256], output_path[256];
 };
 
-/* Clones a child that waits for its job. In the zygote: 1, with its pid and pidfd (the caller's). In the
- * child: 0, in its namespaces, with no descriptor open but `keep_fd`, whose number has changed. -errno when
- * it can't be cloned. */
-int sandbox_spawn(struct sandbox *s, int *keep_fd, pid_t *ret_pid, int *ret_pidfd) _warn_unused_;
+struct sandbox_child {
+    pid_t pid;
+    int pidfd;  /* the caller's */
+    int cgroup; /* for sandbox_collect; -1: none */
+};
+
+/* Clones a child that waits for its job. In the zygote: 1. In the child: 0, in its namespaces and cgroup,
+ * with no descriptor open but `keep_fd`, whose number has changed. -errno when it can't be cloned, -ESTALE
+ * when its cgroup can't be had any more: a layer that was said to be in force is not, and the zygote has to
+ * end. */
+int sandbox_spawn(struct sandbox *s, int *keep_fd, struct sandbox_child *ret) _warn_unused_;
+/* After the child's end: nothing that it left behind lives on. True when the kernel ended it for want of
+ * memory in its cgroup. */
+bool sandbox_collect(struct sandbox *s, const struct sandbox_child *child);
 /* In the child, once: puts every layer in force and fills in `job`'s paths. */
 void sandbox_enter(struct sandbox *s, struct sandbox_job *job);
 /* How a child ends that can't get that far. */

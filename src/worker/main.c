@@ -17,6 +17,8 @@
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "engine/client.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/sandbox.h"
 #include "state/job.h"
 #include "worker/claimer.h"
 #include "worker/health.h"
@@ -45,6 +47,8 @@ struct worker {
     char id[HOST_MAX + ID_UUID_LEN + 32];
     unsigned slots;
 
+    struct cgroup_place *cgroups; /* NULL: none can be had */
+    const char *no_cgroups;       /* why */
     struct storage *storage;
     struct seal_key *seal; /* NULL: none is set */
     struct redis *redis;
@@ -155,6 +159,8 @@ static void log_engine(struct worker *w, unsigned index, const struct engine_inf
 {
     enum engine_state before = w->engine_states[index];
     bool kept = info->state == ENGINE_UP && info->why[0];
+    char names[64];
+    const char *layers = names;
 
     w->engine_states[index] = info->state;
     if (kept && !w->engine_kept[index])
@@ -163,8 +169,10 @@ static void log_engine(struct worker *w, unsigned index, const struct engine_inf
     w->engine_kept[index] = kept;
     if (info->state == before)
         return;
+    sandbox_layer_names(info->layers, names);
     if (info->state == ENGINE_UP)
-        log_info("engine up", LOG_S("engine", info->name), LOG_S("library", info->version));
+        log_info("engine up", LOG_S("engine", info->name), LOG_S("library", info->version),
+                 LOG_S("sandbox", layers));
     else if (info->state == ENGINE_DOWN)
         log_error("engine down: its jobs will fail", LOG_S("engine", info->name), LOG_S("why", info->why));
 }
@@ -353,9 +361,12 @@ static int run(struct worker *w)
         log_warn("files are not scanned for viruses: DECANT_CLAMD is off");
     if (str_eq(w->settings.sandbox, "reduced"))
         log_warn("conversions run without namespaces: DECANT_SANDBOX is reduced");
+    if (!w->cgroups)
+        log_warn("conversions run without cgroups", LOG_S("why", w->no_cgroups));
     uv_run(&w->loop, UV_RUN_DEFAULT);
     storage_close(w->storage);
     seal_key_free(w->seal);
+    cgroup_place_free(w->cgroups);
     log_info("worker ended", LOG_S("worker", w->id));
     return w->status;
 }
@@ -373,6 +384,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "decant-worker takes no arguments; --help lists its options\n");
         return EXIT_USAGE;
     }
+    /* As root it can be had everywhere. */
+    if (cgroup_place_make(w.settings.cgroup, w.settings.user, &w.cgroups, &w.no_cgroups) < 0)
+        w.cgroups = NULL;
+    w.settings.cgroup = cgroup_place_folders(w.cgroups);
     if (privilege_drop(w.settings.user) < 0)
         return EXIT_CONFIG;
     settings_log_init(&w.settings, "worker");

@@ -1,0 +1,151 @@
+#include "sandbox/cgroup_files.h"
+
+#include "core/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+enum { REMOVAL_TRIES = 200, REMOVAL_WAIT_US = 5000, MEMBERS_MAX = 4096 };
+
+int cgroup_write(int dir, const char *file, const char *text)
+{
+    _cleanup_close_ int fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
+
+    return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+int cgroup_write_u64(int dir, const char *file, uint64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    return cgroup_write(dir, file, text);
+}
+
+int cgroup_read(int dir, const char *file, char *ret, size_t size)
+{
+    _cleanup_close_ int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+
+    ret[n > 0 ? n : 0] = '\0';
+    if (n < 0)
+        return -errno;
+    if (n > 0 && ret[n - 1] == '\n')
+        ret[n - 1] = '\0';
+    return 0;
+}
+
+bool cgroup_has(int dir, const char *file)
+{
+    return faccessat(dir, file, F_OK, 0) == 0;
+}
+
+int cgroup_enter(int dir)
+{
+    return cgroup_write(dir, "cgroup.procs", "0");
+}
+
+int cgroup_make(int parent, const char *name)
+{
+    int fd;
+
+    if (mkdirat(parent, name, 0755) < 0)
+        return -errno;
+    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int cgroup_lock(int dir)
+{
+    return flock(dir, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
+/* Members of other pid namespaces show as 0; they are descendants of one that we can name. */
+static bool kill_one_by_one(int dir)
+{
+    char text[MEMBERS_MAX], *rest = text;
+    bool found = false;
+
+    if (cgroup_read(dir, "cgroup.procs", text, sizeof text) < 0)
+        return false;
+    while (*rest) {
+        long pid = strtol(rest, &rest, 10);
+
+        found = true;
+        if (pid > 1)
+            kill((pid_t)pid, SIGKILL);
+        while (*rest == '\n')
+            rest++;
+    }
+    return found;
+}
+
+/* cgroup.kill (v2 of Linux 5.14) leaves no member out that is born meanwhile. */
+bool cgroup_kill(int dir)
+{
+    bool found = kill_one_by_one(dir);
+
+    if (found && cgroup_write(dir, "cgroup.kill", "1") < 0)
+        kill_one_by_one(dir);
+    return found;
+}
+
+int cgroup_remove(int parent, const char *name)
+{
+    _cleanup_close_ int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (dir < 0)
+        return errno == ENOENT ? 0 : -errno;
+    for (int i = 0; i < REMOVAL_TRIES; i++) {
+        cgroup_kill(dir);
+        if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            return 0;
+        if (errno != EBUSY)
+            return -errno;
+        usleep(REMOVAL_WAIT_US);
+    }
+    return -EBUSY;
+}
+
+static bool is_stale(int parent, const char *name, const char *prefix)
+{
+    _cleanup_close_ int dir = -1;
+    char *end;
+    long pid;
+
+    if (!str_starts(name, prefix))
+        return false;
+    pid = strtol(name + strlen(prefix), &end, 10);
+    if (pid <= 1 || (*end && *end != '.') || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+        return false;
+    dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return dir >= 0 && cgroup_lock(dir) == 0;
+}
+
+static void remove_with_children(int parent, const char *name)
+{
+    int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_closedir_ DIR *list = dir < 0 ? NULL : fdopendir(dir);
+
+    if (!list && dir >= 0)
+        close(dir);
+    for (struct dirent *e; list && (e = readdir(list));)
+        if (e->d_type == DT_DIR && e->d_name[0] != '.')
+            cgroup_remove(dir, e->d_name);
+    cgroup_remove(parent, name);
+}
+
+void cgroup_clear_stale(int parent, const char *prefix)
+{
+    int dir = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *list = dir < 0 ? NULL : fdopendir(dir);
+
+    if (!list && dir >= 0)
+        close(dir);
+    for (struct dirent *e; list && (e = readdir(list));)
+        if (e->d_type == DT_DIR && is_stale(parent, e->d_name, prefix))
+            remove_with_children(parent, e->d_name);
+}
