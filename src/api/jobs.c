@@ -204,7 +204,7 @@ static void on_status_time(uv_timer_t *timer)
     load_status(w);
 }
 
-static void on_status_change(void *arg)
+static void on_status_change(void *arg, const char *news)
 {
     load_status(arg);
 }

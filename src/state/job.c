@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/str.h"
 #include "state/job_create.lua.h"
+#include "state/job_fields.h"
 #include "state/job_update.lua.h"
 #include "state/keys.h"
 #include "state/script.h"
@@ -46,26 +47,33 @@ enum kind { TEXT, NUMBER, PERCENT, STATUS };
     {                                                                                                        \
         .name = #member, .offset = offsetof(struct job, member), .kind = as                                  \
     }
+/* What no client sees: no event when it alone changes. */
+#define QUIET(member, as)                                                                                    \
+    {                                                                                                        \
+        .name = #member, .offset = offsetof(struct job, member), .kind = as, .quiet = true                   \
+    }
 
 static const struct field {
     const char *name;
     size_t offset;
     enum kind kind;
+    bool quiet;
 } fields[] = {
-    FIELD(job_id, TEXT),         FIELD(session_id, TEXT),     FIELD(original_filename, TEXT),
+    FIELD(job_id, TEXT),         QUIET(session_id, TEXT),     FIELD(original_filename, TEXT),
     FIELD(source_format, TEXT),  FIELD(target_format, TEXT),  FIELD(mime_type, TEXT),
-    FIELD(sha256, TEXT),         FIELD(size, NUMBER),         FIELD(stored_path, TEXT),
+    FIELD(sha256, TEXT),         FIELD(size, NUMBER),         QUIET(stored_path, TEXT),
     FIELD(converted_path, TEXT), FIELD(status, STATUS),       FIELD(progress, PERCENT),
-    FIELD(task_id, TEXT),        FIELD(options, TEXT),        FIELD(sealed_password, TEXT),
+    FIELD(task_id, TEXT),        QUIET(options, TEXT),        QUIET(sealed_password, TEXT),
     FIELD(created_at, TEXT),     FIELD(started_at, TEXT),     FIELD(completed_at, TEXT),
     FIELD(error_code, TEXT),     FIELD(error_message, TEXT),  FIELD(output_mime_type, TEXT),
-    FIELD(output_size, NUMBER),  FIELD(output_pages, NUMBER), FIELD(scan, TEXT),
-    FIELD(signature, TEXT),      FIELD(engine, TEXT),         FIELD(sandbox, TEXT),
-    FIELD(worker, TEXT),         FIELD(attempts, NUMBER),     FIELD(cpu_ms, NUMBER),
+    FIELD(output_size, NUMBER),  FIELD(output_pages, NUMBER), QUIET(scan, TEXT),
+    QUIET(signature, TEXT),      QUIET(engine, TEXT),         FIELD(sandbox, TEXT),
+    QUIET(worker, TEXT),         FIELD(attempts, NUMBER),     FIELD(cpu_ms, NUMBER),
     FIELD(peak_kib, NUMBER),     FIELD(pss_kib, NUMBER),
 };
 
 enum { N_FIELDS = ARRAY_SIZE(fields) };
+static_assert((int)N_FIELDS <= (int)JOB_FIELDS_MAX, "raise JOB_FIELDS_MAX");
 
 static const char *field_text(const struct field *f, const struct job *job, char number[NUMBER_MAX])
 {
@@ -110,12 +118,21 @@ static int field_parse(const struct field *f, struct job *job, const char *text)
     abort();
 }
 
-/* From HMGET of all fields, in the order of the table. */
-static int job_parse(struct job *job, const redisReply *reply)
+size_t job_fields(const char *ret_names[JOB_FIELDS_MAX], char ret_loud[JOB_FIELDS_MAX + 1])
+{
+    for (size_t i = 0; i < N_FIELDS; i++) {
+        ret_names[i] = fields[i].name;
+        ret_loud[i] = fields[i].quiet ? '0' : '1';
+    }
+    ret_loud[N_FIELDS] = '\0';
+    return N_FIELDS;
+}
+
+int job_parse(struct job *job, const redisReply *reply, size_t first)
 {
     *job = (struct job){0};
     for (size_t i = 0; i < N_FIELDS; i++) {
-        const char *text = redis_reply_str(redis_reply_at(reply, i));
+        const char *text = redis_reply_str(redis_reply_at(reply, first + i));
 
         if (!text && fields[i].kind == STATUS)
             return -ENOENT;
@@ -128,6 +145,12 @@ static int job_parse(struct job *job, const redisReply *reply)
 void job_key(char ret[JOB_KEY_MAX], const char *session_id, const char *job_id)
 {
     snprintf(ret, JOB_KEY_MAX, SESSION_KEY_PREFIX "%s:jobs:%s", session_id, job_id);
+}
+
+const char *session_channel(char ret[SESSION_CHANNEL_MAX], const char *session_id)
+{
+    snprintf(ret, SESSION_CHANNEL_MAX, SESSION_CHANNEL_PREFIX "%s", session_id);
+    return ret;
 }
 
 static void job_channel(char ret[JOB_CHANNEL_MAX], const char *job_id)
@@ -164,10 +187,11 @@ void job_create(struct redis *r, const struct job *job, uint64_t max_jobs, job_f
     struct op *op = op_new(fn, NULL, arg);
     struct job stored = *job;
     uint64_t now = clock_real_ms();
-    char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX];
+    char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], key[JOB_KEY_MAX];
+    char channel[JOB_CHANNEL_MAX], session_news[SESSION_CHANNEL_MAX];
     char max[NUMBER_MAX], now_ms[NUMBER_MAX], now_text[CLOCK_RFC3339_LEN + 1];
     char numbers[N_FIELDS][NUMBER_MAX];
-    const char *argv[8 + 2 * N_FIELDS + 1];
+    const char *argv[9 + 2 * N_FIELDS + 1];
     size_t n = 0;
 
     if (!id_is_token(job->session_id) || !id_is_uuid(job->job_id)) {
@@ -189,6 +213,7 @@ void job_create(struct redis *r, const struct job *job, uint64_t max_jobs, job_f
     argv[n++] = max;
     argv[n++] = now_ms;
     argv[n++] = job->job_id;
+    argv[n++] = session_channel(session_news, job->session_id);
     argv[n++] = channel;
     argv[n++] = job_status_name(stored.status);
     for (size_t i = 0; i < N_FIELDS; i++) {
@@ -205,7 +230,7 @@ static void on_loaded(void *arg, int err, const redisReply *reply)
     struct job job;
 
     if (err == 0)
-        err = job_parse(&job, reply);
+        err = job_parse(&job, reply, 0);
     op->fn(op->arg, err, err ? NULL : &job);
 }
 

@@ -1,6 +1,7 @@
 /* Jobs: hash `session:{session_id}:jobs:{job_id}`, which expires with its session. Fields are the members of
  * struct job under the same names; absent ones are empty. Every change is published on channel
- * `decant:job:{job_id}`; the message is the job's status.
+ * `decant:job:{job_id}`; the message is the job's status. That a session has one more job, or is being
+ * closed, is published on `decant:session:{session_id}`: `jobs`, `closed`.
  *
  * A worker holds a job from when it sets field `worker` to its own id (with the status `scanning`) until it
  * sets it to "", which it does together with the final status, or after it has stopped a job that was
@@ -40,7 +41,7 @@ struct job {
     const char *error_code, *error_message;
     const char *output_mime_type;
     uint64_t output_size, output_pages;
-    const char *scan;             /* "clean", "infected", "off" */
+    const char *scan;             /* "clean", "infected", "incomplete", "off" */
     const char *signature;        /* the virus that was found */
     const char *engine, *sandbox; /* which engine, and the layers in force */
     const char *worker;           /* who holds it; "" nobody */
@@ -65,19 +66,24 @@ void job_update(struct redis *r, const char *session_id, const char *job_id, con
 /* "session:{sid}:jobs:{jid}", for scripts of the queue that touch the job in the same breath. */
 #define JOB_KEY_MAX (sizeof "session::jobs:" + ID_TOKEN_LEN + ID_UUID_LEN)
 void job_key(char ret[JOB_KEY_MAX], const char *session_id, const char *job_id);
-#define JOB_CHANNEL_PREFIX "decant:job:"
-#define JOB_CHANNEL_MAX    (sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN)
+#define JOB_CHANNEL_PREFIX     "decant:job:"
+#define JOB_CHANNEL_MAX        (sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN)
+#define SESSION_CHANNEL_PREFIX "decant:session:"
+#define SESSION_CHANNEL_MAX    (sizeof SESSION_CHANNEL_PREFIX + ID_TOKEN_LEN)
 /* Workers listen here; the message is a job id that must stop. */
 #define JOB_STOP_CHANNEL "decant:stop"
 
-/* Waiting for a job to change, on one subscriber for the loop. */
-struct job_watcher;                   /* the hub */
-struct job_watch;                     /* one waiter */
-typedef void job_watch_fn(void *arg); /* something changed (or may have): load it again */
+/* Waiting for a job or a session to change, on one subscriber for the loop. */
+struct job_watcher; /* the hub */
+struct job_watch;   /* one waiter */
+/* Something changed: load it again. `news` is the message; NULL: the subscription has come to stand (again),
+ * and anything may have changed before. */
+typedef void job_watch_fn(void *arg, const char *news);
 int job_watcher_new(uv_loop_t *loop, const char *url, const char *password,
                     struct job_watcher **ret) _warn_unused_;
 /* Watches that are left are never called again, and still have to be removed. NULL is fine. */
 void job_watcher_free(struct job_watcher *h);
-/* NULL when `job_id` is no job's id, or memory is short. `fn` may add and remove watches. */
-struct job_watch *job_watch_add(struct job_watcher *h, const char *job_id, job_watch_fn *fn, void *arg);
+/* `id` is a job's or a session's. NULL when it is neither, or memory is short. `fn` may add and remove
+ * watches. */
+struct job_watch *job_watch_add(struct job_watcher *h, const char *id, job_watch_fn *fn, void *arg);
 void job_watch_remove(struct job_watch *w); /* NULL is fine */

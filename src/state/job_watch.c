@@ -1,5 +1,6 @@
-/* One subscription to all jobs' channels, and the waiters in a table by job id. A message for a job that
- * nobody waits for costs one look-up, less than subscribing and unsubscribing with each request would.
+/* One subscription to all jobs' and sessions' channels, and the waiters in a table by id (no session has a
+ * job's id). A message that nobody waits for costs one look-up, less than subscribing and unsubscribing with
+ * each request would.
  *
  * Callbacks may add and remove waiters, their own and others: what is called next is kept in the hub and
  * moves on when that one is removed. The table never grows, so that no walk is disturbed; its chains are as
@@ -14,9 +15,9 @@ enum { BUCKETS = 1024 };
 struct job_watch {
     struct job_watch *next, **link; /* link: what points to this one */
     struct job_watcher *hub;        /* NULL once the hub is gone */
-    char job_id[ID_UUID_LEN + 1];
     job_watch_fn *fn;
     void *arg;
+    char id[];
 };
 
 struct job_watcher {
@@ -27,22 +28,22 @@ struct job_watcher {
 };
 
 /* FNV-1a; ids are random, nobody chooses them. */
-static struct job_watch **bucket(struct job_watcher *h, const char *job_id)
+static struct job_watch **bucket(struct job_watcher *h, const char *id)
 {
     uint32_t hash = 2166136261u;
 
-    for (; *job_id; job_id++)
-        hash = (hash ^ (unsigned char)*job_id) * 16777619u;
+    for (; *id; id++)
+        hash = (hash ^ (unsigned char)*id) * 16777619u;
     return &h->buckets[hash % BUCKETS];
 }
 
-/* Tells the waiters of one chain; all of them when `job_id` is NULL. */
-static void tell(struct job_watcher *h, struct job_watch *first, const char *job_id)
+/* Tells the waiters of one chain; all of them when `id` is NULL. */
+static void tell(struct job_watcher *h, struct job_watch *first, const char *id, const char *news)
 {
     for (struct job_watch *w = first; w && !h->freed; w = h->cursor) {
         h->cursor = w->next;
-        if (!job_id || str_eq(w->job_id, job_id))
-            w->fn(w->arg);
+        if (!id || str_eq(w->id, id))
+            w->fn(w->arg, news);
     }
     h->cursor = NULL;
 }
@@ -50,13 +51,13 @@ static void tell(struct job_watcher *h, struct job_watch *first, const char *job
 static void on_message(void *arg, const char *channel, const char *message)
 {
     struct job_watcher *h = arg;
-    const char *job_id = channel ? channel + strlen(JOB_CHANNEL_PREFIX) : NULL;
+    const char *id = channel ? strrchr(channel, ':') + 1 : NULL;
 
     h->walking = true;
-    if (job_id)
-        tell(h, *bucket(h, job_id), job_id);
-    for (size_t i = 0; !job_id && i < BUCKETS && !h->freed; i++)
-        tell(h, h->buckets[i], NULL);
+    if (id)
+        tell(h, *bucket(h, id), id, message);
+    for (size_t i = 0; !id && i < BUCKETS && !h->freed; i++)
+        tell(h, h->buckets[i], NULL, NULL);
     h->walking = false;
     if (h->freed)
         free(h);
@@ -72,7 +73,7 @@ int job_watcher_new(uv_loop_t *loop, const char *url, const char *password, stru
     r = redis_sub_new(loop, url, password, &h->sub);
     if (r < 0)
         return r;
-    redis_sub_start(h->sub, REDIS(JOB_CHANNEL_PREFIX "*"), on_message, h);
+    redis_sub_start(h->sub, REDIS(JOB_CHANNEL_PREFIX "*", SESSION_CHANNEL_PREFIX "*"), on_message, h);
     *ret = TAKE_PTR(h);
     return 0;
 }
@@ -90,17 +91,17 @@ void job_watcher_free(struct job_watcher *h)
         free(h);
 }
 
-struct job_watch *job_watch_add(struct job_watcher *h, const char *job_id, job_watch_fn *fn, void *arg)
+struct job_watch *job_watch_add(struct job_watcher *h, const char *id, job_watch_fn *fn, void *arg)
 {
     struct job_watch *w, **first;
 
-    if (!id_is_uuid(job_id) || !(w = calloc(1, sizeof *w)))
+    if ((!id_is_uuid(id) && !id_is_token(id)) || !(w = calloc(1, sizeof *w + strlen(id) + 1)))
         return NULL;
-    memcpy(w->job_id, job_id, sizeof w->job_id);
+    stpcpy(w->id, id);
     w->hub = h;
     w->fn = fn;
     w->arg = arg;
-    first = bucket(h, job_id);
+    first = bucket(h, id);
     w->next = *first;
     w->link = first;
     if (w->next)

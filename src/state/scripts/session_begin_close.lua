@@ -1,5 +1,5 @@
 -- KEYS: the session, its jobs (zset), its tokens (zset), its name while it is closed. ARGV: prefixes of job keys, token keys and job
--- channels, the stop channel, now (text), error_code and error_message of a cancelled job.
+-- channels, the stop channel, now (text), error_code and error_message of a cancelled job, the session's channel.
 -- Job and token keys are derived from the two sets: their names are known to nobody else.
 -- May be repeated: what is gone is gone, and what is still held is counted again.
 if redis.call('EXISTS', unpack(KEYS)) == 0 then
@@ -9,6 +9,7 @@ end
 -- Renaming first: a script that has begun to write is let through when Redis is out of memory.
 if redis.call('EXISTS', KEYS[1]) == 1 then
     redis.call('RENAME', KEYS[1], KEYS[4])
+    redis.call('PUBLISH', ARGV[8], 'closed')
 end
 for _, token in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
     redis.call('DEL', ARGV[2] .. token)

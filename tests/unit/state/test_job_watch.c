@@ -5,15 +5,17 @@
 struct waiter {
     struct job_watch *watch;
     int calls;
+    char news[16];          /* "": the subscription stands */
     struct waiter *removes; /* whom its callback removes */
     struct job_watcher **frees;
 };
 
-static void on_change(void *arg)
+static void on_change(void *arg, const char *news)
 {
     struct waiter *w = arg;
 
     w->calls++;
+    snprintf(w->news, sizeof w->news, "%s", news ? news : "");
     if (w->removes)
         job_watch_remove(TAKE_PTR(w->removes->watch));
     if (w->frees)
@@ -58,6 +60,7 @@ static void test_changes(void **state)
     assert_int_equal(do_job_update(f, s.id, id, REDIS("progress", "1")), 0);
     loop_for(&f->loop, 30);
     assert_int_equal(one.calls, 1);
+    assert_string_equal(one.news, "queued");
     assert_int_equal(same.calls, 1);
     assert_int_equal(other.calls, 0);
     job_watch_remove(same.watch);
@@ -127,6 +130,33 @@ static void test_restart(void **state)
     job_watcher_free(h);
 }
 
+static void test_sessions(void **state)
+{
+    struct fixture *f = *state;
+    struct job_watcher *h = hub_new(f);
+    struct waiter mine = {0}, theirs = {0};
+    struct session s, other;
+    char id[ID_UUID_LEN + 1];
+    unsigned running;
+
+    assert_int_equal(do_session_create(f, 100, &s), 0);
+    assert_int_equal(do_session_create(f, 100, &other), 0);
+    mine.watch = job_watch_add(h, s.id, on_change, &mine);
+    theirs.watch = job_watch_add(h, other.id, on_change, &theirs);
+    make_job(f, s.id, JOB_UPLOADED, id);
+    loop_for(&f->loop, 30);
+    assert_int_equal(mine.calls, 1);
+    assert_string_equal(mine.news, "jobs");
+    assert_int_equal(do_begin_close(f, s.id, &running), 0);
+    loop_for(&f->loop, 30);
+    assert_int_equal(mine.calls, 2);
+    assert_string_equal(mine.news, "closed");
+    assert_int_equal(theirs.calls, 0);
+    job_watch_remove(mine.watch);
+    job_watch_remove(theirs.watch);
+    job_watcher_free(h);
+}
+
 static void test_freeing(void **state)
 {
     struct fixture *f = *state;
@@ -153,6 +183,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_changes, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_removal_in_callback, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_restart, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_sessions, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_freeing, fixture_setup, fixture_teardown),
     };
 
