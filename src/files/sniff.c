@@ -197,6 +197,11 @@ static int check_structure(int fd, const struct format *format)
     return -EINVAL;
 }
 
+int sniff_text(int fd, const struct format *format)
+{
+    return format->structure == STRUCTURE_TEXT ? check_text(fd, STRUCTURE_TEXT, format->marker) : -EINVAL;
+}
+
 /* Words of `list` that end in a slash stand for all that begin so. */
 static bool magic_allowed(const char *list, const char *mime)
 {

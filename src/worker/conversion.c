@@ -75,6 +75,11 @@ int conversion_sniff(struct conversion_shared *s, int fd, const struct format *f
     return r;
 }
 
+static int check_format(struct conversion_shared *s, int fd, const struct format *format)
+{
+    return format->structure == STRUCTURE_TEXT ? sniff_text(fd, format) : conversion_sniff(s, fd, format);
+}
+
 static void conversion_free(struct conversion *c)
 {
     cleanup_close(&c->scan_fd);
@@ -134,7 +139,7 @@ static enum outcome check_and_publish(struct conversion *c)
         set_detail(c, "the result is larger than allowed");
         return OUTCOME_TOO_COMPLEX;
     }
-    if (conversion_sniff(c->shared, fd, report->format) < 0) {
+    if (check_format(c->shared, fd, report->format) < 0) {
         set_detail(c, "the result is not of the format that was asked for");
         return OUTCOME_NO_OUTPUT;
     }

@@ -242,6 +242,31 @@ static void texts_of_all_kinds_are_text(void **state)
     assert_int_equal(CHECK("plain text", "rtf"), -EMEDIUMTYPE);
 }
 
+static int check_text_bytes(const void *data, size_t len, const char *id)
+{
+    _cleanup_close_ int fd = memfd_create("text", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, data, len), len);
+    return sniff_text(fd, format_by_id(id));
+}
+
+#define CHECK_TEXT(text, id) check_text_bytes(text, sizeof(text) - 1, id)
+
+static void results_that_are_texts_need_no_sniffer(void **state)
+{
+    static const char *const ids[] = {"txt", "csv", "html"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        assert_int_equal(CHECK_TEXT("caf\xe9; b\n", ids[i]), 0);
+        assert_int_equal(CHECK_TEXT(PNG, ids[i]), -EMEDIUMTYPE);
+        assert_int_equal(CHECK_TEXT(ELF, ids[i]), -EMEDIUMTYPE);
+        assert_int_equal(CHECK_TEXT("a\0b", ids[i]), -EMEDIUMTYPE);
+    }
+    assert_int_equal(CHECK_TEXT("text", "pdf"), -EINVAL);
+    assert_int_equal(CHECK_TEXT("<svg/>", "svg"), -EINVAL);
+}
+
 static void svg_is_an_xml_picture(void **state)
 {
     assert_int_equal(CHECK("<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "svg"), 0);
@@ -328,6 +353,7 @@ int main(void)
         cmocka_unit_test(an_encrypted_document_is_what_its_extension_says),
         cmocka_unit_test(binaries_are_no_text),
         cmocka_unit_test(texts_of_all_kinds_are_text),
+        cmocka_unit_test(results_that_are_texts_need_no_sniffer),
         cmocka_unit_test(svg_is_an_xml_picture),
         cmocka_unit_test(flat_documents_say_what_they_are),
         cmocka_unit_test(pictures_are_told_apart),

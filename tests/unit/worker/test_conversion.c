@@ -155,7 +155,7 @@ struct fixture {
     size_t n_percents;
     bool cancel_at_stage;
     int publish_error;
-    char published[32]; /* what the result held when it was handed over */
+    char published[64]; /* what the result held when it was handed over */
     bool done;
     enum outcome outcome;
     char detail[64];
@@ -245,7 +245,7 @@ static int on_publish(void *arg, const struct conversion_output *output)
     ssize_t n = pread(output->fd, f->published, sizeof f->published - 1, 0);
 
     assert_true(n > 0);
-    assert_int_equal(output->size, strlen(pdf));
+    assert_int_equal(output->size, n);
     return f->publish_error;
 }
 
@@ -260,7 +260,7 @@ static void on_done(void *arg, const struct conversion_report *report)
     f->deadline_ms = report->deadline_ms;
     snprintf(f->detail, sizeof f->detail, "%s", report->detail);
     if (report->outcome == OUTCOME_OK) {
-        assert_ptr_equal(report->format, format_by_id("pdf"));
+        assert_string_equal(report->format->id, engine.report.output_format);
         assert_int_equal(report->pages, 3);
         assert_string_equal(report->engine_version, "Test 1");
     } else {
@@ -463,6 +463,33 @@ static void refuses_results_that_are_none(void **state)
     }
 }
 
+static void make_text(int work)
+{
+    write_at(work, "result.txt", "caf\xc3\xa9\n");
+}
+
+static void make_binary(int work)
+{
+    write_at(work, "result.txt", "caf\x01\n");
+}
+
+static void texts_are_checked_too(void **state)
+{
+    struct fixture *f = *state;
+
+    engine.report.output_name = "result.txt";
+    engine.report.output_format = "txt";
+    engine.act = make_text;
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_string_equal(f->published, "caf\xc3\xa9\n");
+    f->done = false;
+    f->n_stages = f->n_percents = 0;
+    f->published[0] = '\0';
+    engine.act = make_binary;
+    assert_int_equal(run(f), OUTCOME_NO_OUTPUT);
+    assert_string_equal(f->published, "");
+}
+
 static void refuses_names_that_lead_elsewhere(void **state)
 {
     struct fixture *f = *state;
@@ -585,6 +612,7 @@ int main(void)
         TEST(the_engines_failure_is_the_outcome),
         TEST(says_why_there_is_no_engine),
         TEST(refuses_results_that_are_none),
+        TEST(texts_are_checked_too),
         TEST(refuses_names_that_lead_elsewhere),
         TEST(refuses_results_that_are_too_large),
         TEST(a_failed_publication_is_internal),
