@@ -54,9 +54,13 @@ static char *make_usage(void)
     struct buf usage = BUF_INIT(USAGE_MAX);
 
     buf_append_str(&usage, usage_text);
-    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT_; i++)
-        buf_printf(&usage, "  %2d  %s\n", outcome_exit_status((enum outcome)i),
-                   outcome_code((enum outcome)i));
+    for (int i = OUTCOME_OK + 1, last = 0; i < OUTCOME_COUNT_; i++) {
+        int status = outcome_exit_status((enum outcome)i);
+
+        if (status > last) /* no further one of the same code */
+            buf_printf(&usage, "  %2d  %s\n", status, outcome_code((enum outcome)i));
+        last = status > last ? status : last;
+    }
     buf_append_str(&usage, " 128 + N  ended by signal N");
     return buf_take(&usage);
 }

@@ -1,5 +1,7 @@
 #include "core/outcome.h"
 
+#include "core/str.h"
+
 #include <assert.h>
 
 static const struct {
@@ -29,6 +31,10 @@ static const struct {
     [OUTCOME_NO_OUTPUT] = {"no_output", "The converter finished without a usable result for this file."},
     [OUTCOME_CANCELLED] = {"cancelled_by_user", "The conversion was cancelled."},
     [OUTCOME_INTERNAL] = {"internal", "Something went wrong on the server. Try again."},
+    [OUTCOME_SCAN_INCOMPLETE] =
+        {"too_complex",
+         "The virus scanner could not look through all of this file, as it is too large or packed too deep, "
+         "so it was not converted. Try a simpler file, without archives in it."},
 };
 
 const char *outcome_code(enum outcome outcome)
@@ -45,5 +51,9 @@ const char *outcome_sentence(enum outcome outcome)
 
 int outcome_exit_status(enum outcome outcome)
 {
-    return outcome == OUTCOME_OK ? 0 : 9 + (int)outcome;
+    int first = OUTCOME_OK;
+
+    while (!str_eq(outcomes[first].code, outcome_code(outcome)))
+        first++;
+    return first == OUTCOME_OK ? 0 : 9 + first;
 }

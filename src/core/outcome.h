@@ -13,10 +13,12 @@ enum outcome {
     OUTCOME_NO_OUTPUT,
     OUTCOME_CANCELLED,
     OUTCOME_INTERNAL,
+    OUTCOME_SCAN_INCOMPLETE, /* too complex for the virus scanner: clients see the same code */
     OUTCOME_COUNT_,
 };
 
-/* The code clients see, such as "corrupt_input"; "ok" for OUTCOME_OK. */
+/* The code clients see, such as "corrupt_input"; "ok" for OUTCOME_OK. Two may have the same, and then tell it
+ * by different sentences. */
 const char *outcome_code(enum outcome outcome);
 
 /* A sentence that helps the person who uploaded the file. It names no path and no other person's data. */

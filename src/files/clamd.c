@@ -119,6 +119,13 @@ static const char *skip_subject(const char *reply)
     return NULL;
 }
 
+/* What clamd calls a finding, by the name that it gives: with AlertExceedsMax a limit of its own that ended
+ * the scan, which says nothing about the file but that nobody knows. */
+static enum clamd_verdict classify(const char *name)
+{
+    return str_starts(name, "Heuristics.Limits.Exceeded") ? CLAMD_INCOMPLETE : CLAMD_INFECTED;
+}
+
 static void judge(struct clamd_scan *s)
 {
     static const char found[] = " FOUND";
@@ -129,7 +136,7 @@ static void judge(struct clamd_scan *s)
         finish(s, CLAMD_CLEAN, s->reply);
     } else if (rest && n > strlen(found) && str_eq(rest + n - strlen(found), found)) {
         s->reply[strlen(s->reply) - strlen(found)] = '\0';
-        finish(s, CLAMD_INFECTED, rest);
+        finish(s, classify(rest), rest);
     } else if (rest && str_eq(rest, "OK") && s->sent_all) {
         finish(s, CLAMD_CLEAN, "");
     } else {

@@ -7,9 +7,15 @@
 #include <stdint.h>
 #include <uv.h>
 
-enum clamd_verdict { CLAMD_CLEAN, CLAMD_INFECTED, CLAMD_UNAVAILABLE };
+enum clamd_verdict {
+    CLAMD_CLEAN,
+    CLAMD_INFECTED,
+    CLAMD_INCOMPLETE, /* it could not look through all of the file, and found nothing in what it saw */
+    CLAMD_UNAVAILABLE,
+};
 
-/* `detail`: the signature's name, or why there is no verdict. Lives during the callback. */
+/* `detail`: the signature's name (of INCOMPLETE: the limit's), or why there is no verdict. Lives during the
+ * callback. */
 typedef void clamd_fn(void *arg, enum clamd_verdict verdict, const char *detail);
 
 struct clamd_scan;

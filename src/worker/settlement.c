@@ -33,12 +33,21 @@ static void set_number(struct settlement *s, const char *name, uint64_t value)
     set(s, name, text);
 }
 
+static const char *scan_name(const struct attempt *a)
+{
+    if (a->outcome == OUTCOME_INFECTED)
+        return "infected";
+    if (a->outcome == OUTCOME_SCAN_INCOMPLETE)
+        return "incomplete";
+    return a->scanned ? "clean" : "off";
+}
+
 /* What the attempt has cost and found, whether it led to a result or not. */
 static void set_record(struct settlement *s, const struct attempt *a)
 {
     sandbox_layer_names(a->layers, s->layers);
     set(s, "completed_at", s->now);
-    set(s, "scan", a->outcome == OUTCOME_INFECTED ? "infected" : a->scanned ? "clean" : "off");
+    set(s, "scan", scan_name(a));
     set(s, "signature", a->signature);
     set(s, "engine", a->engine);
     set(s, "sandbox", s->layers);

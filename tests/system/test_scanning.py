@@ -28,6 +28,19 @@ def test_infected(client, server, name, data, target):
     assert client.token(job_id).status_code == 409
 
 
+def test_what_cannot_be_looked_through_is_no_pass_and_no_malware(client, server):
+    packed = eicar()
+    for depth in range(20):  # clamd's MaxRecursion is 17
+        packed = zipped([(f"{depth}.zip" if depth else "eicar.com", packed)])
+    job_id = client.start("deep.docx", docx(extra=[("word/embeddings/object1.bin", packed)]), "pdf")
+    job = client.wait(job_id)
+    assert job["status"] == "failed" and job["error_code"] == "too_complex", job
+    assert "virus scanner could not look through" in job["error_message"]
+    stored = server.redis().hgetall(f"session:{client.session_id}:jobs:{job_id}")
+    assert stored["scan"] == "incomplete" and not stored["signature"]
+    assert client.token(job_id).status_code == 409
+
+
 def test_missing_signatures_are_said_loudly(server):
     if any(os.path.exists(f"/var/lib/clamav/{n}") for n in ("main.cvd", "main.cld", "daily.cvd", "daily.cld")):
         pytest.skip("this machine has real signatures")

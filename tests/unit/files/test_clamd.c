@@ -154,6 +154,19 @@ static void eicar_is_found_in_archives(void **state)
     assert_infected(f, docx_fd);
 }
 
+static void a_file_that_was_not_looked_through_is_neither_clean_nor_infected(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_close_ int fd = memfd_create("large", MFD_CLOEXEC);
+
+    assert_int_equal(ftruncate(fd, CLAMD_SERVER_FILE_MAX + 1), 0);
+
+    struct result r = scan(f, fd);
+
+    assert_int_equal(r.verdict, CLAMD_INCOMPLETE);
+    assert_string_equal(r.detail, "Heuristics.Limits.Exceeded.MaxFileSize");
+}
+
 static void a_stream_over_the_limit_is_no_pass(void **state)
 {
     struct fixture *f = *state;
@@ -354,6 +367,7 @@ int main(void)
         cmocka_unit_test(eicar_is_found_whatever_the_offset),
         cmocka_unit_test(eicar_is_found_at_the_end_of_a_large_file),
         cmocka_unit_test(eicar_is_found_in_archives),
+        cmocka_unit_test(a_file_that_was_not_looked_through_is_neither_clean_nor_infected),
         cmocka_unit_test(a_stream_over_the_limit_is_no_pass),
         cmocka_unit_test(a_stopped_scanner_times_out),
         cmocka_unit_test(an_absent_scanner_is_no_pass),

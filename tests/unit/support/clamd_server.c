@@ -82,9 +82,9 @@ static void write_config(struct clamd_server *s)
             "Foreground yes\n"
             "DatabaseDirectory %s\nTemporaryDirectory %s\nLocalSocket %s/clamd.sock\n"
             "TCPAddr 127.0.0.1\nTCPSocket %u\n"
-            "MaxThreads 4\nStreamMaxLength %d\nMaxFileSize 400M\nMaxScanSize 800M\n"
+            "MaxThreads 4\nStreamMaxLength %d\nMaxFileSize %d\nMaxScanSize 800M\n"
             "AlertExceedsMax yes\nAlertEncrypted no\nExitOnOOM yes\n",
-            s->dir, s->dir, s->dir, port, CLAMD_SERVER_STREAM_MAX);
+            s->dir, s->dir, s->dir, port, CLAMD_SERVER_STREAM_MAX, CLAMD_SERVER_FILE_MAX);
     assert_int_equal(fclose(f), 0);
 }
 

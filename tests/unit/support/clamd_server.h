@@ -24,3 +24,5 @@ const char *clamd_server_eicar(void);
 
 /* What clamd_server_start sets: larger streams are refused. */
 enum { CLAMD_SERVER_STREAM_MAX = 8 << 20 };
+/* Larger files are not looked through, and said not to be. */
+enum { CLAMD_SERVER_FILE_MAX = 6 << 20 };
