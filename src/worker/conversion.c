@@ -346,6 +346,10 @@ static void on_verdict(void *arg, enum clamd_verdict verdict, const char *detail
         set_detail(c, detail);
         finish(c, OUTCOME_INFECTED);
         return;
+    case CLAMD_INCOMPLETE: /* by a limit, which another try would meet again */
+        set_detail(c, detail);
+        finish(c, OUTCOME_SCAN_INCOMPLETE);
+        return;
     case CLAMD_UNAVAILABLE:
         break;
     }

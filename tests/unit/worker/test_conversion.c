@@ -53,7 +53,10 @@ struct clamd_scan *clamd_scan_start(uv_loop_t *loop, const char *url, int fd, ui
     scanner.asked++;
     s->fn = fn;
     s->arg = arg;
-    s->verdict = letter == 'c' ? CLAMD_CLEAN : letter == 'i' ? CLAMD_INFECTED : CLAMD_UNAVAILABLE;
+    s->verdict = letter == 'c'   ? CLAMD_CLEAN
+                 : letter == 'i' ? CLAMD_INFECTED
+                 : letter == 'l' ? CLAMD_INCOMPLETE
+                                 : CLAMD_UNAVAILABLE;
     uv_timer_init(loop, &s->timer);
     s->timer.data = s;
     if (letter != ' ')
@@ -376,6 +379,18 @@ static void infected_bytes_are_gone_and_never_converted(void **state)
     assert_int_equal(f->deadline_ms, 0);
 }
 
+/* Nobody knows what it holds: it is not converted, but it is nobody's malware either. */
+static void what_was_not_looked_through_is_no_pass(void **state)
+{
+    struct fixture *f = *state;
+
+    scanner.verdicts = "lc";
+    assert_int_equal(run(f), OUTCOME_SCAN_INCOMPLETE);
+    assert_int_equal(scanner.asked, 1);
+    assert_int_equal(engine.runs, 0);
+    assert_false(f->scanned);
+}
+
 static void asks_the_scanner_again(void **state)
 {
     struct fixture *f = *state;
@@ -607,6 +622,7 @@ int main(void)
         TEST(the_deadline_fits_the_file),
         TEST(says_when_nothing_was_scanned),
         TEST(infected_bytes_are_gone_and_never_converted),
+        TEST(what_was_not_looked_through_is_no_pass),
         TEST(asks_the_scanner_again),
         TEST(no_verdict_is_no_pass),
         TEST(the_engines_failure_is_the_outcome),
