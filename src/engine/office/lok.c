@@ -10,19 +10,21 @@
  * made, copied or written for a job. The private folder is needed only until everything is warm; it is
  * removed before the first job.
  *
- * Not used: UNO from C++, which would give a hidden load and explicit filter names, at the price of a second
- * language and of headers bound to one LibreOffice version. */
+ * LibreOfficeKit is what starts LibreOffice in one thread and without a profile, and no more: documents go by
+ * UNO (document.c). */
 #include "engine/office/lok.h"
 
 #include "core/path.h"
 #include "core/str.h"
 #include "engine/office/components.h"
+#include "engine/office/document.h"
 #include "engine/office/office_settings.h"
 #include "engine/office/office_warm_drawing.h"
 #include "engine/office/office_warm_sheet.h"
 #include "engine/office/office_warm_slides.h"
 #include "engine/office/office_warm_text.h"
 #include "engine/office/private_folder.h"
+#include "engine/office/uno.h"
 #include "engine/office/whole_file.h"
 
 #include <dlfcn.h>
@@ -35,23 +37,7 @@
 #define LOK_USE_UNSTABLE_API
 #include <LibreOfficeKit/LibreOfficeKit.h>
 
-/* From LibreOfficeKitEnums.h, which is C++ only in 7.4. */
-enum {
-    LOK_DOCTYPE_SPREADSHEET = 1,
-    LOK_CALLBACK_STATUS_INDICATOR_SET_VALUE = 10,
-    LOK_CALLBACK_DOCUMENT_PASSWORD = 20,
-    LOK_CALLBACK_DOCUMENT_PASSWORD_TO_MODIFY = 21,
-    LOK_FEATURE_DOCUMENT_PASSWORD = 1 << 0,
-    LOK_FEATURE_DOCUMENT_PASSWORD_TO_MODIFY = 1 << 1,
-};
-
 #define DEFAULT_INSTALL_PATH "/usr/lib/libreoffice/program"
-/* No dialogs, English number formats whatever the machine's locale. */
-#define LOAD_OPTIONS "Language=en-US,Batch=true"
-
-struct lok_document {
-    LibreOfficeKitDocument *handle;
-};
 
 /* LibreOffice exists once in a process, and so does this. */
 static struct {
@@ -64,13 +50,6 @@ static struct {
     bool working;
     int error;
     const char *why;
-    /* of the document */
-    lok_progress_fn *progress;
-    void *progress_arg;
-    const char *url;
-    const char *password; /* until it was given */
-    bool password_wanted;
-    struct lok_document document;
 } lok;
 
 const char *lok_install_path(void)
@@ -109,33 +88,7 @@ void lok_version(char *ret, size_t size)
     }
 }
 
-/* --- callbacks --- */
-
-/* Questions are told apart by URL. A .doc's names the file alone, which LibreOffice would not find again, and
- * crash; but there is one document. */
-static void answer_question(const char *password)
-{
-    lok.kit->pClass->setDocumentPassword(lok.kit, lok.url, password);
-}
-
-static void on_event(int type, const char *payload, void *data)
-{
-    switch (type) {
-    case LOK_CALLBACK_DOCUMENT_PASSWORD:
-        lok.password_wanted = true;
-        /* It waits for an answer, and asks again after a wrong one: the second is "none", which ends it. */
-        answer_question(TAKE_PTR(lok.password));
-        break;
-    case LOK_CALLBACK_DOCUMENT_PASSWORD_TO_MODIFY:
-        /* A document that wants a password for changes only is then opened read-only. */
-        answer_question(NULL);
-        break;
-    case LOK_CALLBACK_STATUS_INDICATOR_SET_VALUE:
-        if (lok.progress && payload)
-            lok.progress(lok.progress_arg, (unsigned)strtoul(payload, NULL, 10));
-        break;
-    }
-}
+/* --- threads --- */
 
 static unsigned count_threads(void)
 {
@@ -158,25 +111,7 @@ static bool wait_single_threaded(void)
     return false;
 }
 
-/* --- documents --- */
-
-static char *file_url(const char *path)
-{
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
-    char *url = malloc(sizeof "file://" + 3 * strlen(path)), *to = url;
-
-    if (!url)
-        return NULL;
-    to = stpcpy(to, "file://");
-    for (const char *p = path; *p; p++) {
-        if (strchr(plain, *p))
-            *to++ = *p;
-        else
-            to += sprintf(to, "%%%02X", (unsigned char)*p);
-    }
-    *to = '\0';
-    return url;
-}
+/* --- in the child --- */
 
 /* LibreOffice keeps the folder for its temporary files from its start, which by now is gone. The function to
  * change it is C++: a string is a pointer to one pointer, and a string as result goes where any structure
@@ -191,7 +126,7 @@ static int set_temporary_folder(void)
         dlsym(lok.library, "_ZN3utl8TempFile24SetTempNameBaseDirectoryERKN3rtl8OUStringE")
             ?: dlsym(lok.library, "_ZN3utl24SetTempNameBaseDirectoryERKN3rtl8OUStringE");
     const char *folder = getenv("TMPDIR");
-    _cleanup_free_ char *url = file_url(folder && *folder == '/' ? folder : "/tmp");
+    _cleanup_free_ char *url = document_url(folder && *folder == '/' ? folder : "/tmp");
     void *string = NULL;
 
     if (!url)
@@ -229,51 +164,6 @@ int lok_enter_child(void)
     return set_temporary_folder();
 }
 
-int lok_load(const char *path, const char *import_options, const char *password, lok_progress_fn *progress,
-             void *arg, struct lok_document **ret)
-{
-    _cleanup_free_ char *url = file_url(path), *options = NULL;
-
-    if (!url || asprintf(&options, LOAD_OPTIONS "%s%s", import_options ? "," : "", import_options ?: "") < 0)
-        return -ENOMEM;
-    lok.progress = progress;
-    lok.progress_arg = arg;
-    lok.url = url;
-    lok.password = password;
-    lok.password_wanted = false;
-    lok.document.handle = lok.kit->pClass->documentLoadWithOptions(lok.kit, url, options);
-    lok.url = lok.password = NULL;
-    if (!lok.document.handle)
-        return lok.password_wanted ? -EKEYREJECTED : -EBADMSG;
-    *ret = &lok.document;
-    return 0;
-}
-
-uint64_t lok_count_pages(struct lok_document *d)
-{
-    LibreOfficeKitDocument *handle = d->handle;
-
-    if (!LIBREOFFICEKIT_DOCUMENT_HAS(handle, getParts) ||
-        handle->pClass->getDocumentType(handle) == LOK_DOCTYPE_SPREADSHEET)
-        return 0;
-
-    int parts = handle->pClass->getParts(handle);
-
-    return parts > 0 ? (uint64_t)parts : 0;
-}
-
-int lok_save(struct lok_document *d, const char *path, const char *format, const char *export_options,
-             lok_progress_fn *progress, void *arg)
-{
-    _cleanup_free_ char *url = file_url(path);
-
-    if (!url)
-        return -ENOMEM;
-    lok.progress = progress;
-    lok.progress_arg = arg;
-    return d->handle->pClass->saveAs(d->handle, url, format, export_options) ? 0 : -EIO;
-}
-
 /* --- warm-up --- */
 
 static const struct warm_up {
@@ -290,13 +180,13 @@ static const struct warm_up {
 static int warm_document(const char *name, const char *formats)
 {
     _cleanup_free_ char *path = NULL;
-    struct lok_document *d;
+    struct document *d;
     size_t len;
 
     if (asprintf(&path, "%s/%s", lok.folder.path, name) < 0)
         return -ENOMEM;
 
-    int r = lok_load(path, NULL, NULL, NULL, NULL, &d);
+    int r = document_load(path, NULL, NULL, NULL, NULL, &d);
 
     if (r < 0)
         return r;
@@ -306,9 +196,9 @@ static int warm_document(const char *name, const char *formats)
         if (!format || asprintf(&to, "%s/warm.%s", lok.folder.path, format) < 0)
             r = -ENOMEM;
         else
-            r = lok_save(d, to, format, NULL, NULL, NULL);
+            r = document_save(d, to, format, NULL, NULL, NULL, NULL);
     }
-    d->handle->pClass->destroy(d->handle);
+    document_close(d);
     return r;
 }
 
@@ -356,12 +246,44 @@ static int leave_private_folder(void)
     return setenv("TMPDIR", folder, 1) < 0 || setenv("HOME", folder, 1) < 0 ? -errno : 0;
 }
 
+/* LibreOfficeKit takes settings for the whole process with a document: no dialogs, as nobody would ever
+ * answer one, and English formats of dates and numbers where a document leaves them to the reader's system.
+ * So the first document goes by it. */
+static int load_with_settings(void)
+{
+    static const char name[] = "first.fodt";
+    _cleanup_free_ char *path = NULL, *url = NULL;
+    LibreOfficeKitDocument *document;
+    int r = write_file(lok.folder.fd, name, warm_text);
+
+    if (r < 0)
+        return r;
+    if (asprintf(&path, "%s/%s", lok.folder.path, name) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    url = document_url(path);
+    if (!url)
+        return -ENOMEM;
+    document = lok.kit->pClass->documentLoadWithOptions(lok.kit, url, "Language=en-US,Batch=true");
+    if (!document)
+        return -EBADMSG;
+    document->pClass->destroy(document);
+    return 0;
+}
+
 /* The main loop's first question, and the last: what follows happens inside it. */
 static int on_poll(void *data, int timeout_us)
 {
     if (lok.working)
         return wait_inside_work(timeout_us);
     lok.working = true;
+    lok.error = uno_connect(lok.library);
+    if (lok.error < 0) {
+        lok.why = "this LibreOffice can't be called by UNO; 7.4 or newer is needed";
+        return -1;
+    }
+    lok.error = load_with_settings();
     for (size_t i = 0; i < ARRAY_SIZE(warm_ups) && lok.error >= 0; i++)
         lok.error = warm_up(&warm_ups[i]);
     if (lok.error < 0) {
@@ -504,9 +426,6 @@ int lok_serve(void (*serve)(void *arg), void *arg, const char **ret_why)
     if (r >= 0) {
         LibreOfficeKitClass *office = lok.kit->pClass;
 
-        office->registerCallback(lok.kit, on_event, NULL);
-        office->setOptionalFeatures(lok.kit,
-                                    LOK_FEATURE_DOCUMENT_PASSWORD | LOK_FEATURE_DOCUMENT_PASSWORD_TO_MODIFY);
         /* With NULL for data LibreOffice would take the callbacks for absent. */
         office->runLoop(lok.kit, on_poll, on_wake, &lok);
         r = lok.error < 0 ? lok.error : -EIO;

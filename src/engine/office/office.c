@@ -1,6 +1,7 @@
 #include "engine/office/office.h"
 
 #include "core/str.h"
+#include "engine/office/document.h"
 #include "engine/office/inline_pictures.h"
 #include "engine/office/lok.h"
 #include "engine/office/plain_text.h"
@@ -36,11 +37,14 @@ static const struct engine_conversions conversions[] = {
 /* Commas between fields, " around text, UTF-8 (76), from the first line on. */
 #define CSV_OPTIONS "44,34,76,1"
 
-/* What soffice does by itself. Asked through LibreOfficeKit the filter doesn't look into the configuration:
- * it would show comments, which are for authors and not for readers, and press pictures harder. */
-#define PDF_OPTIONS                                                                                          \
-    "{\"ExportNotes\":{\"type\":\"boolean\",\"value\":\"false\"},"                                           \
-    "\"Quality\":{\"type\":\"long\",\"value\":\"90\"}}"
+/* What soffice does by itself. With LibreOfficeKit in the process the filter doesn't look into the
+ * configuration: it would show comments, which are for authors and not for readers, and press pictures
+ * harder. */
+static const struct document_setting pdf_settings[] = {
+    {"ExportNotes", DOCUMENT_SWITCH, 0},
+    {"Quality", DOCUMENT_NUMBER, 90},
+    {0},
+};
 
 enum { PATH_BYTES = 512 };
 
@@ -81,7 +85,7 @@ static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], ch
     return r;
 }
 
-static enum outcome load(struct engine_job *job, struct lok_document **ret)
+static enum outcome load(struct engine_job *job, struct document **ret)
 {
     char path[PATH_BYTES], options[32] = "";
     int r = lok_enter_child();
@@ -89,7 +93,8 @@ static enum outcome load(struct engine_job *job, struct lok_document **ret)
     if (r >= 0)
         r = prepare_input(job, path, options);
     if (r >= 0)
-        r = lok_load(path, options[0] ? options : NULL, engine_password(job), on_load_progress, job, ret);
+        r = document_load(path, options[0] ? options : NULL, engine_password(job), on_load_progress, job,
+                          ret);
     switch (r) {
     case 0:
         return OUTCOME_OK;
@@ -110,8 +115,6 @@ static const char *export_options(const struct format *to)
 {
     if (str_eq(to->id, "csv"))
         return CSV_OPTIONS;
-    if (str_eq(to->id, "pdf"))
-        return PDF_OPTIONS;
     /* One file is the whole result: pictures go into it as data: URLs. */
     return str_eq(to->id, "html") ? "EmbedImages" : NULL;
 }
@@ -133,7 +136,7 @@ static enum outcome finish(const struct engine_job *job, const char *path)
 static enum outcome convert(struct engine_job *job)
 {
     char path[PATH_BYTES];
-    struct lok_document *document;
+    struct document *document;
     struct stat st;
 
     snprintf(job->output_name, sizeof job->output_name, "result.%s", job->to->id);
@@ -149,8 +152,9 @@ static enum outcome convert(struct engine_job *job)
     if (outcome != OUTCOME_OK)
         return outcome;
     engine_progress(job, 50);
-    job->pages = lok_count_pages(document);
-    if (lok_save(document, path, job->to->id, export_options(job->to), on_save_progress, job) < 0 ||
+    job->pages = document_count_pages(document);
+    if (document_save(document, path, job->to->id, export_options(job->to),
+                      str_eq(job->to->id, "pdf") ? pdf_settings : NULL, on_save_progress, job) < 0 ||
         stat(path, &st) < 0 || st.st_size == 0)
         return OUTCOME_NO_OUTPUT;
     return finish(job, path);

@@ -1,0 +1,370 @@
+/* Documents by UNO rather than by LibreOfficeKit's own functions, which make a view for an editor (tiles,
+ * toolbars, spell checking, notices to clients) with each document that they load. This takes two thirds of
+ * the time for a small document.
+ *
+ * Loading it hidden is what soffice does for --convert-to, and its result is the same. What a LibreOfficeKit
+ * load sets for the document is set here, too: no macros, no updating of links, no dialogs, and questions are
+ * answered by a program. */
+#include "engine/office/document.h"
+
+#include "core/str.h"
+#include "engine/office/uno.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum kind { TEXT, SHEETS, SLIDES, DRAWING };
+
+static const struct {
+    const char *service;
+    enum kind kind;
+} services[] = {
+    {"com.sun.star.sheet.SpreadsheetDocument", SHEETS},
+    {"com.sun.star.presentation.PresentationDocument", SLIDES},
+    {"com.sun.star.drawing.DrawingDocument", DRAWING},
+};
+
+/* The export filters by their internal names, which every LibreOffice has in share/registry. */
+static const struct {
+    enum kind kind;
+    const char *format, *filter;
+} filters[] = {
+    {TEXT, "doc", "MS Word 97"},
+    {TEXT, "docx", "MS Word 2007 XML"},
+    {TEXT, "epub", "EPUB"},
+    {TEXT, "fodt", "OpenDocument Text Flat XML"},
+    {TEXT, "html", "HTML (StarWriter)"},
+    {TEXT, "odt", "writer8"},
+    {TEXT, "ott", "writer8_template"},
+    {TEXT, "pdf", "writer_pdf_Export"},
+    {TEXT, "png", "writer_png_Export"},
+    {TEXT, "rtf", "Rich Text Format"},
+    {TEXT, "txt", "Text"},
+    {SHEETS, "csv", "Text - txt - csv (StarCalc)"},
+    {SHEETS, "fods", "OpenDocument Spreadsheet Flat XML"},
+    {SHEETS, "html", "HTML (StarCalc)"},
+    {SHEETS, "ods", "calc8"},
+    {SHEETS, "ots", "calc8_template"},
+    {SHEETS, "pdf", "calc_pdf_Export"},
+    {SHEETS, "png", "calc_png_Export"},
+    {SHEETS, "xls", "MS Excel 97"},
+    {SHEETS, "xlsx", "Calc MS Excel 2007 XML"},
+    {SLIDES, "fodp", "OpenDocument Presentation Flat XML"},
+    {SLIDES, "odp", "impress8"},
+    {SLIDES, "otp", "impress8_template"},
+    {SLIDES, "pdf", "impress_pdf_Export"},
+    {SLIDES, "png", "impress_png_Export"},
+    {SLIDES, "ppt", "MS PowerPoint 97"},
+    {SLIDES, "pptx", "Impress MS PowerPoint 2007 XML"},
+    {DRAWING, "odg", "draw8"},
+    {DRAWING, "pdf", "draw_pdf_Export"},
+    {DRAWING, "png", "draw_png_Export"},
+    {DRAWING, "svg", "draw_svg_Export"},
+};
+
+struct document {
+    struct uno_object *model;
+    enum kind kind;
+};
+
+/* The one document, and what its callbacks need: an object of ours has no more of an address. */
+static struct {
+    struct document document;
+    document_progress_fn *progress;
+    void *progress_arg;
+    int32_t progress_range;
+    const char *password; /* until it was given */
+    bool password_wanted;
+} current;
+
+/* --- questions --- */
+
+/* Chooses the answer of that interface among those that the question allows. False when it isn't there. */
+static bool choose(const struct uno_sequence *answers, const char *interface, const char *password)
+{
+    for (int32_t i = 0; i < answers->n; i++) {
+        _cleanup_uno_object_ struct uno_object *answer = uno_query(answers->objects[i], interface);
+        _cleanup_uno_string_ struct uno_string *s = password ? uno_string(password) : NULL;
+        int r = 0;
+
+        if (!answer)
+            continue;
+        if (password)
+            r = uno_call(answer, "com.sun.star.task.XInteractionPassword::setPassword", NULL, (void *[]){&s});
+        if (r >= 0)
+            r = uno_call(answer, "com.sun.star.task.XInteractionContinuation::select", NULL, NULL);
+        return r >= 0;
+    }
+    return false;
+}
+
+static bool wants_password(const struct uno_sequence *answers)
+{
+    for (int32_t i = 0; i < answers->n; i++) {
+        _cleanup_uno_object_ struct uno_object *answer =
+            uno_query(answers->objects[i], "com.sun.star.task.XInteractionPassword");
+
+        if (answer)
+            return true;
+    }
+    return false;
+}
+
+/* A wrong password is asked for again: then the answer is none. All else is approved of, which is what makes
+ * LibreOffice read a document that it calls damaged as far as it can. */
+static void on_question(void **args)
+{
+    struct uno_object *request = *(struct uno_object **)args[0];
+    struct uno_sequence *answers = NULL;
+
+    if (uno_call(request, "com.sun.star.task.XInteractionRequest::getContinuations", &answers, NULL) < 0)
+        return;
+    if (!wants_password(answers)) {
+        choose(answers, "com.sun.star.task.XInteractionApprove", NULL);
+        return;
+    }
+    current.password_wanted = true;
+
+    const char *password = TAKE_PTR(current.password);
+
+    choose(answers,
+           password ? "com.sun.star.task.XInteractionPassword" : "com.sun.star.task.XInteractionAbort",
+           password);
+}
+
+static const struct uno_own_method question_methods[] = {{"handle", on_question}, {0}};
+
+/* --- progress --- */
+
+static void on_start(void **args)
+{
+    current.progress_range = *(int32_t *)args[1];
+}
+
+static void on_value(void **args)
+{
+    int64_t value = *(int32_t *)args[0], range = current.progress_range;
+
+    if (current.progress && range > 0 && value >= 0)
+        current.progress(current.progress_arg, value < range ? (unsigned)(value * 100 / range) : 100);
+}
+
+static const struct uno_own_method progress_methods[] = {{"start", on_start}, {"setValue", on_value}, {0}};
+
+static void put_progress(struct uno_properties *p, document_progress_fn *progress, void *arg)
+{
+    static struct uno_own indicator;
+
+    current.progress = progress;
+    current.progress_arg = arg;
+    current.progress_range = 0;
+    uno_own_init(&indicator, "com.sun.star.task.XStatusIndicator", progress_methods);
+    uno_put_object(p, "StatusIndicator", indicator.interface, &indicator.object);
+}
+
+/* --- load --- */
+
+char *document_url(const char *path)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+    char *url = malloc(sizeof "file://" + 3 * strlen(path)), *to = url;
+
+    if (!url)
+        return NULL;
+    to = stpcpy(to, "file://");
+    for (const char *p = path; *p; p++) {
+        if (strchr(plain, *p))
+            *to++ = *p;
+        else
+            to += sprintf(to, "%%%02X", (unsigned char)*p);
+    }
+    *to = '\0';
+    return url;
+}
+
+static bool supports(struct uno_object *o, const char *service)
+{
+    _cleanup_uno_object_ struct uno_object *info = uno_query(o, "com.sun.star.lang.XServiceInfo");
+    _cleanup_uno_string_ struct uno_string *name = uno_string(service);
+    unsigned char yes = 0;
+
+    return info &&
+           uno_call(info, "com.sun.star.lang.XServiceInfo::supportsService", &yes, (void *[]){&name}) == 0 &&
+           yes;
+}
+
+static enum kind kind_of(struct uno_object *o)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(services); i++)
+        if (supports(o, services[i].service))
+            return services[i].kind;
+    return TEXT;
+}
+
+/* NULL when there is no memory. */
+static struct uno_sequence *load_properties(const char *import_options, document_progress_fn *progress,
+                                            void *arg)
+{
+    static struct uno_own questions;
+    struct uno_properties p = {0};
+
+    uno_own_init(&questions, "com.sun.star.task.XInteractionHandler", question_methods);
+    uno_put_object(&p, "InteractionHandler", questions.interface, &questions.object);
+    put_progress(&p, progress, arg);
+    uno_put_bool(&p, "Hidden", true);
+    uno_put_bool(&p, "Silent", true);
+    uno_put_bool(&p, "ReadOnly", true);
+    /* A template is opened as what it is, rather than as the beginning of a new document. */
+    uno_put_bool(&p, "AsTemplate", false);
+    uno_put_short(&p, "MacroExecutionMode", 0 /* never */);
+    uno_put_short(&p, "UpdateDocMode", 0 /* no links */);
+    if (import_options)
+        uno_put_string(&p, "FilterOptions", import_options);
+    return uno_take_properties(&p);
+}
+
+static struct uno_object *load_model(const char *url, struct uno_sequence *properties)
+{
+    _cleanup_uno_object_ struct uno_object *desktop = uno_create("com.sun.star.frame.Desktop");
+    _cleanup_uno_object_ struct uno_object *loader =
+        desktop ? uno_query(desktop, "com.sun.star.frame.XComponentLoader") : NULL;
+    _cleanup_uno_string_ struct uno_string *name = uno_string(url), *frame = uno_string("_blank");
+    struct uno_object *model = NULL;
+    int r = loader ? uno_call(loader, "com.sun.star.frame.XComponentLoader::loadComponentFromURL", &model,
+                              (void *[]){&name, &frame, &(int32_t){0}, &properties})
+                   : -ENOSYS;
+
+    return r < 0 ? NULL : model;
+}
+
+int document_load(const char *path, const char *import_options, const char *password,
+                  document_progress_fn *progress, void *arg, struct document **ret)
+{
+    _cleanup_free_ char *url = document_url(path);
+    struct uno_sequence *properties = url ? load_properties(import_options, progress, arg) : NULL;
+    struct document *d = &current.document;
+
+    if (!properties)
+        return -ENOMEM;
+    current.password = password;
+    current.password_wanted = false;
+    d->model = load_model(url, properties);
+    uno_sequence_free(properties);
+    current.password = NULL;
+    if (!d->model)
+        return current.password_wanted ? -EKEYREJECTED : -EBADMSG;
+    d->kind = kind_of(d->model);
+    *ret = d;
+    return 0;
+}
+
+/* --- what is asked of it --- */
+
+static uint64_t count_text_pages(struct uno_object *model)
+{
+    _cleanup_uno_object_ struct uno_object *m = uno_query(model, "com.sun.star.frame.XModel");
+    _cleanup_uno_object_ struct uno_object *controller = NULL;
+    int32_t n = 0;
+
+    if (!m || uno_call(m, "com.sun.star.frame.XModel::getCurrentController", &controller, NULL) < 0 ||
+        !controller || uno_get_long(controller, "PageCount", &n) < 0)
+        return 0;
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static uint64_t count_slides(struct uno_object *model)
+{
+    _cleanup_uno_object_ struct uno_object *supplier =
+        uno_query(model, "com.sun.star.drawing.XDrawPagesSupplier");
+    _cleanup_uno_object_ struct uno_object *pages = NULL;
+    int32_t n = 0;
+
+    if (!supplier ||
+        uno_call(supplier, "com.sun.star.drawing.XDrawPagesSupplier::getDrawPages", &pages, NULL) < 0 ||
+        !pages)
+        return 0;
+
+    _cleanup_uno_object_ struct uno_object *list = uno_query(pages, "com.sun.star.container.XIndexAccess");
+
+    if (!list || uno_call(list, "com.sun.star.container.XIndexAccess::getCount", &n, NULL) < 0)
+        return 0;
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+uint64_t document_count_pages(struct document *d)
+{
+    switch (d->kind) {
+    case TEXT:
+        return count_text_pages(d->model);
+    case SLIDES:
+    case DRAWING:
+        return count_slides(d->model);
+    case SHEETS:
+        break;
+    }
+    return 0;
+}
+
+/* --- save --- */
+
+static const char *export_filter(enum kind kind, const char *format)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(filters); i++)
+        if (filters[i].kind == kind && str_eq(filters[i].format, format))
+            return filters[i].filter;
+    return NULL;
+}
+
+static void put_settings(struct uno_properties *p, const struct document_setting *settings)
+{
+    struct uno_properties data = {0};
+
+    for (; settings->name; settings++) {
+        if (settings->kind == DOCUMENT_SWITCH)
+            uno_put_bool(&data, settings->name, settings->value != 0);
+        else
+            uno_put_long(&data, settings->name, settings->value);
+    }
+    uno_put_properties(p, "FilterData", &data);
+}
+
+int document_save(struct document *d, const char *path, const char *format, const char *options,
+                  const struct document_setting *settings, document_progress_fn *progress, void *arg)
+{
+    const char *filter = export_filter(d->kind, format);
+    _cleanup_free_ char *url = document_url(path);
+    _cleanup_uno_object_ struct uno_object *storable = uno_query(d->model, "com.sun.star.frame.XStorable");
+    struct uno_properties p = {0};
+
+    if (!filter)
+        return -ENOTSUP;
+    if (!url || !storable)
+        return -EIO;
+    uno_put_string(&p, "FilterName", filter);
+    uno_put_bool(&p, "Overwrite", true);
+    put_progress(&p, progress, arg);
+    if (options)
+        uno_put_string(&p, "FilterOptions", options);
+    if (settings)
+        put_settings(&p, settings);
+
+    _cleanup_uno_string_ struct uno_string *name = uno_string(url);
+    struct uno_sequence *properties = uno_take_properties(&p);
+    int r = properties ? uno_call(storable, "com.sun.star.frame.XStorable::storeToURL", NULL,
+                                  (void *[]){&name, &properties})
+                       : -EIO;
+
+    uno_sequence_free(properties);
+    return r < 0 ? -EIO : 0;
+}
+
+void document_close(struct document *d)
+{
+    _cleanup_uno_object_ struct uno_object *model = TAKE_PTR(d->model);
+    _cleanup_uno_object_ struct uno_object *closeable = uno_query(model, "com.sun.star.util.XCloseable");
+    unsigned char yes = 1;
+
+    /* It may be kept open by others, and is then closed by them. */
+    if (closeable && uno_call(closeable, "com.sun.star.util.XCloseable::close", NULL, (void *[]){&yes}) < 0)
+        return;
+}
