@@ -1,4 +1,4 @@
-/* Many pages as pictures or drawings: a ZIP of page-001.png …, made by as many threads as it is worth. */
+/* Many pages as pictures or drawings: a ZIP of page-001.png … */
 #pragma once
 
 #include "engine/engine.h"
@@ -6,6 +6,3 @@
 
 enum outcome archive_write(struct engine_job *job, const struct target *target, PopplerDocument *document,
                            int pages, const struct page_settings *settings, const char *path);
-
-/* How many threads, the caller's one among them, share the work on so many pages. */
-unsigned archive_threads(int pages, unsigned cores);

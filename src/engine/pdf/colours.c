@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <lcms2_plugin.h>
 
-static bool off;
+static _Thread_local bool off;
 
 static cmsPipeline *join(cmsContext context, cmsUInt32Number n, cmsUInt32Number intents[],
                          cmsHPROFILE profiles[], cmsBool bpc[], cmsFloat64Number adaptation[],

@@ -1,5 +1,5 @@
-/* What the targets of the PDF engine share: each turns one page into bytes. pdf.c and archive.c walk the
- * pages and decide whether the bytes are a file, an entry of a ZIP or a part of one text. */
+/* What the targets of the PDF engine share: each turns one page into bytes. pages.c walks the pages, pdf.c
+ * and archive.c decide whether the bytes are a file, an entry of a ZIP or a part of one text. */
 #pragma once
 
 #include "core/buf.h"
@@ -23,6 +23,7 @@ struct target {
     enum outcome (*encode)(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
     enum outcome (*write)(PopplerPage *page, const struct page_settings *settings, struct buf *out);
     bool single;   /* all pages in one file */
+    bool apart;    /* write() may run in several threads, which have a document each */
     bool compress; /* packed in the ZIP; pictures are as small as they get */
     const char *between;
 };
@@ -30,6 +31,7 @@ struct target {
 /* Of 0 or an -errno met in writing the result. */
 enum outcome outcome_of(int r);
 
+enum outcome document_open(const char *path, const char *password, PopplerDocument **ret);
 enum outcome page_open(PopplerDocument *document, int number, PopplerPage **ret);
 void page_close(PopplerPage **page);
 #define _cleanup_page_ _cleanup_(page_close)

@@ -8,6 +8,7 @@
 #include "core/str.h"
 #include "engine/pdf/archive.h"
 #include "engine/pdf/colours.h"
+#include "engine/pdf/pages.h"
 #include "sandbox/policy_pdf.h"
 
 #include <cairo-pdf.h>
@@ -34,7 +35,7 @@ static const struct target targets[] = {
     {.id = "png", .encode = surface_to_png},
     {.id = "jpg", .encode = surface_to_jpg},
     {.id = "svg", .write = page_to_svg, .compress = true},
-    {.id = "txt", .write = page_to_txt, .single = true, .between = "\f"},
+    {.id = "txt", .write = page_to_txt, .single = true, .apart = true, .between = "\f"},
     {.id = "html", .write = page_to_html, .single = true},
 };
 
@@ -130,20 +131,12 @@ static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
     return -ECANCELED;
 }
 
-static enum outcome open_document(const char *path, const char *password, PopplerDocument **ret)
-{
-    GError *error = NULL;
-    char *uri = g_filename_to_uri(path, NULL, NULL);
-    PopplerDocument *document = uri ? poppler_document_new_from_file(uri, password, &error) : NULL;
-    bool encrypted = g_error_matches(error, POPPLER_ERROR, POPPLER_ERROR_ENCRYPTED);
-
-    g_free(uri);
-    g_clear_error(&error);
-    if (!document)
-        return encrypted ? OUTCOME_PASSWORD_REQUIRED : OUTCOME_CORRUPT_INPUT;
-    *ret = document;
-    return OUTCOME_OK;
-}
+struct text_file {
+    FILE *file;
+    const struct target *target;
+    struct buf *out; /* not yet written */
+    bool empty;      /* no page had anything in it */
+};
 
 /* Writes what has come together and empties the buffer. */
 static enum outcome flush(struct buf *out, FILE *file)
@@ -156,13 +149,33 @@ static enum outcome flush(struct buf *out, FILE *file)
     return OUTCOME_OK;
 }
 
+static enum outcome put_page(void *sink, struct sheet *s)
+{
+    struct text_file *f = sink;
+    enum outcome outcome;
+
+    if (s->page > 0 && f->target->between)
+        buf_append_str(f->out, f->target->between);
+    f->empty = f->empty && s->bytes.len == 0;
+    outcome = flush(f->out, f->file);
+    return outcome == OUTCOME_OK ? flush(&s->bytes, f->file) : outcome;
+}
+
 static enum outcome write_file(struct engine_job *job, const struct target *target, PopplerDocument *document,
                                int pages, const struct page_settings *settings, const char *path)
 {
     _cleanup_fclose_ FILE *file = fopen(path, "wxe");
     _cleanup_buf_ struct buf out = BUF_INIT(PAGE_BYTES_MAX);
-    bool html = str_eq(target->id, "html"), empty = true;
-    enum outcome outcome = OUTCOME_OK;
+    struct text_file f = {.file = file, .target = target, .out = &out, .empty = true};
+    const struct pages work = {.job = job,
+                               .target = target,
+                               .settings = settings,
+                               .document = document,
+                               .n = pages,
+                               .put = put_page,
+                               .sink = &f};
+    bool html = str_eq(target->id, "html");
+    enum outcome outcome;
 
     if (!file)
         return OUTCOME_INTERNAL;
@@ -172,28 +185,14 @@ static enum outcome write_file(struct engine_job *job, const struct target *targ
         html_head(title, &out);
         g_free(title);
     }
-    for (int i = 0; i < pages && outcome == OUTCOME_OK; i++) {
-        if (i > 0 && target->between)
-            buf_append_str(&out, target->between);
-
-        size_t before = out.len;
-        _cleanup_page_ PopplerPage *page = NULL;
-
-        outcome = page_open(document, i, &page);
-        if (outcome == OUTCOME_OK)
-            outcome = page_write(page, target, settings, &out);
-        empty = empty && out.len == before;
-        if (outcome == OUTCOME_OK)
-            outcome = flush(&out, file);
-        engine_progress(job, (unsigned)(i + 1) * 99 / (unsigned)pages);
-    }
-    if (outcome == OUTCOME_OK && html) {
+    outcome = pages_write(&work);
+    if (outcome == OUTCOME_OK && html)
         html_tail(&out);
+    if (outcome == OUTCOME_OK)
         outcome = flush(&out, file);
-    }
     if (outcome == OUTCOME_OK && fflush(file) != 0)
         outcome = outcome_of(-errno);
-    return outcome == OUTCOME_OK && empty ? OUTCOME_NO_OUTPUT : outcome;
+    return outcome == OUTCOME_OK && f.empty ? OUTCOME_NO_OUTPUT : outcome;
 }
 
 static enum outcome convert(struct engine_job *job)
@@ -205,7 +204,7 @@ static enum outcome convert(struct engine_job *job)
     };
     _cleanup_object_ PopplerDocument *document = NULL;
     _cleanup_free_ char *path = NULL;
-    enum outcome outcome = open_document(job->input_path, engine_password(job), &document);
+    enum outcome outcome = document_open(job->input_path, engine_password(job), &document);
     int pages;
     bool archive;
 

@@ -3,7 +3,7 @@
 #include "engine/pdf/pdf.h"
 
 #include "core/str.h"
-#include "engine/pdf/archive.h"
+#include "engine/pdf/ring.h"
 #include "media/run.h"
 
 #include <cairo-pdf.h>
@@ -142,7 +142,7 @@ static char *made_by_one_thread(const char *folder, const char *to, const char *
 
 static void threads_change_no_byte(void **state)
 {
-    static const char *const targets[] = {"png", "jpg", "svg"};
+    static const char *const targets[] = {"png", "jpg", "svg", "txt"};
     const char *input = make_pdf(*state, "thirty.pdf", 30);
 
     for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
@@ -160,13 +160,13 @@ static void threads_change_no_byte(void **state)
 
 static void threads_fit_pages_and_cores(void **state)
 {
-    assert_int_equal(archive_threads(2, 4), 1);
-    assert_int_equal(archive_threads(7, 4), 1);
-    assert_int_equal(archive_threads(8, 4), 2);
-    assert_int_equal(archive_threads(200, 4), 4);
-    assert_int_equal(archive_threads(200, 1), 1);
-    assert_int_equal(archive_threads(200, 0), 1);
-    assert_int_equal(archive_threads(2000, 128), 8);
+    assert_int_equal(ring_threads(2, 4), 1);
+    assert_int_equal(ring_threads(7, 4), 1);
+    assert_int_equal(ring_threads(8, 4), 2);
+    assert_int_equal(ring_threads(200, 4), 4);
+    assert_int_equal(ring_threads(200, 1), 1);
+    assert_int_equal(ring_threads(200, 0), 1);
+    assert_int_equal(ring_threads(2000, 128), 8);
 }
 
 static uint32_t pixel(cairo_surface_t *s, int x, int y)
