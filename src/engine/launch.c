@@ -60,11 +60,13 @@ static int add_number(struct environment *e, const char *name, uint64_t value)
     return add(e, name, text);
 }
 
-/* All that an engine gets to know: nothing of Redis, the storage or whoever started us. */
+/* All that an engine gets to know: nothing of Redis, the storage or whoever started us. Functions of
+ * libraries are looked up once, at the start, or each child would do so again for those that it is the first
+ * to call, and write to pages that it shares. */
 static int make_environment(const struct settings *s, struct environment *e)
 {
     if (add(e, "PATH", "/usr/bin:/bin") < 0 || add(e, "LANG", "C.UTF-8") < 0 || add(e, "HOME", "/tmp") < 0 ||
-        add(e, "TMPDIR", "/tmp") < 0 || add(e, "TZ", getenv("TZ")) < 0 ||
+        add(e, "LD_BIND_NOW", "1") < 0 || add(e, "TMPDIR", "/tmp") < 0 || add(e, "TZ", getenv("TZ")) < 0 ||
         add(e, "DECANT_SANDBOX", s->sandbox) < 0 || add(e, "DECANT_CGROUP", s->cgroup) < 0 ||
         add(e, "DECANT_LOG_LEVEL", s->log_level) < 0 || add(e, "DECANT_LOG_FORMAT", s->log_format) < 0 ||
         add_number(e, "DECANT_JOB_MEMORY", s->job_memory_bytes) < 0 ||

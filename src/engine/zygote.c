@@ -10,6 +10,7 @@
  * from the first job on. A job that finds none raises their number, as jobs then come in bursts; those that
  * weren't needed for a period are given back. */
 #include "engine/zygote.h"
+#include "engine/heap.h"
 #include "engine/protocol.h"
 
 #include "core/clock.h"
@@ -370,6 +371,7 @@ void zygote_serve(void *zygote)
                               : "/proc is not mounted, so the library's threads can't be counted");
         end(z, EXIT_FAILURE);
     }
+    heap_settle();
     tell_ready(z);
     begin_period(z);
     for (;;)

@@ -19,9 +19,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The kernel adds the proportional set size up page by page: milliseconds for LibreOffice, so that one job of
- * many has to do. What is small is measured each time. */
-enum { PSS_EVERY = 16, PSS_ALWAYS_KIB = 64 << 10 };
+/* The kernel adds the proportional set size up page by page: milliseconds for LibreOffice, and a tenth of
+ * what the smallest picture takes, so that one job of many has to do. */
+enum { PSS_EVERY = 16 };
 
 static volatile sig_atomic_t output_too_large;
 
@@ -56,14 +56,10 @@ static ssize_t read_own(const char *path, char *ret, size_t size)
 static uint64_t measure_pss_kib(uint64_t run)
 {
     char text[2048];
-    unsigned long total, resident, kib;
+    unsigned long kib;
     const char *line;
 
-    if (!read_own("/proc/self/statm", text, sizeof text) || sscanf(text, "%lu %lu", &total, &resident) != 2)
-        return 0;
-    if (resident * (unsigned long)sysconf(_SC_PAGESIZE) / 1024 > PSS_ALWAYS_KIB && run % PSS_EVERY != 1)
-        return 0;
-    if (!read_own("/proc/self/smaps_rollup", text, sizeof text))
+    if (run % PSS_EVERY != 1 || !read_own("/proc/self/smaps_rollup", text, sizeof text))
         return 0;
     line = strstr(text, "\nPss:");
     return line && sscanf(line, "\nPss: %lu kB", &kib) == 1 ? kib : 0;
