@@ -27,7 +27,9 @@ struct api {
     struct redis *redis;
     struct job_watcher *watcher;
     struct queue *queue;
-    struct storage *storage; /* shared by all loops: a descriptor and no state */
+    struct events *events;           /* events.h */
+    struct event_slots *event_slots; /* shared by all loops */
+    struct storage *storage;         /* shared by all loops: a descriptor and no state */
     struct sniffer *sniffer;
     const struct seal_public *seal; /* for document passwords; NULL: none are taken */
 };
@@ -57,6 +59,7 @@ struct api_endpoint {
 api_handler api_session_init, api_session_close;             /* sessions.c */
 api_handler api_upload;                                      /* upload.c */
 api_handler api_convert, api_job_status;                     /* jobs.c */
+api_handler api_events;                                      /* events.c */
 api_handler api_download_token, api_download;                /* download.c */
 api_handler api_index, api_formats, api_healthz, api_readyz; /* info.c */
 
@@ -73,7 +76,7 @@ void api_reply(struct api_call *call, unsigned status, const char *type, const v
 void api_reply_file(struct api_call *call, const char *type, int fd);
 /* application/problem+json; `detail` is a sentence for a person. */
 void api_fail(struct api_call *call, enum api_error error, const char *detail);
-/* Ends a call whose client has gone away, unanswered. */
+/* Ends a call whose client has gone away, unanswered; or that was answered by other means. */
 void api_abandon(struct api_call *call);
 /* What went wrong in Redis (an err of redis.h), as 503; the job being gone, as 404. */
 void api_fail_state(struct api_call *call, int err);

@@ -5,6 +5,8 @@
  * program. */
 #include "api/api.h"
 
+#include "api/event_slots.h"
+#include "api/events.h"
 #include "core/privilege.h"
 #include "core/str.h"
 
@@ -42,6 +44,7 @@ static void loop_end(struct loop_thread *t)
     t->api.redis = NULL;
     queue_free(TAKE_PTR(t->api.queue));
     job_watcher_free(TAKE_PTR(t->api.watcher));
+    events_free(TAKE_PTR(t->api.events));
     uv_close((uv_handle_t *)&t->drain, NULL);
     uv_close((uv_handle_t *)&t->stop, NULL);
 }
@@ -63,16 +66,15 @@ static void on_stop(uv_async_t *async)
     uv_timer_start(&t->drain, on_drain, 0, DRAIN_POLL_MS);
 }
 
-static int loop_start(struct loop_thread *t, const struct settings *s, struct storage *storage,
-                      const struct seal_public *seal, const struct http_config *http)
+/* `api` has what the loops share. */
+static int loop_start(struct loop_thread *t, const struct api *api, const struct http_config *http)
 {
+    const struct settings *s = api->settings;
     const struct queue_config queue = {.name = s->queue, .max_length = s->queue_max};
     struct http_config config = *http;
     int r;
 
-    t->api.settings = s;
-    t->api.storage = storage;
-    t->api.seal = seal;
+    t->api = *api;
     t->api.loop = &t->loop;
     config.app = &t->api;
     uv_loop_init(&t->loop);
@@ -88,7 +90,8 @@ static int loop_start(struct loop_thread *t, const struct settings *s, struct st
     if (r < 0)
         return r;
     t->api.queue = queue_new(t->api.redis, &queue);
-    r = t->api.queue ? sniffer_new(&t->api.sniffer) : -ENOMEM;
+    t->api.events = events_new();
+    r = t->api.queue && t->api.events ? sniffer_new(&t->api.sniffer) : -ENOMEM;
     if (r < 0) {
         log_error("libmagic's database can't be loaded", LOG_E(r));
         return r;
@@ -125,8 +128,9 @@ static void raise_nofile(const struct settings *s)
         return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < s->max_connections + SHARED_NOFILE)
-        log_warn("fewer descriptors than DECANT_MAX_CONNECTIONS needs", LOG_U("descriptors", limit.rlim_cur));
+    if (limit.rlim_cur < s->max_connections + s->max_event_streams + SHARED_NOFILE)
+        log_warn("fewer descriptors than DECANT_MAX_CONNECTIONS and DECANT_MAX_EVENT_STREAMS need",
+                 LOG_U("descriptors", limit.rlim_cur));
 }
 
 /* Waits in the main thread until the first signal ends the loops and all threads are done. A second one does
@@ -149,22 +153,23 @@ static int serve(const struct settings *s, const sigset_t *signals)
     size_t n = count_threads(s), n_routes;
     _cleanup_free_ struct http_route *routes = api_routes(s, &n_routes);
     _cleanup_free_ struct loop_thread *threads = calloc(n, sizeof *threads);
-    struct storage *storage;
     struct seal_public seal;
+    struct api api = {.settings = s, .seal = s->seal_public ? &seal : NULL};
     int r;
 
     if (s->seal_public && seal_public_parse(s->seal_public, &seal) < 0) {
         log_error("DECANT_SEAL_PUBLIC is not a public key of 64 hexadecimal digits");
         return EXIT_CONFIG;
     }
-    r = storage_open(s->storage, &storage);
+    r = storage_open(s->storage, &api.storage);
 
     if (r < 0) {
         log_error("the storage root can't be used; set DECANT_STORAGE to a folder that this user may write",
                   LOG_S("storage", s->storage), LOG_E(r));
         return EXIT_CONFIG;
     }
-    if (!routes || !threads)
+    if (!routes || !threads ||
+        event_slots_new(s->max_event_streams, s->session_event_streams, &api.event_slots) < 0)
         return EXIT_FAILURE;
 
     const struct http_config http = {
@@ -185,14 +190,15 @@ static int serve(const struct settings *s, const sigset_t *signals)
         return EXIT_CONFIG;
     }
     for (size_t i = 0; i < n; i++)
-        if (loop_start(&threads[i], s, storage, s->seal_public ? &seal : NULL, &http) < 0)
+        if (loop_start(&threads[i], &api, &http) < 0)
             return EXIT_FAILURE;
     for (size_t i = 0; i < n; i++)
         if (pthread_create(&threads[i].thread, NULL, loop_run, &threads[i]) != 0)
             return EXIT_FAILURE;
     log_info("listening", LOG_S("address", s->listen), LOG_U("port", s->port), LOG_U("loops", n));
     wait_for_end(threads, n, signals);
-    storage_close(storage);
+    storage_close(api.storage);
+    event_slots_free(api.event_slots);
     log_info("stopped");
     return EXIT_SUCCESS;
 }

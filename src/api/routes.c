@@ -14,6 +14,7 @@ static const struct {
     {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, api_upload}},
     {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, api_convert}},
     {"GET", "/job_status", HTTP_BODY_NONE, {API_NEEDS_SESSION, api_job_status}},
+    {"GET", "/events", HTTP_BODY_NONE, {API_NEEDS_SESSION, api_events}},
     {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, api_download_token}},
     {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_download}},
     {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF_TO_CLOSE_IT, api_session_close}},

@@ -35,6 +35,7 @@ struct settings {
     uint64_t max_upload_bytes;
     uint64_t max_jobs; /* per session */
     uint64_t max_connections;
+    uint64_t max_event_streams, session_event_streams;
     uint64_t reserve_bytes;   /* free disk that uploads leave alone */
     const char *accel_prefix; /* X-Accel-Redirect location, "" when off */
     uint64_t session_ttl_s, token_ttl_s;

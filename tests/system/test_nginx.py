@@ -11,6 +11,7 @@ import requests
 from client import Client
 from fixtures import png
 from server import free_port
+from sse import Events
 
 CONFIG = """
 daemon off;
@@ -84,3 +85,21 @@ def test_download_by_nginx(behind_nginx):
     path = server.redis().hget(f"session:{client.session_id}:jobs:{job['job_id']}", "converted_path")
     assert direct.status_code == 200 and direct.content == b"" and direct.headers["X-Accel-Redirect"] == "/_files/" + path
     assert requests.get(client.url + "/_files/" + path).status_code == 404
+
+
+def test_events_by_nginx(behind_nginx):
+    """Each event comes through when it happens, and the end as an end."""
+    _, client = behind_nginx
+    client.init()
+    stream = Events(client)
+    assert stream.status == 200 and stream.headers["content-type"] == "text/event-stream"
+    assert stream.headers["server"].startswith("nginx")
+    job_id = client.upload("a.png", png()).json()["job_id"]
+    first = stream.next()
+    assert first.job["job_id"] == job_id and first.job["status"] == "uploaded"
+    client.convert(job_id, "jpg")
+    seen = stream.until(lambda event: event.job["status"] == "completed")
+    again = Events(client, last_id=first.id)
+    assert again.next().id == seen[-1].id
+    client.close()
+    assert stream.wait_end() == [] and again.wait_end() == []
