@@ -128,6 +128,12 @@ static int take_begun(struct engine_run *r, struct msg *m)
     return 0;
 }
 
+static int take_allocation_failed(struct engine_run *r, struct msg *m)
+{
+    r->facts.allocation_failed = true;
+    return msg_done(m);
+}
+
 static int take_progress(struct engine_run *r, struct msg *m)
 {
     unsigned percent = (unsigned)msg_get_u64(m, 99);
@@ -144,6 +150,8 @@ static int take_report(struct engine_run *r, struct msg *m)
     switch (m->type) {
     case ENGINE_BEGUN:
         return take_begun(r, m);
+    case ENGINE_ALLOCATION_FAILED:
+        return take_allocation_failed(r, m);
     case ENGINE_PROGRESS:
         return take_progress(r, m);
     case ENGINE_RESULT:
@@ -298,7 +306,7 @@ static void try_again(struct engine_run *r)
         return;
     }
     unsend(r);
-    r->facts.has_status = r->facts.begun = false;
+    r->facts.has_status = r->facts.begun = r->facts.allocation_failed = false;
     r->retried = true;
     r->state = QUEUED;
     if (r->zygote->state == ENGINE_UP)

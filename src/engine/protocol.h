@@ -31,6 +31,8 @@ enum engine_message {
     /* child → worker, on the report pair, once, in the sandbox and before it reads a byte of its file: what
      * ends a child that hasn't said so is not the file's doing */
     ENGINE_BEGUN,
+    /* child → worker, on the report pair: it got no memory when it asked for some, and may end of that */
+    ENGINE_ALLOCATION_FAILED,
     /* child → worker, on the report pair: u64 percent */
     ENGINE_PROGRESS,
     /* child → worker, on the report pair, last: u64 outcome, str output name, str output format, u64 pages,

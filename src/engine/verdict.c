@@ -1,7 +1,8 @@
 /* A library that gets no more memory seldom says so: it aborts, or touches what it didn't get. Such a death
- * counts as "too complex" when the process had grown to half of its limit: a buffer that grows by doubling
- * fails there at the earliest, and much sooner than that a crash is just a crash. A cgroup that ran out of
- * memory says so itself. */
+ * counts as "too complex" when the process has told that an allocation failed (engine/allocations.c), or had
+ * grown to half of its limit, as by memory that came from no allocator: a buffer that grows by doubling fails
+ * there at the earliest, and much sooner than that a crash is just a crash. A cgroup that ran out of memory
+ * says so itself. */
 #include "engine/verdict.h"
 
 #include "sandbox/sandbox.h"
@@ -37,6 +38,12 @@ static bool was_large(const struct verdict_facts *f)
     return f->peak_kib * 1024 >= f->memory_limit_bytes / 2;
 }
 
+/* Of a process that ended by its own hand. */
+static enum outcome of_crash(const struct verdict_facts *f)
+{
+    return f->allocation_failed || was_large(f) ? OUTCOME_TOO_COMPLEX : OUTCOME_ENGINE_CRASHED;
+}
+
 static enum outcome of_signal(const struct verdict_facts *f)
 {
     switch (WTERMSIG(f->status)) {
@@ -47,11 +54,20 @@ static enum outcome of_signal(const struct verdict_facts *f)
     case SIGABRT:
     case SIGBUS:
     case SIGSEGV:
+    case SIGILL:
     case SIGTRAP:
-        return was_large(f) ? OUTCOME_TOO_COMPLEX : OUTCOME_ENGINE_CRASHED;
+        return of_crash(f);
     default:
         return OUTCOME_ENGINE_CRASHED;
     }
+}
+
+/* A library that copes with the want of memory gives the document up as one that it can't read. */
+static enum outcome of_result(const struct verdict_facts *f)
+{
+    bool gave_up = f->result == OUTCOME_CORRUPT_INPUT || f->result == OUTCOME_NO_OUTPUT;
+
+    return gave_up && f->allocation_failed ? OUTCOME_TOO_COMPLEX : f->result;
 }
 
 bool verdict_is_no_fault_of_the_file(const struct verdict_facts *f)
@@ -67,7 +83,7 @@ enum outcome verdict(const struct verdict_facts *f)
     if (f->misbehaved)
         return OUTCOME_ENGINE_CRASHED;
     if (f->has_result)
-        return f->result;
+        return of_result(f);
     if (f->timed_out)
         return OUTCOME_TIMED_OUT;
     if (verdict_is_no_fault_of_the_file(f))
@@ -77,6 +93,8 @@ enum outcome verdict(const struct verdict_facts *f)
     if (!f->has_status)
         return OUTCOME_ENGINE_CRASHED;
     if (WIFEXITED(f->status))
-        return WEXITSTATUS(f->status) == SANDBOX_EXIT_SETUP ? OUTCOME_INTERNAL : OUTCOME_ENGINE_CRASHED;
+        return WEXITSTATUS(f->status) == SANDBOX_EXIT_SETUP ? OUTCOME_INTERNAL
+               : f->allocation_failed                       ? OUTCOME_TOO_COMPLEX
+                                                            : OUTCOME_ENGINE_CRASHED;
     return of_signal(f);
 }

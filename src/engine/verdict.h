@@ -12,9 +12,10 @@ struct verdict_facts {
     bool begun;                /* it was about to read its file */
     bool has_result;           /* the child reported: */
     enum outcome result;
-    bool has_status;    /* the zygote told how it ended: */
-    int status;         /* as of wait(2) */
-    bool out_of_memory; /* its cgroup's, says the kernel */
+    bool has_status;        /* the zygote told how it ended: */
+    int status;             /* as of wait(2) */
+    bool out_of_memory;     /* its cgroup's, says the kernel */
+    bool allocation_failed; /* it said that it got no memory when it asked for some */
     uint64_t cpu_ms, peak_kib;
     uint64_t cpu_limit_s, memory_limit_bytes;
 };

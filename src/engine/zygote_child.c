@@ -7,6 +7,7 @@
  * The result is sent before the process ends, and it ends by _exit: tearing a quarter of a gigabyte of
  * library state down helps nobody. A child can lie in its report, but only about its own job; the worker
  * checks the output. */
+#include "engine/allocations.h"
 #include "engine/protocol.h"
 #include "engine/zygote.h"
 
@@ -128,6 +129,7 @@ _noreturn_ static void enter_and_convert(const struct engine *engine, struct san
     job.options = json_loads(options, JSON_REJECT_DUPLICATES, NULL);
     if (tell_begun(job.report_fd) < 0)
         _exit(EXIT_FAILURE);
+    allocations_watch(job.report_fd);
     outcome = convert(engine, &job);
     job.output_name[sizeof job.output_name - 1] = '\0';
     job.output_format[sizeof job.output_format - 1] = '\0';

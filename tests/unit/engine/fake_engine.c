@@ -212,6 +212,26 @@ static enum outcome do_hog(struct engine_job *job)
     }
 }
 
+/* Asks for more than there is while it has next to nothing. */
+static enum outcome do_gulp(struct engine_job *job)
+{
+    volatile size_t much = SIZE_MAX / 4;
+    char *volatile p = calloc(much, 2);
+
+    if (!p)
+        abort();
+    return OUTCOME_OK;
+}
+
+/* As a library does that can do with less. */
+static enum outcome do_gulp_and_go_on(struct engine_job *job)
+{
+    volatile size_t much = SIZE_MAX / 4;
+    char *volatile p = malloc(much);
+
+    return p ? OUTCOME_INTERNAL : do_ok(job);
+}
+
 /* As a library does that overlooks failed writes. */
 static enum outcome do_flood(struct engine_job *job)
 {
@@ -516,6 +536,8 @@ static const struct {
     DO(killed_once),
     DO(burn),
     DO(hog),
+    DO(gulp),
+    DO(gulp_and_go_on),
     DO(flood),
     DO(flood_tmp),
     DO(lie_infected),

@@ -39,6 +39,17 @@ static void says_how_a_run_ended(void **state)
         {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 4000}, OUTCOME_ENGINE_CRASHED},
         {{LIMITS, .has_status = true, .status = SIGKILL, .peak_kib = 600 * MIB}, OUTCOME_TOO_COMPLEX},
         {{LIMITS}, OUTCOME_ENGINE_CRASHED},
+        /* It had asked for more than there is, however little it had. */
+        {{LIMITS, .has_status = true, .status = SIGABRT, .allocation_failed = true}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = SIGSEGV, .allocation_failed = true}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = 1 << 8, .allocation_failed = true}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = SIGSYS, .allocation_failed = true}, OUTCOME_ENGINE_CRASHED},
+        {{LIMITS, .has_status = true, .has_result = true, .result = OUTCOME_OK, .allocation_failed = true},
+         OUTCOME_OK},
+        {{LIMITS, .has_result = true, .result = OUTCOME_CORRUPT_INPUT, .allocation_failed = true},
+         OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_result = true, .result = OUTCOME_PASSWORD_REQUIRED, .allocation_failed = true},
+         OUTCOME_PASSWORD_REQUIRED},
         /* Before it could read. */
         {{.has_status = true, .status = SIGKILL}, OUTCOME_INTERNAL},
         {{.has_status = true, .status = SIGSYS}, OUTCOME_INTERNAL},
