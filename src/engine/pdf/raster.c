@@ -2,6 +2,7 @@
  * through cairo or libvips: rows go from the surface straight into them, a page without colour becomes a grey
  * picture of a third of the size, and the resolution is noted in the file. */
 #include "engine/pdf/page.h"
+#include "engine/pdf/surface.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -44,10 +45,10 @@ enum outcome page_draw(PopplerPage *page, const struct page_settings *settings, 
     find_size(page, dpi, &width, &height);
     if (width > SIDE_MAX || height > SIDE_MAX || width * height > PIXELS_MAX)
         return OUTCOME_TOO_COMPLEX;
-    surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height);
+    surface = surface_new((int)width, (int)height);
+    if (!surface)
+        return OUTCOME_TOO_COMPLEX;
     cr = cairo_create(surface);
-    cairo_set_source_rgb(cr, 1, 1, 1);
-    cairo_paint(cr);
     cairo_scale(cr, dpi / 72, dpi / 72);
     poppler_page_render(page, cr);
     status = cairo_status(cr);
@@ -167,6 +168,10 @@ enum outcome surface_to_png(cairo_surface_t *surface, const struct page_settings
     return line ? encode_png(surface, settings->dpi, line, out) : OUTCOME_TOO_COMPLEX;
 }
 
+/* cairo's pixels as libjpeg-turbo, which is Debian's libjpeg, takes them. */
+static const J_COLOR_SPACE native_xrgb =
+    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? JCS_EXT_BGRX : JCS_EXT_XRGB;
+
 struct jpeg_failure {
     struct jpeg_error_mgr base;
     jmp_buf back;
@@ -178,23 +183,24 @@ static void jpeg_failed(j_common_ptr jpeg)
 }
 
 static void jpeg_rows(struct jpeg_compress_struct *jpeg, cairo_surface_t *surface,
-                      const struct page_settings *settings, unsigned char *line)
+                      const struct page_settings *settings)
 {
-    int width = cairo_image_surface_get_width(surface), height = cairo_image_surface_get_height(surface);
-    bool grey = is_grey(surface);
-
-    jpeg->image_width = (JDIMENSION)width;
-    jpeg->image_height = (JDIMENSION)height;
-    jpeg->input_components = grey ? 1 : 3;
-    jpeg->in_color_space = grey ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg->image_width = (JDIMENSION)cairo_image_surface_get_width(surface);
+    jpeg->image_height = (JDIMENSION)cairo_image_surface_get_height(surface);
+    jpeg->input_components = sizeof(uint32_t);
+    jpeg->in_color_space = native_xrgb;
     jpeg_set_defaults(jpeg);
+    if (is_grey(surface))
+        jpeg_set_colorspace(jpeg, JCS_GRAYSCALE);
     jpeg_set_quality(jpeg, settings->quality, TRUE);
     jpeg->density_unit = 1;
     jpeg->X_density = jpeg->Y_density = (UINT16)settings->dpi;
     jpeg_start_compress(jpeg, TRUE);
-    for (int y = 0; y < height; y++) {
-        unpack(row_of(surface, y), width, grey, line);
-        jpeg_write_scanlines(jpeg, &line, 1);
+    while (jpeg->next_scanline < jpeg->image_height) {
+        JSAMPROW row = cairo_image_surface_get_data(surface) +
+                       (size_t)jpeg->next_scanline * (size_t)cairo_image_surface_get_stride(surface);
+
+        jpeg_write_scanlines(jpeg, &row, 1);
     }
     jpeg_finish_compress(jpeg);
 }
@@ -205,7 +211,7 @@ struct jpeg_memory {
 };
 
 static enum outcome encode_jpeg(cairo_surface_t *surface, const struct page_settings *settings,
-                                unsigned char *line, struct jpeg_memory *memory)
+                                struct jpeg_memory *memory)
 {
     struct jpeg_compress_struct jpeg;
     struct jpeg_failure failure;
@@ -216,7 +222,7 @@ static enum outcome encode_jpeg(cairo_surface_t *surface, const struct page_sett
     jpeg_create_compress(&jpeg);
     if (!setjmp(failure.back)) {
         jpeg_mem_dest(&jpeg, &memory->data, &memory->len);
-        jpeg_rows(&jpeg, surface, settings, line);
+        jpeg_rows(&jpeg, surface, settings);
         outcome = OUTCOME_OK;
     }
     jpeg_destroy_compress(&jpeg);
@@ -225,9 +231,8 @@ static enum outcome encode_jpeg(cairo_surface_t *surface, const struct page_sett
 
 enum outcome surface_to_jpg(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out)
 {
-    _cleanup_free_ unsigned char *line = malloc((size_t)cairo_image_surface_get_width(surface) * 3);
     struct jpeg_memory memory = {0};
-    enum outcome outcome = line ? encode_jpeg(surface, settings, line, &memory) : OUTCOME_TOO_COMPLEX;
+    enum outcome outcome = encode_jpeg(surface, settings, &memory);
 
     if (outcome == OUTCOME_OK && buf_append(out, memory.data, memory.len) < 0)
         outcome = OUTCOME_TOO_COMPLEX;
