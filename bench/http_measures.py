@@ -1,4 +1,4 @@
-"""Measures of HTTP itself: requests a second, uploads, idle long polls."""
+"""Measures of HTTP itself: requests a second, uploads, idle long polls and event streams."""
 
 import re
 import resource
@@ -11,6 +11,8 @@ import time
 import inputs
 import procs
 from stats import number, percentile, ratios, spread, summary
+
+WAITING = 5000  # clients that wait for news at once
 
 
 def wrk(port, target, cookie, seconds):
@@ -119,9 +121,8 @@ def upload(run):
 
 def polls(run):
     """Thousands of clients that wait for a job's next state; how does the server answer others meanwhile?"""
-    count = 5000
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, count + 500)), hard))
+    count = WAITING
+    allow_descriptors(count)
     pid = run.decant.parts()["decant-api"]
     client = run.decant.client()
     client.ready()
@@ -159,6 +160,89 @@ def polls(run):
     run.data({"count": count, "opened_seconds": opened, "early": early, "kib_each": grown / count, "woken": woken,
               "wake_seconds": wake, "request_seconds": {"alone": alone, "among": among}})
     run.goal(f"{count:,} waiting clients, all answered", f"{count:,}", f"{woken:,}, {early} too early", woken == count and early == 0)
+
+
+def allow_descriptors(count):
+    """For this process and those that it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, count + 500)), hard))
+
+
+def streams(run):
+    """Thousands of clients with an event stream of one session: what each costs, and how soon all know of a change."""
+    allow_descriptors(2 * WAITING)  # the peer has a connection to Redis for each
+    servers = {"Decant": (run.streaming, run.streaming.parts()["decant-api"]), "FastAPI": (run.fastapi, run.fastapi.api.pid)}
+    found = {label: stream_figures(run, server, pid) for label, (server, pid) in servers.items()}
+
+    def row(title, text):
+        return [title, *(text(found[label]) for label in servers)]
+
+    def latency(name):
+        return lambda f: " / ".join(number(percentile(f[name], p) * 1000) for p in (50, 99)) + " ms"
+
+    run.table(f"{WAITING:,} event streams at once", ["", *servers], [
+        row("opened, and the first event there", lambda f: f"{f['told_first']:,} in {number(f['opened_seconds'], 1)} s"),
+        row("memory for each", lambda f: f"{number(f['kib_each'], 1)} KiB"),
+        row("CPU time for each, opened", lambda f: f"{number(f['opening_cpu_seconds'] / WAITING * 1e6, 0)} µs"),
+        row("another request, p50 / p99", latency("among")),
+        row("the same with none open", latency("alone")),
+        row("all told after the job changed", lambda f: f"{f['told']:,} in {number(f['tell_seconds'] * 1000, 0)} ms")])
+    run.data({"count": WAITING, **found})
+    ours, theirs = found["Decant"], found["FastAPI"]
+    run.goal(f"{WAITING:,} event streams, all told", f"{WAITING:,}", f"{ours['told']:,}", ours["told"] == WAITING)
+    run.goal("memory of an event stream against FastAPI", "≤ 1×", f"{number(ours['kib_each'] / theirs['kib_each'])}×",
+             ours["kib_each"] <= theirs["kib_each"])
+
+
+def stream_figures(run, server, pid):
+    client = server.client()
+    client.ready()
+    pdf = inputs.find(run.samples, "lorem-ipsum.pdf", ".pdf")
+    job_id = client.http.upload(pdf.name, pdf.read_bytes())["job_id"]
+    memory, cpu = procs.private_kib(pid), procs.cpu_seconds([pid])
+    request = client.http.head("GET", "/events", [])
+    sockets, found = {}, {}
+    try:
+        started = time.perf_counter()
+        for _ in range(WAITING):
+            s = socket.create_connection(("127.0.0.1", server.port), 60)
+            s.sendall(request)
+            sockets[s.fileno()] = s
+        found["told_first"] = await_events(sockets, 90)
+        found["opened_seconds"] = time.perf_counter() - started
+        found["opening_cpu_seconds"] = procs.cpu_seconds([pid]) - cpu
+        time.sleep(1)
+        found["kib_each"] = (procs.private_kib(pid) - memory) / WAITING
+        found["among"] = ask(client.http, job_id, run.pick(300, 2000))
+        started = time.perf_counter()
+        client.http.post("/convert", {"job_id": job_id, "target_format": "txt"})
+        found["told"] = await_events(sockets, 60)
+        found["tell_seconds"] = time.perf_counter() - started
+    finally:
+        for s in sockets.values():
+            s.close()
+    client.await_end(job_id)
+    time.sleep(1)
+    found["alone"] = ask(client.http, job_id, run.pick(300, 2000))
+    client.leave()
+    return found
+
+
+def await_events(sockets, seconds):
+    """How many got an event."""
+    left, seen = dict(sockets), dict.fromkeys(sockets, b"")
+    deadline = time.monotonic() + seconds
+    with select.epoll() as poller:
+        for fd in left:
+            poller.register(fd, select.EPOLLIN)
+        while left and time.monotonic() < deadline:
+            for fd, _ in poller.poll(1):
+                data = left[fd].recv(1 << 16)
+                seen[fd] += data
+                if b"\ndata: " in seen[fd] or not data:
+                    poller.unregister(fd)
+                    del left[fd]
+    return sum(b"\ndata: " in text for text in seen.values())
 
 
 def ask(http, job_id, times):

@@ -30,7 +30,7 @@ from decant import Decant  # noqa: E402
 MEASURES = {"office": conversions.office, "office-large": conversions.office_large, "media": conversions.media,
             "media-large": conversions.media_large, "pages": conversions.pages, "overhead": conversions.overhead,
             "shares": conversions.shares, "sandbox": conversions.sandbox, "resources": conversions.resources, "requests": http_measures.requests,
-            "upload": http_measures.upload, "polls": http_measures.polls, "memory": conversions.memory}
+            "upload": http_measures.upload, "polls": http_measures.polls, "streams": http_measures.streams, "memory": conversions.memory}
 PROGRAMS = {"soffice": "libreoffice-writer", "convert": "imagemagick", "vips": "libvips-tools", "pdftotext": "poppler-utils",
             "wrk": "wrk", "redis-server": "redis-server",
             "clamd": "clamav-daemon"}
@@ -58,6 +58,11 @@ class Run:
     @functools.cached_property
     def reduced(self):
         return self.started(Decant(self.folder, self.bindir, "reduced", DECANT_SANDBOX="reduced"))
+
+    @functools.cached_property
+    def streaming(self):
+        """With room for all streams of that measure in one session."""
+        return self.started(Decant(self.folder, self.bindir, "streaming", DECANT_SESSION_EVENT_STREAMS=str(http_measures.WAITING)))
 
     @functools.cached_property
     def fastapi(self):

@@ -1,6 +1,7 @@
 """The specification as FastAPI's users would write it: sessions and jobs in Redis, uploads to disk in chunks, the type by
 python-magic, the work given to Celery. A contestant of the benchmark, not a part of Decant."""
 
+import json
 import secrets
 import time
 import uuid
@@ -9,16 +10,17 @@ from datetime import datetime, timezone
 import magic
 import redis.asyncio
 from fastapi import Cookie, FastAPI, File, Header, HTTPException, Response, UploadFile
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 
-from settings import (MAX_UPLOAD, MIME, REDIS_SOCKET, SESSION_SECONDS, STORAGE, TARGETS, TOKEN_SECONDS, job_key,
-                      session_key, token_key)
+from settings import (MAX_UPLOAD, MIME, REDIS_SOCKET, SESSION_SECONDS, STORAGE, TARGETS, TOKEN_SECONDS, job_key, jobs_key,
+                      news_channel, session_key, token_key)
 from tasks import convert as convert_task
 
 app = FastAPI()
 store = redis.asyncio.Redis(unix_socket_path=REDIS_SOCKET, decode_responses=True)
 CHUNK = 1 << 20
+HEARTBEAT_SECONDS = 15
 
 
 class JobRequest(BaseModel):
@@ -89,7 +91,9 @@ async def upload(file: UploadFile = File(...), session_id: str = Cookie(None), x
            "converted_path": "", "status": "uploaded", "progress": 0, "task_id": "", "created_at": now(), "completed_at": "",
            "error_message": ""}
     async with store.pipeline() as pipe:
-        await pipe.hset(job_key(session_id, job_id), mapping=job).expire(job_key(session_id, job_id), SESSION_SECONDS).execute()
+        pipe.hset(job_key(session_id, job_id), mapping=job).expire(job_key(session_id, job_id), SESSION_SECONDS)
+        pipe.sadd(jobs_key(session_id), job_id).expire(jobs_key(session_id), SESSION_SECONDS)
+        await pipe.publish(news_channel(session_id), job_id).execute()
     return {"job_id": job_id, "original_filename": file.filename, "size": size, "mime_type": mime, "status": "uploaded",
             "targets": TARGETS[extension]}
 
@@ -103,16 +107,41 @@ async def convert(request: ConvertRequest, session_id: str = Cookie(None), x_csr
         raise HTTPException(422, "unsupported target")
     await store.hset(job_key(session_id, job_id), mapping={"status": "queued", "target_format": request.target_format})
     task = convert_task.delay(session_id, job_id)
-    await store.hset(job_key(session_id, job_id), "task_id", task.id)
+    async with store.pipeline() as pipe:
+        await pipe.hset(job_key(session_id, job_id), "task_id", task.id).publish(news_channel(session_id), job_id).execute()
     return {"job_id": job_id, "task_id": task.id, "status": "queued", "target_format": request.target_format}
+
+
+async def status_of(session_id, job_id):
+    job = await load_job(session_id, job_id)
+    return {"job_id": job_id, **{name: job[name] for name in (
+        "task_id", "original_filename", "target_format", "status", "progress", "created_at", "completed_at", "error_message")}}
 
 
 @app.get("/job_status")
 async def job_status(job_id: uuid.UUID, session_id: str = Cookie(None)):
     await check_session(session_id)
-    job = await load_job(session_id, str(job_id))
-    return {"job_id": str(job_id), **{name: job[name] for name in (
-        "task_id", "original_filename", "target_format", "status", "progress", "created_at", "completed_at", "error_message")}}
+    return await status_of(session_id, str(job_id))
+
+
+async def job_events(session_id):
+    async with store.pubsub() as news:
+        await news.subscribe(news_channel(session_id))
+        for job_id in await store.smembers(jobs_key(session_id)):
+            yield f"event: job\ndata: {json.dumps(await status_of(session_id, job_id))}\n\n"
+        while True:
+            message = await news.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS)
+            if message:
+                yield f"event: job\ndata: {json.dumps(await status_of(session_id, message['data']))}\n\n"
+            else:
+                yield ":\n\n"
+
+
+@app.get("/events")
+async def events(session_id: str = Cookie(None)):
+    await check_session(session_id)
+    return StreamingResponse(job_events(session_id), media_type="text/event-stream",
+                             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 @app.post("/download_token", status_code=201)

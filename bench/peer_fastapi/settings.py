@@ -25,5 +25,13 @@ def job_key(session_id, job_id):
     return f"session:{session_id}:jobs:{job_id}"
 
 
+def jobs_key(session_id):
+    return f"session:{session_id}:jobs"
+
+
+def news_channel(session_id):
+    return f"session:{session_id}:news"
+
+
 def token_key(token):
     return f"download_token:{token}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 from celery import Celery
 
-from settings import BROKER, CLAMD, IMAGES, OFFICE, REDIS_SOCKET, job_key
+from settings import BROKER, CLAMD, IMAGES, OFFICE, REDIS_SOCKET, job_key, news_channel
 
 celery = Celery("tasks", broker=BROKER, backend=BROKER)
 celery.conf.update(worker_prefetch_multiplier=1, task_acks_late=True, broker_connection_retry_on_startup=True)
@@ -67,6 +67,11 @@ def convert_pdf(source, target, folder):
     return Path(shutil.make_archive(str(folder / source.stem), "zip", pages))
 
 
+def note(session_id, job_id, **fields):
+    with store.pipeline() as pipe:
+        pipe.hset(job_key(session_id, job_id), mapping=fields).publish(news_channel(session_id), job_id).execute()
+
+
 @celery.task
 def convert(session_id, job_id):
     key = job_key(session_id, job_id)
@@ -74,9 +79,9 @@ def convert(session_id, job_id):
     source, target = Path(job["stored_path"]), job["target_format"]
     folder = source.parent.parent / "converted"
     try:
-        store.hset(key, "status", "scanning")
+        note(session_id, job_id, status="scanning")
         scan(source)
-        store.hset(key, "status", "processing")
+        note(session_id, job_id, status="processing")
         work = folder / str(uuid.uuid4())
         work.mkdir(parents=True)
         family = source.suffix[1:]
@@ -84,8 +89,8 @@ def convert(session_id, job_id):
         out = engine(source, target, work)
         if not out.stat().st_size:
             raise RuntimeError("no output")
-        store.hset(key, mapping={"status": "completed", "progress": 100, "converted_path": str(out),
-                                 "completed_at": datetime.now(timezone.utc).isoformat()})
+        note(session_id, job_id, status="completed", progress=100, converted_path=str(out),
+             completed_at=datetime.now(timezone.utc).isoformat())
     except Exception as error:
-        store.hset(key, mapping={"status": "failed", "error_message": type(error).__name__})
+        note(session_id, job_id, status="failed", error_message=type(error).__name__)
         raise
