@@ -6,6 +6,7 @@
  *     ptrace: kill            the process ends at once
  *     socket: errno EACCES    refused with this error
  *     clone: arg0 has CLONE_THREAD CLONE_VM    allowed when all these bits are set
+ *     open: arg2 lacks S_ISUID S_ISGID         allowed when none of these bits is set
  *     prctl: arg0 in PR_SET_NAME PR_GET_NAME   allowed for these values
  *     tgkill: arg0 in SELF    SELF is the child's own pid
  *
@@ -70,6 +71,8 @@ static const struct constant {
     NAMED(F_OFD_SETLK),
     NAMED(F_OFD_GETLK),
     NAMED(F_GETPIPE_SZ),
+    NAMED(S_ISUID),
+    NAMED(S_ISGID),
     NAMED(EPERM),
     NAMED(EACCES),
     NAMED(ENOSYS),
@@ -114,21 +117,21 @@ static int parse_action(char **words, size_t n, uint32_t *ret)
     return 0;
 }
 
-/* "arg0 has A B", "arg0 in A B" */
+/* "arg0 has A B", "arg0 lacks A B", "arg0 in A B" */
 static int add_conditions(struct compiler *c, int call, char **words, size_t n)
 {
     unsigned arg = (unsigned)(words[0][3] - '0');
-    bool has = n >= 3 && str_eq(words[1], "has");
+    bool has = n >= 3 && str_eq(words[1], "has"), lacks = n >= 3 && str_eq(words[1], "lacks");
     uint64_t value, bits = 0;
     int r;
 
-    if (arg > 5 || words[0][4] || n < 3 || (!has && !str_eq(words[1], "in")))
+    if (arg > 5 || words[0][4] || n < 3 || (!has && !lacks && !str_eq(words[1], "in")))
         return -EINVAL;
     for (size_t i = 2; i < n; i++) {
         if (value_of(words[i], &value) < 0)
             return -EINVAL;
         bits |= value;
-        if (has)
+        if (has || lacks)
             continue;
         /* The kernel takes pids, commands and flags as 32 bits and ignores what is above them. */
         r = seccomp_rule_add(c->ctx, SCMP_ACT_ALLOW, call, 1,
@@ -136,9 +139,10 @@ static int add_conditions(struct compiler *c, int call, char **words, size_t n)
         if (r < 0)
             return r;
     }
-    return has ? seccomp_rule_add(c->ctx, SCMP_ACT_ALLOW, call, 1,
-                                  SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, bits, bits))
-               : 0;
+    if (!has && !lacks)
+        return 0;
+    return seccomp_rule_add(c->ctx, SCMP_ACT_ALLOW, call, 1,
+                            SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, bits, has ? bits : 0));
 }
 
 static int add_rule(struct compiler *c, const char *name, char **words, size_t n)

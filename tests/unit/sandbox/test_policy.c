@@ -6,6 +6,7 @@
 #include "sandbox/policy_pdf.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -51,6 +52,7 @@ static void names_the_line_of_a_mistake(void **state)
         {"default: errno ENOSYS\nread: allow\n", 2},
         {"default: errno ENOSYS\nclone: arg0 has\n", 2},
         {"default: errno ENOSYS\nclone: arg0 has CLONE_NOTHING\n", 2},
+        {"default: errno ENOSYS\nclone: arg0 lacks\n", 2},
         {"default: errno ENOSYS\nclone: arg6 in 1\n", 2},
         {"default: errno ENOSYS\nclone: arg in 1\n", 2},
         {"default: errno ENOSYS\nclone: arg0 is 1\n", 2},
@@ -127,6 +129,21 @@ static long clone_process(void)
     return pid;
 }
 
+static long make_file(mode_t mode)
+{
+    return syscall(SYS_open, "/dev/null", O_RDONLY, mode);
+}
+
+static long make_plain_file(void)
+{
+    return make_file(0777);
+}
+
+static long make_file_with_user_id(void)
+{
+    return make_file(04700);
+}
+
 static void does_what_it_says(void **state)
 {
 #define BEGIN "default: errno ENOSYS\n" NEEDED
@@ -143,6 +160,8 @@ static void does_what_it_says(void **state)
     assert_int_equal(run_under(BEGIN "prctl: arg0 in PR_GET_NAME PR_SET_NAME\n", set_dumpable), ENOSYS);
     assert_int_equal(run_under(BEGIN "clone: arg0 has CLONE_THREAD\n", clone_process), ENOSYS);
     assert_int_equal(run_under(BEGIN "clone\n", clone_process), 0);
+    assert_int_equal(run_under(BEGIN "open: arg2 lacks S_ISUID S_ISGID\n", make_plain_file), 0);
+    assert_int_equal(run_under(BEGIN "open: arg2 lacks S_ISUID S_ISGID\n", make_file_with_user_id), ENOSYS);
 }
 
 int main(void)
