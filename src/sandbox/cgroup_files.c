@@ -110,6 +110,19 @@ int cgroup_remove(int parent, const char *name)
     return -EBUSY;
 }
 
+/* A dead process has its pid until its parent asks for it, which may be never. */
+static bool is_gone(pid_t pid)
+{
+    _cleanup_fclose_ FILE *f = NULL;
+    char path[32], state = 'Z';
+
+    if (kill(pid, 0) < 0 && errno == ESRCH)
+        return true;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "re");
+    return f && fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && (state == 'Z' || state == 'X');
+}
+
 static bool is_stale(int parent, const char *name, const char *prefix)
 {
     _cleanup_close_ int dir = -1;
@@ -119,7 +132,7 @@ static bool is_stale(int parent, const char *name, const char *prefix)
     if (!str_starts(name, prefix))
         return false;
     pid = strtol(name + strlen(prefix), &end, 10);
-    if (pid <= 1 || (*end && *end != '.') || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+    if (pid <= 1 || (*end && *end != '.') || !is_gone((pid_t)pid))
         return false;
     dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return dir >= 0 && cgroup_lock(dir) == 0;

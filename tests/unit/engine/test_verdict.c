@@ -38,6 +38,9 @@ static void says_how_a_run_ended(void **state)
         {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 7000}, OUTCOME_TOO_COMPLEX},
         {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 4000}, OUTCOME_ENGINE_CRASHED},
         {{LIMITS, .has_status = true, .status = SIGKILL, .peak_kib = 600 * MIB}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .out_of_memory = true}, OUTCOME_TOO_COMPLEX},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .out_of_memory = true, .cancelled = true},
+         OUTCOME_CANCELLED},
         {{LIMITS}, OUTCOME_ENGINE_CRASHED},
         /* It had asked for more than there is, however little it had. */
         {{LIMITS, .has_status = true, .status = SIGABRT, .allocation_failed = true}, OUTCOME_TOO_COMPLEX},
@@ -53,6 +56,7 @@ static void says_how_a_run_ended(void **state)
         /* Before it could read. */
         {{.has_status = true, .status = SIGKILL}, OUTCOME_INTERNAL},
         {{.has_status = true, .status = SIGSYS}, OUTCOME_INTERNAL},
+        {{.has_status = true, .status = SIGKILL, .out_of_memory = true}, OUTCOME_INTERNAL},
         {{.has_status = true, .status = SIGKILL, .timed_out = true}, OUTCOME_TIMED_OUT},
         {{.has_status = true, .status = SIGKILL, .misbehaved = true}, OUTCOME_ENGINE_CRASHED},
     };
