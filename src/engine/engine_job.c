@@ -30,21 +30,30 @@ void engine_progress(struct engine_job *job, unsigned percent)
     job->progress_ms = now;
 }
 
+/* The row of the job's target, else the first of that name: what doesn't apply is then not looked at. */
+static const struct engine_option *find_option(const struct engine_job *job,
+                                               const struct engine_option *options, const char *name)
+{
+    const struct engine_option *found = NULL;
+
+    for (const struct engine_option *o = options; o->name; o++)
+        if (str_eq(o->name, name)) {
+            if (words_have(o->targets, job->to->id))
+                return o;
+            found = found ? found : o;
+        }
+    return found;
+}
+
 long engine_option_value(const struct engine_job *job, const struct engine_option *options, const char *name)
 {
-    for (const struct engine_option *o = options; o->name; o++) {
-        if (!str_eq(o->name, name))
-            continue;
+    const struct engine_option *o = find_option(job, options, name);
+    const json_t *value = json_object_get(job->options, name);
 
-        const json_t *value = json_object_get(job->options, name);
-
-        if (!json_is_integer(value) || json_integer_value(value) < o->min ||
-            json_integer_value(value) > o->max)
-            return o->fallback;
-        return (long)json_integer_value(value);
-    }
-    assert(!"an option that is not in the engine's table");
-    return 0;
+    assert(o && "an option that is not in the engine's table");
+    if (!json_is_integer(value) || json_integer_value(value) < o->min || json_integer_value(value) > o->max)
+        return o->fallback;
+    return (long)json_integer_value(value);
 }
 
 const char *engine_password(const struct engine_job *job)

@@ -29,7 +29,8 @@ static const struct engine_conversions conversions[] = {
 };
 
 static const struct engine_option options[] = {
-    {"quality", "jpg webp avif heic jxl jp2", 1, 100, 80, "Quality in percent"},
+    {"quality", "jpg avif heic jxl jp2", 1, 100, 80, "Quality in percent"},
+    {"quality", "webp", 1, 100, 77, "Quality in percent"}, /* see write_webp() */
     {"width", TARGETS, 1, 16384, 0, "Largest width in pixels"},
     {"height", TARGETS, 1, 16384, 0, "Largest height in pixels"},
     {0},

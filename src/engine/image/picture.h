@@ -62,6 +62,9 @@ enum outcome image_vips_read(const char *id, const char *path, int page, bool fr
                              const struct picture_limits *limits, VipsImage **ret, int *ret_pages);
 enum outcome image_vips_write(VipsImage *image, const char *id, int quality, const char *path);
 
+/* png.c. 1 to 4 bands of 8 or 16 bits. 0, or -1 with the text in libvips' error buffer, as its writers do. */
+int image_png_write(VipsImage *image, const char *path);
+
 /* magick.c: the few that it can't */
 int image_magick_start(const char **ret_why);
 void image_magick_version(char *ret, size_t size);

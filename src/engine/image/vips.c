@@ -166,9 +166,7 @@ enum outcome image_vips_read(const char *id, const char *path, int page, bool fr
 
 static int write_png(VipsImage *image, const char *path, int quality)
 {
-    /* Measured on photos, scans and drawings: level 3 with all filters is within 4 % of the size of level 6,
-     * some a tenth smaller, in two thirds of its time; without filters photos grow by a third. */
-    return vips_pngsave(image, path, "compression", 3, "filter", VIPS_FOREIGN_PNG_FILTER_ALL, NULL);
+    return image_png_write(image, path);
 }
 
 static int write_jpg(VipsImage *image, const char *path, int quality)
@@ -178,7 +176,10 @@ static int write_jpg(VipsImage *image, const char *path, int quality)
 
 static int write_webp(VipsImage *image, const char *path, int quality)
 {
-    return vips_webpsave(image, path, "Q", quality, NULL);
+    /* Measured on photos, scans and drawings: effort 2 takes half the time of 4, the usual one, for files
+     * that are 1 to 4 % larger; below 2 they are a third larger. With the default of 77 percent pictures are
+     * as near to their source as by effort 4 and the 75 percent that cwebp, ImageMagick and libvips take. */
+    return vips_webpsave(image, path, "Q", quality, "effort", 2, NULL);
 }
 
 static int write_gif(VipsImage *image, const char *path, int quality)

@@ -270,6 +270,132 @@ static void transparency_is_mixed_with_white(void **state)
     }
 }
 
+/* A picture of many strips: noisy at the top, as photos are, and flat with a few marks below. */
+static VipsImage *draw_long(int bands, bool deep)
+{
+    enum { W = 700, H = 1501 };
+    size_t each = deep ? 2 : 1, len = (size_t)W * H * (size_t)bands * each;
+    unsigned char *pixels = calloc(1, len);
+    uint32_t noise = 1;
+    VipsImage *image;
+
+    assert_non_null(pixels);
+    for (size_t i = 0; i < len; i++) {
+        noise = noise * 1664525 + 1013904223;
+        if (i < len / 2)
+            pixels[i] = (unsigned char)(i / 97 + (noise >> 28));
+        else if (noise >> 24 == 0)
+            pixels[i] = 255;
+    }
+    image =
+        vips_image_new_from_memory(pixels, len, W, H, bands, deep ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
+    assert_non_null(image);
+    image->Type = bands < 3 ? (deep ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W)
+                            : (deep ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB);
+    vips_image_set_blob_copy(image, VIPS_META_XMP_NAME, "<x:xmpmeta xmlns:x='adobe:ns:meta/'/>", 37);
+    return image;
+}
+
+static const struct {
+    const char *name;
+    int bands;
+    bool deep;
+} long_pictures[] = {{"grey", 1, false},
+                     {"colour", 3, false},
+                     {"clear", 4, false},
+                     {"deep", 1, true},
+                     {"deep-clear", 4, true}};
+
+static int save_long_pictures(const char *folder)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(long_pictures); i++) {
+        char path[512];
+
+        snprintf(path, sizeof path, "%s/%s.tiff", folder, long_pictures[i].name);
+        if (vips_tiffsave(draw_long(long_pictures[i].bands, long_pictures[i].deep), path, NULL))
+            return -1;
+    }
+    return 0;
+}
+
+static int compare_long_picture(const char *path)
+{
+    VipsImage *made = NULL, *equal = NULL;
+    const void *xmp;
+    double least;
+    size_t len;
+
+    for (size_t i = 0; i < ARRAY_SIZE(long_pictures); i++) {
+        VipsImage *drawn = draw_long(long_pictures[i].bands, long_pictures[i].deep);
+
+        if (vips_pngload(path, &made, "fail_on", VIPS_FAIL_ON_WARNING, NULL) == 0 &&
+            made->Type == drawn->Type && made->Bands == drawn->Bands)
+            return vips_equal(made, drawn, &equal, NULL) || vips_min(equal, &least, NULL) || least != 255 ||
+                   vips_image_get_blob(made, VIPS_META_XMP_NAME, &xmp, &len) || len != 37;
+    }
+    return -1;
+}
+
+/* Each chunk's checksum, of which libpng overlooks some. */
+static void assert_chunks(const char *path)
+{
+    size_t len, at = 8;
+    char *data = read_file(path, &len);
+
+    while (at < len) {
+        const unsigned char *chunk = (const unsigned char *)data + at;
+        size_t n = (size_t)chunk[0] << 24 | (size_t)chunk[1] << 16 | (size_t)chunk[2] << 8 | chunk[3];
+        const unsigned char *sum = chunk + 8 + n;
+
+        assert_true(at + n + 12 <= len);
+        assert_int_equal(crc32(0, chunk + 4, (uInt)n + 4),
+                         (uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 | (uint32_t)sum[2] << 8 | sum[3]);
+        at += n + 12;
+    }
+    assert_int_equal(at, len);
+    free(data);
+}
+
+static void png_is_lossless(void **state)
+{
+    run_apart(save_long_pictures, *state);
+    for (size_t i = 0; i < ARRAY_SIZE(long_pictures); i++) {
+        char path[512];
+        struct run run;
+
+        snprintf(path, sizeof path, "%s/%s.tiff", (const char *)*state, long_pictures[i].name);
+        run = good(*state, "tiff", "png", path, "{}");
+        assert_chunks(run.path);
+        run_apart(compare_long_picture, run.path);
+    }
+}
+
+static size_t size_of(const char *path)
+{
+    size_t len;
+
+    free(read_file(path, &len));
+    return len;
+}
+
+/* The default of an option depends on the target. */
+static void quality_has_a_default(void **state)
+{
+    static const struct {
+        const char *to, *same, *other;
+    } cases[] = {{"jpg", "{\"quality\": 80}", "{\"quality\": 77}"},
+                 {"webp", "{\"quality\": 77}", "{\"quality\": 80}"}};
+    const char *input = in(*state, "grey.tiff");
+
+    run_apart(save_long_pictures, *state);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        size_t size = size_of(good(*state, "tiff", cases[i].to, input, "{}").path);
+
+        assert_int_equal(size, size_of(good(*state, "tiff", cases[i].to, input, cases[i].same).path));
+        assert_int_not_equal(size, size_of(good(*state, "tiff", cases[i].to, input, cases[i].other).path));
+    }
+}
+
 static void assert_size(const char *png, int width, int height)
 {
     cairo_surface_t *s = load_png(png);
@@ -551,6 +677,8 @@ int main(void)
         cmocka_unit_test(every_pair_converts),
         cmocka_unit_test(transparency),
         cmocka_unit_test(transparency_is_mixed_with_white),
+        cmocka_unit_test(png_is_lossless),
+        cmocka_unit_test(quality_has_a_default),
         cmocka_unit_test(sizes_are_limits),
         cmocka_unit_test(orientation_is_applied),
         cmocka_unit_test(pdf_holds_the_jpeg_itself),
