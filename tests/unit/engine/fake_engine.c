@@ -1,7 +1,8 @@
-/* An engine whose "conversions" are what a converter that has been taken over might try. Each attempt answers
- * with OUTCOME_OK when it succeeded and OUTCOME_CORRUPT_INPUT when it was refused: a test that wants a
- * refusal can't pass because the child died of something else. It is run by the real zygote in the real
- * sandbox. */
+/* An engine without a library, whose "conversions" are what a test asks for by its options: to work, to hang,
+ * to crash, to lie, or to try what a converter should not ("attempt", attempts.def). It is run by the real
+ * zygote in the real sandbox. */
+#include "attempts.h"
+
 #include "engine/engine.h"
 #include "engine/protocol.h"
 
@@ -10,21 +11,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/inotify.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <sys/xattr.h>
 
 static const char *text_option(const struct engine_job *job, const char *name)
 {
@@ -247,23 +238,6 @@ static enum outcome do_flood(struct engine_job *job)
     return OUTCOME_INTERNAL;
 }
 
-static enum outcome do_flood_tmp(struct engine_job *job)
-{
-    static char block[1 << 20];
-
-    for (int i = 0; i < 2048; i++) {
-        char path[512];
-        int fd;
-
-        snprintf(path, sizeof path, "%s/%d", getenv("TMPDIR"), i);
-        fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-        if (fd < 0 || write(fd, block, sizeof block) != (ssize_t)sizeof block)
-            return attempt(false);
-        close(fd);
-    }
-    return attempt(true);
-}
-
 /* --- lies */
 
 static void send_result(const struct engine_job *job, enum outcome outcome, const char *name,
@@ -313,36 +287,7 @@ static enum outcome do_garbage(struct engine_job *job)
     return do_hang(job);
 }
 
-/* --- attempts on files */
-
-static enum outcome do_open_passwd(struct engine_job *job)
-{
-    return attempt(can_open("/etc/passwd", O_RDONLY) || can_open("/proc/1/environ", O_RDONLY) ||
-                   can_open("/old/etc/passwd", O_RDONLY));
-}
-
-static enum outcome do_open_path(struct engine_job *job)
-{
-    return attempt(can_open(text_option(job, "path"), O_RDONLY));
-}
-
-static enum outcome do_read_kernel(struct engine_job *job)
-{
-    return attempt(can_open("/proc/kallsyms", O_RDONLY) || can_open("/proc/sysrq-trigger", O_WRONLY) ||
-                   can_open("/sys/kernel/uevent_seqnum", O_RDONLY) || can_open("/dev/kmsg", O_RDONLY) ||
-                   can_open("/dev/tty", O_RDWR));
-}
-
-static enum outcome do_write_outside(struct engine_job *job)
-{
-    return attempt(can_open("/usr/escaped", O_CREAT | O_WRONLY) || can_open("/escaped", O_CREAT | O_WRONLY) ||
-                   can_open("/var/tmp/escaped", O_CREAT | O_WRONLY) || mkdir("/job/escaped", 0700) == 0);
-}
-
-static enum outcome do_write_input(struct engine_job *job)
-{
-    return attempt(can_open(job->input_path, O_RDWR) || can_open(job->input_path, O_WRONLY | O_TRUNC));
-}
+/* --- what a job sees of itself */
 
 /* Whether that is refused or what goes is a copy: the file itself has to be there afterwards. */
 static enum outcome do_remove_input(struct engine_job *job)
@@ -360,162 +305,6 @@ static enum outcome do_tell_paths(struct engine_job *job)
     return write_result(job, "result.pdf", text) ? OUTCOME_OK : OUTCOME_INTERNAL;
 }
 
-static enum outcome do_change_modes(struct engine_job *job)
-{
-    char out[512];
-
-    snprintf(out, sizeof out, "%s/x", job->output_path);
-    return attempt(!write_result(job, "x", "x") || chmod(out, 04777) == 0 || chown(out, 0, 0) == 0 ||
-                   truncate(out, 0) == 0 || setxattr(out, "user.x", "x", 1, 0) == 0 ||
-                   utimensat(AT_FDCWD, out, NULL, 0) == 0);
-}
-
-static enum outcome do_make_links(struct engine_job *job)
-{
-    char out[512];
-
-    snprintf(out, sizeof out, "%s/link", job->output_path);
-    return attempt(symlink("/etc/passwd", out) == 0 || link(job->input_path, out) == 0);
-}
-
-static enum outcome do_list_descriptors(struct engine_job *job)
-{
-    int open_ones = 0;
-
-    for (int fd = 0; fd < 1024; fd++)
-        open_ones += fcntl(fd, F_GETFD) >= 0;
-    /* Standard input, output and error, and the report socket. */
-    return attempt(open_ones != 4 || job->report_fd != 3);
-}
-
-static enum outcome do_watch_files(struct engine_job *job)
-{
-    return attempt(inotify_init1(IN_CLOEXEC) >= 0);
-}
-
-/* --- attempts on the network */
-
-static enum outcome do_socket_inet(struct engine_job *job)
-{
-    return attempt(socket(AF_INET, SOCK_STREAM, 0) >= 0 || socket(AF_INET, SOCK_DGRAM, 0) >= 0 ||
-                   socket(AF_INET6, SOCK_STREAM, 0) >= 0);
-}
-
-static enum outcome do_socket_other(struct engine_job *job)
-{
-    int pair[2];
-
-    return attempt(socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || socket(AF_NETLINK, SOCK_RAW, 0) >= 0 ||
-                   socket(AF_PACKET, SOCK_RAW, 0) >= 0 || socket(AF_VSOCK, SOCK_STREAM, 0) >= 0 ||
-                   socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
-}
-
-static enum outcome do_connect(struct engine_job *job)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-
-    address.sin_port = htons((uint16_t)json_integer_value(json_object_get(job->options, "port")));
-    /* The one socket that it has. */
-    return attempt(connect(job->report_fd, (struct sockaddr *)&address, sizeof address) == 0);
-}
-
-/* --- attempts on other processes */
-
-static enum outcome do_fork(struct engine_job *job)
-{
-    pid_t pid = fork();
-
-    if (pid == 0)
-        _exit(0);
-    return attempt(pid > 0);
-}
-
-static enum outcome do_exec(struct engine_job *job)
-{
-    execl("/bin/true", "true", (char *)NULL);
-    execl("/usr/bin/true", "true", (char *)NULL);
-    return attempt(errno != EACCES);
-}
-
-static pid_t pid_option(const struct engine_job *job)
-{
-    return (pid_t)json_integer_value(json_object_get(job->options, "pid"));
-}
-
-static enum outcome do_kill(struct engine_job *job)
-{
-    return attempt(kill(pid_option(job), 0) == 0 || kill(-1, SIGKILL) == 0 || kill(0, SIGTERM) == 0 ||
-                   (getppid() > 0 && kill(getppid(), SIGKILL) == 0) ||
-                   syscall(SYS_pidfd_open, pid_option(job), 0) >= 0);
-}
-
-static enum outcome do_prlimit(struct engine_job *job)
-{
-    const struct rlimit more = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
-    struct rlimit now;
-
-    return attempt(prlimit(pid_option(job), RLIMIT_CORE, NULL, &now) == 0 ||
-                   setrlimit(RLIMIT_CPU, &more) == 0 || setpriority(PRIO_PROCESS, 0, 5) == 0);
-}
-
-static enum outcome do_spy(struct engine_job *job)
-{
-    char path[64];
-
-    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid_option(job));
-    if (can_open(path, O_RDONLY))
-        return attempt(true);
-    snprintf(path, sizeof path, "/proc/%d/mem", (int)getppid());
-    return attempt(can_open(path, O_RDONLY));
-}
-
-/* --- attempts on privilege */
-
-static enum outcome do_raise_privilege(struct engine_job *job)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct all[2] = {{~0U, ~0U, ~0U}, {~0U, ~0U, ~0U}};
-
-    return attempt(getuid() == 0 || geteuid() == 0 || setuid(0) == 0 || setgid(0) == 0 ||
-                   syscall(SYS_capset, &header, all) == 0);
-}
-
-static enum outcome do_new_namespace(struct engine_job *job)
-{
-    long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
-
-    if (pid == 0)
-        _exit(0);
-    return attempt(pid > 0);
-}
-
-static enum outcome do_odd_memory(struct engine_job *job)
-{
-    return attempt(memfd_create("x", 0) >= 0 || syscall(SYS_mlock, job, 1) == 0 ||
-                   syscall(SYS_shmget, 0, 4096, 0600) >= 0);
-}
-
-/* --- calls that must end the process: OUTCOME_OK would say that they returned */
-
-#define DEADLY(name, call)                                                                                   \
-    static enum outcome do_##name(struct engine_job *job)                                                    \
-    {                                                                                                        \
-        return (call) < 0 ? OUTCOME_CORRUPT_INPUT : OUTCOME_OK;                                              \
-    }
-
-DEADLY(ptrace, ptrace(PTRACE_TRACEME, 0, NULL, NULL))
-DEADLY(mount, mount("none", "/tmp", "tmpfs", 0, NULL))
-DEADLY(unshare, unshare(CLONE_NEWUSER))
-DEADLY(setns, setns(0, 0))
-DEADLY(io_uring, syscall(SYS_io_uring_setup, 1, NULL))
-DEADLY(bpf, syscall(SYS_bpf, 0, NULL, 0))
-DEADLY(keyctl, syscall(SYS_keyctl, 0, 0, 0, 0, 0))
-DEADLY(userfaultfd, syscall(SYS_userfaultfd, 0))
-DEADLY(perf_event, syscall(SYS_perf_event_open, NULL, 0, 0, -1, 0))
-DEADLY(vm_readv, syscall(SYS_process_vm_readv, 1, NULL, 0, NULL, 0, 0))
-DEADLY(mknod, mknod("/tmp/device", S_IFCHR | 0600, 0x103))
-DEADLY(chroot, chroot("/tmp"))
-
 #define DO(name)                                                                                             \
     {                                                                                                        \
 #name, do_##name                                                                                     \
@@ -524,70 +313,21 @@ static const struct {
     const char *name;
     enum outcome (*fn)(struct engine_job *job);
 } actions[] = {
-    DO(ok),
-    DO(temporary_file),
-    DO(threads),
-    DO(password),
-    DO(crash),
-    DO(abort),
-    DO(exit),
-    DO(hang),
-    DO(hang_once),
-    DO(killed_once),
-    DO(burn),
-    DO(hog),
-    DO(gulp),
-    DO(gulp_and_go_on),
-    DO(flood),
-    DO(flood_tmp),
-    DO(lie_infected),
-    DO(lie_name),
-    DO(lie_format),
-    DO(lie_twice),
-    DO(garbage),
-    DO(open_passwd),
-    DO(open_path),
-    DO(read_kernel),
-    DO(write_outside),
-    DO(write_input),
-    DO(remove_input),
-    DO(tell_paths),
-    DO(change_modes),
-    DO(make_links),
-    DO(list_descriptors),
-    DO(watch_files),
-    DO(socket_inet),
-    DO(socket_other),
-    DO(connect),
-    DO(fork),
-    DO(exec),
-    DO(kill),
-    DO(prlimit),
-    DO(spy),
-    DO(raise_privilege),
-    DO(new_namespace),
-    DO(odd_memory),
-    DO(ptrace),
-    DO(mount),
-    DO(unshare),
-    DO(setns),
-    DO(io_uring),
-    DO(bpf),
-    DO(keyctl),
-    DO(userfaultfd),
-    DO(perf_event),
-    DO(vm_readv),
-    DO(mknod),
-    DO(chroot),
+    DO(ok),        DO(temporary_file), DO(threads),      DO(password),     DO(crash),    DO(abort),
+    DO(exit),      DO(hang),           DO(hang_once),    DO(killed_once),  DO(burn),     DO(hog),
+    DO(gulp),      DO(gulp_and_go_on), DO(flood),        DO(lie_infected), DO(lie_name), DO(lie_format),
+    DO(lie_twice), DO(garbage),        DO(remove_input), DO(tell_paths),
 };
 
 static enum outcome convert(struct engine_job *job)
 {
-    const char *name = text_option(job, "do");
+    const char *name = attempt_is_wanted(job->options) ? "ok" : text_option(job, "do");
 
     snprintf(job->output_name, sizeof job->output_name, "result.pdf");
     snprintf(job->output_format, sizeof job->output_format, "%s", job->to->id);
     job->pages = 3;
+    if (attempt_is_wanted(job->options))
+        attempt_run(job->options, job->input_path, ENGINE_NAME);
     for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
         if (str_eq(actions[i].name, name))
             return actions[i].fn(job);

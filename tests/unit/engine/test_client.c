@@ -1,108 +1,35 @@
-/* The engines' client, the zygote and the sandbox together: an engine that tries everything a converter
- * should not (fake_engine.c), run by the real pool in the real sandbox, in full and in reduced mode.
+/* The engines' client, the zygote and the sandbox together: an engine that crashes, hangs and lies
+ * (fake_engine.c), run by the real pool in the real sandbox, in full and in reduced mode. What it tries in
+ * vain to reach is in test_attempts.c.
  *
  * Where namespaces can't be had the tests of the full sandbox are skipped, unless DECANT_SANDBOX_MUST_WORK=1
  * says that this is a failure. */
-#include "engine/client.h"
+#include "engine_fixture.h"
 
-#include "core/id.h"
 #include "core/path.h"
-#include "core/privilege.h"
 #include "core/str.h"
 #include "sandbox/sandbox.h"
 #include "support/loop.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 60000, MEMORY = 512 << 20, OUTPUT = 1 << 20 };
-
-struct fixture {
-    struct settings settings;
-    uv_loop_t loop;
-    struct engine_pool *pool;
-    char folder[64];
-    int folder_fd;
-    bool skipped;
-};
-
-struct outcome_of_run {
-    bool done;
-    unsigned percent;
-    struct engine_report report;
-    char name[64], format[16];
-};
+enum { MEMORY = 512 << 20, OUTPUT = 1 << 20 };
 
 static const char *const only_fake[] = {"fake", NULL};
 
 /* --- set-up: one pool for all tests of a mode, one job folder for each run */
 
-static void change_owner(int fd)
-{
-    uid_t uid;
-    gid_t gid;
-
-    if (geteuid() != 0)
-        return;
-    assert_int_equal(privilege_lookup("nobody", &uid, &gid), 0);
-    assert_int_equal(fchown(fd, uid, gid), 0);
-}
-
-static bool is_up_or_down(const struct engine_pool *pool, const char *engine)
-{
-    struct engine_info info;
-
-    assert_true(engine_pool_info(pool, engine, &info));
-    return info.state != ENGINE_STARTING;
-}
-
-static void wait_for_engine(uv_loop_t *loop, struct engine_pool *pool, const char *engine)
-{
-    for (int i = 0; i < PATIENCE_MS / 10 && !is_up_or_down(pool, engine); i++)
-        loop_for(loop, 10);
-    assert_true(is_up_or_down(pool, engine));
-}
-
 static int start(void **state, const char *mode)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    struct engine_info info;
-
-    assert_non_null(f);
-    f->settings = (struct settings){.bindir = BINDIR,
-                                    .user = "nobody",
-                                    .sandbox = mode,
-                                    .log_level = "info",
-                                    .log_format = "text",
-                                    .job_memory_bytes = MEMORY,
-                                    .job_output_bytes = OUTPUT};
-    strcpy(f->folder, "/tmp/decant-test-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
-    f->folder_fd = open(f->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(f->folder_fd >= 0);
-    change_owner(f->folder_fd);
-    assert_int_equal(uv_loop_init(&f->loop), 0);
-    assert_int_equal(engine_pool_new(&f->loop, &f->settings, only_fake, &f->pool), 0);
-    wait_for_engine(&f->loop, f->pool, "fake");
-    assert_true(engine_pool_info(f->pool, "fake", &info));
-    if (info.state == ENGINE_DOWN) {
-        const char *must = getenv("DECANT_SANDBOX_MUST_WORK");
-
-        print_message("the sandbox can't be had: %s\n", info.why);
-        if (str_eq(must, "1"))
-            fail();
-        f->skipped = true;
-    }
-    *state = f;
+    *state = fixture_start(BINDIR, only_fake, mode, MEMORY, OUTPUT);
     return 0;
 }
 
@@ -118,14 +45,7 @@ static int start_reduced(void **state)
 
 static int stop(void **state)
 {
-    struct fixture *f = *state;
-    _cleanup_close_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    engine_pool_free(f->pool);
-    loop_close(&f->loop);
-    close(f->folder_fd);
-    assert_int_equal(path_remove_tree(tmp, f->folder + strlen("/tmp/")), 0);
-    free(f);
+    fixture_stop(*state);
     return 0;
 }
 
@@ -138,54 +58,9 @@ static struct fixture *fixture_of(void **state)
     return f;
 }
 
-static void write_file(int dir, const char *name, const char *text)
-{
-    _cleanup_close_ int fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-
-    assert_true(fd >= 0);
-    change_owner(fd);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-}
-
-/* A new job folder: an input, an output folder and a canary beside them. */
 static int make_job(struct fixture *f, char ret_name[ID_UUID_LEN + 1])
 {
-    static const char *const folders[] = {"uploads", "work"};
-    int job;
-
-    id_uuid(ret_name);
-    job = path_make_dir(f->folder_fd, ret_name);
-    assert_true(job >= 0);
-    change_owner(job);
-    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-        _cleanup_close_ int fd = path_make_dir(job, folders[i]);
-
-        assert_true(fd >= 0);
-        change_owner(fd);
-        if (i == 0)
-            write_file(fd, "input.txt", "hello");
-    }
-    write_file(job, "canary", "secret");
-    return job;
-}
-
-static void on_progress(void *arg, unsigned percent)
-{
-    struct outcome_of_run *o = arg;
-
-    o->percent = percent;
-}
-
-static void on_done(void *arg, const struct engine_report *report)
-{
-    struct outcome_of_run *o = arg;
-
-    assert_false(o->done);
-    o->done = true;
-    o->report = *report;
-    snprintf(o->name, sizeof o->name, "%s", report->output_name);
-    snprintf(o->format, sizeof o->format, "%s", report->output_format);
-    o->report.output_name = o->report.output_format = o->report.version = NULL;
+    return fixture_make_job(f, "input.txt", "hello", 5, ret_name);
 }
 
 static struct engine_run *begin(struct fixture *f, const char *options, int job, uint64_t timeout_ms,
@@ -199,13 +74,8 @@ static struct engine_run *begin(struct fixture *f, const char *options, int job,
                                            .input = "uploads/input.txt",
                                            .output = "work",
                                            .timeout_ms = timeout_ms};
-    struct engine_run *run;
 
-    *ret = (struct outcome_of_run){0};
-    run = engine_pool_run(f->pool, &request, on_progress, on_done, ret);
-    assert_non_null(run);
-    assert_false(ret->done);
-    return run;
+    return fixture_begin(f, &request, ret);
 }
 
 static struct outcome_of_run run_in(struct fixture *f, const char *options, int job, uint64_t timeout_ms)
@@ -364,11 +234,6 @@ static void bounds_memory(void **state)
 }
 #endif
 
-static void bounds_temporary_files(void **state)
-{
-    expect(fixture_of(state), "flood_tmp", OUTCOME_CORRUPT_INPUT);
-}
-
 static void cancels(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -404,30 +269,6 @@ static void refuses_inputs_that_are_no_plain_file(void **state)
 
 /* --- what must be refused */
 
-static void refuses(void **state)
-{
-    static const char *const attempts[] = {
-        "open_passwd",      "read_kernel",   "write_outside", "write_input",  "change_modes", "make_links",
-        "list_descriptors", "watch_files",   "socket_inet",   "socket_other", "fork",         "exec",
-        "raise_privilege",  "new_namespace", "odd_memory",
-    };
-    struct fixture *f = fixture_of(state);
-
-    for (size_t i = 0; i < ARRAY_SIZE(attempts); i++)
-        expect(f, attempts[i], OUTCOME_CORRUPT_INPUT);
-}
-
-static void ends_who_makes_deadly_calls(void **state)
-{
-    static const char *const attempts[] = {"ptrace",     "mount",    "unshare", "setns",
-                                           "io_uring",   "bpf",      "keyctl",  "userfaultfd",
-                                           "perf_event", "vm_readv", "mknod",   "chroot"};
-    struct fixture *f = fixture_of(state);
-
-    for (size_t i = 0; i < ARRAY_SIZE(attempts); i++)
-        expect(f, attempts[i], OUTCOME_ENGINE_CRASHED);
-}
-
 static void keeps_the_input(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -455,87 +296,22 @@ static void tells_a_child_nothing_by_its_paths(void **state)
                         full ? "/document.txt /job/out" : "/proc/self/cwd/.tmp/document.txt /proc/self/cwd");
 }
 
-static void keeps_canaries(void **state)
-{
-    struct fixture *f = fixture_of(state);
-    char name[ID_UUID_LEN + 1], options[512];
-    _cleanup_close_ int job = make_job(f, name);
-    const char *const paths[] = {"canary", "uploads/../canary"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-        snprintf(options, sizeof options, "{\"do\": \"open_path\", \"path\": \"%s/%s/%s\"}", f->folder, name,
-                 paths[i]);
-        assert_int_equal(run_in(f, options, job, 30000).report.outcome, OUTCOME_CORRUPT_INPUT);
-    }
-    /* The control: what is allowed can be opened by the same words. */
-    assert_int_equal(
-        run_in(f, "{\"do\": \"open_path\", \"path\": \"/usr/bin/env\"}", job, 30000).report.outcome,
-        OUTCOME_OK);
-}
-
-static void keeps_other_processes(void **state)
-{
-    static const char *const actions[] = {"kill", "prlimit", "spy"};
-    struct fixture *f = fixture_of(state);
-
-    for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
-        char options[128];
-
-        snprintf(options, sizeof options, "{\"do\": \"%s\", \"pid\": %d}", actions[i], (int)getpid());
-        assert_int_equal(run_options(f, options, 30000).report.outcome, OUTCOME_CORRUPT_INPUT);
-    }
-}
-
-static void reaches_no_listener(void **state)
-{
-    struct fixture *f = fixture_of(state);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    _cleanup_close_ int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    char options[128];
-
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
-    snprintf(options, sizeof options, "{\"do\": \"connect\", \"port\": %d}", ntohs(address.sin_port));
-    assert_int_equal(run_options(f, options, 30000).report.outcome, OUTCOME_CORRUPT_INPUT);
-    assert_int_equal(accept(listener, NULL, NULL), -1);
-    assert_int_equal(errno, EAGAIN);
-}
-
 /* --- the zygote's life */
-
-/* At most `max` of them; returns how many there are. */
-static size_t list_children(pid_t parent, pid_t *ret, size_t max)
-{
-    _cleanup_fclose_ FILE *f = NULL;
-    char path[64];
-    size_t n = 0;
-    int pid;
-
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
-    f = fopen(path, "re");
-    assert_non_null(f);
-    for (; fscanf(f, "%d", &pid) == 1; n++)
-        if (n < max)
-            ret[n] = pid;
-    return n;
-}
 
 /* Our only child is the zygote. */
 static pid_t find_zygote(void)
 {
     pid_t pid;
 
-    assert_int_equal(list_children(getpid(), &pid, 1), 1);
+    assert_int_equal(fixture_list_children(getpid(), &pid, 1), 1);
     return pid;
 }
 
 static void wait_for_children(struct fixture *f, pid_t parent, size_t n, pid_t *ret, size_t max)
 {
-    for (int i = 0; i < PATIENCE_MS / 10 && list_children(parent, ret, max) != n; i++)
+    for (int i = 0; i < PATIENCE_MS / 10 && fixture_list_children(parent, ret, max) != n; i++)
         loop_for(&f->loop, 10);
-    assert_int_equal(list_children(parent, ret, max), n);
+    assert_int_equal(fixture_list_children(parent, ret, max), n);
 }
 
 /* Waits until the child has said that it runs. */
@@ -569,7 +345,7 @@ static void keeps_a_child_waiting(void **state)
     start_reduced((void **)&f);
     job = make_job(f, name);
     zygote = find_zygote();
-    assert_int_equal(list_children(zygote, now, 2), 0);
+    assert_int_equal(fixture_list_children(zygote, now, 2), 0);
     assert_int_equal(run_in(f, "{\"do\": \"ok\"}", job, 30000).report.outcome, OUTCOME_OK);
     wait_for_children(f, zygote, 1, &waiting, 1);
     begin(f, "{\"do\": \"hang_once\"}", job, 30000, &o);
@@ -594,7 +370,7 @@ static void does_without_a_child_that_died_waiting(void **state)
 
     expect(f, "ok", OUTCOME_OK);
     loop_for(&f->loop, 100);
-    n = list_children(zygote, waiting, ARRAY_SIZE(waiting));
+    n = fixture_list_children(zygote, waiting, ARRAY_SIZE(waiting));
     assert_in_range(n, 1, ARRAY_SIZE(waiting));
     for (size_t i = 0; i < n; i++)
         kill(waiting[i], SIGKILL);
@@ -648,8 +424,8 @@ static void tries_no_third_time(void **state)
     second = now[now[0] == first];
     kill(second, SIGSTOP);
     kill(first, SIGKILL);
-    for (int i = 0;
-         i < PATIENCE_MS / 10 && (list_children(zygote, now, 2) != 2 || now[0] == first || now[1] == first);
+    for (int i = 0; i < PATIENCE_MS / 10 &&
+                    (fixture_list_children(zygote, now, 2) != 2 || now[0] == first || now[1] == first);
          i++)
         loop_for(&f->loop, 10);
     assert_false(o.done);
@@ -706,10 +482,11 @@ static void survives_the_death_of_a_zygote_that_starts(void **state)
     assert_int_equal(o.report.outcome, OUTCOME_OK);
     /* It may have been quick enough to be ready, and even done: its death must be over before the next test.
      */
-    for (int i = 0; i < PATIENCE_MS / 10 && (list_children(getpid(), &now, 1) != 1 || now == next); i++)
+    for (int i = 0; i < PATIENCE_MS / 10 && (fixture_list_children(getpid(), &now, 1) != 1 || now == next);
+         i++)
         loop_for(&f->loop, 10);
     assert_int_not_equal(now, next);
-    wait_for_engine(&f->loop, f->pool, "fake");
+    fixture_wait_for_engine(&f->loop, f->pool, "fake");
 }
 
 static void gives_up_at_the_second_death(void **state)
@@ -730,7 +507,7 @@ static void gives_up_at_the_second_death(void **state)
     }
     assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
     assert_int_equal(o.report.outcome, OUTCOME_ENGINE_CRASHED);
-    wait_for_engine(&f->loop, f->pool, "fake");
+    fixture_wait_for_engine(&f->loop, f->pool, "fake");
     expect(f, "ok", OUTCOME_OK);
 }
 
@@ -752,9 +529,10 @@ static void replaces_a_zygote_and_lets_it_end_its_runs(void **state)
     engine_pool_reload(f->pool); /* there is one already */
     wait_for_children(f, getpid(), 2, both, 2);
     /* A zygote that has had a job keeps a child waiting. */
-    for (int i = 0; i < PATIENCE_MS / 10 && list_children(both[both[0] == old], &waiting, 1) == 0; i++)
+    for (int i = 0; i < PATIENCE_MS / 10 && fixture_list_children(both[both[0] == old], &waiting, 1) == 0;
+         i++)
         assert_int_equal(run_in(f, "{\"do\": \"ok\"}", job, 30000).report.outcome, OUTCOME_OK);
-    assert_int_equal(list_children(both[both[0] == old], &waiting, 1), 1);
+    assert_int_equal(fixture_list_children(both[both[0] == old], &waiting, 1), 1);
     assert_false(o.done);
     engine_run_cancel(run);
     assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
@@ -825,7 +603,7 @@ static void tells_why_an_engine_is_down(void **state)
     uv_loop_init(&loop);
     assert_int_equal(engine_pool_new(&loop, &settings, names, &pool), 0);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        wait_for_engine(&loop, pool, cases[i].engine);
+        fixture_wait_for_engine(&loop, pool, cases[i].engine);
         assert_true(engine_pool_info(pool, cases[i].engine, &info));
         assert_int_equal(info.state, ENGINE_DOWN);
         assert_non_null(strstr(info.why, cases[i].why));
@@ -846,41 +624,39 @@ static void ends_runs_of_engines_that_are_not_there(void **state)
                                      .input = "x",
                                      .output = "y",
                                      .timeout_ms = 1000};
-    struct outcome_of_run o = {0};
+    struct outcome_of_run o;
 
-    assert_non_null(engine_pool_run(f->pool, &request, on_progress, on_done, &o));
-    assert_false(o.done);
+    fixture_begin(f, &request, &o);
     assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
     assert_int_equal(o.report.outcome, OUTCOME_INTERNAL);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#define MEMORY_TESTS
-#else
-#define MEMORY_TESTS cmocka_unit_test(bounds_memory),
-#endif
-
-/* Without namespaces there is no private temporary folder. */
-#define IN_BOTH_MODES                                                                                        \
-    cmocka_unit_test(converts), cmocka_unit_test(converts_below_a_folder_it_may_not_enter),                  \
-        cmocka_unit_test(gives_what_libraries_need), cmocka_unit_test(runs_many_at_once),                    \
-        cmocka_unit_test(tells_how_a_child_ended), cmocka_unit_test(believes_no_lies),                       \
-        cmocka_unit_test(stops_at_the_deadline), cmocka_unit_test(bounds_processor_time),                    \
-        cmocka_unit_test(bounds_the_output), MEMORY_TESTS cmocka_unit_test(cancels),                         \
-        cmocka_unit_test(refuses_inputs_that_are_no_plain_file), cmocka_unit_test(refuses),                  \
-        cmocka_unit_test(ends_who_makes_deadly_calls), cmocka_unit_test(keeps_canaries),                     \
-        cmocka_unit_test(keeps_the_input), cmocka_unit_test(tells_a_child_nothing_by_its_paths),             \
-        cmocka_unit_test(keeps_other_processes), cmocka_unit_test(reaches_no_listener),                      \
-        cmocka_unit_test(survives_the_death_of_a_zygote), cmocka_unit_test(tries_once_who_has_begun),        \
-        cmocka_unit_test(survives_the_death_of_a_zygote_that_starts),                                        \
-        cmocka_unit_test(gives_up_at_the_second_death),                                                      \
-        cmocka_unit_test(does_without_a_child_that_died_waiting),                                            \
-        cmocka_unit_test(ends_runs_of_engines_that_are_not_there)
-
 int main(void)
 {
-    const struct CMUnitTest full[] = {IN_BOTH_MODES, cmocka_unit_test(bounds_temporary_files)};
-    const struct CMUnitTest reduced[] = {IN_BOTH_MODES};
+    const struct CMUnitTest in_both_modes[] = {
+        cmocka_unit_test(converts),
+        cmocka_unit_test(converts_below_a_folder_it_may_not_enter),
+        cmocka_unit_test(gives_what_libraries_need),
+        cmocka_unit_test(runs_many_at_once),
+        cmocka_unit_test(tells_how_a_child_ended),
+        cmocka_unit_test(believes_no_lies),
+        cmocka_unit_test(stops_at_the_deadline),
+        cmocka_unit_test(bounds_processor_time),
+        cmocka_unit_test(bounds_the_output),
+#if !defined(__SANITIZE_ADDRESS__)
+        cmocka_unit_test(bounds_memory),
+#endif
+        cmocka_unit_test(cancels),
+        cmocka_unit_test(refuses_inputs_that_are_no_plain_file),
+        cmocka_unit_test(keeps_the_input),
+        cmocka_unit_test(tells_a_child_nothing_by_its_paths),
+        cmocka_unit_test(survives_the_death_of_a_zygote),
+        cmocka_unit_test(tries_once_who_has_begun),
+        cmocka_unit_test(survives_the_death_of_a_zygote_that_starts),
+        cmocka_unit_test(gives_up_at_the_second_death),
+        cmocka_unit_test(does_without_a_child_that_died_waiting),
+        cmocka_unit_test(ends_runs_of_engines_that_are_not_there),
+    };
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(ends_all_with_the_pool),
         cmocka_unit_test(keeps_a_child_waiting),
@@ -890,8 +666,8 @@ int main(void)
         cmocka_unit_test(keeps_a_zygote_that_nothing_can_replace),
         cmocka_unit_test(tells_why_an_engine_is_down),
     };
-    int failed = cmocka_run_group_tests(full, start_full, stop);
+    int failed = cmocka_run_group_tests(in_both_modes, start_full, stop);
 
-    failed += cmocka_run_group_tests(reduced, start_reduced, stop);
+    failed += cmocka_run_group_tests(in_both_modes, start_reduced, stop);
     return failed + cmocka_run_group_tests(alone, NULL, NULL);
 }
