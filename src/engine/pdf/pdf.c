@@ -9,9 +9,10 @@
 #include "engine/pdf/archive.h"
 #include "engine/pdf/colours.h"
 #include "engine/pdf/pages.h"
+#include "engine/pdf/warm.h"
 #include "sandbox/policy_pdf.h"
 
-#include <cairo-pdf.h>
+#include <cairo.h>
 #include <errno.h>
 #include <fontconfig/fontconfig.h>
 #include <math.h>
@@ -62,55 +63,6 @@ static void no_message(const char *domain, GLogLevelFlags level, const char *mes
 {
 }
 
-static cairo_status_t collect(void *out, const unsigned char *data, unsigned len)
-{
-    return buf_append(out, data, len) < 0 ? CAIRO_STATUS_WRITE_ERROR : CAIRO_STATUS_SUCCESS;
-}
-
-/* A page with text in the three usual fonts. */
-static int make_sample(struct buf *out)
-{
-    static const char *const fonts[] = {"sans-serif", "serif", "monospace"};
-    cairo_surface_t *surface = cairo_pdf_surface_create_for_stream(collect, out, 200, 100);
-    cairo_t *cr = cairo_create(surface);
-    bool good;
-
-    cairo_set_font_size(cr, 12);
-    for (size_t i = 0; i < ARRAY_SIZE(fonts); i++) {
-        cairo_select_font_face(cr, fonts[i], CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
-        cairo_move_to(cr, 10, 20 + 20 * (double)i);
-        cairo_show_text(cr, "Warm");
-    }
-    cairo_destroy(cr);
-    cairo_surface_finish(surface);
-    good = cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS && !buf_error(out);
-    cairo_surface_destroy(surface);
-    return good ? 0 : -EIO;
-}
-
-/* Loads what a first page always loads: encodings, fonts, the font configuration, code. */
-static int warm_up(void)
-{
-    static const struct page_settings settings = {.dpi = 72, .quality = 85};
-    _cleanup_buf_ struct buf sample = BUF_INIT(1024 * 1024);
-    int r = make_sample(&sample);
-
-    if (r < 0)
-        return r;
-
-    GBytes *bytes = g_bytes_new(sample.data, sample.len);
-    _cleanup_object_ PopplerDocument *document = poppler_document_new_from_bytes(bytes, NULL, NULL);
-    _cleanup_page_ PopplerPage *page = document ? poppler_document_get_page(document, 0) : NULL;
-
-    g_bytes_unref(bytes);
-    for (size_t i = 0; i < ARRAY_SIZE(targets) && page && r == 0; i++) {
-        _cleanup_buf_ struct buf out = BUF_INIT(PAGE_BYTES_MAX);
-
-        r = page_write(page, &targets[i], &settings, &out) == OUTCOME_OK && out.len > 0 ? 0 : -EIO;
-    }
-    return page ? r : -EIO;
-}
-
 static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
 {
     /* What Poppler has to say about a file may quote the file: it belongs into no log. */
@@ -123,7 +75,7 @@ static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
         *ret_why = "lcms would not take a way of ours to join profiles";
         return -EIO;
     }
-    if (warm_up() < 0) {
+    if (warm_up(targets, ARRAY_SIZE(targets)) < 0) {
         *ret_why = "Poppler could not draw a page of our own";
         return -EIO;
     }
