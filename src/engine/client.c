@@ -54,8 +54,7 @@ static void on_announce(uv_timer_t *timer)
 static void set_state(struct zygote *z, enum engine_state state, const char *why)
 {
     z->state = state;
-    if (why != z->why)
-        snprintf(z->why, sizeof z->why, "%s", why);
+    snprintf(z->why, sizeof z->why, "%s", why);
     uv_timer_start(z->pool->announcement, on_announce, 0, 0);
 }
 
@@ -85,7 +84,7 @@ static int take_ready(struct zygote *z, struct msg *m)
     uint64_t protocol = msg_get_u64(m, UINT64_MAX);
 
     if (protocol != ENGINE_PROTOCOL) {
-        snprintf(z->why, sizeof z->why,
+        snprintf(z->said, sizeof z->said,
                  "decant-engine-%s is of another version than this program (it speaks protocol %llu, and not "
                  "%d): install both together",
                  z->name, (unsigned long long)protocol, ENGINE_PROTOCOL);
@@ -118,7 +117,7 @@ static int take_refused(struct zygote *z, struct msg *m)
     if (msg_done(m) < 0 || z->up_since_ms)
         return -EBADMSG;
     z->sandbox_refused = sandbox;
-    snprintf(z->why, sizeof z->why, "%s", why);
+    snprintf(z->said, sizeof z->said, "%s", why);
     return 0;
 }
 
@@ -139,7 +138,7 @@ static int take_message(struct zygote *z, struct msg *m)
 }
 
 /* 0 when all that was there is read; -EPIPE at the end; -EBADMSG for nonsense; -EPROTO for one that is not to
- * be talked to, with the reason in z->why. */
+ * be talked to, with the reason in z->said. */
 static int drain_control(struct zygote *z)
 {
     for (;;) {
@@ -220,12 +219,12 @@ static void describe_death(struct zygote *z, int status)
 {
     z->sandbox_refused = false;
     if (WIFSIGNALED(status))
-        snprintf(z->why, sizeof z->why, "the engine was ended by signal %d while it started",
+        snprintf(z->said, sizeof z->said, "the engine was ended by signal %d while it started",
                  WTERMSIG(status));
     else if (WEXITSTATUS(status) == LAUNCH_EXIT_EXEC)
-        snprintf(z->why, sizeof z->why, "the program decant-engine-%s could not be executed", z->name);
+        snprintf(z->said, sizeof z->said, "the program decant-engine-%s could not be executed", z->name);
     else
-        snprintf(z->why, sizeof z->why, "the engine ended with status %d while it started",
+        snprintf(z->said, sizeof z->said, "the engine ended with status %d while it started",
                  WEXITSTATUS(status));
 }
 
@@ -257,7 +256,7 @@ void zygote_dismiss_retired(struct engine_pool *p)
 /* The one that it should have replaced stays. */
 static void give_replacement_up(struct zygote *z)
 {
-    set_state(z->replaces, z->replaces->state, z->why);
+    set_state(z->replaces, z->replaces->state, z->said);
     free_zygote(z);
 }
 
@@ -276,7 +275,7 @@ static void on_zygote_gone(uv_poll_t *handle, int poll_status, int events)
 
     /* Its last words: results of children, or a refusal. What doesn't decode changes nothing now. */
     if (z->control >= 0 && drain_control(z) == -EBADMSG)
-        z->why[0] = '\0';
+        z->said[0] = '\0';
     if (waitpid(z->pid, &status, WNOHANG) == 0)
         return;
     forget_process(z);
@@ -293,9 +292,9 @@ static void on_zygote_gone(uv_poll_t *handle, int poll_status, int events)
     } else {
         /* Killed from outside (short of memory, an operator) is no word of its own: that is worth another
          * try. */
-        bool killed = !z->why[0] && WIFSIGNALED(status);
+        bool killed = !z->said[0] && WIFSIGNALED(status);
 
-        if (!z->why[0])
+        if (!z->said[0])
             describe_death(z, status);
         if (z->replaces) {
             give_replacement_up(z);
@@ -304,7 +303,7 @@ static void on_zygote_gone(uv_poll_t *handle, int poll_status, int events)
         if (killed && ++z->killed_starts < KILLED_STARTS_MAX)
             start_later(z, false);
         else
-            go_down(z, z->why);
+            go_down(z, z->said);
     }
     orphan_runs(z);
 }
@@ -313,7 +312,7 @@ static void on_warm_up_too_long(uv_timer_t *timer)
 {
     struct zygote *z = timer->data;
 
-    snprintf(z->why, sizeof z->why, "the engine was not ready within %d s", WARM_UP_MAX_MS / 1000);
+    snprintf(z->said, sizeof z->said, "the engine was not ready within %d s", WARM_UP_MAX_MS / 1000);
     handle_kill(z->pidfd);
 }
 
@@ -332,7 +331,7 @@ static void start_zygote(struct zygote *z)
 {
     int r = launch_engine(z->pool->settings, z->name, &z->pid, &z->control);
 
-    z->why[0] = '\0';
+    z->said[0] = '\0';
     if (r == 0) {
         r = watch_zygote(z);
         if (r < 0) {
@@ -342,11 +341,11 @@ static void start_zygote(struct zygote *z)
         }
     }
     if (r < 0) {
-        snprintf(z->why, sizeof z->why, "decant-engine-%s can't be started: %s", z->name, strerror(-r));
+        snprintf(z->said, sizeof z->said, "decant-engine-%s can't be started: %s", z->name, strerror(-r));
         if (z->replaces)
             give_replacement_up(z);
         else
-            go_down(z, z->why);
+            go_down(z, z->said);
         return;
     }
     uv_timer_start(z->timer, on_warm_up_too_long, WARM_UP_MAX_MS, 0);

@@ -25,7 +25,8 @@ struct zygote {
     bool retired;            /* replaced: ends when its runs are over */
     const char *name;
     enum engine_state state;
-    char version[128], why[512];
+    char version[128], why[512]; /* as engine_info has them */
+    char said[512];              /* why the process that is there will end; "": it has not said */
     unsigned layers;
     pid_t pid; /* 0: no process */
     int pidfd, control;

@@ -609,6 +609,12 @@ static void tells_why_an_engine_is_down(void **state)
         assert_non_null(strstr(info.why, cases[i].why));
         assert_int_equal(info.sandbox_refused, cases[i].sandbox_refused);
     }
+    /* And goes on telling, while it is started again and again. */
+    for (int i = 0; i < 50; i++) {
+        loop_for(&loop, 10);
+        assert_true(engine_pool_info(pool, "refusing", &info));
+        assert_non_null(strstr(info.why, "there is no library today"));
+    }
     assert_false(engine_pool_info(pool, "nonsense", &info));
     engine_pool_free(pool);
     loop_close(&loop);
