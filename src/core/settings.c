@@ -56,6 +56,8 @@ static const struct option options[] = {
          "unix:PATH, tcp:HOST:PORT, or off (files are not scanned)"),
     TEXT(bindir, "DECANT_BINDIR", "bindir", RUNNER, NULL, NULL,
          "folder of the engine programs; default: beside this program"),
+    TEXT(libreoffice, "DECANT_LIBREOFFICE", "libreoffice", RUNNER, NULL, NULL,
+         "LibreOffice's program folder, below /usr; default: /usr/lib/libreoffice/program"),
     TEXT(user, "DECANT_USER", "user", RUNNER, "decant", NULL, "the user that root becomes"),
     NUM(threads, "DECANT_THREADS", "threads", PROGRAM_SERVE | PROGRAM_API, "0", 0, 256,
         "HTTP loops; 0: one per core"),

@@ -25,9 +25,10 @@ struct settings {
     const char *storage; /* the root of the storage tree; relative paths count from the working directory */
     const char *redis;   /* unix:PATH or tcp:HOST:PORT */
     const char *redis_password;
-    const char *clamd;  /* unix:PATH, tcp:HOST:PORT, or "off" */
-    const char *bindir; /* where the engine programs are; NULL: beside this program */
-    const char *user;   /* whom root becomes */
+    const char *clamd;       /* unix:PATH, tcp:HOST:PORT, or "off" */
+    const char *bindir;      /* where the engine programs are; NULL: beside this program */
+    const char *libreoffice; /* its program folder; NULL: the usual one */
+    const char *user;        /* whom root becomes */
     /* the HTTP side */
     const char *listen;
     uint64_t port;

@@ -67,8 +67,9 @@ static int make_environment(const struct settings *s, struct environment *e)
 {
     if (add(e, "PATH", "/usr/bin:/bin") < 0 || add(e, "LANG", "C.UTF-8") < 0 || add(e, "HOME", "/tmp") < 0 ||
         add(e, "LD_BIND_NOW", "1") < 0 || add(e, "TMPDIR", "/tmp") < 0 || add(e, "TZ", getenv("TZ")) < 0 ||
-        add(e, "DECANT_SANDBOX", s->sandbox) < 0 || add(e, "DECANT_CGROUP", s->cgroup) < 0 ||
-        add(e, "DECANT_LOG_LEVEL", s->log_level) < 0 || add(e, "DECANT_LOG_FORMAT", s->log_format) < 0 ||
+        add(e, "DECANT_LIBREOFFICE", s->libreoffice) < 0 || add(e, "DECANT_SANDBOX", s->sandbox) < 0 ||
+        add(e, "DECANT_CGROUP", s->cgroup) < 0 || add(e, "DECANT_LOG_LEVEL", s->log_level) < 0 ||
+        add(e, "DECANT_LOG_FORMAT", s->log_format) < 0 ||
         add_number(e, "DECANT_JOB_MEMORY", s->job_memory_bytes) < 0 ||
         add_number(e, "DECANT_JOB_OUTPUT", s->job_output_bytes) < 0 ||
         add_number(e, "DECANT_JOBS", s->jobs) < 0)

@@ -299,6 +299,13 @@ def test_doctor_names_what_is_missing(open_shell):
     assert done.returncode == 1 and "MISSING" in done.out and "Ready to convert." not in done.out
 
 
+def test_the_engine_is_told_where_libreoffice_is(shell):
+    for folder, why in ("/usr/nonexistent/program", "LibreOffice is not installed where it is looked for"), ("/opt/lo/program", "below /usr"):
+        done = shell.run("doctor", "--libreoffice", folder)
+        office, = [line for line in done.out.splitlines() if "engine office" in line]
+        assert done.returncode == 1 and office.startswith("MISSING") and why in done.out
+
+
 def test_usage(open_shell):
     shell = open_shell()
     for word in "--help", "-h", "help":

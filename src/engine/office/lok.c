@@ -354,6 +354,14 @@ static int choose_components(void)
     return r >= 0 && setenv("URE_MORE_SERVICES", url, 1) < 0 ? -errno : r;
 }
 
+/* By its own name and by where links lead. */
+static bool is_below_usr(const char *path)
+{
+    _cleanup_free_ char *real = realpath(path, NULL);
+
+    return str_starts(path, "/usr/") && (!real || str_starts(real, "/usr/"));
+}
+
 /* The library and its two entry points, which LibreOfficeKitInit.h would find in the same way but for
  * preinit. */
 static int start_kit(const char **ret_why)
@@ -362,6 +370,10 @@ static int start_kit(const char **ret_why)
     const char *install = lok_install_path();
     _cleanup_free_ char *profile = NULL;
 
+    if (!is_below_usr(install)) {
+        *ret_why = "DECANT_LIBREOFFICE does not lead below /usr, which is what conversions can read";
+        return -EINVAL;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(libraries) && !lok.library; i++) {
         _cleanup_free_ char *path = NULL;
 
