@@ -73,6 +73,8 @@ struct http_route *api_routes(const struct settings *settings, size_t *ret_n);
 /* --- replies: each ends the call */
 void api_reply_json(struct api_call *call, unsigned status, json_t *json);
 void api_reply(struct api_call *call, unsigned status, const char *type, const void *body, size_t len);
+/* Takes over what is in `body`, which must have no error. */
+void api_reply_buf(struct api_call *call, unsigned status, const char *type, struct buf *body);
 void api_reply_file(struct api_call *call, const char *type, int fd);
 /* application/problem+json; `detail` is a sentence for a person. */
 void api_fail(struct api_call *call, enum api_error error, const char *detail);
@@ -89,7 +91,7 @@ const char *api_string_member(struct api_call *call, json_t *object, const char 
 
 /* --- jobs as clients see them (job_json.c) */
 /* The object of /job_status and of the events. */
-enum { API_JOB_BYTES_MAX = 64 * 1024 };
+enum { API_JOB_BYTES = 1000 /* about */, API_JOB_BYTES_MAX = 64 * 1024 };
 void api_job_write(struct buf *out, const struct job *job);
 /* The extension of a completed job's result, inside the job. */
 const char *api_output_extension(const struct job *job);

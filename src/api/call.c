@@ -23,6 +23,12 @@ void api_reply(struct api_call *call, unsigned status, const char *type, const v
     call_end(call);
 }
 
+void api_reply_buf(struct api_call *call, unsigned status, const char *type, struct buf *body)
+{
+    http_reply_buf(call->req, status, type, body);
+    call_end(call);
+}
+
 void api_reply_file(struct api_call *call, const char *type, int fd)
 {
     http_reply_file(call->req, type, fd);

@@ -303,6 +303,7 @@ static void tell(struct followed *f, const struct job_event *event)
     _cleanup_buf_ struct buf text = BUF_INIT(EVENT_BYTES_MAX);
 
     job_of(f, event->job.job_id)->status = event->job.status;
+    buf_reserve(&text, API_JOB_BYTES);
     buf_append_str(&text, "id: ");
     buf_append_u64(&text, event->id);
     buf_append_str(&text, "\nevent: job\ndata: ");

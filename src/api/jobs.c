@@ -213,13 +213,14 @@ static void reply_status(struct api_call *call, const struct job *job)
 {
     _cleanup_buf_ struct buf json = BUF_INIT(API_JOB_BYTES_MAX);
 
+    buf_reserve(&json, API_JOB_BYTES);
     api_job_write(&json, job);
     if (buf_error(&json)) {
         api_fail(call, API_INTERNAL, "The job has more to say than there is room for.");
         return;
     }
     http_reply_header(call->req, "Cache-Control", "no-store");
-    api_reply(call, 200, "application/json", json.data, json.len);
+    api_reply_buf(call, 200, "application/json", &json);
 }
 
 static void on_status(void *arg, int err, const struct job *job)
@@ -259,7 +260,7 @@ static void load_status(struct status_wait *w)
     if (w->loading)
         return;
     w->loading = true;
-    job_load(w->call->api->redis, w->call->session.id, w->job_id, on_status, w);
+    job_load_shown(w->call->api->redis, w->call->session.id, w->job_id, on_status, w);
 }
 
 /* The client went away while we waited: look once more, which ends the wait. */

@@ -29,7 +29,7 @@ static char *grow(const struct buf *b, size_t capacity)
     return data;
 }
 
-static int buf_reserve(struct buf *b, size_t extra)
+int buf_reserve(struct buf *b, size_t extra)
 {
     size_t need, capacity = b->capacity ? b->capacity : 64;
 

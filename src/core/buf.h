@@ -24,6 +24,8 @@ struct buf {
 void buf_free(struct buf *b);
 #define _cleanup_buf_ _cleanup_(buf_free)
 
+/* Room for `extra` bytes more, so that a writer who knows about how many will come grows it once. */
+int buf_reserve(struct buf *b, size_t extra);
 int buf_append(struct buf *b, const void *data, size_t len);
 int buf_append_str(struct buf *b, const char *s);
 int buf_printf(struct buf *b, const char *format, ...) _printf_(2, 3);

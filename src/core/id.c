@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/random.h>
 
+enum { UUID_BYTES = 16 };
+
 static void random_bytes(uint8_t *bytes, size_t n)
 {
     if (getrandom(bytes, n, 0) != (ssize_t)n) /* up to 256 bytes are never cut short (getrandom(2)) */
@@ -30,19 +32,35 @@ void id_token(char ret[ID_TOKEN_LEN + 1])
     hex(ret, bytes, sizeof bytes);
 }
 
-void id_uuid(char ret[ID_UUID_LEN + 1])
+static void write_uuid(uint8_t b[UUID_BYTES], char ret[ID_UUID_LEN + 1])
 {
-    uint8_t b[16];
-    char digits[33];
+    char digits[2 * UUID_BYTES + 1];
     const char *from = digits;
 
-    random_bytes(b, sizeof b);
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    hex(digits, b, sizeof b);
+    hex(digits, b, UUID_BYTES);
     for (size_t i = 0; i < ID_UUID_LEN; i++)
         ret[i] = i == 8 || i == 13 || i == 18 || i == 23 ? '-' : *from++;
     ret[ID_UUID_LEN] = '\0';
+}
+
+void id_uuid(char ret[ID_UUID_LEN + 1])
+{
+    uint8_t bytes[UUID_BYTES];
+
+    random_bytes(bytes, sizeof bytes);
+    write_uuid(bytes, ret);
+}
+
+void id_uuid_from(struct id_stock *stock, char ret[ID_UUID_LEN + 1])
+{
+    if (stock->left < UUID_BYTES) {
+        random_bytes(stock->bytes, sizeof stock->bytes);
+        stock->left = sizeof stock->bytes;
+    }
+    stock->left -= UUID_BYTES;
+    write_uuid(stock->bytes + stock->left, ret);
 }
 
 static bool is_hex(char c)

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define ID_TOKEN_LEN 64
 #define ID_UUID_LEN  36
@@ -14,6 +16,14 @@
  * follow. */
 void id_token(char ret[ID_TOKEN_LEN + 1]);
 void id_uuid(char ret[ID_UUID_LEN + 1]);
+
+/* Random bytes for ids that are wanted all the time: one call of the kernel for 16 of them. All zero at
+ * first. Not for what must not be guessed from the memory of a process, and not across a fork. */
+struct id_stock {
+    uint8_t bytes[256];
+    size_t left;
+};
+void id_uuid_from(struct id_stock *stock, char ret[ID_UUID_LEN + 1]);
 
 /* Exactly the form that id_token and id_uuid write? False for NULL. Check before an id is used in a key or
  * path. */

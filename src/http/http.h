@@ -8,6 +8,7 @@
  * is harmless. */
 #pragma once
 
+#include "core/buf.h"
 #include "core/cleanup.h"
 
 #include <jansson.h>
@@ -109,6 +110,8 @@ void http_request_resume(struct http_request *req);
 void http_reply_header(struct http_request *req, const char *name, const char *value);
 void http_reply(struct http_request *req, unsigned status, const char *content_type, const void *body,
                 size_t len);
+/* Takes over what is in `body`. */
+void http_reply_buf(struct http_request *req, unsigned status, const char *content_type, struct buf *body);
 /* Takes over `json`. Content-Type: application/json, or what was set by http_reply_header. */
 void http_reply_json(struct http_request *req, unsigned status, json_t *json);
 /* Takes over `fd`, a regular file; sends it with sendfile, honouring Range (RFC 9110 section 14: single

@@ -101,6 +101,7 @@ struct http_loop {
     struct http_linger *lingers;
     unsigned n_lingers;
     struct http_event_stream *streams, *streams_end;
+    struct id_stock ids;
 };
 
 /* --- server.c */

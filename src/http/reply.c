@@ -158,6 +158,17 @@ void http_reply(struct http_request *req, unsigned status, const char *content_t
     answer(req, &reply);
 }
 
+void http_reply_buf(struct http_request *req, unsigned status, const char *content_type, struct buf *body)
+{
+    _cleanup_reply_ struct reply reply = {
+        .status = status, .content_type = content_type, .fd = -1, .len = body->len};
+
+    reply.body = buf_take(body);
+    if (!reply.body)
+        abort();
+    answer(req, &reply);
+}
+
 void http_reply_json(struct http_request *req, unsigned status, json_t *json)
 {
     _cleanup_reply_ struct reply reply = {.status = status, .content_type = "application/json", .fd = -1};

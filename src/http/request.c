@@ -96,7 +96,7 @@ struct http_request *http_request_new(struct http_connection *conn, const char *
     req->wire_uri_end = uri + strlen(uri);
     req->plain_uri = is_plain_uri(uri);
     req->method = "";
-    id_uuid(req->id);
+    id_uuid_from(&conn->loop->ids, req->id);
 
     char *path = origin_form(req, uri), *query = strchr(path, '?');
 

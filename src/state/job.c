@@ -48,27 +48,27 @@ enum kind { TEXT, NUMBER, PERCENT, STATUS };
         .name = #member, .offset = offsetof(struct job, member), .kind = as                                  \
     }
 /* What no client sees: no event when it alone changes. */
-#define QUIET(member, as)                                                                                    \
+#define HIDDEN(member, as)                                                                                   \
     {                                                                                                        \
-        .name = #member, .offset = offsetof(struct job, member), .kind = as, .quiet = true                   \
+        .name = #member, .offset = offsetof(struct job, member), .kind = as, .hidden = true                  \
     }
 
 static const struct field {
     const char *name;
     size_t offset;
     enum kind kind;
-    bool quiet;
+    bool hidden;
 } fields[] = {
-    FIELD(job_id, TEXT),         QUIET(session_id, TEXT),     FIELD(original_filename, TEXT),
+    FIELD(job_id, TEXT),         HIDDEN(session_id, TEXT),    FIELD(original_filename, TEXT),
     FIELD(source_format, TEXT),  FIELD(target_format, TEXT),  FIELD(mime_type, TEXT),
-    FIELD(sha256, TEXT),         FIELD(size, NUMBER),         QUIET(stored_path, TEXT),
+    FIELD(sha256, TEXT),         FIELD(size, NUMBER),         HIDDEN(stored_path, TEXT),
     FIELD(converted_path, TEXT), FIELD(status, STATUS),       FIELD(progress, PERCENT),
-    FIELD(task_id, TEXT),        QUIET(options, TEXT),        QUIET(sealed_password, TEXT),
+    FIELD(task_id, TEXT),        HIDDEN(options, TEXT),       HIDDEN(sealed_password, TEXT),
     FIELD(created_at, TEXT),     FIELD(started_at, TEXT),     FIELD(completed_at, TEXT),
     FIELD(error_code, TEXT),     FIELD(error_message, TEXT),  FIELD(output_mime_type, TEXT),
-    FIELD(output_size, NUMBER),  FIELD(output_pages, NUMBER), QUIET(scan, TEXT),
-    QUIET(signature, TEXT),      QUIET(engine, TEXT),         FIELD(sandbox, TEXT),
-    QUIET(worker, TEXT),         FIELD(attempts, NUMBER),     FIELD(cpu_ms, NUMBER),
+    FIELD(output_size, NUMBER),  FIELD(output_pages, NUMBER), HIDDEN(scan, TEXT),
+    HIDDEN(signature, TEXT),     HIDDEN(engine, TEXT),        FIELD(sandbox, TEXT),
+    HIDDEN(worker, TEXT),        FIELD(attempts, NUMBER),     FIELD(cpu_ms, NUMBER),
     FIELD(peak_kib, NUMBER),     FIELD(pss_kib, NUMBER),
 };
 
@@ -118,21 +118,26 @@ static int field_parse(const struct field *f, struct job *job, const char *text)
     abort();
 }
 
-size_t job_fields(const char *ret_names[JOB_FIELDS_MAX], char ret_loud[JOB_FIELDS_MAX + 1])
+static bool in_view(const struct field *f, enum job_view view)
 {
-    for (size_t i = 0; i < N_FIELDS; i++) {
-        ret_names[i] = fields[i].name;
-        ret_loud[i] = fields[i].quiet ? '0' : '1';
-    }
-    ret_loud[N_FIELDS] = '\0';
-    return N_FIELDS;
+    return view == JOB_WHOLE || !f->hidden;
 }
 
-int job_parse(struct job *job, const redisReply *reply, size_t first)
+size_t job_fields(enum job_view view, const char *ret_names[JOB_FIELDS_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < N_FIELDS; i++)
+        if (in_view(&fields[i], view))
+            ret_names[n++] = fields[i].name;
+    return n;
+}
+
+int job_parse(struct job *job, enum job_view view, const redisReply *reply, size_t first)
 {
     *job = (struct job){0};
     for (size_t i = 0; i < N_FIELDS; i++) {
-        const char *text = redis_reply_str(redis_reply_at(reply, first + i));
+        const char *text = in_view(&fields[i], view) ? redis_reply_str(redis_reply_at(reply, first++)) : NULL;
 
         if (!text && fields[i].kind == STATUS)
             return -ENOENT;
@@ -159,6 +164,7 @@ static void job_channel(char ret[JOB_CHANNEL_MAX], const char *job_id)
 }
 
 struct op {
+    enum job_view view;
     job_fn *fn;
     redis_reply_fn *reply_fn;
     void *arg;
@@ -230,24 +236,35 @@ static void on_loaded(void *arg, int err, const redisReply *reply)
     struct job job;
 
     if (err == 0)
-        err = job_parse(&job, reply, 0);
+        err = job_parse(&job, op->view, reply, 0);
     op->fn(op->arg, err, err ? NULL : &job);
 }
 
-void job_load(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg)
+static void load(struct redis *r, const char *session_id, const char *job_id, enum job_view view, job_fn *fn,
+                 void *arg)
 {
     struct op *op = op_new(fn, NULL, arg);
     char key[JOB_KEY_MAX];
-    const char *argv[2 + N_FIELDS + 1] = {"HMGET", key};
+    const char *argv[2 + JOB_FIELDS_MAX + 1] = {"HMGET", key};
 
+    op->view = view;
     if (!id_is_token(session_id) || !id_is_uuid(job_id)) {
         redis_defer(r, -ENOENT, on_loaded, op);
         return;
     }
     job_key(key, session_id, job_id);
-    for (size_t i = 0; i < N_FIELDS; i++)
-        argv[2 + i] = fields[i].name;
+    argv[2 + job_fields(view, argv + 2)] = NULL;
     redis_command(r, argv, on_loaded, op);
+}
+
+void job_load(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg)
+{
+    load(r, session_id, job_id, JOB_WHOLE, fn, arg);
+}
+
+void job_load_shown(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg)
+{
+    load(r, session_id, job_id, JOB_SHOWN, fn, arg);
 }
 
 static void on_updated(void *arg, int err, const redisReply *reply)

@@ -56,6 +56,9 @@ void job_create(struct redis *r, const struct job *job, uint64_t max_jobs, job_f
 
 /* err -ENOENT: none of that id in this session; ids of a wrong form are just as absent. */
 void job_load(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg);
+/* The same with what clients may see; other members (paths of uploads, options, passwords, the worker) are
+ * empty. */
+void job_load_shown(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg);
 
 /* Sets fields (name, value, name, value, … NULL; 32 at most) if the job still exists and is neither
  * finished nor cancelled; `progress` never falls, unless `attempts` is set along with it. `fn` may be NULL.

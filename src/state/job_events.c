@@ -25,7 +25,7 @@ static int parse_event(struct job_event *event, const redisReply *reply)
     long long id = redis_reply_int(redis_reply_at(reply, 0));
 
     event->id = (uint64_t)id;
-    return id <= 0 ? -EPROTO : job_parse(&event->job, reply, 1);
+    return id <= 0 ? -EPROTO : job_parse(&event->job, JOB_SHOWN, reply, 1);
 }
 
 static int parse_events(const redisReply *reply, struct job_event events[EVENTS_MAX], struct job_events *ret)
@@ -67,7 +67,7 @@ void job_events_load(struct redis *r, const char *session_id, uint64_t since, co
 {
     struct op *op = malloc(sizeof *op);
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], events[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
-    char after[24], most[24], loud[JOB_FIELDS_MAX + 1];
+    char after[24], most[24], n_fields[24];
     const char *argv[7 + JOB_FIELDS_MAX + JOB_EVENTS_CHANGED_MAX + 1];
     size_t n = 0;
 
@@ -86,8 +86,9 @@ void job_events_load(struct redis *r, const char *session_id, uint64_t since, co
     argv[n++] = session_key(prefix, session_id, ":jobs:");
     argv[n++] = after;
     argv[n++] = most;
-    argv[n++] = loud;
-    n += job_fields(argv + n, loud);
+    argv[n++] = n_fields;
+    snprintf(n_fields, sizeof n_fields, "%zu", job_fields(JOB_SHOWN, argv + n));
+    n += job_fields(JOB_SHOWN, argv + n);
     if (!changed)
         argv[n++] = "*";
     for (size_t i = 0; changed && changed[i]; i++) {

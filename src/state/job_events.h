@@ -9,7 +9,7 @@
 
 struct job_event {
     uint64_t id;
-    struct job job;
+    struct job job; /* as job_load_shown() gives it */
 };
 
 /* Lives during the callback. */

@@ -2,17 +2,17 @@
 -- Nobody who changes a job counts; who reads does: a job whose fields differ from what they were when it was last read has
 -- changed, and gets the next number. All readers share the count, so a number means the same to each of them.
 -- KEYS: the session, its jobs (zset), its events (hash: job id → number and digest; `last` → the highest number).
--- ARGV: prefix of job keys, events after this number are wanted, most of them, a digit for each field (1: clients see it), the
--- fields, then ids of jobs that may have changed, or `*`.
+-- ARGV: prefix of job keys, events after this number are wanted, most of them, how many fields clients see, the fields, then
+-- ids of jobs that may have changed, or `*`.
 -- Returns expiry, highest number, 1 when there are more, and for each job with an event: number, fields.
 local expiry = redis.call('PEXPIRETIME', KEYS[1])
 if expiry < 0 then
     return {'ENOENT'}
 end
-local prefix, since, most, loud = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local prefix, since, most, n_fields = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local fields, ids = {}, {}
 for i = 5, #ARGV do
-    if i < 5 + #loud then
+    if i < 5 + n_fields then
         fields[i - 4] = ARGV[i]
     else
         ids[#ids + 1] = ARGV[i]
@@ -31,10 +31,8 @@ local events, changed = {}, false
 local function look(id)
     local event = redis.call('HMGET', prefix .. id, unpack(fields))
     local seen = {}
-    for i = 1, #fields do
-        if loud:sub(i, i) == '1' then
-            seen[#seen + 1] = event[i] or ''
-        end
+    for i = 1, n_fields do
+        seen[i] = event[i] or ''
     end
     local known = redis.call('HGET', KEYS[3], id)
     if not event[1] then

@@ -26,6 +26,19 @@ static void ids_have_their_form(void **state)
     }
 }
 
+static void ids_from_a_stock(void **state)
+{
+    struct id_stock stock = {0};
+    char ids[100][ID_UUID_LEN + 1];
+
+    for (int i = 0; i < 100; i++) {
+        id_uuid_from(&stock, ids[i]);
+        assert_true(id_is_uuid(ids[i]));
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(ids[i], ids[j]);
+    }
+}
+
 /* Each hex digit of many ids takes many values: no part is constant but for the version and variant. */
 static void ids_are_random(void **state)
 {
@@ -82,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_have_their_form),
+        cmocka_unit_test(ids_from_a_stock),
         cmocka_unit_test(ids_are_random),
         cmocka_unit_test(other_forms_are_refused),
     };
