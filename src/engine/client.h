@@ -43,6 +43,7 @@ struct engine_request {
     int job_fd;                 /* borrowed for the call */
     const char *input, *output; /* below the job's folder */
     uint64_t timeout_ms;
+    uint64_t cpu_s; /* of all threads together; not 0 */
 };
 
 struct engine_report {

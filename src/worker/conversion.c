@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 enum { DETAIL_MAX = 160, NAME_BYTES = 64, RETRY_FIRST_MS = 250, RETRY_LAST_MS = 5000 };
 
@@ -296,6 +297,7 @@ static void start_engine(struct conversion *c)
         .input = c->input,
         .output = c->work_name,
         .timeout_ms = c->report.deadline_ms,
+        .cpu_s = deadline_cpu_s(c->report.deadline_ms, (unsigned)get_nprocs()),
     };
 
     c->state = CONVERTING;

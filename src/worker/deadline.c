@@ -9,10 +9,8 @@
 
 /* Generous: a deadline is there for what hangs, and a machine where everybody waits for a core must not fail
  * an honest file. With two or three conversions waiting for each core, a MiB of CSV took the office engine 22
- * seconds, half a MiB of plain text 13, and a docx that inflates to 2.5 MB 20.
- *
- * The limit on CPU time is the same number of seconds and counts all threads of a child: a PDF, whose pages
- * are drawn by several and of which 4 KiB may be a page, gets more than its wall-clock time asks for. */
+ * seconds, half a MiB of plain text 13, and a docx that inflates to 2.5 MB 20. A PDF, of which 4 KiB may be a
+ * page, gets more than it asked for. */
 static const struct {
     const char *engine;
     uint64_t base_s, per_mib_s;
@@ -53,4 +51,11 @@ uint64_t deadline_ms(const struct settings *settings, const char *engine, uint64
         return ms < least ? least : ms > most ? most : ms;
     }
     return most; /* an engine that nobody has measured */
+}
+
+uint64_t deadline_cpu_s(uint64_t ms, unsigned cores)
+{
+    enum { CORES_MAX = 8 }; /* no engine computes with more threads */
+
+    return (ms + 999) / 1000 * (cores < 1 ? 1 : cores > CORES_MAX ? CORES_MAX : cores);
 }

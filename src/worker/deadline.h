@@ -18,3 +18,8 @@ uint64_t deadline_content(int fd, const struct format *from);
 
 /* In milliseconds, for so much content in that engine. */
 uint64_t deadline_ms(const struct settings *settings, const char *engine, uint64_t content);
+
+/* The limit on processor time that goes with a deadline, in seconds of all threads together: what so many
+ * cores can give until then. So an honest child never meets it before its deadline, however many threads it
+ * computes with; it is there for when the worker, which keeps the deadline, is halted. */
+uint64_t deadline_cpu_s(uint64_t ms, unsigned cores);

@@ -363,7 +363,8 @@ static void begin_job(struct job *j, struct ending *e)
                                      .to = e->engine->to,
                                      .input = j->input,
                                      .output = "work",
-                                     .timeout_ms = a && a->end == ATTEMPT_ENDLESS ? 1500 : 30000};
+                                     .timeout_ms = a && a->end == ATTEMPT_ENDLESS ? 1500 : 30000,
+                                     .cpu_s = 30};
 
     j->ending = e;
     make_job(j, e->engine);

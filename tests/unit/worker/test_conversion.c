@@ -119,6 +119,7 @@ struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_re
     assert_string_equal(request->to, "pdf");
     engine.runs++;
     engine.timeout_ms = request->timeout_ms;
+    assert_true(request->cpu_s * 1000 >= request->timeout_ms);
     *run = (struct engine_run){.progress = progress, .done = done, .arg = arg};
     if (engine.act)
         engine.act(work);

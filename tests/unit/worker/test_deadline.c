@@ -72,6 +72,14 @@ static void leaves_honest_files_their_time(void **state)
                     3 * measured[i].took_ms);
 }
 
+static void all_cores_may_be_used_until_the_deadline(void **state)
+{
+    assert_int_equal(deadline_cpu_s(30000, 1), 30);
+    assert_int_equal(deadline_cpu_s(30001, 4), 124);
+    assert_int_equal(deadline_cpu_s(30000, 64), 240);
+    assert_int_equal(deadline_cpu_s(1, 0), 1);
+}
+
 static int archive(void)
 {
     _cleanup_free_ char *zeros = calloc(1, 100000);
@@ -113,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_what_the_content_is_worth),
         cmocka_unit_test(leaves_honest_files_their_time),
+        cmocka_unit_test(all_cores_may_be_used_until_the_deadline),
         cmocka_unit_test(an_archive_counts_inflated),
         cmocka_unit_test(what_cannot_be_told_is_unknown),
     };
