@@ -324,7 +324,7 @@ static void prepare(uv_work_t *work)
 
 static void on_prepared(uv_work_t *work, int status)
 {
-    static const struct conversion_events events = {on_stage, on_progress, publish, on_converted};
+    static const struct conversion_events events = {on_stage, on_progress, publish, on_converted, NULL};
     struct task *t = work->data;
     struct conversion_request request = {.job_fd = t->job_fd,
                                          .input = t->input,

@@ -11,7 +11,8 @@
  * ever called from a timer that run_conclude() starts: never within a call of ours, so that whoever is called
  * may do anything, free the pool included. Changes of state are announced the same way.
  *
- * Nothing a child says counts before its process is gone: until then it could still write to its output. */
+ * Nothing a child says counts before its process is gone: until then it could still write to its output. Only
+ * who asks for the result at once has it earlier, and must take a copy. */
 #include "engine/client.h"
 #include "engine/catalogue.h"
 #include "engine/client_parts.h"

@@ -37,6 +37,10 @@ struct engine_info {
 bool engine_pool_info(const struct engine_pool *p, const char *engine, struct engine_info *ret);
 void engine_pool_on_change(struct engine_pool *p, void (*fn)(void *arg), void *arg);
 
+struct engine_report;
+/* The process is gone when this is called; exactly once a run, never before engine_pool_run has returned. */
+typedef void engine_done_fn(void *arg, const struct engine_report *report);
+
 struct engine_request {
     const char *engine, *from, *to;
     const char *options;        /* JSON; with the document's password, if there is one */
@@ -44,6 +48,11 @@ struct engine_request {
     const char *input, *output; /* below the job's folder */
     uint64_t timeout_ms;
     uint64_t cpu_s; /* of all threads together; not 0 */
+    /* For who can't wait until then: called at most once, before done, when the child has said that its
+     * result is complete. The process is being killed, but may still write to its output; time and memory are
+     * what it says itself. What done reports in the end changes nothing of it. May not free the pool. NULL:
+     * not called. */
+    engine_done_fn *result;
 };
 
 struct engine_report {
@@ -57,8 +66,6 @@ struct engine_report {
 };
 
 typedef void engine_progress_fn(void *arg, unsigned percent);
-/* The process is gone when this is called; exactly once a run, never before engine_pool_run has returned. */
-typedef void engine_done_fn(void *arg, const struct engine_report *report);
 
 struct engine_run;
 /* Waits for the engine to be up if it is starting; one that is down ends the run with OUTCOME_INTERNAL. A run

@@ -52,10 +52,11 @@ struct engine_run {
     uv_timer_t *timer;
     uint64_t started_ms, wall_ms;
     struct verdict_facts facts;
-    uint64_t pages, pss_kib;
+    uint64_t pages, pss_kib, said_cpu_ms, said_peak_kib;
     char output_name[64], output_format[16];
     enum outcome outcome;
     engine_progress_fn *progress;
+    engine_done_fn *result; /* NULL, too, when it was called */
     engine_done_fn *done;
     void *arg;
 };

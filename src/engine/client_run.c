@@ -38,11 +38,9 @@ static void free_run(struct engine_run *r)
     free(r);
 }
 
-void run_call_done(struct engine_run *r)
+static struct engine_report make_report(const struct engine_run *r)
 {
-    struct engine_pool *p = r->pool;
-    char version[sizeof r->zygote->version] = "";
-    struct engine_report report = {
+    return (struct engine_report){
         .outcome = r->outcome,
         .output_name = r->output_name,
         .output_format = r->output_format,
@@ -51,12 +49,20 @@ void run_call_done(struct engine_run *r)
         .cpu_ms = r->facts.cpu_ms,
         .peak_kib = r->facts.peak_kib,
         .wall_ms = r->wall_ms,
-        .version = version,
+        .version = r->zygote ? r->zygote->version : "",
         .layers = r->zygote ? r->zygote->layers : 0,
     };
+}
+
+void run_call_done(struct engine_run *r)
+{
+    struct engine_pool *p = r->pool;
+    char version[sizeof r->zygote->version] = "";
+    struct engine_report report = make_report(r);
 
     if (r->zygote)
         memcpy(version, r->zygote->version, sizeof version);
+    report.version = version;
     for (struct engine_run **at = &p->runs; *at; at = &(*at)->next)
         if (*at == r) {
             *at = r->next;
@@ -100,11 +106,25 @@ static bool name_is_harmless(const char *name)
     return *name && *name != '.' && name[strspn(name, allowed)] == '\0';
 }
 
+/* What follows from its mouth is of no interest any more. */
+static void call_result(struct engine_run *r)
+{
+    struct engine_report report = make_report(r);
+
+    handle_kill(r->pidfd);
+    report.outcome = OUTCOME_OK;
+    report.cpu_ms = r->said_cpu_ms;
+    report.peak_kib = r->said_peak_kib;
+    report.wall_ms = r->started_ms ? clock_mono_ms() - r->started_ms : 0;
+    TAKE_PTR(r->result)(r->arg, &report);
+}
+
 static int take_result(struct engine_run *r, struct msg *m)
 {
     enum outcome outcome = (enum outcome)msg_get_u64(m, OUTCOME_COUNT_ - 1);
     const char *name = msg_get_str(m), *format = msg_get_str(m);
     uint64_t pages = msg_get_u64(m, UINT32_MAX), pss_kib = msg_get_u64(m, UINT64_MAX >> 10);
+    uint64_t cpu_ms = msg_get_u64(m, UINT64_MAX), peak_kib = msg_get_u64(m, UINT64_MAX >> 10);
 
     if (msg_done(m) < 0 || r->facts.has_result || !verdict_may_report(outcome) ||
         strlen(name) >= sizeof r->output_name || strlen(format) >= sizeof r->output_format)
@@ -115,6 +135,8 @@ static int take_result(struct engine_run *r, struct msg *m)
     r->facts.result = outcome;
     r->pages = pages;
     r->pss_kib = pss_kib;
+    r->said_cpu_ms = cpu_ms;
+    r->said_peak_kib = peak_kib;
     snprintf(r->output_name, sizeof r->output_name, "%s", outcome == OUTCOME_OK ? name : "");
     snprintf(r->output_format, sizeof r->output_format, "%s", outcome == OUTCOME_OK ? format : "");
     return 0;
@@ -196,6 +218,8 @@ static void on_report(uv_poll_t *handle, int status, int events)
         misbehaves(r);
     else if (end)
         handle_unwatch(&r->report_watch);
+    if (r->result && r->state == RUNNING && r->facts.has_result && verdict(&r->facts) == OUTCOME_OK)
+        call_result(r);
     /* A child that nobody told us about is gone when its end of the pair is. */
     if (!r->report_watch && r->state == ORPHANED && r->pidfd < 0)
         settle_orphan(r);
@@ -405,6 +429,7 @@ struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_re
         .pidfd = -1,
         .facts = {.cpu_limit_s = request->cpu_s, .memory_limit_bytes = p->settings->job_memory_bytes},
         .progress = progress,
+        .result = request->result,
         .done = done,
         .arg = arg,
     };

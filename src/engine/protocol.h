@@ -10,7 +10,7 @@ enum { ENGINE_CONTROL_FD = 3 };
 
 /* Raised with every change of a message: an engine that was not installed together with its worker is refused
  * by name, where it would fail every job. */
-enum { ENGINE_PROTOCOL = 2 };
+enum { ENGINE_PROTOCOL = 3 };
 
 enum engine_message {
     /* zygote → worker, once: u64 ENGINE_PROTOCOL (in every version first), u64 layers, str version */
@@ -36,6 +36,6 @@ enum engine_message {
     /* child → worker, on the report pair: u64 percent */
     ENGINE_PROGRESS,
     /* child → worker, on the report pair, last: u64 outcome, str output name, str output format, u64 pages,
-     * u64 pss_kib (0: not measured) */
+     * u64 pss_kib (0: not measured), u64 cpu_ms, u64 peak_kib (so far) */
     ENGINE_RESULT,
 };

@@ -70,6 +70,12 @@ static uint64_t timeval_ms(struct timeval t)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_usec / 1000;
 }
 
+void zygote_put_usage(struct msg *m, const struct rusage *usage)
+{
+    msg_put_u64(m, timeval_ms(usage->ru_utime) + timeval_ms(usage->ru_stime));
+    msg_put_u64(m, (uint64_t)usage->ru_maxrss);
+}
+
 static void tell_exited(struct zygote *z, uint64_t run, int status, const struct rusage *usage,
                         bool out_of_memory)
 {
@@ -78,8 +84,7 @@ static void tell_exited(struct zygote *z, uint64_t run, int status, const struct
     msg_init(&m, ENGINE_EXITED);
     msg_put_u64(&m, run);
     msg_put_u64(&m, (uint64_t)status);
-    msg_put_u64(&m, timeval_ms(usage->ru_utime) + timeval_ms(usage->ru_stime));
-    msg_put_u64(&m, (uint64_t)usage->ru_maxrss);
+    zygote_put_usage(&m, usage);
     msg_put_u64(&m, out_of_memory);
     send_or_end(z, &m);
 }

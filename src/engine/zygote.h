@@ -4,6 +4,10 @@
 #include "engine/engine.h"
 #include "sandbox/sandbox.h"
 
+#include "core/msg.h"
+
+#include <sys/resource.h>
+
 struct zygote {
     const struct engine *engine;
     struct sandbox *sandbox;
@@ -25,6 +29,9 @@ _noreturn_ void zygote_serve(void *zygote);
 
 /* Tells the worker why there will be no service: the sandbox can't be had, or the library. */
 void zygote_refuse(int control, bool sandbox, const char *why);
+
+/* Adds u64 cpu_ms and u64 peak_kib. */
+void zygote_put_usage(struct msg *m, const struct rusage *usage);
 
 /* In a child that sandbox_spawn() made: waits on `channel` for its job, enters the sandbox, converts, reports
  * and ends the process. */

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* The kernel adds the proportional set size up page by page: milliseconds for LibreOffice, and a tenth of
@@ -69,6 +70,7 @@ static uint64_t measure_pss_kib(uint64_t run)
 _noreturn_ static void report(const struct engine_job *job, enum outcome outcome, uint64_t run)
 {
     int flags = fcntl(job->report_fd, F_GETFL);
+    struct rusage usage = {0};
     struct msg m;
 
     /* Progress may be dropped, the result may not. */
@@ -80,6 +82,8 @@ _noreturn_ static void report(const struct engine_job *job, enum outcome outcome
     msg_put_str(&m, job->output_format);
     msg_put_u64(&m, job->pages);
     msg_put_u64(&m, measure_pss_kib(run));
+    getrusage(RUSAGE_SELF, &usage);
+    zygote_put_usage(&m, &usage);
     _exit(msg_send(job->report_fd, &m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 

@@ -11,12 +11,16 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 
 enum { DETAIL_MAX = 160, NAME_BYTES = 64, RETRY_FIRST_MS = 250, RETRY_LAST_MS = 5000 };
+/* Largest result that is copied rather than waited for: beyond it a copy takes longer than a process takes to
+ * end. */
+enum { COPY_MAX = 4 << 20 };
 
-enum state { SCANNING, WAITING /* to scan again */, CONVERTING, FINISHING };
+enum state { SCANNING, WAITING /* to scan again */, CONVERTING, FINISHING, LEAVING };
 
 struct conversion {
     struct conversion_shared *shared;
@@ -39,6 +43,8 @@ struct conversion {
     /* the finish, on a thread of its own while `state` is FINISHING */
     uv_work_t work;
     char work_name[sizeof "work-" + ID_UUID_LEN];
+    char copy_name[sizeof "work-" + ID_UUID_LEN]; /* "": the process was gone before */
+    bool early, reported;                         /* the process was not; done() was called */
     char output_name[NAME_BYTES];
     char detail[DETAIL_MAX], version[DETAIL_MAX];
     struct conversion_report report;
@@ -115,11 +121,59 @@ static int open_regular(int job_fd, const char *path, struct stat *ret)
     return TAKE_FD(fd);
 }
 
+/* What a process that isn't gone can't change any more: a copy in a folder that it doesn't see. */
+static int take_copy(struct conversion *c, int from)
+{
+    _cleanup_close_ int folder = -1, to = -1;
+    struct stat st;
+    off_t at = 0;
+    ssize_t n;
+    int r = storage_make_work(c->job_fd, c->copy_name);
+
+    if (r < 0)
+        return r;
+    folder = path_open(c->job_fd, c->copy_name, O_RDONLY | O_DIRECTORY, 0);
+    if (folder < 0)
+        return folder;
+    to = path_open(folder, c->output_name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (to < 0)
+        return to;
+    if (geteuid() == 0 && (fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0))
+        return -errno;
+    do
+        n = sendfile(to, from, &at, (size_t)(COPY_MAX - at));
+    while (n > 0 && at < COPY_MAX);
+    if (n < 0 || lseek(to, 0, SEEK_SET) < 0)
+        return -errno;
+    return TAKE_FD(to);
+}
+
+/* The result, or a copy of it. -errno and `detail` when there is none. */
+static int open_result(struct conversion *c, struct stat *ret)
+{
+    char path[sizeof c->work_name + NAME_BYTES + 1];
+    int copy;
+
+    snprintf(path, sizeof path, "%s/%s", c->work_name, c->output_name);
+
+    _cleanup_close_ int fd = open_regular(c->job_fd, path, ret);
+
+    if (fd < 0)
+        set_detail(c, "the result is missing or no regular file");
+    if (fd < 0 || !c->early)
+        return fd < 0 ? fd : TAKE_FD(fd);
+    copy = take_copy(c, fd);
+    if (copy >= 0 && fstat(copy, ret) == 0)
+        return copy;
+    set_detail(c, "the result can't be copied");
+    cleanup_close(&copy);
+    return -EIO;
+}
+
 /* Judges the result and, if it holds, hands it over. Sets `detail` when it does not. */
 static enum outcome check_and_publish(struct conversion *c)
 {
     struct conversion_report *report = &c->report;
-    char path[sizeof c->work_name + NAME_BYTES + 1];
     struct stat st;
 
     /* One component: the child chose this name. */
@@ -127,12 +181,13 @@ static enum outcome check_and_publish(struct conversion *c)
         set_detail(c, "the engine named no result");
         return OUTCOME_NO_OUTPUT;
     }
-    snprintf(path, sizeof path, "%s/%s", c->work_name, c->output_name);
 
-    _cleanup_close_ int fd = open_regular(c->job_fd, path, &st);
+    _cleanup_close_ int fd = open_result(c, &st);
 
-    if (fd < 0 || st.st_size == 0) {
-        set_detail(c, fd < 0 ? "the result is missing or no regular file" : "the result is empty");
+    if (fd < 0)
+        return fd == -EIO ? OUTCOME_INTERNAL : OUTCOME_NO_OUTPUT;
+    if (st.st_size == 0) {
+        set_detail(c, "the result is empty");
         return OUTCOME_NO_OUTPUT;
     }
     report->size = (uint64_t)st.st_size;
@@ -146,7 +201,7 @@ static enum outcome check_and_publish(struct conversion *c)
     }
 
     struct conversion_output output = {.fd = fd,
-                                       .work = c->work_name,
+                                       .work = c->early ? c->copy_name : c->work_name,
                                        .name = c->output_name,
                                        .format = report->format,
                                        .size = report->size};
@@ -156,6 +211,14 @@ static enum outcome check_and_publish(struct conversion *c)
         return OUTCOME_OK;
     set_detail(c, strerror(-report->publish_error)); // NOLINT(concurrency-mt-unsafe): glibc's is
     return OUTCOME_INTERNAL;
+}
+
+static void remove_work(struct conversion *c)
+{
+    if (c->work_name[0])
+        path_remove_tree(c->job_fd, c->work_name);
+    if (c->copy_name[0])
+        path_remove_tree(c->job_fd, c->copy_name);
 }
 
 static void finish_work(uv_work_t *work)
@@ -168,8 +231,8 @@ static void finish_work(uv_work_t *work)
         c->report.format = NULL;
         c->report.size = 0;
     }
-    if (c->work_name[0])
-        path_remove_tree(c->job_fd, c->work_name);
+    if (!c->early)
+        remove_work(c);
     if (c->report.outcome == OUTCOME_INFECTED) {
         _cleanup_free_ char *top = strndup(c->input, strcspn(c->input, "/"));
 
@@ -182,15 +245,45 @@ static void on_timer_closed(uv_handle_t *handle)
 {
     struct conversion *c = handle->data;
 
-    c->events.done(c->arg, &c->report);
+    if (!c->reported)
+        c->events.done(c->arg, &c->report);
+    if (c->events.gone)
+        c->events.gone(c->arg);
     conversion_free(c);
+}
+
+static void leave_work(uv_work_t *work)
+{
+    remove_work(work->data);
+}
+
+static void on_left(uv_work_t *work, int status)
+{
+    struct conversion *c = work->data;
+
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}
+
+/* When the result is out and the process is gone. */
+static void leave(struct conversion *c)
+{
+    if (!c->reported || c->run)
+        return;
+    c->state = LEAVING;
+    uv_queue_work(c->shared->loop, &c->work, leave_work, on_left);
 }
 
 static void on_finished(uv_work_t *work, int status)
 {
     struct conversion *c = work->data;
 
-    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+    if (!c->early) {
+        uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+        return;
+    }
+    c->reported = true;
+    c->events.done(c->arg, &c->report);
+    leave(c);
 }
 
 static void finish(struct conversion *c, enum outcome outcome)
@@ -203,6 +296,7 @@ static void finish(struct conversion *c, enum outcome outcome)
     uv_timer_stop(&c->timer);
     cleanup_close(&c->scan_fd);
     c->scan_fd = -1;
+    c->early = c->run;
     c->work.data = c;
     uv_queue_work(c->shared->loop, &c->work, finish_work, on_finished);
 }
@@ -221,13 +315,10 @@ static void on_engine_progress(void *arg, unsigned percent)
     c->events.progress(c->arg, percent);
 }
 
-static void on_engine_done(void *arg, const struct engine_report *engine)
+static void take_report(struct conversion *c, const struct engine_report *engine)
 {
-    struct conversion *c = arg;
     struct conversion_report *report = &c->report;
-    struct engine_info info;
 
-    c->run = NULL;
     report->pages = engine->pages;
     report->cpu_ms = engine->cpu_ms;
     report->peak_kib = engine->peak_kib;
@@ -240,6 +331,43 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
         if (engine->output_name && strlen(engine->output_name) < sizeof c->output_name)
             snprintf(c->output_name, sizeof c->output_name, "%s", engine->output_name);
     }
+}
+
+/* Is there something to copy? Everything else can wait for the process. */
+static bool is_small(const struct conversion *c, const char *name)
+{
+    char path[sizeof c->work_name + NAME_BYTES + 1];
+    struct stat st;
+
+    if (snprintf(path, sizeof path, "%s/%s", c->work_name, name) >= (int)sizeof path)
+        return false;
+
+    _cleanup_close_ int fd = open_regular(c->job_fd, path, &st);
+
+    return fd >= 0 && st.st_size < COPY_MAX;
+}
+
+static void on_engine_result(void *arg, const struct engine_report *engine)
+{
+    struct conversion *c = arg;
+
+    if (c->cancelled || !is_small(c, engine->output_name))
+        return;
+    take_report(c, engine);
+    finish(c, OUTCOME_OK);
+}
+
+static void on_engine_done(void *arg, const struct engine_report *engine)
+{
+    struct conversion *c = arg;
+    struct engine_info info;
+
+    c->run = NULL;
+    if (c->state == FINISHING) {
+        leave(c);
+        return;
+    }
+    take_report(c, engine);
     if (engine->outcome == OUTCOME_INTERNAL &&
         engine_pool_info(c->shared->engines, c->route->engine, &info) && info.state == ENGINE_DOWN)
         set_detail(c, info.why);
@@ -298,6 +426,7 @@ static void start_engine(struct conversion *c)
         .output = c->work_name,
         .timeout_ms = c->report.deadline_ms,
         .cpu_s = deadline_cpu_s(c->report.deadline_ms, (unsigned)get_nprocs()),
+        .result = c->events.gone ? on_engine_result : NULL,
     };
 
     c->state = CONVERTING;
@@ -445,6 +574,7 @@ void conversion_cancel(struct conversion *c)
             engine_run_cancel(c->run);
         break;
     case FINISHING:
+    case LEAVING:
         break;
     }
 }

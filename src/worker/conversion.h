@@ -6,8 +6,8 @@
  *
  * Nothing is converted without a verdict, unless settings.clamd is "off". The result is believed in nothing:
  * it is opened without following links, has to be a regular file with one name and of an allowed size, and
- * its bytes have to be of the format that was asked for. Infected bytes are gone from disk before anybody is
- * told of them. */
+ * its bytes have to be of the format that was asked for. Where its process may still live that is said of a
+ * copy, which is what is handed over. Infected bytes are gone from disk before anybody is told of them. */
 #pragma once
 
 #include "core/outcome.h"
@@ -75,6 +75,10 @@ struct conversion_events {
      * nothing of it is left in the job's folder but the upload and what publish() made. The report's strings
      * live during the call. */
     void (*done)(void *arg, const struct conversion_report *report);
+    /* For who can do with a result before the process that made it is gone, which takes milliseconds; NULL:
+     * `done` waits for that. Once, after `done`, which is then not the last: the conversion lives until here,
+     * and so may its process and its work folders, which neither see nor reach what was published. */
+    void (*gone)(void *arg);
 };
 
 struct conversion;

@@ -29,6 +29,8 @@ struct runner {
 
     struct conversion *conversion;
     bool stopped, released, settling, ended;
+    bool occupied;  /* the conversion's process and folders are not gone yet */
+    bool over_then; /* when they are */
     unsigned percent;
     uint64_t progress_sent_ms, started_ms;
 
@@ -119,8 +121,13 @@ static bool answered(struct runner *r)
     return false;
 }
 
+/* Not before its process is gone: a slot is a process. */
 static void end(struct runner *r)
 {
+    if (r->occupied) {
+        r->over_then = true;
+        return;
+    }
     log_info("task over", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
              LOG_S("ending", ending_name(r->ending)), LOG_U("ms", clock_mono_ms() - r->started_ms));
     r->over(r->arg, r);
@@ -330,6 +337,15 @@ static void on_converted(void *arg, const struct conversion_report *report)
         settle(r, r->released && !r->stopped ? END_RELEASED : END_REVOKED);
 }
 
+static void on_gone(void *arg)
+{
+    struct runner *r = arg;
+
+    r->occupied = false;
+    if (r->over_then)
+        end(r);
+}
+
 /* Before the conversion: was it called off meanwhile? */
 static bool called_off(struct runner *r)
 {
@@ -369,7 +385,7 @@ static int open_options(struct runner *r, char **ret)
 static void convert(struct runner *r)
 {
     _cleanup_secret_ char *options = NULL;
-    static const struct conversion_events events = {on_stage, on_progress, publish, on_converted};
+    static const struct conversion_events events = {on_stage, on_progress, publish, on_converted, on_gone};
     /* {session}/{job}/uploads/… → uploads/… */
     struct conversion_request request = {
         .job_fd = r->job_fd, .input = r->stored_path + ID_TOKEN_LEN + 1 + ID_UUID_LEN + 1, .route = r->route};
@@ -390,6 +406,7 @@ static void convert(struct runner *r)
     r->conversion = conversion_start(r->context->conversions, &request, &events, r);
     if (!r->conversion)
         fail(r, OUTCOME_INTERNAL);
+    r->occupied = r->conversion;
 }
 
 /* On another thread: what an earlier attempt has left goes. */
@@ -611,7 +628,7 @@ void runner_release(struct runner *r)
 
 void runner_check_claim(struct runner *r)
 {
-    if (!r->claim->lost || r->released)
+    if (!r->claim->lost || r->released || r->over_then)
         return;
     log_warn("the task was taken over by another worker", LOG_S("job_id", r->job_id),
              LOG_S("task_id", r->claim->id));

@@ -5,7 +5,8 @@
  *
  * Settling is one script (queue_done): result, job and acknowledgement together, and only while the claim is
  * ours. Whatever it answers but yes, the files of this attempt are removed again. While Redis is away a
- * running conversion goes on, and loading, marking and settling are tried again each second. */
+ * running conversion goes on, and loading, marking and settling are tried again each second. It is over when
+ * the process of the conversion is gone, too, which may be later. */
 #pragma once
 
 #include "core/seal.h"

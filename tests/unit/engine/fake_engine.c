@@ -251,6 +251,8 @@ static void send_result(const struct engine_job *job, enum outcome outcome, cons
     msg_put_str(&m, format);
     msg_put_u64(&m, 1);
     msg_put_u64(&m, 0);
+    msg_put_u64(&m, 1);
+    msg_put_u64(&m, 1);
     if (msg_send(job->report_fd, &m) < 0)
         abort();
 }
@@ -277,6 +279,12 @@ static enum outcome do_lie_twice(struct engine_job *job)
 {
     send_result(job, OUTCOME_OK, "result.pdf", "pdf");
     send_result(job, OUTCOME_OK, "other.pdf", "pdf");
+    return do_hang(job);
+}
+
+static enum outcome do_linger(struct engine_job *job)
+{
+    send_result(job, OUTCOME_OK, "result.pdf", "pdf");
     return do_hang(job);
 }
 
@@ -316,7 +324,7 @@ static const struct {
     DO(ok),        DO(temporary_file), DO(threads),      DO(password),     DO(crash),    DO(abort),
     DO(exit),      DO(hang),           DO(hang_once),    DO(killed_once),  DO(burn),     DO(hog),
     DO(gulp),      DO(gulp_and_go_on), DO(flood),        DO(lie_infected), DO(lie_name), DO(lie_format),
-    DO(lie_twice), DO(garbage),        DO(remove_input), DO(tell_paths),
+    DO(lie_twice), DO(garbage),        DO(remove_input), DO(tell_paths),   DO(linger),
 };
 
 static enum outcome convert(struct engine_job *job)

@@ -85,6 +85,44 @@ static struct engine_run *begin(struct fixture *f, const char *options, int job,
     return begin_limited(f, options, job, timeout_ms, 600, ret);
 }
 
+/* The run is the first, as both calls have the same argument. */
+struct told {
+    struct outcome_of_run run;
+    unsigned times;
+    struct engine_report early;
+};
+
+static void on_result(void *arg, const struct engine_report *report)
+{
+    struct told *t = arg;
+
+    assert_false(t->run.done);
+    assert_string_equal(report->output_name, "result.pdf");
+    assert_string_equal(report->output_format, "pdf");
+    t->times++;
+    t->early = *report;
+}
+
+static void run_told(struct fixture *f, const char *options, struct told *ret)
+{
+    char name[ID_UUID_LEN + 1];
+    _cleanup_close_ int job = make_job(f, name);
+    const struct engine_request request = {.engine = "fake",
+                                           .from = "txt",
+                                           .to = "pdf",
+                                           .options = options,
+                                           .job_fd = job,
+                                           .input = "uploads/input.txt",
+                                           .output = "work",
+                                           .timeout_ms = 50000,
+                                           .cpu_s = 600,
+                                           .result = on_result};
+
+    *ret = (struct told){0};
+    fixture_begin(f, &request, &ret->run);
+    assert_true(loop_until(&f->loop, &ret->run.done, PATIENCE_MS));
+}
+
 static struct outcome_of_run run_in(struct fixture *f, const char *options, int job, uint64_t timeout_ms)
 {
     struct outcome_of_run o;
@@ -155,6 +193,48 @@ static void converts_below_a_folder_it_may_not_enter(void **state)
     o = run_in(f, "{\"do\": \"ok\"}", job, 30000);
     assert_int_equal(fchmod(f->folder_fd, 0700), 0);
     assert_int_equal(o.report.outcome, OUTCOME_OK);
+}
+
+static void tells_the_result_before_the_end(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct told t;
+
+    run_told(f, "{\"do\": \"ok\"}", &t);
+    assert_int_equal(t.run.report.outcome, OUTCOME_OK);
+    assert_int_equal(t.times, 1);
+    assert_int_equal(t.early.outcome, OUTCOME_OK);
+    assert_int_equal(t.early.pages, 3);
+    assert_in_range(t.early.peak_kib, 1, t.run.report.peak_kib);
+    assert_in_range(t.early.cpu_ms, 0, t.run.report.cpu_ms + 1);
+    assert_int_equal(t.early.layers, t.run.report.layers);
+}
+
+/* Who has said that it is ready has nothing more to do: it need not be waited for. */
+static void ends_who_lingers(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct told t;
+
+    run_told(f, "{\"do\": \"linger\"}", &t);
+    assert_int_equal(t.times, 1);
+    assert_int_equal(t.run.report.outcome, OUTCOME_OK);
+    assert_true(t.run.report.wall_ms < 50000);
+}
+
+static void tells_no_result_where_there_is_none(void **state)
+{
+    static const char *const actions[] = {"{\"do\": \"password\"}", "{\"do\": \"crash\"}",
+                                          "{\"do\": \"lie_name\"}"};
+    struct fixture *f = fixture_of(state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+        struct told t;
+
+        run_told(f, actions[i], &t);
+        assert_int_equal(t.times, 0);
+        assert_int_not_equal(t.run.report.outcome, OUTCOME_OK);
+    }
 }
 
 static void gives_what_libraries_need(void **state)
@@ -650,6 +730,9 @@ int main(void)
     const struct CMUnitTest in_both_modes[] = {
         cmocka_unit_test(converts),
         cmocka_unit_test(converts_below_a_folder_it_may_not_enter),
+        cmocka_unit_test(tells_the_result_before_the_end),
+        cmocka_unit_test(ends_who_lingers),
+        cmocka_unit_test(tells_no_result_where_there_is_none),
         cmocka_unit_test(gives_what_libraries_need),
         cmocka_unit_test(runs_many_at_once),
         cmocka_unit_test(tells_how_a_child_ended),

@@ -75,7 +75,7 @@ void clamd_scan_cancel(struct clamd_scan *s)
 struct engine_run {
     uv_timer_t timer;
     engine_progress_fn *progress;
-    engine_done_fn *done;
+    engine_done_fn *result, *done;
     void *arg;
     bool cancelled;
 };
@@ -83,7 +83,10 @@ struct engine_run {
 static struct {
     void (*act)(int work_fd);
     struct engine_report report;
-    bool silent; /* until it is cancelled */
+    bool silent;  /* until it is cancelled */
+    bool lingers; /* after its result, until end_lingering() */
+    struct engine_run *lingering;
+    int result_fd;
     unsigned runs;
     uint64_t timeout_ms; /* of the last one */
 } engine;
@@ -98,12 +101,19 @@ static void on_run(uv_timer_t *timer)
     struct engine_run *run = timer->data;
     struct engine_report cancelled = {.outcome = OUTCOME_CANCELLED};
 
-    uv_close((uv_handle_t *)timer, on_run_closed);
-    if (!run->cancelled) {
+    if (!run->cancelled && run != engine.lingering) {
         run->progress(run->arg, 40);
         run->progress(run->arg, 30);
         run->progress(run->arg, 100);
+        if (engine.lingers) {
+            engine.lingering = run;
+            if (run->result)
+                run->result(run->arg, &engine.report);
+            return;
+        }
     }
+    engine.lingering = NULL;
+    uv_close((uv_handle_t *)timer, on_run_closed);
     run->done(run->arg, run->cancelled ? &cancelled : &engine.report);
 }
 
@@ -120,7 +130,7 @@ struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_re
     engine.runs++;
     engine.timeout_ms = request->timeout_ms;
     assert_true(request->cpu_s * 1000 >= request->timeout_ms);
-    *run = (struct engine_run){.progress = progress, .done = done, .arg = arg};
+    *run = (struct engine_run){.progress = progress, .result = request->result, .done = done, .arg = arg};
     if (engine.act)
         engine.act(work);
     uv_timer_init(loop, &run->timer);
@@ -134,6 +144,12 @@ void engine_run_cancel(struct engine_run *run)
 {
     run->cancelled = true;
     uv_timer_start(&run->timer, on_run, 1, 0);
+}
+
+static void end_lingering(void)
+{
+    assert_non_null(engine.lingering);
+    uv_timer_start(&engine.lingering->timer, on_run, 0, 0);
 }
 
 bool engine_pool_info(const struct engine_pool *p, const char *name, struct engine_info *ret)
@@ -159,6 +175,8 @@ struct fixture {
     size_t n_percents;
     bool cancel_at_stage;
     int publish_error;
+    bool early, gone;
+    char published_from[64];
     char published[64]; /* what the result held when it was handed over */
     bool done;
     enum outcome outcome;
@@ -250,6 +268,7 @@ static int on_publish(void *arg, const struct conversion_output *output)
 
     assert_true(n > 0);
     assert_int_equal(output->size, n);
+    snprintf(f->published_from, sizeof f->published_from, "%s", output->work);
     return f->publish_error;
 }
 
@@ -272,13 +291,23 @@ static void on_done(void *arg, const struct conversion_report *report)
     }
 }
 
+static void on_gone(void *arg)
+{
+    struct fixture *f = arg;
+
+    assert_true(f->done);
+    assert_false(f->gone);
+    f->gone = true;
+}
+
 static void start(struct fixture *f)
 {
-    static const struct conversion_events events = {on_stage, on_progress, on_publish, on_done};
+    static const struct conversion_events events = {on_stage, on_progress, on_publish, on_done, NULL};
+    static const struct conversion_events early = {on_stage, on_progress, on_publish, on_done, on_gone};
     struct conversion_request request = {
         .job_fd = f->job_fd, .input = "uploads/input.txt", .route = &f->route, .options = f->options};
 
-    f->conversion = conversion_start(&f->shared, &request, &events, f);
+    f->conversion = conversion_start(&f->shared, &request, f->early ? &early : &events, f);
     assert_non_null(f->conversion);
     assert_false(f->done);
 }
@@ -506,6 +535,100 @@ static void texts_are_checked_too(void **state)
     assert_string_equal(f->published, "");
 }
 
+static off_t size_of(struct fixture *f, const char *folder)
+{
+    char path[sizeof f->published_from + sizeof "/result.pdf"];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/result.pdf", folder);
+    assert_int_equal(fstatat(f->job_fd, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+    return st.st_size;
+}
+
+static void write_and_keep_open(int work)
+{
+    write_at(work, "result.pdf", pdf);
+    engine.result_fd = openat(work, "result.pdf", O_WRONLY | O_CLOEXEC);
+    assert_true(engine.result_fd >= 0);
+}
+
+/* What the process does to its own folder after its result changes nothing of what was handed over. */
+static void a_result_is_copied_from_a_process_that_lingers(void **state)
+{
+    struct fixture *f = *state;
+
+    f->early = engine.lingers = true;
+    engine.act = write_and_keep_open;
+    start(f);
+    assert_true(loop_until(&f->loop, &f->done, 10000));
+    assert_int_equal(f->outcome, OUTCOME_OK);
+    assert_string_equal(f->published, pdf);
+    assert_int_equal(entries(f, "."), 3); /* the upload, what is being made, and the copy */
+    assert_int_equal(ftruncate(engine.result_fd, 0), 0);
+    assert_true(size_of(f, f->published_from) == (off_t)strlen(pdf));
+    loop_for(&f->loop, 20);
+    assert_false(f->gone);
+    end_lingering();
+    assert_true(loop_until(&f->loop, &f->gone, 10000));
+    assert_int_equal(entries(f, "."), 1);
+    close(engine.result_fd);
+}
+
+static void a_copy_is_judged_as_any_result(void **state)
+{
+    struct fixture *f = *state;
+
+    f->early = engine.lingers = true;
+    engine.act = make_other_type;
+    start(f);
+    assert_true(loop_until(&f->loop, &f->done, 10000));
+    assert_int_equal(f->outcome, OUTCOME_NO_OUTPUT);
+    end_lingering();
+    assert_true(loop_until(&f->loop, &f->gone, 10000));
+    assert_int_equal(entries(f, "."), 1);
+}
+
+static void make_large(int work)
+{
+    _cleanup_close_ int fd = -1;
+
+    write_at(work, "result.pdf", pdf);
+    fd = openat(work, "result.pdf", O_WRONLY | O_CLOEXEC);
+    assert_int_equal(ftruncate(fd, 5 << 20), 0);
+}
+
+static void a_large_result_waits_for_its_process(void **state)
+{
+    struct fixture *f = *state;
+
+    f->early = engine.lingers = true;
+    f->settings.job_output_bytes = 1 << 20;
+    engine.act = make_large;
+    start(f);
+    while (!engine.lingering)
+        loop_for(&f->loop, 1);
+    loop_for(&f->loop, 20);
+    assert_false(f->done);
+    end_lingering();
+    assert_true(loop_until(&f->loop, &f->gone, 10000));
+    assert_int_equal(f->outcome, OUTCOME_TOO_COMPLEX);
+    assert_int_equal(entries(f, "."), 1);
+}
+
+static void who_asks_for_no_copy_gets_none(void **state)
+{
+    struct fixture *f = *state;
+
+    engine.lingers = true;
+    start(f);
+    while (!engine.lingering)
+        loop_for(&f->loop, 1);
+    loop_for(&f->loop, 20);
+    assert_false(f->done);
+    end_lingering();
+    assert_int_equal(finish(f), OUTCOME_OK);
+}
+
 static void refuses_names_that_lead_elsewhere(void **state)
 {
     struct fixture *f = *state;
@@ -630,6 +753,10 @@ int main(void)
         TEST(says_why_there_is_no_engine),
         TEST(refuses_results_that_are_none),
         TEST(texts_are_checked_too),
+        TEST(a_result_is_copied_from_a_process_that_lingers),
+        TEST(a_copy_is_judged_as_any_result),
+        TEST(a_large_result_waits_for_its_process),
+        TEST(who_asks_for_no_copy_gets_none),
         TEST(refuses_names_that_lead_elsewhere),
         TEST(refuses_results_that_are_too_large),
         TEST(a_failed_publication_is_internal),

@@ -32,6 +32,7 @@ struct conversion {
 static struct conversion conversions[CONVERSIONS_MAX];
 static size_t n_conversions;
 static bool conversion_started;
+static bool conversion_lingers;      /* after its result; the test says when its process is gone */
 static char conversion_options[128]; /* they are borrowed for the call */
 
 struct conversion *conversion_start(struct conversion_shared *shared,
@@ -99,7 +100,7 @@ static int set_up(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     n_conversions = 0;
-    conversion_started = false;
+    conversion_started = conversion_lingers = false;
     f->server = redis_server_start(NULL);
     uv_loop_init(&f->loop);
     assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), NULL, &f->redis), 0);
@@ -240,6 +241,7 @@ static void finish(struct conversion *c, enum outcome outcome)
     struct conversion_report report = report_of(outcome);
 
     c->events.done(c->arg, &report);
+    c->events.gone(c->arg);
 }
 
 /* As the conversion does it: a work folder, a result in it, handed over. */
@@ -263,6 +265,8 @@ static void succeed(struct conversion *c)
     report.size = output.size;
     report.pages = 2;
     c->events.done(c->arg, &report);
+    if (!conversion_lingers)
+        c->events.gone(c->arg);
 }
 
 /* How many entries `path` below the job's folder has; -1 when it isn't there. */
@@ -446,6 +450,27 @@ static void tells_progress_at_most_ten_times_a_second(void **state)
     assert_in_range(calls, 2, tenths + 2);
     finish(&conversions[0], OUTCOME_CORRUPT_INPUT);
     wait_over(f);
+}
+
+/* The result is told at once; the slot is free when the process is gone. */
+static void who_lingers_holds_the_slot_alone(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    conversion_lingers = true;
+    succeed(&conversions[0]);
+    for (int i = 0; i < PATIENCE_MS / 10 && !str_eq(field(f, "status"), "completed"); i++)
+        loop_for(&f->loop, 10);
+    assert_string_equal(field(f, "status"), "completed");
+    loop_for(&f->loop, 50);
+    assert_false(f->over);
+    runner_stop(f->runner); /* changes nothing any more */
+    runner_release(f->runner);
+    conversions[0].events.gone(conversions[0].arg);
+    wait_over(f);
+    assert_false(conversions[0].cancelled);
+    assert_string_equal(field(f, "status"), "completed");
 }
 
 static void failures_say_why(void **state)
@@ -867,6 +892,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(converts),
+        TEST(who_lingers_holds_the_slot_alone),
         TEST(a_password_is_opened_for_the_conversion_and_goes_with_it),
         TEST(a_job_that_is_given_back_keeps_its_password),
         TEST(a_password_without_its_key_fails_the_job),
