@@ -46,8 +46,10 @@ struct engine_request {
     const char *options;        /* JSON; with the document's password, if there is one */
     int job_fd;                 /* borrowed for the call */
     const char *input, *output; /* below the job's folder */
-    uint64_t timeout_ms;
-    uint64_t cpu_s; /* of all threads together; not 0 */
+    uint64_t timeout_ms;        /* from when the child has the job */
+    uint64_t timeout_page_ms;   /* so much more for each page that it says the document has … */
+    uint64_t timeout_most_ms; /* … up to this, whatever it says; less than timeout_ms: no more than that */
+    uint64_t cpu_s;           /* of all threads together; not 0 */
     /* For who can't wait until then: called at most once, before done, when the child has said that its
      * result is complete. The process is being killed, but may still write to its output; time and memory are
      * what it says itself. What done reports in the end changes nothing of it. May not free the pool. NULL:
@@ -59,8 +61,9 @@ struct engine_report {
     enum outcome outcome;
     const char *output_name, *output_format;
     uint64_t pages, cpu_ms, wall_ms;
-    uint64_t peak_kib; /* resident, all of the engine's shared pages included */
-    uint64_t pss_kib;  /* at the end, with a share of those; said by the child; 0: not measured this time */
+    uint64_t timeout_ms; /* what was in force at the end */
+    uint64_t peak_kib;   /* resident, all of the engine's shared pages included */
+    uint64_t pss_kib;    /* at the end, with a share of those; said by the child; 0: not measured this time */
     const char *version;
     unsigned layers;
 };

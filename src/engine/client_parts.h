@@ -46,7 +46,9 @@ struct engine_run {
     bool retried;
     uint64_t id;
     char *from, *to, *options, *input, *output;
-    uint64_t timeout_ms;
+    uint64_t timeout_ms, timeout_page_ms, timeout_most_ms; /* as in the request */
+    uint64_t deadline_ms;                                  /* in force: it grows once, with the pages */
+    bool pages_told;
     int job_fd, report, pidfd;
     uv_poll_t *report_watch, *pidfd_watch;
     uv_timer_t *timer;

@@ -46,6 +46,7 @@ static struct engine_report make_report(const struct engine_run *r)
         .output_format = r->output_format,
         .pages = r->pages,
         .pss_kib = r->pss_kib,
+        .timeout_ms = r->deadline_ms,
         .cpu_ms = r->facts.cpu_ms,
         .peak_kib = r->facts.peak_kib,
         .wall_ms = r->wall_ms,
@@ -88,6 +89,18 @@ void run_conclude(struct engine_run *r, enum outcome outcome)
     r->state = ENDED;
     r->outcome = outcome;
     uv_timer_start(r->timer, on_ended, 0, 0);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct engine_run *r = timer->data;
+
+    if (r->state == RUNNING) {
+        r->facts.timed_out = true;
+        handle_kill(r->pidfd);
+    } else if (r->state == SENT) {
+        handle_kill(r->zygote->pidfd);
+    }
 }
 
 /* --- what a child says */
@@ -156,6 +169,26 @@ static int take_allocation_failed(struct engine_run *r, struct msg *m)
     return msg_done(m);
 }
 
+/* A child that lies gets no more time than the largest file may have. */
+static int take_pages(struct engine_run *r, struct msg *m)
+{
+    uint64_t pages = msg_get_u64(m, UINT32_MAX), more, taken;
+
+    if (msg_done(m) < 0 || r->pages_told || r->facts.has_result)
+        return -EBADMSG;
+    r->pages_told = true;
+    if (__builtin_mul_overflow(pages, r->timeout_page_ms, &more) || more > r->timeout_most_ms - r->timeout_ms)
+        more = r->timeout_most_ms - r->timeout_ms;
+    r->deadline_ms = r->timeout_ms + more;
+    if (r->state != RUNNING ||
+        r->facts.timed_out) /* SPAWNED, which comes by another socket, starts the timer */
+        return 0;
+    taken = clock_mono_ms() - r->started_ms;
+    uv_update_time(r->pool->loop);
+    uv_timer_start(r->timer, on_deadline, r->deadline_ms > taken ? r->deadline_ms - taken : 0, 0);
+    return 0;
+}
+
 static int take_progress(struct engine_run *r, struct msg *m)
 {
     unsigned percent = (unsigned)msg_get_u64(m, 99);
@@ -174,6 +207,8 @@ static int take_report(struct engine_run *r, struct msg *m)
         return take_begun(r, m);
     case ENGINE_ALLOCATION_FAILED:
         return take_allocation_failed(r, m);
+    case ENGINE_PAGES:
+        return take_pages(r, m);
     case ENGINE_PROGRESS:
         return take_progress(r, m);
     case ENGINE_RESULT:
@@ -226,18 +261,6 @@ static void on_report(uv_poll_t *handle, int status, int events)
 }
 
 /* --- sending a run, and what the zygote says of it */
-
-static void on_deadline(uv_timer_t *timer)
-{
-    struct engine_run *r = timer->data;
-
-    if (r->state == RUNNING) {
-        r->facts.timed_out = true;
-        handle_kill(r->pidfd);
-    } else if (r->state == SENT) {
-        handle_kill(r->zygote->pidfd);
-    }
-}
 
 /* Into the pair, whose other end then travels to the child. */
 static int send_job(struct engine_run *r)
@@ -316,7 +339,7 @@ int run_take_spawned(struct zygote *z, struct msg *m)
     if (r->facts.cancelled || r->facts.misbehaved)
         handle_kill(r->pidfd);
     uv_update_time(r->pool->loop); /* or the deadline counts from when this turn of the loop began */
-    uv_timer_start(r->timer, on_deadline, r->timeout_ms, 0);
+    uv_timer_start(r->timer, on_deadline, r->deadline_ms, 0);
     return 0;
 }
 
@@ -331,6 +354,8 @@ static void try_again(struct engine_run *r)
     }
     unsend(r);
     r->facts.has_status = r->facts.begun = r->facts.allocation_failed = false;
+    r->pages_told = false;
+    r->deadline_ms = r->timeout_ms;
     r->retried = true;
     r->state = QUEUED;
     if (r->zygote->state == ENGINE_UP)
@@ -416,6 +441,8 @@ struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_re
                                    engine_progress_fn *progress, engine_done_fn *done, void *arg)
 {
     struct engine_run *r = calloc(1, sizeof *r), **end = &p->runs;
+    uint64_t most_ms =
+        request->timeout_most_ms > request->timeout_ms ? request->timeout_most_ms : request->timeout_ms;
 
     if (!r)
         return NULL;
@@ -424,6 +451,9 @@ struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_re
         .zygote = zygote_find(p, request->engine),
         .state = QUEUED,
         .timeout_ms = request->timeout_ms,
+        .timeout_page_ms = request->timeout_page_ms,
+        .timeout_most_ms = most_ms,
+        .deadline_ms = request->timeout_ms,
         .job_fd = -1,
         .report = -1,
         .pidfd = -1,

@@ -30,6 +30,16 @@ void engine_progress(struct engine_job *job, unsigned percent)
     job->progress_ms = now;
 }
 
+void engine_pages(struct engine_job *job, uint64_t pages)
+{
+    _cleanup_msg_ struct msg m;
+
+    msg_init(&m, ENGINE_PAGES);
+    msg_put_u64(&m, pages);
+    /* It is the first thing in an empty socket. Should it be lost, the deadline is that of the size alone. */
+    (void)!msg_send(job->report_fd, &m);
+}
+
 /* The row of the job's target, else the first of that name: what doesn't apply is then not looked at. */
 static const struct engine_option *find_option(const struct engine_job *job,
                                                const struct engine_option *options, const char *name)

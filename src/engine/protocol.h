@@ -33,6 +33,8 @@ enum engine_message {
     ENGINE_BEGUN,
     /* child → worker, on the report pair: it got no memory when it asked for some, and may end of that */
     ENGINE_ALLOCATION_FAILED,
+    /* child → worker, on the report pair, once, before the first of the two below: u64 pages */
+    ENGINE_PAGES,
     /* child → worker, on the report pair: u64 percent */
     ENGINE_PROGRESS,
     /* child → worker, on the report pair, last: u64 outcome, str output name, str output format, u64 pages,

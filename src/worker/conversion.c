@@ -320,6 +320,7 @@ static void take_report(struct conversion *c, const struct engine_report *engine
     struct conversion_report *report = &c->report;
 
     report->pages = engine->pages;
+    report->deadline_ms = engine->timeout_ms;
     report->cpu_ms = engine->cpu_ms;
     report->peak_kib = engine->peak_kib;
     report->pss_kib = engine->pss_kib;
@@ -425,7 +426,12 @@ static void start_engine(struct conversion *c)
         .input = c->input,
         .output = c->work_name,
         .timeout_ms = c->report.deadline_ms,
-        .cpu_s = deadline_cpu_s(c->report.deadline_ms, (unsigned)get_nprocs()),
+        .timeout_page_ms = deadline_page_ms(c->route->engine),
+        .timeout_most_ms = c->shared->settings->job_timeout_s * 1000,
+        /* The child may be given more time later, but no more processor time. */
+        .cpu_s = deadline_cpu_s(deadline_page_ms(c->route->engine) ? c->shared->settings->job_timeout_s * 1000
+                                                                   : c->report.deadline_ms,
+                                (unsigned)get_nprocs()),
         .result = c->events.gone ? on_engine_result : NULL,
     };
 

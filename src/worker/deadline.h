@@ -1,9 +1,9 @@
 /* How long a conversion may take: what its file is worth, between DECANT_JOB_TIMEOUT_MIN and
  * DECANT_JOB_TIMEOUT.
  *
- * Only the amount of content counts. How many pages a PDF or an office file has is known to nobody before a
- * parser has been through it, and parsers run nowhere but in the sandbox, under this very deadline: a number
- * of pages that the file states about itself would let its author choose the deadline. */
+ * The amount of content is known at the start. How many pages a file has is known to nobody before a parser
+ * has been through it, and parsers run nowhere but in the sandbox: the child tells once it knows, and the
+ * deadline grows. A file that lies about its pages gains no more than what any file may be given. */
 #pragma once
 
 #include "core/settings.h"
@@ -16,8 +16,9 @@
 #define DEADLINE_CONTENT_UNKNOWN UINT64_MAX
 uint64_t deadline_content(int fd, const struct format *from);
 
-/* In milliseconds, for so much content in that engine. */
+/* In milliseconds, for so much content in that engine, and for each page besides. */
 uint64_t deadline_ms(const struct settings *settings, const char *engine, uint64_t content);
+uint64_t deadline_page_ms(const char *engine);
 
 /* The limit on processor time that goes with a deadline, in seconds of all threads together: what so many
  * cores can give until then. So an honest child never meets it before its deadline, however many threads it

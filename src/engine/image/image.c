@@ -29,8 +29,10 @@ static const struct engine_conversions conversions[] = {
 };
 
 static const struct engine_option options[] = {
-    {"quality", "jpg avif heic jxl jp2", 1, 100, 80, "Quality in percent"},
-    {"quality", "webp", 1, 100, 77, "Quality in percent"}, /* see write_webp() */
+    /* JPEG and WebP: see their writers in vips.c */
+    {"quality", "jpg", 1, 100, 78, "Quality in percent"},
+    {"quality", "webp", 1, 100, 77, "Quality in percent"},
+    {"quality", "avif heic jxl jp2", 1, 100, 80, "Quality in percent"},
     {"width", TARGETS, 1, 16384, 0, "Largest width in pixels"},
     {"height", TARGETS, 1, 16384, 0, "Largest height in pixels"},
     {0},
@@ -223,6 +225,8 @@ static enum outcome convert_picture(struct engine_job *job, const char *path)
         limits.height = limits.height ? MIN(limits.height, target->side_max) : target->side_max;
     }
     outcome = picture_read(job->from->id, job->input_path, 0, frames, &limits, &image, NULL);
+    if (outcome == OUTCOME_OK && frames)
+        engine_pages(job, (uint64_t)vips_image_get_n_pages(image));
     if (outcome == OUTCOME_OK)
         outcome = picture_normalise(&image, target);
     if (outcome == OUTCOME_OK)

@@ -212,6 +212,8 @@ enum outcome paper_write(struct engine_job *job, const char *path)
             pages = 1; /* an animation's first frame */
         if (pages > PAGES_MAX)
             return OUTCOME_TOO_COMPLEX;
+        if (i == 0)
+            engine_pages(job, (uint64_t)pages);
         engine_progress(job, (unsigned)(i + 1) * 99 / (unsigned)pages);
     }
     job->pages = (uint64_t)pages;

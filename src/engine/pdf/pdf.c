@@ -167,6 +167,7 @@ static enum outcome convert(struct engine_job *job)
         return OUTCOME_CORRUPT_INPUT;
     if (pages > PAGES_MAX)
         return OUTCOME_TOO_COMPLEX;
+    engine_pages(job, (uint64_t)pages);
     archive = !target->single && pages > 1;
     job->pages = (uint64_t)pages;
     snprintf(job->output_format, sizeof job->output_format, "%s", archive ? "zip" : target->id);

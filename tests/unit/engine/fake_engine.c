@@ -146,6 +146,12 @@ static enum outcome do_hang(struct engine_job *job)
     return OUTCOME_INTERNAL;
 }
 
+static enum outcome do_hang_in_pages(struct engine_job *job)
+{
+    engine_pages(job, 20);
+    return do_hang(job);
+}
+
 static enum outcome do_hang_once(struct engine_job *job)
 {
     char path[512];
@@ -288,6 +294,13 @@ static enum outcome do_linger(struct engine_job *job)
     return do_hang(job);
 }
 
+static enum outcome do_lie_pages(struct engine_job *job)
+{
+    engine_pages(job, 20);
+    engine_pages(job, 21);
+    return do_hang(job);
+}
+
 static enum outcome do_garbage(struct engine_job *job)
 {
     if (write(job->report_fd, "garbage", 7) != 7)
@@ -321,10 +334,11 @@ static const struct {
     const char *name;
     enum outcome (*fn)(struct engine_job *job);
 } actions[] = {
-    DO(ok),        DO(temporary_file), DO(threads),      DO(password),     DO(crash),    DO(abort),
-    DO(exit),      DO(hang),           DO(hang_once),    DO(killed_once),  DO(burn),     DO(hog),
-    DO(gulp),      DO(gulp_and_go_on), DO(flood),        DO(lie_infected), DO(lie_name), DO(lie_format),
-    DO(lie_twice), DO(garbage),        DO(remove_input), DO(tell_paths),   DO(linger),
+    DO(ok),        DO(temporary_file), DO(threads),      DO(password),     DO(crash),     DO(abort),
+    DO(exit),      DO(hang),           DO(hang_once),    DO(killed_once),  DO(burn),      DO(hog),
+    DO(gulp),      DO(gulp_and_go_on), DO(flood),        DO(lie_infected), DO(lie_name),  DO(lie_format),
+    DO(lie_twice), DO(garbage),        DO(remove_input), DO(tell_paths),   DO(lie_pages), DO(hang_in_pages),
+    DO(linger),
 };
 
 static enum outcome convert(struct engine_job *job)

@@ -63,26 +63,25 @@ static int make_job(struct fixture *f, char ret_name[ID_UUID_LEN + 1])
     return fixture_make_job(f, "input.txt", "hello", 5, ret_name);
 }
 
-static struct engine_run *begin_limited(struct fixture *f, const char *options, int job, uint64_t timeout_ms,
-                                        uint64_t cpu_s, struct outcome_of_run *ret)
+static struct engine_request request_of(const char *options, int job, uint64_t timeout_ms)
 {
-    const struct engine_request request = {.engine = "fake",
-                                           .from = "txt",
-                                           .to = "pdf",
-                                           .options = options,
-                                           .job_fd = job,
-                                           .input = "uploads/input.txt",
-                                           .output = "work",
-                                           .timeout_ms = timeout_ms,
-                                           .cpu_s = cpu_s};
-
-    return fixture_begin(f, &request, ret);
+    return (struct engine_request){.engine = "fake",
+                                   .from = "txt",
+                                   .to = "pdf",
+                                   .options = options,
+                                   .job_fd = job,
+                                   .input = "uploads/input.txt",
+                                   .output = "work",
+                                   .timeout_ms = timeout_ms,
+                                   .cpu_s = 600};
 }
 
 static struct engine_run *begin(struct fixture *f, const char *options, int job, uint64_t timeout_ms,
                                 struct outcome_of_run *ret)
 {
-    return begin_limited(f, options, job, timeout_ms, 600, ret);
+    const struct engine_request request = request_of(options, job, timeout_ms);
+
+    return fixture_begin(f, &request, ret);
 }
 
 /* The run is the first, as both calls have the same argument. */
@@ -277,7 +276,8 @@ static void tells_how_a_child_ended(void **state)
 
 static void believes_no_lies(void **state)
 {
-    static const char *const lies[] = {"lie_infected", "lie_name", "lie_format", "lie_twice", "garbage"};
+    static const char *const lies[] = {"lie_infected", "lie_name",  "lie_format",
+                                       "lie_twice",    "lie_pages", "garbage"};
     struct fixture *f = fixture_of(state);
 
     for (size_t i = 0; i < ARRAY_SIZE(lies); i++)
@@ -293,15 +293,41 @@ static void stops_at_the_deadline(void **state)
     assert_true(o.report.wall_ms >= 300 && o.report.wall_ms < 10000);
 }
 
+/* The child says 20 pages. */
+static void gives_time_for_pages(void **state)
+{
+    static const struct {
+        uint64_t page_ms, most_ms, expected_ms;
+    } cases[] = {{0, 5000, 300}, {50, 5000, 1300}, {50, 700, 700}, {UINT64_MAX, 700, 700}, {50, 0, 300}};
+    struct fixture *f = fixture_of(state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char name[ID_UUID_LEN + 1];
+        _cleanup_close_ int job = make_job(f, name);
+        struct engine_request request = request_of("{\"do\": \"hang_in_pages\"}", job, 300);
+        struct outcome_of_run o;
+
+        request.timeout_page_ms = cases[i].page_ms;
+        request.timeout_most_ms = cases[i].most_ms;
+        fixture_begin(f, &request, &o);
+        assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+        assert_int_equal(o.report.outcome, OUTCOME_TIMED_OUT);
+        assert_int_equal(o.report.timeout_ms, cases[i].expected_ms);
+        assert_true(o.report.wall_ms >= cases[i].expected_ms);
+    }
+}
+
 /* However busy the machine is: two threads use up together what they have, long before the deadline. */
 static void bounds_processor_time(void **state)
 {
     struct fixture *f = fixture_of(state);
     char name[ID_UUID_LEN + 1];
     _cleanup_close_ int job = make_job(f, name);
+    struct engine_request request = request_of("{\"do\": \"burn\"}", job, PATIENCE_MS);
     struct outcome_of_run o;
 
-    begin_limited(f, "{\"do\": \"burn\"}", job, PATIENCE_MS, 1, &o);
+    request.cpu_s = 1;
+    fixture_begin(f, &request, &o);
     assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
     assert_int_equal(o.report.outcome, OUTCOME_TOO_COMPLEX);
 }
@@ -738,6 +764,7 @@ int main(void)
         cmocka_unit_test(tells_how_a_child_ended),
         cmocka_unit_test(believes_no_lies),
         cmocka_unit_test(stops_at_the_deadline),
+        cmocka_unit_test(gives_time_for_pages),
         cmocka_unit_test(bounds_processor_time),
         cmocka_unit_test(bounds_the_output),
 #if !defined(__SANITIZE_ADDRESS__)

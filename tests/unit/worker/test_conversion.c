@@ -5,6 +5,7 @@
 #include "core/str.h"
 #include "files/clamd.h"
 #include "support/loop.h"
+#include "worker/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,7 +89,7 @@ static struct {
     struct engine_run *lingering;
     int result_fd;
     unsigned runs;
-    uint64_t timeout_ms; /* of the last one */
+    uint64_t timeout_ms, timeout_page_ms, timeout_most_ms; /* of the last one */
 } engine;
 
 static void on_run_closed(uv_handle_t *handle)
@@ -128,7 +129,9 @@ struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_re
     assert_string_equal(request->input, "uploads/input.txt");
     assert_string_equal(request->to, "pdf");
     engine.runs++;
-    engine.timeout_ms = request->timeout_ms;
+    engine.timeout_ms = engine.report.timeout_ms = request->timeout_ms;
+    engine.timeout_page_ms = request->timeout_page_ms;
+    engine.timeout_most_ms = request->timeout_most_ms;
     assert_true(request->cpu_s * 1000 >= request->timeout_ms);
     *run = (struct engine_run){.progress = progress, .result = request->result, .done = done, .arg = arg};
     if (engine.act)
@@ -385,6 +388,8 @@ static void the_deadline_fits_the_file(void **state)
         assert_int_equal(run(f), OUTCOME_OK);
         assert_int_equal(engine.timeout_ms, cases[i].expected_ms);
         assert_int_equal(f->deadline_ms, cases[i].expected_ms);
+        assert_int_equal(engine.timeout_page_ms, deadline_page_ms(cases[i].engine));
+        assert_int_equal(engine.timeout_most_ms, 90000);
     }
 }
 

@@ -55,6 +55,14 @@ static void is_what_the_content_is_worth(void **state)
     }
 }
 
+static void grows_with_pages(void **state)
+{
+    assert_int_equal(deadline_page_ms("pdf"), 2000);
+    assert_int_equal(deadline_page_ms("image"), 1000);
+    assert_int_equal(deadline_page_ms("office"), 0);
+    assert_int_equal(deadline_page_ms("other"), 0);
+}
+
 /* With the settings as they come: three times and more of what was measured on a machine with too much to do.
  */
 static void leaves_honest_files_their_time(void **state)
@@ -120,8 +128,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_what_the_content_is_worth),
-        cmocka_unit_test(leaves_honest_files_their_time),
+        cmocka_unit_test(grows_with_pages),
         cmocka_unit_test(all_cores_may_be_used_until_the_deadline),
+        cmocka_unit_test(leaves_honest_files_their_time),
         cmocka_unit_test(an_archive_counts_inflated),
         cmocka_unit_test(what_cannot_be_told_is_unknown),
     };
