@@ -171,7 +171,14 @@ static int write_png(VipsImage *image, const char *path, int quality)
 
 static int write_jpg(VipsImage *image, const char *path, int quality)
 {
-    return vips_jpegsave(image, path, "Q", quality, "optimize_coding", TRUE, NULL);
+    /* Huffman tables of a picture's own make photos 1 to 7 % smaller, large ones least. They need all of its
+     * coefficients at once, three bytes a pixel, and a second pass in which nothing is decoded meanwhile: a
+     * quarter more time. Without them and by the default of 78 percent files are 6 to 10 % larger than by the
+     * 75 percent of libvips, and nearer to their source. */
+    static const uint64_t optimised_pixels_max = 4 * 1000 * 1000;
+    uint64_t pixels = (uint64_t)vips_image_get_width(image) * (uint64_t)vips_image_get_height(image);
+
+    return vips_jpegsave(image, path, "Q", quality, "optimize_coding", pixels <= optimised_pixels_max, NULL);
 }
 
 static int write_webp(VipsImage *image, const char *path, int quality)
