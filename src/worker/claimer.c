@@ -6,13 +6,14 @@
 #include <assert.h>
 #include <errno.h>
 
-enum { TICK_MS = 1000 };
+enum { TICK_MS = 1000, CHECK_TICKS = 5 };
 
 struct claimer {
     struct claimer_config config;
     struct queue *queue;
     struct queue_bell *bell;
     uv_timer_t tick;
+    unsigned ticks;
     struct runner **running; /* `slots` places, the first n_running taken */
     unsigned n_running;
     bool claiming;  /* a claim is on its way */
@@ -108,6 +109,9 @@ static void on_tick(uv_timer_t *timer)
     queue_reap(c->queue, NULL, NULL);
     queue_due(c->queue, NULL, NULL);
     claim_more(c); /* the safety net below the bell */
+    /* Whose session expires is told by nobody, and a conversion without progress wouldn't ask. */
+    if (++c->ticks % CHECK_TICKS == 0)
+        claimer_check_jobs(c);
 }
 
 int claimer_new(const struct claimer_config *config, struct claimer **ret)

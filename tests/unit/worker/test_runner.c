@@ -18,7 +18,7 @@
 
 #define WORKER "decant@test:1:a"
 
-enum { CONVERSIONS_MAX = 4, PATIENCE_MS = 15000 };
+enum { CONVERSIONS_MAX = 4, PATIENCE_MS = 60000 };
 
 /* --- the conversion: waits for the test */
 
@@ -140,6 +140,21 @@ static int tear_down(void **state)
 static const char *field(struct fixture *f, const char *name)
 {
     return redis_server_str(f->server, "HGET session:%s:jobs:%s %s", f->session, f->job, name);
+}
+
+/* Redis is told, but nobody says when it knows. */
+static void wait_field(struct fixture *f, const char *name, const char *value)
+{
+    for (int i = 0; i < PATIENCE_MS / 10 && !str_eq(field(f, name), value); i++)
+        loop_for(&f->loop, 10);
+    assert_string_equal(field(f, name), value);
+}
+
+static void wait_conversions(struct fixture *f, unsigned n)
+{
+    for (int i = 0; i < PATIENCE_MS / 10 && n_conversions != n; i++)
+        loop_for(&f->loop, 10);
+    assert_int_equal(n_conversions, n);
 }
 
 static bool result_has(struct fixture *f, const char *text)
@@ -298,8 +313,7 @@ static void converts(void **state)
     assert_string_not_equal(field(f, "started_at"), "");
     assert_true(str_starts(conversions[0].request.input, "uploads/"));
     conversions[0].events.stage(conversions[0].arg, CONVERSION_CONVERTING);
-    loop_for(&f->loop, 50);
-    assert_string_equal(field(f, "status"), "processing");
+    wait_field(f, "status", "processing");
 
     succeed(&conversions[0]);
     wait_over(f);
@@ -430,15 +444,14 @@ static void tells_progress_at_most_ten_times_a_second(void **state)
 
     start_converting(f);
     conversions[0].events.stage(conversions[0].arg, CONVERSION_CONVERTING);
-    loop_for(&f->loop, 20);
+    wait_field(f, "status", "processing");
     redis_server_do(f->server, "CONFIG RESETSTAT");
     begin = clock_mono_ms();
     for (unsigned i = 1; i <= 50; i++) {
         conversions[0].events.progress(conversions[0].arg, i);
         loop_for(&f->loop, 10);
     }
-    loop_for(&f->loop, 150);
-    assert_string_equal(field(f, "progress"), "50"); /* the last one came, too */
+    wait_field(f, "progress", "50"); /* the last one comes, too */
 
     const char *stats = redis_server_str(f->server, "INFO commandstats"), *hset;
 
@@ -650,10 +663,30 @@ static void notices_by_itself_that_it_must_stop(void **state)
     start_converting(f);
     set_job(f, "cancelled");
     conversions[0].events.progress(conversions[0].arg, 10);
-    loop_for(&f->loop, 200);
-    assert_true(conversions[0].cancelled);
+    assert_true(loop_until(&f->loop, &conversions[0].cancelled, PATIENCE_MS));
     finish(&conversions[0], OUTCOME_CANCELLED);
     wait_over(f);
+}
+
+/* As Redis forgets it. */
+static void expire_job(struct fixture *f)
+{
+    redis_server_do(f->server, "PEXPIRE session:%s:jobs:%s 1", f->session, f->job);
+    while (redis_server_int(f->server, "EXISTS session:%s:jobs:%s", f->session, f->job))
+        loop_for(&f->loop, 1);
+}
+
+static void stops_when_its_session_has_expired(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    expire_job(f);
+    conversions[0].events.progress(conversions[0].arg, 10);
+    assert_true(loop_until(&f->loop, &conversions[0].cancelled, PATIENCE_MS));
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_int_equal(entries(f, "."), -1);
 }
 
 static void checks_after_a_reconnection(void **state)
@@ -666,8 +699,7 @@ static void checks_after_a_reconnection(void **state)
     assert_false(conversions[0].cancelled);
     redis_server_do(f->server, "DEL session:%s:jobs:%s", f->session, f->job);
     runner_check(f->runner);
-    loop_for(&f->loop, 50);
-    assert_true(conversions[0].cancelled);
+    assert_true(loop_until(&f->loop, &conversions[0].cancelled, PATIENCE_MS));
     finish(&conversions[0], OUTCOME_CANCELLED);
     wait_over(f);
     assert_int_equal(entries(f, "."), -1);
@@ -797,15 +829,30 @@ static void on_idle(void *arg)
     *(bool *)arg = true;
 }
 
+static struct claimer *new_claimer(struct fixture *f, unsigned slots)
+{
+    struct claimer_config config = {
+        .context = &f->context, .redis_url = redis_server_url(f->server), .worker = WORKER, .slots = slots};
+    struct claimer *claimer;
+
+    assert_int_equal(claimer_new(&config, &claimer), 0);
+    return claimer;
+}
+
+/* Waits for what runs. */
+static void finish_claimer(struct fixture *f, struct claimer *claimer)
+{
+    bool idle = false;
+
+    claimer_finish(claimer, on_idle, &idle);
+    assert_true(loop_until(&f->loop, &idle, PATIENCE_MS));
+}
+
 static void slots_are_filled_and_no_more(void **state)
 {
     struct fixture *f = *state;
-    struct claimer_config config = {
-        .context = &f->context, .redis_url = redis_server_url(f->server), .worker = WORKER, .slots = 2};
-    struct claimer *claimer;
-    bool idle = false;
+    struct claimer *claimer = new_claimer(f, 2);
 
-    assert_int_equal(claimer_new(&config, &claimer), 0);
     loop_for(&f->loop, 50);
     assert_int_equal(redis_server_int(f->server, "EXISTS decant:workers"), 0);
     claimer_start(claimer);
@@ -816,16 +863,17 @@ static void slots_are_filled_and_no_more(void **state)
         make_upload(f);
         set_job(f, "queued");
     }
-    loop_for(&f->loop, 1500);
+    wait_conversions(f, 2);
+    loop_for(&f->loop, 1500); /* a tick and more, by which a third one would have come */
     assert_int_equal(n_conversions, 2);
     assert_int_equal(claimer_running(claimer), 2);
     assert_int_equal(redis_server_int(f->server, "ZCARD decant:workers"), 1);
 
-    /* The next one comes at once, not with the next tick. */
     finish(&conversions[0], OUTCOME_CORRUPT_INPUT);
-    loop_for(&f->loop, 200);
-    assert_int_equal(n_conversions, 3);
+    wait_conversions(f, 3);
     assert_int_equal(claimer_running(claimer), 2);
+
+    bool idle = false;
 
     claimer_finish(claimer, on_idle, &idle);
     claimer_release(claimer);
@@ -842,12 +890,8 @@ static void slots_are_filled_and_no_more(void **state)
 static void the_right_job_is_stopped(void **state)
 {
     struct fixture *f = *state;
-    struct claimer_config config = {
-        .context = &f->context, .redis_url = redis_server_url(f->server), .worker = WORKER, .slots = 2};
-    struct claimer *claimer;
-    bool idle = false;
+    struct claimer *claimer = new_claimer(f, 2);
 
-    assert_int_equal(claimer_new(&config, &claimer), 0);
     claimer_start(claimer);
     enqueue(f);
     assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
@@ -857,8 +901,7 @@ static void the_right_job_is_stopped(void **state)
     claimer_stop_job(claimer, f->job);
     assert_true(conversions[0].cancelled);
     finish(&conversions[0], OUTCOME_CANCELLED);
-    claimer_finish(claimer, on_idle, &idle);
-    assert_true(loop_until(&f->loop, &idle, PATIENCE_MS));
+    finish_claimer(f, claimer);
     assert_string_equal(field(f, "worker"), "");
     claimer_free(claimer);
 }
@@ -866,23 +909,33 @@ static void the_right_job_is_stopped(void **state)
 static void a_lost_task_is_dropped_at_once(void **state)
 {
     struct fixture *f = *state;
-    struct claimer_config config = {
-        .context = &f->context, .redis_url = redis_server_url(f->server), .worker = WORKER, .slots = 1};
-    struct claimer *claimer;
-    bool idle = false;
+    struct claimer *claimer = new_claimer(f, 1);
 
-    assert_int_equal(claimer_new(&config, &claimer), 0);
     claimer_start(claimer);
     enqueue(f);
     assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
     redis_server_do(f->server, "DEL decant:claims:" WORKER " unacked unacked_index");
-    for (int i = 0; i < 40 && !conversions[0].cancelled; i++)
-        loop_for(&f->loop, 100);
-    assert_true(conversions[0].cancelled);
+    assert_true(loop_until(&f->loop, &conversions[0].cancelled, PATIENCE_MS));
     finish(&conversions[0], OUTCOME_CANCELLED);
-    claimer_finish(claimer, on_idle, &idle);
-    assert_true(loop_until(&f->loop, &idle, PATIENCE_MS));
+    finish_claimer(f, claimer);
     assert_string_equal(field(f, "status"), "scanning");
+    claimer_free(claimer);
+}
+
+/* However little it tells. */
+static void a_silent_conversion_of_an_expired_session_is_stopped(void **state)
+{
+    struct fixture *f = *state;
+    struct claimer *claimer = new_claimer(f, 1);
+
+    claimer_start(claimer);
+    enqueue(f);
+    assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+    expire_job(f);
+    assert_true(loop_until(&f->loop, &conversions[0].cancelled, PATIENCE_MS));
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    finish_claimer(f, claimer);
+    assert_int_equal(entries(f, "."), -1);
     claimer_free(claimer);
 }
 
@@ -908,6 +961,7 @@ int main(void)
         TEST(refuses_a_path_of_another_job),
         TEST(stops_when_told),
         TEST(notices_by_itself_that_it_must_stop),
+        TEST(stops_when_its_session_has_expired),
         TEST(checks_after_a_reconnection),
         TEST(a_result_that_nobody_wants_is_removed),
         TEST(a_result_of_a_closed_session_is_removed),
@@ -920,6 +974,7 @@ int main(void)
         TEST(slots_are_filled_and_no_more),
         TEST(the_right_job_is_stopped),
         TEST(a_lost_task_is_dropped_at_once),
+        TEST(a_silent_conversion_of_an_expired_session_is_stopped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
