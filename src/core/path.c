@@ -209,6 +209,24 @@ int path_link(int fd, int dirfd, const char *name)
     return linkat(AT_FDCWD, self_path(fd).text, dirfd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
+ssize_t path_read(int fd, uint64_t offset, void *data, size_t len)
+{
+    size_t got = 0;
+
+    while (got < len) {
+        ssize_t n = pread(fd, (char *)data + got, len - got, (off_t)(offset + got));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    return (ssize_t)got;
+}
+
 int path_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len)
 {
     _cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -223,25 +241,17 @@ int path_read_file(int dirfd, const char *path, size_t max, char **ret_data, siz
     if (st.st_size < 0 || (size_t)st.st_size > max)
         return -EFBIG;
 
-    size_t want = (size_t)st.st_size, got = 0;
-    _cleanup_free_ char *data = malloc(want + 1);
+    _cleanup_free_ char *data = malloc((size_t)st.st_size + 1);
+    ssize_t n;
 
     if (!data)
         return -ENOMEM;
-    while (got < want) {
-        ssize_t n = read(fd, data + got, want - got);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        got += (size_t)n;
-    }
-    data[got] = '\0';
+    n = path_read(fd, 0, data, (size_t)st.st_size);
+    if (n < 0)
+        return (int)n;
+    data[n] = '\0';
     *ret_data = TAKE_PTR(data);
     if (ret_len)
-        *ret_len = got;
+        *ret_len = (size_t)n;
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "core/cleanup.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* openat2(2) below `dirfd` with O_CLOEXEC, RESOLVE_BENEATH and no symlinks: a descriptor or -errno. */
@@ -29,6 +30,9 @@ int path_link(int fd, int dirfd, const char *name) _warn_unused_;
 /* Opens the file behind `fd` once more for reading: a description of its own, with the offset 0, that the
  * receiver of a passed descriptor can't write through. A descriptor or -errno. */
 int path_reopen(int fd) _warn_unused_;
+
+/* Up to `len` bytes at `offset`, fewer only at the end of the file: their number, or -errno. */
+ssize_t path_read(int fd, uint64_t offset, void *data, size_t len) _warn_unused_;
 
 /* Reads a whole regular file of at most `max` bytes into a new NUL-terminated string. `path` may lead
  * anywhere: for names that we chose. -EINVAL when it is no regular file, -EFBIG. */

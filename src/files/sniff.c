@@ -161,7 +161,7 @@ static int check_text(int fd, enum format_structure structure, const char *marke
 
     if (!data)
         return -ENOMEM;
-    n = bytes_read(fd, 0, data, TEXT_SAMPLE);
+    n = path_read(fd, 0, data, TEXT_SAMPLE);
     if (n < 0)
         return (int)n;
     ok = plaintext_valid(data, (size_t)n, n < TEXT_SAMPLE);

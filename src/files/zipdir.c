@@ -1,5 +1,6 @@
 #include "files/zipdir.h"
 
+#include "core/path.h"
 #include "core/str.h"
 #include "files/bytes.h"
 
@@ -394,10 +395,10 @@ ssize_t zipdir_peek(struct zipdir *z, size_t i, char *ret, size_t size)
     if (r < 0)
         return r;
     if (e->method == METHOD_STORED)
-        return bytes_read(z->fd, at, ret, e->packed < size ? (size_t)e->packed : size);
+        return path_read(z->fd, at, ret, e->packed < size ? (size_t)e->packed : size);
     if (e->method != METHOD_DEFLATED)
         return 0;
-    n = bytes_read(z->fd, at, packed, want);
+    n = path_read(z->fd, at, packed, want);
     if (n < 0)
         return n;
     stream.avail_in = (uInt)n;
