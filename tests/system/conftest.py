@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 
 from client import Client
@@ -27,18 +29,22 @@ def own_server(tmp_path):
         server.stop()
 
 
-@pytest.fixture
-def client(server):
+@contextlib.contextmanager
+def session(server):
     client = Client(server.url)
     client.init()
     yield client
     client.close()
+
+
+@pytest.fixture
+def client(server):
+    with session(server) as client:
+        yield client
 
 
 @pytest.fixture
 def other(server):
     """Somebody else's session on the same server."""
-    client = Client(server.url)
-    client.init()
-    yield client
-    client.close()
+    with session(server) as client:
+        yield client
