@@ -326,21 +326,26 @@ static int allow_reading(int ruleset, int abi, const char *const *paths)
     return r;
 }
 
+/* What is read is named, also below a root of our own: /proc tells more of a process than it should know,
+ * such as where the host keeps the job (mountinfo), in which the session's id is, or its connections (net).
+ * Names of files may be listed, where libraries look for them. */
 static int enter_landlock(const struct sandbox *s, const struct sandbox_job *job, const char *tmp)
 {
-    static const char *const root[] = {"/", NULL};
-    static const char *const in_place[] = {"/dev/zero", "/dev/urandom", "/dev/random", "/proc/self", NULL};
+    static const char *const own[] = {"/dev/zero",         "/dev/urandom",     "/dev/random",
+                                      "/proc/self/maps",   "/proc/self/stat",  "/proc/self/smaps_rollup",
+                                      "/proc/self/status", "/proc/self/statm", NULL};
     _cleanup_close_ int ruleset = landlock_begin(s->landlock_abi);
     int r, abi = s->landlock_abi;
 
     if (ruleset < 0)
         return ruleset;
-    /* A root of our own holds nothing that may not be read. */
-    r = allow_reading(ruleset, abi, s->config.reduced ? root_common_paths : root);
-    if (r == 0 && s->config.reduced)
+    r = allow_reading(ruleset, abi, root_common_paths);
+    if (r == 0)
         r = allow_reading(ruleset, abi, s->config.read_paths);
-    if (r == 0 && s->config.reduced)
-        r = allow_reading(ruleset, abi, in_place);
+    if (r == 0)
+        r = allow_reading(ruleset, abi, own);
+    if (r == 0)
+        r = landlock_allow(ruleset, abi, s->config.reduced ? "/proc/self" : "/", LANDLOCK_LIST, true);
     if (r == 0)
         r = landlock_allow(ruleset, abi, "/dev/null", LANDLOCK_WRITE_FILE, false);
     if (r == 0 && (job->input || !s->config.reduced))

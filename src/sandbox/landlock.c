@@ -68,8 +68,10 @@ int landlock_begin(int abi)
 
 static uint64_t rights_for(enum landlock_access access, int abi)
 {
-    uint64_t rights = FS_READ_FILE | FS_READ_DIR;
+    uint64_t rights = FS_READ_DIR;
 
+    if (access != LANDLOCK_LIST)
+        rights |= FS_READ_FILE;
     if (access == LANDLOCK_WRITE_FILE)
         rights |= FS_WRITE_FILE;
     if (access == LANDLOCK_READ_WRITE)

@@ -8,7 +8,12 @@
 /* The kernel's version of the interface, or -errno. */
 int landlock_abi(void);
 
-enum landlock_access { LANDLOCK_READ, LANDLOCK_WRITE_FILE, LANDLOCK_READ_WRITE /* a folder */ };
+enum landlock_access {
+    LANDLOCK_LIST,
+    LANDLOCK_READ,
+    LANDLOCK_WRITE_FILE,
+    LANDLOCK_READ_WRITE /* a folder */
+};
 
 /* A ruleset that denies everything, or -errno: every right that the kernel's version knows, TCP and signals
  * and abstract sockets to outside included. A descriptor. */

@@ -206,6 +206,13 @@ static long writes_file(const char *folder, uint64_t bytes)
     return writes_named(folder, "/written", bytes);
 }
 
+static long writes_several(const struct attempt_place *p)
+{
+    return writes_named(p->output, "/one", p->output_bytes) < 0
+               ? -1
+               : writes_named(p->output, "/other", p->output_bytes);
+}
+
 /* Twice what a private one holds. */
 static long fills_folder(const char *folder, const struct attempt_place *p)
 {
@@ -487,6 +494,7 @@ static long maps_file_as_code(const char *path)
     return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -1 : 0;
 }
 
+#if !defined(__SANITIZE_ADDRESS__)
 static long takes_memory(uint64_t bytes)
 {
     return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) ==
@@ -504,6 +512,7 @@ static long takes_memory_in_pieces(uint64_t bytes)
             return -1;
     return 0;
 }
+#endif
 
 static long raises_limit(int resource)
 {
@@ -612,9 +621,10 @@ static long has_strange_descriptor(const struct attempt_place *p)
 /* What engine/launch.c gives, and what engines and their libraries set for themselves. */
 static long has_strange_variable(void)
 {
-    static const char known[] = " PATH LANG HOME TMPDIR TZ LD_BIND_NOW DECANT_SANDBOX DECANT_LOG_LEVEL "
-                                "DECANT_LOG_FORMAT DECANT_JOB_MEMORY DECANT_JOB_OUTPUT DECANT_JOBS LC_ALL "
-                                "LANGUAGE CONFIGURATION_LAYERS LIBO_VERSION VIPSHOME ";
+    static const char known[] =
+        " PATH LANG HOME TMPDIR TZ LD_BIND_NOW DECANT_SANDBOX DECANT_LOG_LEVEL "
+        "DECANT_LOG_FORMAT DECANT_JOB_MEMORY DECANT_JOB_OUTPUT DECANT_JOBS DECANT_CGROUP LC_ALL "
+        "LANGUAGE CONFIGURATION_LAYERS LIBO_VERSION VIPSHOME ";
 
     if (getenv(ATTEMPT_VARIABLE))
         return 0;
