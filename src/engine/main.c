@@ -120,15 +120,28 @@ static const char *become_zygote(void)
     return NULL;
 }
 
+/* Where the cgroups are is none of a child's business: from now on its environment doesn't say. */
+static char *take_place(const char *setting)
+{
+    bool is_place = !str_eq(setting, "auto") && !str_eq(setting, "off");
+    char *place = is_place ? strdup(setting) : NULL;
+    char *variable = getenv("DECANT_CGROUP"); // NOLINT(concurrency-mt-unsafe): one thread
+
+    if (variable)
+        explicit_bzero(variable, strlen(variable));
+    unsetenv("DECANT_CGROUP"); // NOLINT(concurrency-mt-unsafe)
+    return place;
+}
+
 static int run_zygote(const struct engine *engine, const struct settings *settings)
 {
-    bool has_place = !str_eq(settings->cgroup, "auto") && !str_eq(settings->cgroup, "off");
+    _cleanup_free_ char *place = take_place(settings->cgroup);
     struct sandbox_config config = {
         .policy = engine->policy,
         .read_paths = engine->read_paths,
         .reduced = str_eq(settings->sandbox, "reduced"),
         .debug = str_eq(settings->log_level, "debug"),
-        .cgroup = has_place ? settings->cgroup : NULL,
+        .cgroup = place,
         .memory_bytes = settings->job_memory_bytes,
         .output_bytes = settings->job_output_bytes,
     };
@@ -139,6 +152,7 @@ static int run_zygote(const struct engine *engine, const struct settings *settin
     int r = why ? -EPERM : sandbox_prepare(&config, &zygote.sandbox, &why);
     bool sandbox_refused = r < 0;
 
+    free(TAKE_PTR(place));
     if (r == 0 && sandbox_cgroup_why(zygote.sandbox))
         log_warn("jobs have no cgroup", LOG_S("engine", engine->name),
                  LOG_S("why", sandbox_cgroup_why(zygote.sandbox)));

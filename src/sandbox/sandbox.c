@@ -28,10 +28,11 @@ static void prepare_cgroups(struct sandbox *s)
 {
     const struct cgroup_limits limits = {.memory_bytes = s->config.memory_bytes,
                                          .tasks = TASKS + (uint64_t)get_nprocs() * TASKS_PER_CORE};
+    const char *place = TAKE_PTR(s->config.cgroup);
 
-    if (!s->config.cgroup || cgroups_probe(s->config.cgroup, &s->cgroup_why) < 0)
+    if (!place || cgroups_probe(place, &s->cgroup_why) < 0)
         return;
-    if (cgroups_open(s->config.cgroup, &limits, &s->cgroups) < 0)
+    if (cgroups_open(place, &limits, &s->cgroups) < 0)
         s->cgroup_why = "The folders of DECANT_CGROUP can't be opened.";
 }
 

@@ -28,7 +28,7 @@ struct sandbox_config {
     const char *const *read_paths; /* beyond the common ones; NULL-terminated; missing ones are skipped */
     bool reduced;                  /* DECANT_SANDBOX=reduced: do without namespaces */
     bool debug;                    /* children keep standard error, and the kernel logs what seccomp denies */
-    const char *cgroup;            /* the place for cgroups (sandbox/cgroup.h), or NULL: there is none */
+    const char *cgroup; /* the place for cgroups (sandbox/cgroup.h) or NULL; only for sandbox_prepare */
     uint64_t memory_bytes, output_bytes;
 };
 

@@ -3,6 +3,7 @@
 #include "core/path.h"
 #include "core/privilege.h"
 #include "core/str.h"
+#include "sandbox/sandbox.h"
 #include "support/loop.h"
 
 #include <fcntl.h>
@@ -52,6 +53,7 @@ struct fixture *fixture_start(const char *bindir, const char *const *engines, co
 {
     struct fixture *f = calloc(1, sizeof *f);
     struct engine_info info;
+    const char *why;
 
     assert_non_null(f);
     f->settings = (struct settings){.bindir = bindir,
@@ -61,6 +63,9 @@ struct fixture *fixture_start(const char *bindir, const char *const *engines, co
                                     .log_format = "text",
                                     .job_memory_bytes = memory_bytes,
                                     .job_output_bytes = output_bytes};
+    if (cgroup_place_make("auto", f->settings.user, &f->cgroups, &why) < 0)
+        print_message("jobs have no cgroup: %s\n", why);
+    f->settings.cgroup = cgroup_place_folders(f->cgroups);
     strcpy(f->folder, "/tmp/decant-test-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     f->folder_fd = open(f->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -71,8 +76,10 @@ struct fixture *fixture_start(const char *bindir, const char *const *engines, co
     for (; *engines; engines++) {
         fixture_wait_for_engine(&f->loop, f->pool, *engines);
         assert_true(engine_pool_info(f->pool, *engines, &info));
-        if (info.state == ENGINE_UP)
+        if (info.state == ENGINE_UP) {
+            assert_int_equal(!!(info.layers & SANDBOX_CGROUP), !!f->cgroups);
             continue;
+        }
         print_message("%s: the sandbox can't be had: %s\n", *engines, info.why);
         assert_false(str_eq(getenv("DECANT_SANDBOX_MUST_WORK"), "1"));
         f->skipped = true;
@@ -85,6 +92,7 @@ void fixture_stop(struct fixture *f)
     _cleanup_close_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     engine_pool_free(f->pool);
+    cgroup_place_free(f->cgroups);
     loop_close(&f->loop);
     close(f->folder_fd);
     assert_int_equal(path_remove_tree(tmp, f->folder + strlen("/tmp/")), 0);

@@ -5,12 +5,14 @@
 #include "engine/client.h"
 
 #include "core/id.h"
+#include "sandbox/cgroup.h"
 
 enum { PATIENCE_MS = 60000 };
 
 struct fixture {
     struct settings settings;
     uv_loop_t loop;
+    struct cgroup_place *cgroups; /* NULL: none can be had, and jobs do without */
     struct engine_pool *pool;
     char folder[64];
     int folder_fd;
