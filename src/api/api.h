@@ -39,6 +39,7 @@ struct api_call {
     struct api *api;
     struct session session; /* where the endpoint needs one */
     bool closing_tried;     /* the session was looked for among those being closed, too */
+    void *ahead;            /* what the endpoint's `ahead` left for its handler */
 };
 
 typedef void api_handler(struct api_call *call);
@@ -52,16 +53,19 @@ enum api_needs {
 
 struct api_endpoint {
     enum api_needs needs;
+    /* Called before anything is proved, just after Redis was asked for the session: may only ask Redis for
+     * what the handler will want, so that both come in one turn. NULL: none. */
+    api_handler *ahead;
     api_handler *handler;
 };
 
 /* The handlers, by file. */
-api_handler api_session_init, api_session_close;             /* sessions.c */
-api_handler api_upload;                                      /* upload.c */
-api_handler api_convert, api_job_status;                     /* jobs.c */
-api_handler api_events;                                      /* events.c */
-api_handler api_download_token, api_download;                /* download.c */
-api_handler api_index, api_formats, api_healthz, api_readyz; /* info.c */
+api_handler api_session_init, api_session_close;               /* sessions.c */
+api_handler api_upload;                                        /* upload.c */
+api_handler api_convert, api_job_status, api_job_status_ahead; /* jobs.c */
+api_handler api_events;                                        /* events.c */
+api_handler api_download_token, api_download;                  /* download.c */
+api_handler api_index, api_formats, api_healthz, api_readyz;   /* info.c */
 
 /* Checks what the endpoint of the request needs, then calls its handler: the http_handler of every route. */
 void api_dispatch(struct http_request *req);

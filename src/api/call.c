@@ -139,6 +139,8 @@ void api_dispatch(struct http_request *req)
         endpoint_of(call)->handler(call);
     else
         session_load(call->api->redis, http_request_cookie(req, "session_id"), on_session, call);
+    if (endpoint_of(call)->ahead)
+        endpoint_of(call)->ahead(call);
 }
 
 json_t *api_body_object(struct api_call *call)

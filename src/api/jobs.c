@@ -167,6 +167,7 @@ struct status_wait {
     uv_timer_t timer;
     uint64_t wait_ms;
     bool seen, loading, again, expired, closed;
+    bool proved; /* asked for ahead: the session has been proved since */
     enum job_status status;
     unsigned progress;
 };
@@ -269,12 +270,54 @@ static void on_status_gone(void *arg)
     load_status(arg);
 }
 
+static struct status_wait *status_wait_new(struct api_call *call, const char *job_id)
+{
+    struct status_wait *w = http_request_alloc(call->req, sizeof *w);
+
+    w->call = call;
+    w->job_id = job_id;
+    return w;
+}
+
+static void on_status_ahead(void *arg, int err, const struct job *job)
+{
+    struct status_wait *w = arg;
+    struct http_request *req = w->call->req;
+
+    w->loading = false;
+    if (w->proved)
+        on_status(w, err, job);
+    http_request_unref(req);
+}
+
+/* Redis answers in the order of asking, so the session is proved, or the call has failed, when the job comes.
+ * Not for ids of a wrong form, which are answered without Redis, nor with a wait, whose watch has to be there
+ * before the first look. */
+void api_job_status_ahead(struct api_call *call)
+{
+    const char *job_id = http_request_query(call->req, "job_id"),
+               *session_id = http_request_cookie(call->req, "session_id");
+    struct status_wait *w;
+
+    if (http_request_query(call->req, "wait") || !id_is_uuid(job_id) || !id_is_token(session_id))
+        return;
+    w = call->ahead = status_wait_new(call, job_id);
+    w->loading = true;
+    http_request_ref(call->req);
+    job_load_shown(call->api->redis, session_id, job_id, on_status_ahead, w);
+}
+
 void api_job_status(struct api_call *call)
 {
     const char *job_id = http_request_query(call->req, "job_id"),
                *wait = http_request_query(call->req, "wait");
+    struct status_wait *w = call->ahead;
     uint64_t seconds = 0;
 
+    if (w && w->loading) {
+        w->proved = true;
+        return;
+    }
     if (!job_id) {
         api_fail(call, API_BAD_REQUEST, "The parameter \"job_id\" is missing.");
         return;
@@ -285,10 +328,7 @@ void api_job_status(struct api_call *call)
         return;
     }
 
-    struct status_wait *w = http_request_alloc(call->req, sizeof *w);
-
-    w->call = call;
-    w->job_id = job_id;
+    w = status_wait_new(call, job_id);
     w->wait_ms = seconds * 1000;
     if (w->wait_ms > 0) {
         uv_timer_init(call->api->loop, &w->timer);

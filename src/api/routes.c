@@ -10,18 +10,18 @@ static const struct {
     enum http_body body;
     struct api_endpoint endpoint;
 } table[] = {
-    {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_session_init}},
-    {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, api_upload}},
-    {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, api_convert}},
-    {"GET", "/job_status", HTTP_BODY_NONE, {API_NEEDS_SESSION, api_job_status}},
-    {"GET", "/events", HTTP_BODY_NONE, {API_NEEDS_SESSION, api_events}},
-    {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, api_download_token}},
-    {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_download}},
-    {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF_TO_CLOSE_IT, api_session_close}},
-    {"GET", "/", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_index}},
-    {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_formats}},
-    {"GET", "/healthz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_healthz}},
-    {"GET", "/readyz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, api_readyz}},
+    {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_session_init}},
+    {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, NULL, api_upload}},
+    {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, NULL, api_convert}},
+    {"GET", "/job_status", HTTP_BODY_NONE, {API_NEEDS_SESSION, api_job_status_ahead, api_job_status}},
+    {"GET", "/events", HTTP_BODY_NONE, {API_NEEDS_SESSION, NULL, api_events}},
+    {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, NULL, api_download_token}},
+    {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_download}},
+    {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF_TO_CLOSE_IT, NULL, api_session_close}},
+    {"GET", "/", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_index}},
+    {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_formats}},
+    {"GET", "/healthz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_healthz}},
+    {"GET", "/readyz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_readyz}},
 };
 
 struct http_route *api_routes(const struct settings *settings, size_t *ret_n)

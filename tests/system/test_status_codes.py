@@ -30,6 +30,16 @@ def test_no_or_unknown_session(server, cookie):
         problem(client.request(method, path, json={} if method == "POST" and path != "/upload" else None), 401, "session_required")
 
 
+def test_a_job_without_its_session(server, client):
+    """The job is there, and is asked for together with the session that is not: nothing of it is told."""
+    job_id = client.upload("secret-name.txt", b"hello\n").json()["job_id"]
+    stranger = Client(server.url)
+    for stranger.session_id in ("0" * 64, client.session_id[:-1] + ("1" if client.session_id[-1] == "0" else "0"), client.session_id.upper()):
+        answer = stranger.status(job_id)
+        problem(answer, 401, "session_required")
+        assert "secret-name" not in answer.text
+
+
 def test_expired_session(own_server):
     server = own_server(DECANT_SESSION_TTL="2")
     client = Client(server.url)
