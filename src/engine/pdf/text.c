@@ -78,7 +78,7 @@ static size_t column_behind(const struct page_text *t, const struct placed *left
 
     if (gap < 0)
         return column_at(t, left, p->piece->x1);
-    return left->column + left->piece->count + (size_t)fmin(fmax(round(gap / character), 1), GAP_MAX);
+    return left->column + left->piece->count + (size_t)MIN(MAX(round(gap / character), 1), GAP_MAX);
 }
 
 static void assign_columns(const struct page_text *t, struct placed *pieces, size_t n)

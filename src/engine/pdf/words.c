@@ -3,8 +3,10 @@
 #include "engine/pdf/colours.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
+
+/* MIN and MAX here and not fmin() and fmax(), which are calls, several for each character. Where something is
+ * not a number they give their second argument. */
 
 /* Share of a line's height that is a gap between columns rather than a space between words. Justified text
  * stretches its spaces to about 0.7. */
@@ -70,16 +72,16 @@ static bool is_blank(const struct page_text *t, size_t i)
 
 bool piece_beside(const struct piece *a, const struct piece *b)
 {
-    double shared = fmin(a->y2, b->y2) - fmax(a->y1, b->y1);
+    double shared = MIN(a->y2, b->y2) - MAX(a->y1, b->y1);
 
-    return shared > 0.5 * fmin(a->y2 - a->y1, b->y2 - b->y1);
+    return shared > 0.5 * MIN(a->y2 - a->y1, b->y2 - b->y1);
 }
 
 /* Does character `i`, which is no blank, go on the piece's line, close enough behind it? */
 static bool continues(const struct piece *piece, const PopplerRectangle *box)
 {
     const struct piece as_piece = {.y1 = box->y1, .y2 = box->y2};
-    double height = fmax(piece->y2 - piece->y1, 1), gap = box->x1 - piece->x2;
+    double height = MAX(piece->y2 - piece->y1, 1), gap = box->x1 - piece->x2;
 
     return piece_beside(piece, &as_piece) && gap < column_gap * height && gap > -0.5 * height;
 }
@@ -100,9 +102,9 @@ static void cut(struct page_text *t)
             *piece = (struct piece){.first = i, .x1 = box->x1, .y1 = box->y1, .y2 = box->y2};
         }
         piece->count = i + 1 - piece->first;
-        piece->x2 = fmax(piece->x2, box->x2);
-        piece->y1 = fmin(piece->y1, box->y1);
-        piece->y2 = fmax(piece->y2, box->y2);
+        piece->x2 = MAX(box->x2, piece->x2);
+        piece->y1 = MIN(box->y1, piece->y1);
+        piece->y2 = MAX(box->y2, piece->y2);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/str.h"
 #include "engine/pdf/ring.h"
+#include "engine/pdf/surface.h"
 #include "media/run.h"
 
 #include <cairo-pdf.h>
@@ -310,6 +311,45 @@ static void html_is_escaped_and_styled(void **state)
     free(html);
 }
 
+static bool is_white(cairo_surface_t *s)
+{
+    for (int y = 0; y < cairo_image_surface_get_height(s); y++)
+        for (int x = 0; x < cairo_image_surface_get_width(s); x++)
+            if (pixel(s, x, y) != 0xffffff)
+                return false;
+    return true;
+}
+
+static void blacken(cairo_surface_t *s)
+{
+    cairo_t *cr = cairo_create(s);
+
+    cairo_paint(cr);
+    cairo_destroy(cr);
+}
+
+/* Their memory is used again: nothing of a page may be seen on a later one. */
+static void surfaces_are_white_whatever_was_on_them(void **state)
+{
+    static const int sizes[] = {1, 700, 700, 1500, 700, 1500, 1500, 3};
+    cairo_surface_t *surfaces[20];
+
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        size_t n = 1 + i % 2 * (ARRAY_SIZE(surfaces) - 1); /* alone, and more than wait for a next page */
+
+        for (size_t k = 0; k < n; k++) {
+            surfaces[k] = surface_new(sizes[i], sizes[i] / 2 + 1);
+            assert_non_null(surfaces[k]);
+            assert_int_equal(cairo_image_surface_get_width(surfaces[k]), sizes[i]);
+            assert_int_equal(cairo_image_surface_get_height(surfaces[k]), sizes[i] / 2 + 1);
+            assert_true(is_white(surfaces[k]));
+            blacken(surfaces[k]);
+        }
+        for (size_t k = 0; k < n; k++)
+            cairo_surface_destroy(surfaces[k]);
+    }
+}
+
 static const char *write_pdf(const char *folder, const char *name, const char *text)
 {
     const char *path = in(folder, name);
@@ -468,6 +508,7 @@ int main(void)
         cmocka_unit_test(text_makes_no_colours_and_pictures_do),
         cmocka_unit_test(text_keeps_columns_and_pages),
         cmocka_unit_test(html_is_escaped_and_styled),
+        cmocka_unit_test(surfaces_are_white_whatever_was_on_them),
         cmocka_unit_test(broken_documents_end_clearly),
         cmocka_unit_test(the_right_password_opens_and_no_other),
         cmocka_unit_test(no_text_is_no_output),
