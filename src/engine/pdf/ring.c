@@ -3,9 +3,9 @@
  * order.
  *
  * Rejected: processes in place of threads, which could draw at once as well as encode. Measured with four
- * cores on 24 pages and 200 of text: no faster for PNG and text, 1.6 times as fast for JPEG; but the sandbox
- * would have to allow fork() where now nothing can start a process, each would have the whole memory limit to
- * itself, and without a PID namespace they could outlive their job. */
+ * cores on 24 pages and 200 of text: no faster for PNG and text, up to 1.6 times as fast for JPEG; but the
+ * sandbox would have to allow fork() where now nothing can start a process, each would have the whole memory
+ * limit to itself, and without a PID namespace they could outlive their job. */
 #include "engine/pdf/ring.h"
 
 #include <pthread.h>
