@@ -28,8 +28,7 @@ enum {
     STRIP_BYTES_MIN = 256 << 10,
     STRIP_BYTES_MAX = 512 << 10,
     STRIPS_MAX = 9, /* eight at work while one is filled */
-    TRIAL_SHARE = 16,
-    TRIAL_LINES_MIN = 8,
+    TRIAL_BYTES = 20 << 10,
 };
 
 /* How lines can be packed, the cheapest first. A dearer way must save a twentieth: level 6 makes drawings a
@@ -129,10 +128,19 @@ static int pack(struct strip *s, const struct way *way, size_t len, bool last)
     return status == (last ? Z_STREAM_END : Z_OK) && z->avail_in == 0 ? 0 : -EIO;
 }
 
+static int try_way(struct strip *s, const struct way *way, size_t *ret_len)
+{
+    size_t n = MIN(s->n_lines, (TRIAL_BYTES - 1) / s->line_len + 1);
+    int r = pack(s, way, filter(s, way, (s->n_lines - n) / 2, n), false);
+
+    *ret_len = s->packed_len;
+    return r;
+}
+
 /* The best way for a few lines from the middle. */
 static int find_way(struct strip *s, const struct way **ret)
 {
-    size_t n = MIN(s->n_lines, MAX(s->n_lines / TRIAL_SHARE, TRIAL_LINES_MIN)), best = 0;
+    size_t n = MIN(s->n_lines, (TRIAL_BYTES - 1) / s->line_len + 1), best = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
         int r = pack(s, &ways[i], filter(s, &ways[i], (s->n_lines - n) / 2, n), false);
