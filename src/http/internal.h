@@ -11,7 +11,7 @@
 enum {
     /* MHD zeroes the whole pool after each answer on a kept-alive connection, so this much is resident for
      * every idle one; docs/http.md has what was measured for 32 to 256 KiB. */
-    HTTP_POOL_BYTES = 64 * 1024,
+    HTTP_POOL_BYTES = 32 * 1024,
     HTTP_HEADER_BYTES_MAX = 16 * 1024,
     HTTP_HEADERS_MAX = 100,
     HTTP_QUERY_PARAMS_MAX = 64,
