@@ -128,15 +128,6 @@ static int pack(struct strip *s, const struct way *way, size_t len, bool last)
     return status == (last ? Z_STREAM_END : Z_OK) && z->avail_in == 0 ? 0 : -EIO;
 }
 
-static int try_way(struct strip *s, const struct way *way, size_t *ret_len)
-{
-    size_t n = MIN(s->n_lines, (TRIAL_BYTES - 1) / s->line_len + 1);
-    int r = pack(s, way, filter(s, way, (s->n_lines - n) / 2, n), false);
-
-    *ret_len = s->packed_len;
-    return r;
-}
-
 /* The best way for a few lines from the middle. */
 static int find_way(struct strip *s, const struct way **ret)
 {
