@@ -10,11 +10,10 @@
  * What else the file says (resolution, EXIF, XMP, texts) is left to libvips: it saves one pixel with the same
  * metadata, and its chunks are taken over.
  *
- * Strips are filled by the one thread on which vips_sink_disc() hands lines over, in turn, and written in the
- * same order: a strip's thread shares nothing with the others, so there is no lock. */
+ * vips_sink_disc() hands lines over on two threads, but never on both at once. They fill the strips in turn
+ * and write them in the same order; a strip's own thread shares nothing with the others, so there is no lock.
+ */
 #include "engine/image/picture.h"
-
-#include "core/str.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -71,7 +70,8 @@ static unsigned cost_of(unsigned char difference)
 }
 
 /* The filter whose differences are the smaller ones in sum, as the standard advises: by the pixel at the left
- * or by the one above. Paeth's and the average make photos 4 % smaller in a quarter more time. */
+ * or by the one above. Paeth's and the average make photos 4 % smaller in a quarter more time, level 3
+ * instead of 2 makes them 5 % smaller in a third more. */
 static void filter_line(const unsigned char *line, const unsigned char *above, size_t len, size_t pixel_len,
                         unsigned char *to)
 {
