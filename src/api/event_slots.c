@@ -5,6 +5,7 @@
 #include "core/id.h"
 #include "core/str.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 
@@ -90,6 +91,7 @@ void event_slots_release(struct event_slots *slots, const char *session_id)
 
     pthread_mutex_lock(&slots->lock);
     at = find(slots, session_id);
+    assert(*at);
     slots->streams--;
     if (--(*at)->streams == 0) {
         gone = *at;

@@ -296,7 +296,7 @@ int http_event_stream_open(struct http_request *req, const struct http_event_str
     struct http_event_stream *s;
     int fd;
 
-    if (req->phase != PHASE_WHOLE || req->answered || req->gone || l->quiescing)
+    if (!l || req->phase != PHASE_WHOLE || req->answered || req->gone || l->quiescing)
         return -ESHUTDOWN;
     http_reply_header(req, "Content-Type", "text/event-stream");
     http_reply_print_head(req, MHD_HTTP_OK, &head);
