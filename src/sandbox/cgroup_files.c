@@ -93,14 +93,15 @@ bool cgroup_kill(int dir)
     return found;
 }
 
-int cgroup_remove(int parent, const char *name)
+static int remove_when_empty(int parent, const char *name, bool kill_members)
 {
     _cleanup_close_ int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (dir < 0)
         return errno == ENOENT ? 0 : -errno;
     for (int i = 0; i < REMOVAL_TRIES; i++) {
-        cgroup_kill(dir);
+        if (kill_members)
+            cgroup_kill(dir);
         if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
             return 0;
         if (errno != EBUSY)
@@ -108,6 +109,11 @@ int cgroup_remove(int parent, const char *name)
         usleep(REMOVAL_WAIT_US);
     }
     return -EBUSY;
+}
+
+int cgroup_remove(int parent, const char *name)
+{
+    return remove_when_empty(parent, name, true);
 }
 
 /* A dead process has its pid until its parent asks for it, which may be never. */
@@ -147,8 +153,8 @@ static void remove_with_children(int parent, const char *name)
         close(dir);
     for (struct dirent *e; list && (e = readdir(list));)
         if (e->d_type == DT_DIR && e->d_name[0] != '.')
-            cgroup_remove(dir, e->d_name);
-    cgroup_remove(parent, name);
+            remove_when_empty(dir, e->d_name, !str_eq(e->d_name, CGROUP_SELF));
+    unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 void cgroup_clear_stale(int parent, const char *prefix)

@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* The one below a place of v2 that has its maker and what that has started. */
+#define CGROUP_SELF "self"
+
 /* 0, or -errno; -ENOENT where the kernel has no such file. */
 int cgroup_write(int dir, const char *file, const char *text) _warn_unused_;
 int cgroup_write_u64(int dir, const char *file, uint64_t value) _warn_unused_;
@@ -22,7 +25,8 @@ bool cgroup_kill(int dir);
  * second. A missing one is fine. */
 int cgroup_remove(int parent, const char *name);
 /* Removes each cgroup of `parent` that is named `prefix`, a pid and maybe ".number", and whose maker is gone:
- * nobody has that pid, and nobody holds its lock. With what is below it. */
+ * nobody has that pid, and nobody holds its lock. With what is below it; but for CGROUP_SELF, whose members
+ * are about to end by themselves and must not be cut off (a Redis that writes its file). */
 void cgroup_clear_stale(int parent, const char *prefix);
 
 /* A descriptor of the folder; cgroups are made 0755. */

@@ -31,16 +31,8 @@
 #include <sys/sysinfo.h>
 
 #define PREFIX "decant-"
-#define SELF   "self"
 
-enum {
-    FOLDERS_MAX = 3,
-    NAME_SIZE = 32,
-    WEIGHT_V1 = 1024,
-    WEIGHT_V2 = 100,
-    WEIGHT_V2_MAX = 10000,
-    STOREYS_MAX = 32
-};
+enum { FOLDERS_MAX = 3, NAME_SIZE = 32, WEIGHT_V1 = 1024, WEIGHT_V2 = 100, WEIGHT_V2_MAX = 10000 };
 
 /* A folder of ours, and the one above it. */
 struct made {
@@ -53,13 +45,13 @@ struct cgroup_place {
     struct made made[FOLDERS_MAX]; /* none: it is somebody else's */
     size_t n_made;
     /* v2 */
-    int home;          /* where we were; -1 on v1 */
-    const char *given; /* what we made it distribute; NULL: nothing */
+    int home;         /* where we were; -1 on v1 */
+    bool distributes; /* it does since we asked it to */
     uid_t uid;
     gid_t gid;
 };
 
-static const char needed[] = "+memory +pids", taken_back[] = "-memory -pids", nice_to_have[] = "+cpu";
+static const char needed[] = "+memory +pids", nice_to_have[] = "+cpu";
 
 static const char nowhere[] =
     "No cgroup may be made here. Start decant serve as root, or in a cgroup of your own: systemd-run --user "
@@ -115,8 +107,15 @@ static void remove_children(int dir)
         close(again);
     /* Never our own storey: there are we. */
     for (struct dirent *e; list && (e = readdir(list));)
-        if (e->d_type == DT_DIR && e->d_name[0] != '.' && !str_eq(e->d_name, SELF))
+        if (e->d_type == DT_DIR && e->d_name[0] != '.' && !str_eq(e->d_name, CGROUP_SELF))
             cgroup_remove(dir, e->d_name);
+}
+
+/* The whole write is refused where one of them isn't there. */
+static void stop_distributing(int dir)
+{
+    if (cgroup_write(dir, "cgroup.subtree_control", "-memory -pids -cpu") < 0)
+        (void)!cgroup_write(dir, "cgroup.subtree_control", "-memory -pids");
 }
 
 static void unmake_folder(struct cgroup_place *p)
@@ -126,12 +125,11 @@ static void unmake_folder(struct cgroup_place *p)
     remove_children(m->dir);
     if (p->home >= 0) {
         /* A cgroup that distributes takes no process, and it stops only when nobody is left to receive. */
-        if (cgroup_write(m->dir, "cgroup.subtree_control", "-memory -pids -cpu") < 0)
-            (void)!cgroup_write(m->dir, "cgroup.subtree_control", taken_back);
-        if (p->given && cgroup_write(p->home, "cgroup.subtree_control", "-memory -pids -cpu") < 0)
-            (void)!cgroup_write(p->home, "cgroup.subtree_control", taken_back);
+        stop_distributing(m->dir);
+        if (p->distributes)
+            stop_distributing(p->home);
         if (cgroup_enter(p->home) == 0)
-            unlinkat(m->dir, SELF, AT_REMOVEDIR);
+            unlinkat(m->dir, CGROUP_SELF, AT_REMOVEDIR);
     }
     unlinkat(m->parent, p->name, AT_REMOVEDIR);
     close(m->dir);
@@ -190,14 +188,14 @@ static int give_away(struct cgroup_place *p, int dir)
 
 static int furnish(struct cgroup_place *p, int above, bool is_home)
 {
-    _cleanup_close_ int self = cgroup_make(p->made[0].dir, SELF);
+    _cleanup_close_ int self = cgroup_make(p->made[0].dir, CGROUP_SELF);
     uint64_t weight = (uint64_t)get_nprocs() * WEIGHT_V2;
     int r = self < 0 ? self : cgroup_enter(self);
 
     if (r == 0 && !distributes(above, "cgroup.subtree_control")) {
         r = is_home ? cgroup_write(above, "cgroup.subtree_control", needed) : -ENOTSUP;
         if (r == 0)
-            p->given = needed;
+            p->distributes = true;
         if (r == 0)
             (void)!cgroup_write(above, "cgroup.subtree_control", nice_to_have);
     }
