@@ -50,7 +50,7 @@ struct engine_request {
     uint64_t timeout_page_ms;   /* so much more for each page that it says the document has … */
     uint64_t timeout_most_ms; /* … up to this, whatever it says; less than timeout_ms: no more than that */
     uint64_t cpu_s;           /* of all threads together; not 0 */
-    /* For who can't wait until then: called at most once, before done, when the child has said that its
+    /* For who can't wait until then: called once, before done, when the child has said that its
      * result is complete. The process is being killed, but may still write to its output; time and memory are
      * what it says itself. What done reports in the end changes nothing of it. May not free the pool. NULL:
      * not called. */

@@ -79,10 +79,27 @@ static void on_ended(uv_timer_t *timer)
     run_call_done(timer->data);
 }
 
+/* Once, for every run that ends well. What the child says after it is of no interest. */
+static void call_result(struct engine_run *r)
+{
+    struct engine_report report = make_report(r);
+
+    if (!r->result || !r->facts.has_result || verdict(&r->facts) != OUTCOME_OK)
+        return;
+    handle_kill(r->pidfd);
+    report.outcome = OUTCOME_OK;
+    report.cpu_ms = r->said_cpu_ms;
+    report.peak_kib = r->said_peak_kib;
+    report.wall_ms = r->started_ms ? clock_mono_ms() - r->started_ms : 0;
+    TAKE_PTR(r->result)(r->arg, &report);
+}
+
 void run_conclude(struct engine_run *r, enum outcome outcome)
 {
     if (r->state == ENDED)
         return;
+    if (outcome == OUTCOME_OK)
+        call_result(r);
     if (r->started_ms)
         r->wall_ms = clock_mono_ms() - r->started_ms;
     unsend(r);
@@ -117,19 +134,6 @@ static bool name_is_harmless(const char *name)
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
     return *name && *name != '.' && name[strspn(name, allowed)] == '\0';
-}
-
-/* What follows from its mouth is of no interest any more. */
-static void call_result(struct engine_run *r)
-{
-    struct engine_report report = make_report(r);
-
-    handle_kill(r->pidfd);
-    report.outcome = OUTCOME_OK;
-    report.cpu_ms = r->said_cpu_ms;
-    report.peak_kib = r->said_peak_kib;
-    report.wall_ms = r->started_ms ? clock_mono_ms() - r->started_ms : 0;
-    TAKE_PTR(r->result)(r->arg, &report);
 }
 
 static int take_result(struct engine_run *r, struct msg *m)
@@ -253,7 +257,7 @@ static void on_report(uv_poll_t *handle, int status, int events)
         misbehaves(r);
     else if (end)
         handle_unwatch(&r->report_watch);
-    if (r->result && r->state == RUNNING && r->facts.has_result && verdict(&r->facts) == OUTCOME_OK)
+    if (r->state == RUNNING)
         call_result(r);
     /* A child that nobody told us about is gone when its end of the pair is. */
     if (!r->report_watch && r->state == ORPHANED && r->pidfd < 0)
@@ -340,6 +344,7 @@ int run_take_spawned(struct zygote *z, struct msg *m)
         handle_kill(r->pidfd);
     uv_update_time(r->pool->loop); /* or the deadline counts from when this turn of the loop began */
     uv_timer_start(r->timer, on_deadline, r->deadline_ms, 0);
+    call_result(r); /* it may have been read before this */
     return 0;
 }
 
