@@ -13,8 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdatomic.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -69,6 +71,20 @@ static int clean_incoming(int incoming)
     return 0;
 }
 
+/* ext4 puts what is made in a folder beside it, and walks over everything that was removed there during the
+ * last minutes each time: a session closed with its thousand files, and the next ones spent a sixth of their
+ * CPU time on that. With this flag each folder below the root, a session's, has a place of its own, chosen by
+ * its name. Other filesystems have no such flag, nor the need of one. */
+static void spread_sessions(int root)
+{
+    unsigned flags = 0;
+
+    if (ioctl(root, FS_IOC_GETFLAGS, &flags) == 0 && !(flags & FS_TOPDIR_FL)) {
+        flags |= FS_TOPDIR_FL;
+        ioctl(root, FS_IOC_SETFLAGS, &flags);
+    }
+}
+
 int storage_open(const char *root, struct storage **ret)
 {
     _cleanup_close_ int fd = -1, incoming = -1;
@@ -80,6 +96,7 @@ int storage_open(const char *root, struct storage **ret)
     fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
+    spread_sessions(fd);
     incoming = path_make_dir(fd, INCOMING);
     if (incoming < 0)
         return incoming;

@@ -4,11 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <cmocka.h>
 
@@ -374,6 +378,21 @@ static void folders_are_private(void **state)
     assert_int_equal(st.st_mode & 0777, 0700);
 }
 
+/* Where the filesystem has a word for it. */
+static void sessions_lie_apart(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_close_ int root = open(f->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct statfs fs;
+    unsigned flags = 0;
+
+    assert_int_equal(fstatfs(root, &fs), 0);
+    if (fs.f_type != EXT4_SUPER_MAGIC)
+        skip();
+    assert_int_equal(ioctl(root, FS_IOC_GETFLAGS, &flags), 0);
+    assert_true(flags & FS_TOPDIR_FL);
+}
+
 static void a_root_that_cannot_be_is_refused(void **state)
 {
     struct storage *s;
@@ -402,6 +421,7 @@ int main(void)
         TEST(jobs_and_sessions_are_removed),
         TEST(nothing_but_jobs_and_sessions_is_removed),
         TEST(folders_are_private),
+        TEST(sessions_lie_apart),
         TEST(a_root_that_cannot_be_is_refused),
     };
 
