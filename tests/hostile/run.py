@@ -73,7 +73,7 @@ class Run:
         said = answer.text
         answer = client.convert(job_id, case.target)
         assert answer.status_code == 202, answer.text
-        job = client.wait(job_id, timeout=90)
+        job = client.wait(job_id, timeout=240)
         said += str(job)
         if job["status"] != "completed":
             return Ending(job["error_code"], said, seconds(job))

@@ -43,7 +43,7 @@ def test_memory_did_not_grow(run):
 
 
 def test_nothing_is_left(run):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while run.server.files() and time.monotonic() < deadline:
         time.sleep(0.2)
     assert run.server.files() == []
@@ -64,7 +64,7 @@ def test_the_listener_hears(listener):
     before = len(listener.contacts)
     with socket.create_connection(("127.0.0.1", listener.ports[0])) as s:
         s.sendall(b"hello")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while len(listener.contacts) == before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert listener.contacts[before:] == [(listener.ports[0], b"hello")]
@@ -93,7 +93,7 @@ def test_the_references_bite(context, listener, tmp_path):
     path.write_bytes(flat("odt", f"<text:p>{image(context.local()[0])}{image(context.remote()[0])}</text:p>"))
     before = len(listener.contacts)
     subprocess.run(["soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", "pdf", "--outdir", tmp_path,
-                    path], env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=100)
+                    path], env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300)
     contacts = len(listener.contacts) - before
     del listener.contacts[before:]
     assert contacts > 0

@@ -47,7 +47,7 @@ class Client:
     def status(self, job_id, wait=None):
         return self.request("GET", f"/job_status?job_id={job_id}" + (f"&wait={wait}" if wait else ""))
 
-    def wait(self, job_id, timeout=120):
+    def wait(self, job_id, timeout=300):
         """The job's last state; fails when it does not end in time."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

@@ -37,10 +37,12 @@ def pdf(pages=("Hello",)):
 
 
 def zipped(entries):
+    """The same bytes for the same entries, whenever they are packed: bytes are parameters of tests, and pytest-xdist
+    wants each of its processes to collect the same tests."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
         for name, data in entries:
-            z.writestr(name, data)
+            z.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 

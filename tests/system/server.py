@@ -50,7 +50,7 @@ class Server:
             self.wait_ready()
         return self
 
-    def wait_ready(self, timeout=90):
+    def wait_ready(self, timeout=300):
         deadline = time.monotonic() + timeout
         last = None
         while time.monotonic() < deadline:
@@ -62,7 +62,7 @@ class Server:
             time.sleep(0.1)
         raise AssertionError(f"not ready: {last.text if last is not None else 'no answer'}\n{self.log()[-1500:]}")
 
-    def wait_listening(self, timeout=30):
+    def wait_listening(self, timeout=120):
         """Answers and reaches Redis, ready for conversions or not."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -72,7 +72,7 @@ class Server:
             time.sleep(0.1)
         raise AssertionError(f"not listening\n{self.log()[-1500:]}")
 
-    def stop(self, sig=signal.SIGTERM, timeout=60):
+    def stop(self, sig=signal.SIGTERM, timeout=120):
         if self.process and self.process.poll() is None:
             self.process.send_signal(sig)
             self.process.wait(timeout)
@@ -83,7 +83,7 @@ class Server:
         found = SANITIZER.search(self.log())
         assert not found, self.log()[max(0, found.start() - 200):][:4000]
 
-    def wait_log(self, words, timeout=30):
+    def wait_log(self, words, timeout=120):
         deadline = time.monotonic() + timeout
         while words not in self.log():
             assert time.monotonic() < deadline, f"the log does not say: {words}"
