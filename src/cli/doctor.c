@@ -14,7 +14,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-enum { EXIT_CONFIG = 78, ENGINE_WAIT_MS = 60000, CLAMD_WAIT_MS = 3000 };
+enum { EXIT_CONFIG = 78, ENGINE_WAIT_MS = 180000, CLAMD_WAIT_MS = 3000 };
 
 enum verdict { GOOD, WEAK, BAD };
 
@@ -167,8 +167,12 @@ static void report_engines(struct doctor *d)
 
         snprintf(what, sizeof what, "engine %s", *name);
         if (!engine_pool_info(d->pool, *name, &info) || info.state != ENGINE_UP) {
-            say(d, BAD, what, info.state == ENGINE_STARTING ? "did not start in time" : "refuses to start",
-                info.why);
+            if (info.state == ENGINE_STARTING)
+                say(d, BAD, what, "did not start in time",
+                    "run this again when the machine is less busy; DECANT_LOG_LEVEL=debug shows how far it "
+                    "comes");
+            else
+                say(d, BAD, what, "refuses to start", info.why);
             continue;
         }
         sandbox_layer_names(info.layers, layers);

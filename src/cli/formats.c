@@ -5,13 +5,25 @@
 
 #include <ctype.h>
 
+enum { LABEL_WIDTH = 34 };
+
+/* printf counts bytes, a terminal characters. */
+static int padding(const char *s, size_t width)
+{
+    size_t characters = 0;
+
+    for (; *s; s++)
+        characters += ((unsigned char)*s & 0xc0) != 0x80;
+    return characters < width ? (int)(width - characters) : 0;
+}
+
 static void print_targets(const struct format *f)
 {
     _cleanup_json_ json_t *targets = catalogue_targets(f);
     size_t i;
     json_t *target;
 
-    printf("  %-6s %-32s →", f->id, f->label);
+    printf("  %-6s %s%*s →", f->id, f->label, padding(f->label, LABEL_WIDTH), "");
     json_array_foreach(targets, i, target) printf(" %s", json_string_value(target));
     printf("\n");
 }

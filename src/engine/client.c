@@ -36,7 +36,7 @@ enum {
     BACKOFF_LAST_MS = 10000,
     KILLED_STARTS_MAX = 3,
     STEADY_MS = 10000,       /* up for so long: the next death starts from the first back-off again */
-    WARM_UP_MAX_MS = 120000, /* from the start to READY */
+    WARM_UP_MAX_MS = 300000, /* from the start to READY: 3 s when idle, a hundred on a busy machine */
     KILL_WAIT_MS = 5000,     /* for killed processes at engine_pool_free */
 };
 
