@@ -3,30 +3,34 @@
 #include "core/buf.h"
 #include "core/str.h"
 
-/* UTF-8 forms of the characters that reorder text or hide in it: U+061C, U+200B, U+200E, U+200F,
- * U+202A–U+202E, U+2066–U+2069, U+FEFF (Unicode Technical Report 36, section 2.5). */
-static size_t disguise_len(const char *s)
+/* What has no place in the name of a file: controls, and characters that are not seen but reorder what is
+ * (Unicode Technical Report 36, section 2.5) or hide in it. The joiners U+200C and U+200D stay, which
+ * Persian, Indic scripts and emoji are written with, and so do variation selectors. Sorted. */
+static const struct {
+    uint32_t first, last;
+} dropped[] = {
+    {0x0000, 0x001f},   /* C0 */
+    {0x007f, 0x009f},   /* DEL, C1 */
+    {0x00ad, 0x00ad},   /* soft hyphen */
+    {0x061c, 0x061c},   /* Arabic letter mark */
+    {0x200b, 0x200b},   /* zero width space */
+    {0x200e, 0x200f},   /* marks of direction */
+    {0x2028, 0x202e},   /* line and paragraph separator, embeddings and overrides of direction */
+    {0x2060, 0x206f},   /* word joiner, invisible operators, isolates of direction */
+    {0x3164, 0x3164},   /* Hangul filler */
+    {0xfeff, 0xfeff},   /* zero width no-break space */
+    {0xffa0, 0xffa0},   /* Hangul filler, half width */
+    {0xfff9, 0xfffb},   /* interlinear annotations */
+    {0x1d173, 0x1d17a}, /* musical formatting */
+    {0xe0000, 0xe007f}, /* tags: ASCII that is not seen */
+};
+
+static bool is_dropped(uint32_t cp)
 {
-    static const char *const marks[] = {
-        "\xd8\x9c",     "\xe2\x80\x8b", "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xa8", "\xe2\x80\xa9",
-        "\xe2\x80\xaa", "\xe2\x80\xab", "\xe2\x80\xac", "\xe2\x80\xad", "\xe2\x80\xae", "\xe2\x81\xa6",
-        "\xe2\x81\xa7", "\xe2\x81\xa8", "\xe2\x81\xa9", "\xef\xbb\xbf",
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-        if (str_starts(s, marks[i]))
-            return strlen(marks[i]);
-    return 0;
-}
-
-/* Control characters of C0, DEL and C1 (0xc2 0x80–0x9f). */
-static size_t control_len(const char *s)
-{
-    unsigned char c = (unsigned char)s[0], next = (unsigned char)s[c != 0];
-
-    if (c < 0x20 || c == 0x7f)
-        return 1;
-    return c == 0xc2 && next >= 0x80 && next <= 0x9f ? 2 : 0;
+    for (size_t i = 0; i < ARRAY_SIZE(dropped) && dropped[i].first <= cp; i++)
+        if (cp <= dropped[i].last)
+            return true;
+    return false;
 }
 
 static const char *last_component(const char *raw)
@@ -57,28 +61,45 @@ static void join(const char *stem, size_t stem_len, const char *extension, char 
     ret[stem_len + ext_len] = '\0';
 }
 
+/* Without the blanks and dots at its end, which Windows drops: "a.exe." is a program there. */
+static void trim_end(char *name)
+{
+    size_t n = strlen(name);
+
+    while (n > 0 && (name[n - 1] == ' ' || name[n - 1] == '.'))
+        n--;
+    name[n] = '\0';
+}
+
 void filename_clean(const char *raw, char ret[FILENAME_MAX_BYTES + 1])
 {
     _cleanup_buf_ struct buf kept = BUF_INIT(64 * 1024);
     const char *name = last_component(raw);
-    bool valid = utf8_valid(name, strlen(name));
+    uint32_t cp = 0;
 
-    for (size_t skip; *name; name += skip) {
-        if ((skip = control_len(name)) || (skip = disguise_len(name)))
-            continue;
-        skip = 1;
-        if (!valid && (unsigned char)*name >= 0x80)
-            buf_append(&kept, "_", 1);
-        else
-            buf_append(&kept, name, 1);
+    for (size_t left = strlen(name), n; left > 0; name += n, left -= n) {
+        n = utf8_decode(name, left, &cp);
+        if (n == 0) {
+            buf_append(&kept, "_", n = 1);
+        } else if (!is_dropped(cp)) {
+            buf_append(&kept, name, n);
+        }
     }
     ret[0] = '\0';
-    if (buf_error(&kept) || !kept.data || str_eq(kept.data, ".") || str_eq(kept.data, ".."))
+    if (buf_error(&kept) || !kept.data)
         return;
 
-    const char *extension = extension_of(kept.data);
+    /* A dot at the beginning hides a file on Unix. */
+    const char *stem = kept.data + strspn(kept.data, " .");
 
-    join(kept.data, (size_t)(extension - kept.data), extension, ret);
+    trim_end(kept.data);
+    if (stem >= kept.data + strlen(kept.data))
+        return;
+
+    const char *extension = extension_of(stem);
+
+    join(stem, (size_t)(extension - stem), extension, ret);
+    trim_end(ret);
 }
 
 void filename_replace_extension(const char *name, const char *ext, char ret[FILENAME_MAX_BYTES + 1])

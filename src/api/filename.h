@@ -5,9 +5,10 @@
 
 enum { FILENAME_MAX_BYTES = 255 };
 
-/* What is kept of an uploaded name: the last component, valid UTF-8, without control characters and without
- * the marks that turn the direction of writing (they disguise extensions), at most 255 bytes with its
- * extension kept whole. "" when nothing is left. */
+/* What is kept of an uploaded name: the last component, as it is in whatever script, but for control
+ * characters, characters that are not seen and those that turn the direction of writing (they disguise
+ * extensions), and blanks and dots at its ends. A byte that is no UTF-8 becomes "_". At most 255 bytes, with
+ * its extension kept whole. "" when nothing is left. */
 void filename_clean(const char *raw, char ret[FILENAME_MAX_BYTES + 1]);
 
 /* `name` with its extension replaced by `ext`: "a.b.docx" → "a.b.pdf". */

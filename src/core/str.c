@@ -95,21 +95,30 @@ static int utf8_follow(unsigned char lead, uint32_t *ret_bits, uint32_t *ret_lea
     return -1;
 }
 
+size_t utf8_decode(const char *s, size_t len, uint32_t *ret)
+{
+    uint32_t cp, least;
+    int follow = len > 0 ? utf8_follow((unsigned char)s[0], &cp, &least) : -1;
+
+    if (follow < 0 || (size_t)follow >= len)
+        return 0;
+    for (int i = 1; i <= follow; i++) {
+        if (((unsigned char)s[i] & 0xc0) != 0x80)
+            return 0;
+        cp = cp << 6 | ((unsigned char)s[i] & 0x3f);
+    }
+    if (cp < least || cp > 0x10ffff || (cp >= 0xd800 && cp <= 0xdfff))
+        return 0;
+    *ret = cp;
+    return (size_t)follow + 1;
+}
+
 bool utf8_valid(const char *s, size_t len)
 {
-    for (size_t i = 0; i < len;) {
-        uint32_t cp, least;
-        int follow = utf8_follow((unsigned char)s[i++], &cp, &least);
+    uint32_t cp;
 
-        if (follow < 0 || (size_t)follow > len - i)
+    for (size_t i = 0, n; i < len; i += n)
+        if ((n = utf8_decode(s + i, len - i, &cp)) == 0)
             return false;
-        for (; follow > 0; follow--, i++) {
-            if (((unsigned char)s[i] & 0xc0) != 0x80)
-                return false;
-            cp = cp << 6 | ((unsigned char)s[i] & 0x3f);
-        }
-        if (cp < least || cp > 0x10ffff || (cp >= 0xd800 && cp <= 0xdfff))
-            return false;
-    }
     return true;
 }

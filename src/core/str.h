@@ -35,5 +35,9 @@ bool str_eq_secret(const char *a, const char *b);
 /* Length of the longest prefix of `s` that is at most `max` bytes and ends on a UTF-8 boundary. */
 size_t utf8_clip(const char *s, size_t max);
 
+/* The character that `s` (of `len` bytes) begins with, as utf8_valid() takes it: its bytes, or 0 when it is
+ * none. */
+size_t utf8_decode(const char *s, size_t len, uint32_t *ret);
+
 /* Is `s` (of `len` bytes) well-formed UTF-8 (RFC 3629: no overlongs, no surrogates)? */
 bool utf8_valid(const char *s, size_t len);

@@ -120,6 +120,28 @@ static void utf8_is_checked(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         assert_false(utf8_valid(bad[i], strlen(bad[i])));
     assert_true(utf8_valid("a\0b", 3));
+
+    static const struct {
+        const char *text;
+        size_t len;
+        uint32_t cp;
+    } first[] = {{"ab", 1, 'a'},
+                 {"\xc3\xa9x", 2, 0xe9},
+                 {"\xe6\x97\xa5", 3, 0x65e5},
+                 {"\xf0\x9f\x98\x80x", 4, 0x1f600},
+                 {"", 0, 0},
+                 {"\x80", 0, 0},
+                 {"\xe6\x97", 0, 0},
+                 {"\xed\xa0\x80", 0, 0},
+                 {"\xf4\x90\x80\x80", 0, 0},
+                 {"\xc0\xaf", 0, 0}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(first); i++) {
+        uint32_t cp = 0;
+
+        assert_int_equal(utf8_decode(first[i].text, strlen(first[i].text), &cp), first[i].len);
+        assert_int_equal(cp, first[i].cp);
+    }
 }
 
 int main(void)
