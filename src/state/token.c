@@ -6,11 +6,13 @@
 #include "state/keys.h"
 #include "state/script.h"
 #include "state/token_create.lua.h"
+#include "state/token_load.lua.h"
 
 #include <errno.h>
 #include <inttypes.h>
 
-static struct redis_script create_script = {.name = "token_create", .text = token_create_lua};
+static struct redis_script create_script = {.name = "token_create", .text = token_create_lua},
+                           load_script = {.name = "token_load", .text = token_load_lua};
 
 struct op {
     token_fn *fn;
@@ -83,14 +85,17 @@ void token_create(struct redis *r, const char *session_id, const char *job_id, c
 static void on_loaded(void *arg, int err, const redisReply *reply)
 {
     _cleanup_free_ struct op *op = arg;
+    const redisReply *fields = redis_reply_at(reply, 1);
     struct token t = {.token = op->token,
-                      .session_id = redis_reply_field(reply, "session_id"),
-                      .job_id = redis_reply_field(reply, "job_id"),
-                      .file_path = redis_reply_field(reply, "file_path"),
-                      .filename = text(redis_reply_field(reply, "filename")),
-                      .mime_type = text(redis_reply_field(reply, "mime_type")),
-                      .expires_at = text(redis_reply_field(reply, "expires_at"))};
+                      .session_id = redis_reply_field(fields, "session_id"),
+                      .job_id = redis_reply_field(fields, "job_id"),
+                      .file_path = redis_reply_field(fields, "file_path"),
+                      .filename = text(redis_reply_field(fields, "filename")),
+                      .mime_type = text(redis_reply_field(fields, "mime_type")),
+                      .expires_at = text(redis_reply_field(fields, "expires_at"))};
 
+    if (err == 0)
+        err = script_code(reply);
     if (err == 0 && (!t.session_id || !t.job_id || !t.file_path))
         err = -ENOENT;
     op->fn(op->arg, err, err ? NULL : &t);
@@ -106,5 +111,5 @@ void token_load(struct redis *r, const char *token, token_fn *fn, void *arg)
         return;
     }
     memcpy(op->token, token, sizeof op->token);
-    redis_command(r, REDIS("HGETALL", token_key(key, token)), on_loaded, op);
+    redis_eval(r, &load_script, 1, REDIS(token_key(key, token), SESSION_KEY_PREFIX, ":jobs:"), on_loaded, op);
 }

@@ -25,4 +25,5 @@ typedef void token_fn(void *arg, int err, const struct token *token);
  * `filename` is computed by the caller. */
 void token_create(struct redis *r, const char *session_id, const char *job_id, const char *filename,
                   uint64_t ttl_s, token_fn *fn, void *arg);
+/* -ENOENT also when the session is gone or closing, or the job has not just that file as its result. */
 void token_load(struct redis *r, const char *token, token_fn *fn, void *arg);

@@ -96,6 +96,45 @@ static void test_refused(void **state)
     assert_int_equal(do_token_create(f, s.id, job, 600, token), -ENOENT); /* the session is closing */
 }
 
+/* A link is good for what it was made for: the file that its job has, in a session that is there. */
+static void test_bound(void **state)
+{
+    struct fixture *f = *state;
+    struct session s, other;
+    char job[ID_UUID_LEN + 1], theirs[ID_UUID_LEN + 1], token[ID_TOKEN_LEN + 1];
+    const struct {
+        const char *breaks, *mends;
+    } changes[] = {
+        {"HSET session:%s:jobs:%s converted_path s/j/other.pdf",
+         "HSET session:%s:jobs:%s converted_path s/j/out.pdf"},
+        {"HSET session:%s:jobs:%s status queued", "HSET session:%s:jobs:%s status completed"},
+        {"RENAME session:%s:jobs:%s away", "RENAME away session:%s:jobs:%s"},
+    };
+
+    assert_int_equal(do_session_create(f, 60, &s), 0);
+    assert_int_equal(do_session_create(f, 60, &other), 0);
+    make_job(f, s.id, JOB_COMPLETED, job);
+    make_job(f, other.id, JOB_PROCESSING, theirs);
+    assert_int_equal(do_token_create(f, s.id, job, 600, token), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+        assert_int_equal(do_token_load(f, token), 0);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        redis_server_do(f->server, changes[i].breaks, s.id, job);
+        assert_int_equal(do_token_load(f, token), -ENOENT);
+        redis_server_do(f->server, changes[i].mends, s.id, job);
+#pragma GCC diagnostic pop
+    }
+    redis_server_do(f->server, "RENAME session:%s away", s.id);
+    assert_int_equal(do_token_load(f, token), -ENOENT);
+    redis_server_do(f->server, "RENAME away session:%s", s.id);
+    assert_int_equal(do_token_load(f, token), 0);
+    redis_server_do(f->server, "HSET download_token:%s job_id %s session_id %s", token, theirs, other.id);
+    assert_int_equal(do_token_load(f, token), -ENOENT);
+    redis_server_do(f->server, "HDEL download_token:%s file_path", token);
+    assert_int_equal(do_token_load(f, token), -ENOENT);
+}
+
 static void test_many(void **state)
 {
     struct fixture *f = *state;
@@ -135,6 +174,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_create_and_load, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_short_session, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_refused, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_bound, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_many, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_expiry, fixture_setup, fixture_teardown),
     };
