@@ -52,6 +52,12 @@ void http_exchange_resume(struct http_request *req)
     http_loop_wake(req->conn->loop);
 }
 
+static void prepare(struct http_request *req)
+{
+    if (req->config->prepare)
+        req->config->prepare(req);
+}
+
 /* Application code, inside MHD's call. */
 static void run_handler(struct http_request *req)
 {
@@ -95,6 +101,7 @@ static enum MHD_Result step_header(struct http_request *req, const char *method,
     req->counted = true;
     req->conn->loop->active++;
     req->refuse = http_request_read_header(req, method, version);
+    prepare(req);
     framed = req->refuse == 0;
     if (!req->refuse)
         req->refuse = http_router_find(req);
@@ -258,6 +265,7 @@ void http_exchange_log(void *cls, const char *format, va_list args)
         return;
     req->phase = PHASE_READING; /* the answer goes to the socket */
     req->in_call = true;
+    prepare(req);
     req->config->error(req, status);
     req->in_call = false;
 }

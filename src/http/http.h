@@ -52,6 +52,8 @@ struct http_config {
     unsigned heartbeat_ms;      /* of event streams; 0: 15 s */
     const struct http_route *routes;
     size_t n_routes;
+    http_handler
+        *prepare; /* before a request is handled or refused: sets headers of any answer; NULL: none */
     http_error_fn *error;
     void *app; /* http_request_app() gives it back */
 };
@@ -82,6 +84,8 @@ const char *http_request_query(const struct http_request *req,
 const char *http_request_cookie(const struct http_request *req, const char *name);
 const char *http_request_body(const struct http_request *req, size_t *ret_len); /* HTTP_BODY_MEMORY */
 int64_t http_request_content_length(const struct http_request *req);            /* -1: unknown (chunked) */
+/* The methods that the path takes, as the header Allow names them. Within the handler. */
+void http_request_allow(const struct http_request *req, struct buf *out);
 const void *http_request_route(const struct http_request *req);
 void *http_request_app(const struct http_request *req);
 /* Zeroed memory that is freed with the request; ends the process when there is none. */

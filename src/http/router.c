@@ -7,17 +7,22 @@ static bool method_fits(const struct http_route *route, const char *method)
     return str_eq(route->method, method) || (str_eq(method, "HEAD") && str_eq(route->method, "GET"));
 }
 
-static void set_allow(struct http_request *req)
+void http_request_allow(const struct http_request *req, struct buf *out)
 {
-    _cleanup_buf_ struct buf allow = BUF_INIT(512);
-
     for (size_t i = 0; i < req->config->n_routes; i++) {
         const struct http_route *route = &req->config->routes[i];
 
         if (str_eq(route->path, req->path))
-            buf_printf(&allow, "%s%s%s", allow.len ? ", " : "", route->method,
+            buf_printf(out, "%s%s%s", out->len ? ", " : "", route->method,
                        str_eq(route->method, "GET") ? ", HEAD" : "");
     }
+}
+
+static void set_allow(struct http_request *req)
+{
+    _cleanup_buf_ struct buf allow = BUF_INIT(512);
+
+    http_request_allow(req, &allow);
     if (!buf_error(&allow))
         http_reply_header(req, "Allow", allow.data);
 }

@@ -331,10 +331,16 @@ static void on_error(struct http_request *req, unsigned status)
     http_reply_json(req, status, json_pack("{s:i, s:s}", "status", (int)status, "id", http_request_id(req)));
 }
 
+static void on_prepare(struct http_request *req)
+{
+    http_reply_header(req, "X-Prepared", "yes");
+    http_reply_header(req, "X-Twice", "prepared");
+}
+
 #define DEFAULT_CONFIG                                                                                       \
     {                                                                                                        \
         .listen = "127.0.0.1", .max_connections = 4096, .header_timeout_ms = 2000, .idle_timeout_ms = 5000,  \
-        .routes = routes, .n_routes = ARRAY_SIZE(routes), .error = on_error,                                 \
+        .routes = routes, .n_routes = ARRAY_SIZE(routes), .prepare = on_prepare, .error = on_error,          \
     }
 
 struct http_config server_config = DEFAULT_CONFIG;

@@ -18,6 +18,7 @@ static void assert_refused(const char *request, unsigned status)
     assert_non_null(strstr(r.body, response_header(&r, "X-Request-Id")));
     assert_non_null(response_header(&r, "Date"));
     assert_string_equal(response_header(&r, "Content-Type"), "application/json");
+    assert_string_equal(response_header(&r, "X-Prepared"), "yes");
 }
 
 static void test_hello(void **state)
@@ -29,6 +30,7 @@ static void test_hello(void **state)
     assert_true(id_is_uuid(response_header(&r, "X-Request-Id")));
     assert_non_null(response_header(&r, "Date"));
     assert_null(response_header(&r, "Connection"));
+    assert_string_equal(response_header(&r, "X-Prepared"), "yes");
     wait_for(&ended, 1);
     assert_int_equal(gone, 0);
     assert_int_equal(server_active(), 0);
@@ -67,6 +69,7 @@ static void test_last_value_of_a_reply_header(void **state)
     _cleanup_response_ struct response r = exchange("GET /twice HTTP/1.1\r\nHost: a\r\n\r\n");
 
     assert_null(strstr(r.text, "first"));
+    assert_null(strstr(r.text, "prepared"));
     assert_string_equal(response_header(&r, "X-Twice"), "second");
 }
 
