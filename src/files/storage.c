@@ -313,20 +313,47 @@ int storage_publish(struct storage *s, int job_fd, const char *work, const char 
 
 /* --- reading and removing */
 
+/* A stored path in its parts, which point into `copy`. */
+struct parts {
+    char copy[STORAGE_PATH_MAX];
+    const char *session_id, *job_id, *folder, *uuid, *ext;
+};
+
+static bool split(const char *path, struct parts *ret)
+{
+    char *rest = ret->copy;
+
+    if (!path || strlen(path) >= sizeof ret->copy)
+        return false;
+    memcpy(ret->copy, path, strlen(path) + 1);
+    ret->session_id = strsep(&rest, "/");
+    ret->job_id = strsep(&rest, "/");
+    ret->folder = strsep(&rest, "/");
+    ret->uuid = strsep(&rest, ".");
+    ret->ext = rest;
+    return id_is_token(ret->session_id) && id_is_uuid(ret->job_id) &&
+           (str_eq(ret->folder, UPLOADS) || str_eq(ret->folder, CONVERTED)) && id_is_uuid(ret->uuid) &&
+           extension_valid(ret->ext);
+}
+
 bool storage_path_valid(const char *path)
 {
-    char copy[STORAGE_PATH_MAX], *rest = copy, *session, *job, *folder, *uuid, *ext;
+    struct parts parts;
 
-    if (!path || strlen(path) >= sizeof copy)
-        return false;
-    memcpy(copy, path, strlen(path) + 1);
-    session = strsep(&rest, "/");
-    job = strsep(&rest, "/");
-    folder = strsep(&rest, "/");
-    uuid = strsep(&rest, ".");
-    ext = rest;
-    return id_is_token(session) && id_is_uuid(job) &&
-           (str_eq(folder, UPLOADS) || str_eq(folder, CONVERTED)) && id_is_uuid(uuid) && extension_valid(ext);
+    return split(path, &parts);
+}
+
+int storage_open_result(struct storage *s, const char *session_id, const char *job_id, const char *path,
+                        char ret_path[STORAGE_PATH_MAX])
+{
+    struct parts parts;
+
+    if (!split(path, &parts) || !str_eq(parts.session_id, session_id) || !str_eq(parts.job_id, job_id) ||
+        !str_eq(parts.folder, CONVERTED))
+        return -EINVAL;
+    snprintf(ret_path, STORAGE_PATH_MAX, "%s/%s/" CONVERTED "/%s.%s", session_id, job_id, parts.uuid,
+             parts.ext);
+    return storage_open_file(s, ret_path);
 }
 
 int storage_open_file(struct storage *s, const char *path)

@@ -57,6 +57,11 @@ int storage_publish(struct storage *s, int job_fd, const char *work, const char 
 /* --- reading and removing; `path` is a stored path, checked to be one (-EINVAL). Removing what isn't there
  * is fine. */
 int storage_open_file(struct storage *s, const char *path) _warn_unused_;
+/* A result of that job and nothing else: -EINVAL for any other path. `ret_path` is made again from the ids in
+ * it, so that nothing else can come into a header; that it lies below the root is known, as it was opened
+ * there. */
+int storage_open_result(struct storage *s, const char *session_id, const char *job_id, const char *path,
+                        char ret_path[STORAGE_PATH_MAX]) _warn_unused_;
 int storage_remove_file(struct storage *s, const char *path);
 int storage_remove_job(struct storage *s, const char *session_id, const char *job_id);
 int storage_remove_session(struct storage *s, const char *session_id);

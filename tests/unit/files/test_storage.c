@@ -298,6 +298,38 @@ static void paths_that_we_do_not_build_are_refused(void **state)
     assert_true(exists(f, good));
 }
 
+/* What a download opens: whatever Redis says, a result of the job that the link was made for. */
+static void only_a_result_of_that_job_is_handed_out(void **state)
+{
+    struct fixture *f = *state;
+    char source[STORAGE_PATH_MAX], path[STORAGE_PATH_MAX], again[STORAGE_PATH_MAX], bad[2 * STORAGE_PATH_MAX];
+    char other_session[ID_TOKEN_LEN + 1], other_job[ID_UUID_LEN + 1], work[48];
+    static const char *const tampered[] = {"/etc/passwd", "../../etc/passwd", "", "converted",
+                                           "a/b/converted/c.pdf"};
+
+    id_token(other_session);
+    id_uuid(other_job);
+    upload(f, "hello", source);
+
+    _cleanup_close_ int job = make_result(f, work, "r.pdf");
+
+    assert_int_equal(storage_publish(f->storage, job, work, "r.pdf", f->session, f->job, "pdf", path), 0);
+    _cleanup_close_ int fd = storage_open_result(f->storage, f->session, f->job, path, again);
+
+    assert_true(fd >= 0);
+    assert_string_equal(again, path);
+    assert_int_equal(storage_open_result(f->storage, other_session, f->job, path, again), -EINVAL);
+    assert_int_equal(storage_open_result(f->storage, f->session, other_job, path, again), -EINVAL);
+    assert_int_equal(storage_open_result(f->storage, f->session, f->job, source, again), -EINVAL);
+    assert_int_equal(storage_open_result(f->storage, f->session, f->job, NULL, again), -EINVAL);
+    for (size_t i = 0; i < ARRAY_SIZE(tampered); i++)
+        assert_int_equal(storage_open_result(f->storage, f->session, f->job, tampered[i], again), -EINVAL);
+    snprintf(bad, sizeof bad, "%s\nSet-Cookie: x", path);
+    assert_int_equal(storage_open_result(f->storage, f->session, f->job, bad, again), -EINVAL);
+    snprintf(bad, sizeof bad, "/%s", path);
+    assert_int_equal(storage_open_result(f->storage, f->session, f->job, bad, again), -EINVAL);
+}
+
 static void a_link_in_the_tree_is_not_followed(void **state)
 {
     struct fixture *f = *state;
@@ -416,6 +448,7 @@ int main(void)
         TEST(a_result_is_published),
         TEST(only_a_plain_file_of_its_own_is_published),
         TEST(paths_that_we_do_not_build_are_refused),
+        TEST(only_a_result_of_that_job_is_handed_out),
         TEST(a_link_in_the_tree_is_not_followed),
         TEST(files_are_removed),
         TEST(jobs_and_sessions_are_removed),
