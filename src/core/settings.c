@@ -1,5 +1,6 @@
 #include "core/settings.h"
 
+#include "core/origin.h"
 #include "core/str.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 
 enum { JOB_TIMEOUT_MIN_S = 30 };
 
-enum kind { STRING, NUMBER, SIZE };
+enum kind { STRING, NUMBER, SIZE, ORIGIN, ORIGINS };
 
 struct option {
     const char *env, *flag;
@@ -27,6 +28,10 @@ struct option {
 #define TEXT(field, env, flag, programs, fallback, choices, help)                                            \
     {                                                                                                        \
         env, flag, programs, STRING, offsetof(struct settings, field), fallback, 0, 0, choices, help         \
+    }
+#define WEB(field, env, flag, programs, kind, help)                                                          \
+    {                                                                                                        \
+        env, flag, programs, kind, offsetof(struct settings, field), "", 0, 0, NULL, help                    \
     }
 #define NUM(field, env, flag, programs, fallback, min, max, help)                                            \
     {                                                                                                        \
@@ -74,6 +79,10 @@ static const struct option options[] = {
           "free disk that uploads leave alone"),
     TEXT(accel_prefix, "DECANT_ACCEL_PREFIX", "accel-prefix", PROGRAM_SERVE | PROGRAM_API, "", NULL,
          "nginx location for X-Accel-Redirect, such as /_files; empty: send files ourselves"),
+    WEB(cors_origins, "DECANT_CORS_ORIGINS", "cors-origins", PROGRAM_SERVE | PROGRAM_API, ORIGINS,
+        "origins whose pages may use the API, such as https://app.example.com"),
+    WEB(download_origin, "DECANT_DOWNLOAD_ORIGIN", "download-origin", PROGRAM_SERVE | PROGRAM_API, ORIGIN,
+        "the origin that downloads are served on, and nothing else"),
     NUM(session_ttl_s, "DECANT_SESSION_TTL", "session-ttl", PROGRAM_SERVE | PROGRAM_API, "86400", 1, 31536000,
         "seconds until a session and its jobs expire"),
     NUM(token_ttl_s, "DECANT_TOKEN_TTL", "token-ttl", PROGRAM_SERVE | PROGRAM_API, "600", 1, 86400,
@@ -163,6 +172,12 @@ static int set(struct settings *s, const struct option *o, const char *text)
         return str_to_u64(text, o->min, o->max, number_of(s, o));
     case SIZE:
         return parse_size(text, o->min, o->max, number_of(s, o));
+    case ORIGIN:
+    case ORIGINS:
+        if (o->kind == ORIGIN ? *text && !origin_valid(text) : !origins_valid(text))
+            return -EINVAL;
+        *text_of(s, o) = text;
+        return 0;
     }
     return -EINVAL;
 }
@@ -174,6 +189,9 @@ static int set_or_complain(struct settings *s, const struct option *o, const cha
     fprintf(stderr, "%s: \"%s\" is not a valid value: ", o->env, text);
     if (o->kind == STRING)
         fprintf(stderr, "one of: %s\n", o->choices);
+    else if (o->kind == ORIGIN || o->kind == ORIGINS)
+        fprintf(stderr, "%s as a browser writes it, such as https://example.com or http://localhost:8080\n",
+                o->kind == ORIGIN ? "an origin" : "origins with spaces or commas between, each");
     else
         fprintf(stderr, "%s from %llu to %llu\n",
                 o->kind == SIZE ? "a size in bytes (k, M, G and T are understood)" : "a whole number",
@@ -281,7 +299,7 @@ void settings_export(const struct settings *s)
         char number[24];
         const char *value = number;
 
-        if (o->kind == STRING)
+        if (o->kind != NUMBER && o->kind != SIZE)
             value = *text_of((struct settings *)s, o);
         else
             snprintf(number, sizeof number, "%llu", (unsigned long long)*number_of((struct settings *)s, o));

@@ -40,6 +40,8 @@ struct settings {
     uint64_t reserve_bytes;   /* free disk that uploads leave alone */
     const char *accel_prefix; /* X-Accel-Redirect location, "" when off */
     uint64_t session_ttl_s, token_ttl_s;
+    const char *cors_origins;    /* whose pages may use the API (core/origin.h), "" none but ours */
+    const char *download_origin; /* where downloads are served alone, "" where everything is */
     /* the queue */
     const char *queue;
     uint64_t queue_max;      /* longest queue that still takes a job */

@@ -110,6 +110,11 @@ static void a_bad_value_is_refused_by_the_name_of_its_variable(void **state)
         {"DECANT_LOG_LEVEL", "info warn"},
         {"DECANT_LOG_LEVEL", ""},
         {"DECANT_LOG_FORMAT", "JSON"},
+        {"DECANT_CORS_ORIGINS", "*"},
+        {"DECANT_CORS_ORIGINS", "https://a.example, https://b.example/"},
+        {"DECANT_CORS_ORIGINS", "example.com"},
+        {"DECANT_DOWNLOAD_ORIGIN", "files.example.com"},
+        {"DECANT_DOWNLOAD_ORIGIN", "https://a.example https://b.example"},
     };
     struct settings s;
 
@@ -212,13 +217,17 @@ static void children_read_what_was_exported(void **state)
 {
     struct settings parent, child;
 
-    assert_int_equal(load(&parent, PROGRAM_SERVE, ARGS("--port=9999", "--job-timeout=7", "--max-upload=3M")),
-                     4);
+    assert_int_equal(load(&parent, PROGRAM_SERVE,
+                          ARGS("--port=9999", "--job-timeout=7", "--max-upload=3M",
+                               "--cors-origins=https://a.example,http://b.example:8080")),
+                     5);
+    assert_string_equal(parent.download_origin, "");
     parent.storage = "/elsewhere";
     settings_export(&parent);
     assert_int_equal(load(&child, PROGRAM_API, NULL), 1);
     assert_int_equal(child.port, 9999);
     assert_int_equal(child.max_upload_bytes, 3 << 20);
+    assert_string_equal(child.cors_origins, "https://a.example,http://b.example:8080");
     assert_string_equal(child.storage, "/elsewhere");
     assert_int_equal(load(&child, PROGRAM_WORKER, NULL), 1);
     assert_int_equal(child.job_timeout_s, 7);
