@@ -46,6 +46,7 @@ typedef void api_handler(struct api_call *call);
 
 enum api_needs {
     API_NEEDS_NOTHING,
+    API_NEEDS_OUR_PAGE, /* or a program: browser.h; all that need the CSRF token need this, too */
     API_NEEDS_SESSION,
     API_NEEDS_CSRF,            /* and a session */
     API_NEEDS_CSRF_TO_CLOSE_IT /* and a session, which may be one whose closing was cut short */

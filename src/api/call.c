@@ -1,6 +1,7 @@
 /* The life of a call: proving what an endpoint needs, reading JSON bodies, and the replies that end it. */
 #include "api/api.h"
 
+#include "api/browser.h"
 #include "core/str.h"
 
 #include <errno.h>
@@ -129,13 +130,34 @@ static void on_session(void *arg, int err, const struct session *session)
     endpoint_of(call)->handler(call);
 }
 
+/* What is refused for where it comes from or goes to, before anything is looked up. */
+static bool is_out_of_place(struct api_call *call)
+{
+    const struct settings *s = call->api->settings;
+    enum api_needs needs = endpoint_of(call)->needs;
+
+    if (!browser_may_use_host(s, call->req)) {
+        api_fail(call, API_NOT_FOUND, "This is not served on this host: downloads have a host of their own.");
+        return true;
+    }
+    if ((needs == API_NEEDS_OUR_PAGE || needs >= API_NEEDS_CSRF) && !browser_may_change(s, call->req)) {
+        api_fail(call, API_CSRF_INVALID,
+                 "The browser sends this for a page of another origin. Behind a proxy, have it pass the Host "
+                 "header on; other origins are allowed by DECANT_CORS_ORIGINS.");
+        return true;
+    }
+    return false;
+}
+
 void api_dispatch(struct http_request *req)
 {
     struct api_call *call = http_request_alloc(req, sizeof *call);
 
     call->req = http_request_ref(req);
     call->api = http_request_app(req);
-    if (endpoint_of(call)->needs == API_NEEDS_NOTHING)
+    if (is_out_of_place(call))
+        return;
+    if (endpoint_of(call)->needs <= API_NEEDS_OUR_PAGE)
         endpoint_of(call)->handler(call);
     else
         session_load(call->api->redis, http_request_cookie(req, "session_id"), on_session, call);

@@ -23,17 +23,16 @@ static void token_request_release(void *arg)
 static void on_token_made(void *arg, int err, const struct token *token)
 {
     struct api_call *call = arg;
-    char url[sizeof "/download?token=" + ID_TOKEN_LEN];
+    const char *origin = call->api->settings->download_origin;
 
     if (err == -EBUSY) {
         api_fail(call, API_WRONG_STATE, "There is no result to download: the job is not completed.");
     } else if (err < 0) {
         api_fail_state(call, err);
     } else {
-        snprintf(url, sizeof url, "/download?token=%s", token->token);
-        api_reply_json(
-            call, 201,
-            json_pack("{s:s, s:s, s:s}", "token", token->token, "url", url, "expires_at", token->expires_at));
+        api_reply_json(call, 201,
+                       json_pack("{s:s, s:s++, s:s}", "token", token->token, "url", origin,
+                                 "/download?token=", token->token, "expires_at", token->expires_at));
     }
 }
 
@@ -77,30 +76,34 @@ static void fail_token(struct api_call *call)
     api_fail(call, API_TOKEN_INVALID, "This download link is unknown or has expired. Ask for a new one.");
 }
 
-/* No browser may run what we hand out: not as a page, not as a script, not by guessing a type. */
+/* No browser may run what we hand out: not as a page, not as a script, not by guessing a type (browser.h). */
 static void add_download_headers(struct api_call *call, const struct token *token)
 {
     char disposition[FILENAME_DISPOSITION_MAX];
 
     filename_disposition(token->filename, disposition);
     http_reply_header(call->req, "Content-Disposition", disposition);
-    http_reply_header(call->req, "X-Content-Type-Options", "nosniff");
     http_reply_header(call->req, "Content-Security-Policy", "default-src 'none'; sandbox");
     http_reply_header(call->req, "Cache-Control", "private, no-store");
 }
 
-static void reply_accel(struct api_call *call, const struct token *token)
+static void reply_accel(struct api_call *call, const char *mime_type, const char *path)
 {
-    char path[STORAGE_PATH_MAX + 128];
+    _cleanup_buf_ struct buf location = BUF_INIT(4096);
 
-    snprintf(path, sizeof path, "%s/%s", call->api->settings->accel_prefix, token->file_path);
-    http_reply_header(call->req, "X-Accel-Redirect", path);
-    api_reply(call, 200, token->mime_type, "", 0);
+    buf_printf(&location, "%s/%s", call->api->settings->accel_prefix, path);
+    if (buf_error(&location)) {
+        api_fail(call, API_INTERNAL, "DECANT_ACCEL_PREFIX is too long.");
+        return;
+    }
+    http_reply_header(call->req, "X-Accel-Redirect", location.data);
+    api_reply(call, 200, mime_type, "", 0);
 }
 
 static void on_token(void *arg, int err, const struct token *token)
 {
     struct api_call *call = arg;
+    char path[STORAGE_PATH_MAX];
 
     if (err == -ENOENT) {
         fail_token(call);
@@ -111,8 +114,9 @@ static void on_token(void *arg, int err, const struct token *token)
         return;
     }
 
-    /* nginx would say so too, but not as a problem document. */
-    _cleanup_close_ int fd = storage_open_file(call->api->storage, token->file_path);
+    /* Also for nginx, which would follow where this does not go. */
+    _cleanup_close_ int fd =
+        storage_open_result(call->api->storage, token->session_id, token->job_id, token->file_path, path);
 
     if (fd < 0) {
         fail_token(call);
@@ -120,7 +124,7 @@ static void on_token(void *arg, int err, const struct token *token)
     }
     add_download_headers(call, token);
     if (*call->api->settings->accel_prefix)
-        reply_accel(call, token);
+        reply_accel(call, token->mime_type, path);
     else
         api_reply_file(call, token->mime_type, TAKE_FD(fd));
 }

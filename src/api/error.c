@@ -5,7 +5,7 @@
 static const struct api_error_info errors[API_ERROR_COUNT_] = {
     [API_BAD_REQUEST] = {400, "bad_request", "Bad request", 0},
     [API_SESSION_REQUIRED] = {401, "session_required", "Session required", 0},
-    [API_CSRF_INVALID] = {403, "csrf_invalid", "CSRF token missing or wrong", 0},
+    [API_CSRF_INVALID] = {403, "csrf_invalid", "Could be a forged request", 0},
     [API_JOB_NOT_FOUND] = {404, "job_not_found", "Job not found", 0},
     [API_TOKEN_INVALID] = {404, "token_invalid", "Download link unknown or expired", 0},
     [API_NOT_FOUND] = {404, "not_found", "Not found", 0},

@@ -10,8 +10,6 @@
 
 void api_index(struct api_call *call)
 {
-    http_reply_header(call->req, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-    http_reply_header(call->req, "X-Content-Type-Options", "nosniff");
     api_reply(call, 200, "text/html; charset=utf-8", index_html, sizeof index_html - 1);
 }
 

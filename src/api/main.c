@@ -5,6 +5,7 @@
  * program. */
 #include "api/api.h"
 
+#include "api/browser.h"
 #include "api/event_slots.h"
 #include "api/events.h"
 #include "core/privilege.h"
@@ -180,6 +181,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
         .idle_timeout_ms = IDLE_TIMEOUT_MS,
         .routes = routes,
         .n_routes = n_routes,
+        .prepare = browser_prepare,
         .error = api_http_error,
     };
 

@@ -1,6 +1,7 @@
 /* The route table: method, path, how the body is read, what must be proved first, and the handler. */
 #include "api/api.h"
 
+#include "api/browser.h"
 #include "core/str.h"
 
 enum { JSON_BODY_MAX = 64 * 1024 };
@@ -10,7 +11,7 @@ static const struct {
     enum http_body body;
     struct api_endpoint endpoint;
 } table[] = {
-    {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_session_init}},
+    {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_OUR_PAGE, NULL, api_session_init}},
     {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, NULL, api_upload}},
     {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, NULL, api_convert}},
     {"GET", "/job_status", HTTP_BODY_NONE, {API_NEEDS_SESSION, api_job_status_ahead, api_job_status}},
@@ -24,11 +25,36 @@ static const struct {
     {"GET", "/readyz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_readyz}},
 };
 
+/* Where CORS is open, each path answers OPTIONS. Where it is closed, that is a method like any other. */
+static const struct api_endpoint preflight = {API_NEEDS_NOTHING, NULL, browser_preflight};
+
+static bool has_path(const struct http_route *routes, size_t n, const char *method, const char *path)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(routes[i].method, method) && str_eq(routes[i].path, path))
+            return true;
+    return false;
+}
+
+static size_t add_preflights(struct http_route *routes, size_t n)
+{
+    size_t all = n;
+
+    for (size_t i = 0; i < n; i++)
+        if (!has_path(routes, all, "OPTIONS", routes[i].path))
+            routes[all++] = (struct http_route){.method = "OPTIONS",
+                                                .path = routes[i].path,
+                                                .body = HTTP_BODY_NONE,
+                                                .handler = api_dispatch,
+                                                .data = &preflight};
+    return all;
+}
+
 struct http_route *api_routes(const struct settings *settings, size_t *ret_n)
 {
     /* Boundaries, part headers and small fields around the file. */
     const uint64_t framing = 64 * 1024;
-    struct http_route *routes = calloc(ARRAY_SIZE(table), sizeof *routes);
+    struct http_route *routes = calloc(2 * ARRAY_SIZE(table), sizeof *routes);
 
     if (!routes)
         return NULL;
@@ -42,6 +68,6 @@ struct http_route *api_routes(const struct settings *settings, size_t *ret_n)
             .handler = api_dispatch,
             .data = &table[i].endpoint,
         };
-    *ret_n = ARRAY_SIZE(table);
+    *ret_n = *settings->cors_origins ? add_preflights(routes, ARRAY_SIZE(table)) : ARRAY_SIZE(table);
     return routes;
 }

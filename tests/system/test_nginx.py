@@ -1,65 +1,64 @@
 """Behind the real nginx: downloads are handed over by X-Accel-Redirect, and the storage can't be reached otherwise."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import requests
 
-from client import Client
+from client import Client, problem
 from fixtures import png
 from server import free_port
 from sse import Events
 
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "http.md"
+
 CONFIG = """
 daemon off;
 pid {folder}/nginx.pid;
-error_log {folder}/error.log;
+error_log {folder}/error.log info;
 {user}
 events {{ }}
 http {{
-    access_log {folder}/access.log;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        client_max_body_size 101m;
-        location / {{
-            proxy_pass {backend};
-            proxy_http_version 1.1;
-            proxy_request_buffering off;
-        }}
-        location /_files/ {{
-            internal;
-            alias {storage}/;
-            # nginx keeps only a few headers of the answer that redirects to it (Content-Type and -Disposition, Cache-Control).
-            add_header X-Content-Type-Options nosniff always;
-            add_header Content-Security-Policy "default-src 'none'; sandbox" always;
-        }}
-    }}
+    {documented}
 }}
 """
+
+
+def documented(folder, port, server):
+    """The configuration of the documentation, with what is this test's own."""
+    text = re.search(r"```nginx\n(.*?)```", DOCS.read_text(), re.S).group(1)
+    for old, new in [("443 ssl", f"127.0.0.1:{port}"), ("http://127.0.0.1:8080", server.url), ("/shared/tmp/", f"{server.data / 'storage'}/"),
+                     ("/var/log/nginx/decant.log", f"{folder}/access.log")]:
+        assert old in text
+        text = text.replace(old, new)
+    return re.sub(r"\n *ssl_.*;", "", text)
 
 
 @pytest.fixture
 def behind_nginx(own_server, tmp_path):
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin")
-    server = own_server(DECANT_ACCEL_PREFIX="/_files")
+    server = own_server(DECANT_ACCEL_PREFIX="/_files", DECANT_CORS_ORIGINS="https://app.example.com")
     port = free_port()
     config = tmp_path / "nginx.conf"
-    config.write_text(CONFIG.format(folder=tmp_path, port=port, backend=server.url, storage=server.data / "storage",
-                                    user="user root;" if os.geteuid() == 0 else ""))
+    config.write_text(CONFIG.format(folder=tmp_path, documented=documented(tmp_path, port, server), user="user root;" if os.geteuid() == 0 else ""))
     process = subprocess.Popen([nginx, "-c", config])
-    for _ in range(100):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         try:
             requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
             break
         except requests.ConnectionError:
+            assert process.poll() is None
             time.sleep(0.05)
     yield server, Client(f"http://127.0.0.1:{port}")
     process.terminate()
@@ -77,6 +76,9 @@ def test_download_by_nginx(behind_nginx):
     assert "X-Accel-Redirect" not in through.headers and through.headers["Server"].startswith("nginx")
     assert through.headers["Content-Type"] == "image/jpeg" and through.headers["X-Content-Type-Options"] == "nosniff"
     assert through.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert through.headers["Referrer-Policy"] == "no-referrer" and through.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert through.headers["X-Frame-Options"] == "DENY" and through.headers["X-Request-Id"] and "Access-Control-Allow-Origin" not in through.headers
+    assert client.download(url, Origin="https://app.example.com").headers["Access-Control-Allow-Origin"] == "https://app.example.com"
     assert through.headers["Cache-Control"] == "private, no-store"
     assert through.headers["Content-Disposition"].startswith("attachment; ")
     assert client.download(url, Range="bytes=0-2").content == content[:3]
@@ -85,6 +87,36 @@ def test_download_by_nginx(behind_nginx):
     path = server.redis().hget(f"session:{client.session_id}:jobs:{job['job_id']}", "converted_path")
     assert direct.status_code == 200 and direct.content == b"" and direct.headers["X-Accel-Redirect"] == "/_files/" + path
     assert requests.get(client.url + "/_files/" + path).status_code == 404
+
+
+def test_nothing_gets_past_nginx(behind_nginx, tmp_path):
+    """Pages of its own host may, others not; links out of the tree lead nowhere; its logs hold what they may."""
+    server, client = behind_nginx
+    client.init()
+    assert client.request("POST", "/upload", headers={"Origin": client.url}, files={"file": ("a.png", png())}).status_code == 201
+    for headers in ({"Origin": client.url.replace("http:", "https:")}, {"Origin": server.url}, {"Origin": "https://evil.example"},
+                    {"Origin": "https://evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}):
+        problem(client.request("POST", "/session/close", headers=headers), 403, "csrf_invalid")
+
+    job, _ = client.result("very-private-name.png", png(), "jpg")
+    token = client.token(job["job_id"]).json()["token"]
+    assert client.download("/download?token=" + token).status_code == 200
+    redis = server.redis()
+    path = redis.hget(f"session:{client.session_id}:jobs:{job['job_id']}", "converted_path")
+    for value in ("../../../../etc/passwd", "/etc/passwd", path + "\r\nX-Accel-Redirect: /_files/" + path, path.replace("converted", "uploads")):
+        redis.hset("download_token:" + token, "file_path", value)
+        problem(client.download("/download?token=" + token), 404, "token_invalid")
+        assert "X-Accel-Redirect" not in requests.get(f"{server.url}/download?token={token}").headers
+    redis.hset("download_token:" + token, "file_path", path)
+    assert client.download("/download?token=" + token).status_code == 200
+    (server.data / "storage" / path).unlink()
+    problem(client.download("/download?token=" + token), 404, "token_invalid")
+    assert client.close().status_code == 200
+
+    access, logs = (tmp_path / "access.log").read_text(), (tmp_path / "error.log").read_text()
+    assert '"GET /download" 200' in access and '"POST /session/close" 200' in access
+    for secret in (client.session_id, client.csrf, token, "very-private-name"):
+        assert secret not in access + logs + server.log()
 
 
 def test_events_by_nginx(behind_nginx):
