@@ -11,6 +11,7 @@ import requests
 from client import Client, problem
 from fixtures import docx, pdf, png
 
+BITS256 = re.compile(r"[0-9a-f]{64}")
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -25,7 +26,7 @@ def test_session_init(server):
     body = answer.json()
     cookie = [part.strip() for part in answer.headers["Set-Cookie"].split(";")]
     assert set(cookie[1:]) == {"Path=/", "HttpOnly", "Secure", "SameSite=Strict", "Max-Age=86400"}
-    assert len(client.session_id) >= 32 and client.session_id != body["csrf_token"]
+    assert BITS256.fullmatch(client.session_id) and BITS256.fullmatch(body["csrf_token"]) and client.session_id != body["csrf_token"]
     assert when(body["expires_at"]) - when(body["created_at"]) == timedelta(hours=24)
     assert abs(when(body["created_at"]) - datetime.now(timezone.utc)) < timedelta(seconds=30)
     assert body["limits"]["max_upload_bytes"] == 100 * 1024 * 1024 and body["limits"]["max_jobs"] > 0
@@ -58,7 +59,7 @@ def test_whole_way(client):
     answer = client.token(upload["job_id"])
     assert answer.status_code == 201, answer.text
     token = answer.json()
-    assert token["url"] == "/download?token=" + token["token"]
+    assert BITS256.fullmatch(token["token"]) and token["url"] == "/download?token=" + token["token"]
     assert timedelta(minutes=9) < when(token["expires_at"]) - datetime.now(timezone.utc) <= timedelta(minutes=10)
 
     file = client.download(token["url"])
