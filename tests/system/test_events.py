@@ -313,6 +313,7 @@ def test_nothing_is_left_of_many_streams(own_server, events):
     client = Client(server.url)
     client.init()
     job_id = upload(client)
+    assert client.status(job_id).status_code == 200  # on the same connection: the upload has ended, and its file is closed
 
     def descriptors():
         return len(os.listdir(f"/proc/{pid}/fd"))
