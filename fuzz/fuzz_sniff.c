@@ -4,7 +4,10 @@
 
 #include "core/cleanup.h"
 #include "files/ole.h"
+#include "files/opc.h"
 #include "files/plaintext.h"
+#include "files/raster.h"
+#include "files/second_kind.h"
 #include "files/sniff.h"
 #include "files/zipdir.h"
 
@@ -26,7 +29,24 @@ static void parse_zip(int fd)
         if (zipdir_read(z, names[i], MEMBER_MAX, &content, &len) == 0)
             require(len <= MEMBER_MAX && content[len] == '\0');
     }
+    if (opc_check(z, "a|b") == 0)
+        require(zipdir_count(z) > 1);
     zipdir_close(z);
+}
+
+static void parse_pictures(int fd)
+{
+    static const char *const ids[] = {"png", "jpg", "gif",  "webp", "bmp", "ico", "psd",
+                                      "tga", "ppm", "tiff", "heic", "jp2", "jxl"};
+    static struct window w;
+    uint64_t end;
+
+    require(window_init(&w, fd) == 0);
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+        if (raster_check(&w, ids[i], &end) == 0)
+            require(end == RASTER_END_UNKNOWN || end <= w.size);
+    require(second_kind_pdf_end(&w, &end) == 0 && (end == UINT64_MAX || end <= w.size));
+    require(second_kind_behind(&w, end) != -EIO);
 }
 
 static void parse_ole(int fd)
@@ -51,6 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(fd >= 0 && write(fd, data, size) == (ssize_t)size);
     parse_zip(fd);
     parse_ole(fd);
+    parse_pictures(fd);
+    plaintext_is_html(text, size);
     plaintext_is_svg(text, size);
     plaintext_has_attribute(text, size, "a|application/vnd.oasis.opendocument.text");
     /* The beginning of a text is one. */

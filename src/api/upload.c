@@ -194,15 +194,8 @@ static bool accept_file(struct upload *u)
         return false;
     }
     r = sniff_check(u->api->sniffer, u->file.fd, u->format, u->mime);
-    if (r == -EMEDIUMTYPE || r == -EBADMSG) {
-        upload_fail(u, API_TYPE_MISMATCH, "The content of the file is not what its extension says.");
-        return false;
-    }
-    if (r == -EPERM) {
-        upload_fail(
-            u, API_TYPE_MISMATCH,
-            "The file declares XML entities or refers to other files or addresses, which is refused for "
-            "safety. Put into the file what it refers to.");
+    if (sniff_refusal(r)) {
+        upload_fail(u, API_TYPE_MISMATCH, sniff_refusal(r));
         return false;
     }
     id_uuid(u->job_id);

@@ -307,12 +307,8 @@ static void prepare(uv_work_t *work)
         return;
     }
     r = conversion_sniff(&t->run->conversions, from, t->item->route->from);
-    if (r == -EMEDIUMTYPE || r == -EBADMSG)
-        fail(t, CONVERT_EXIT_INPUT, "type_mismatch", "The file is not of the type that its name says.");
-    else if (r == -EPERM)
-        fail(t, CONVERT_EXIT_INPUT, "type_mismatch",
-             "The file declares XML entities or refers to other files or addresses, which is refused for "
-             "safety.");
+    if (sniff_refusal(r))
+        fail(t, CONVERT_EXIT_INPUT, "type_mismatch", sniff_refusal(r));
     else if (r < 0)
         fail_errno(t, CONVERT_EXIT_INPUT, "input_unreadable", r);
     if (r < 0)

@@ -1,4 +1,4 @@
-/* Little-endian numbers and whole reads, for the parsers of container formats. */
+/* Numbers, little-endian unless they say otherwise, and whole reads, for the parsers of container formats. */
 #pragma once
 
 #include "core/path.h"
@@ -30,6 +30,30 @@ static inline uint64_t bytes_u64(const void *p)
 
     memcpy(&v, p, sizeof v);
     return le64toh(v);
+}
+
+static inline uint16_t bytes_be16(const void *p)
+{
+    uint16_t v;
+
+    memcpy(&v, p, sizeof v);
+    return be16toh(v);
+}
+
+static inline uint32_t bytes_be32(const void *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof v);
+    return be32toh(v);
+}
+
+static inline uint64_t bytes_be64(const void *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
 }
 
 /* All `len` bytes at `offset`: 0, -EBADMSG where the file is cut off, other -errno. */

@@ -84,7 +84,8 @@ static const char *skip_past(const char *p, const char *end, const char *what)
     return found ? found + strlen(what) : NULL;
 }
 
-static bool is_svg_tag(const char *p, const char *end)
+/* Is the tag behind this "<" called `expected`, whatever its prefix? */
+static bool is_tag(const char *p, const char *end, const char *expected)
 {
     const char *name = p;
 
@@ -93,7 +94,8 @@ static bool is_svg_tag(const char *p, const char *end)
             name = p + 1;
         p++;
     }
-    return p < end && p - name == 3 && memcmp(name, "svg", 3) == 0;
+    return p < end && (size_t)(p - name) == strlen(expected) &&
+           strncasecmp(name, expected, (size_t)(p - name)) == 0;
 }
 
 /* Behind the ">" that ends a declaration, or NULL; what is in quotes doesn't count. */
@@ -162,7 +164,24 @@ bool plaintext_is_svg(const char *data, size_t len)
 {
     const char *root = NULL;
 
-    return plaintext_prolog(data, len, &root) == PROLOG_ROOT && root && is_svg_tag(root, data + len);
+    return plaintext_prolog(data, len, &root) == PROLOG_ROOT && root && is_tag(root, data + len, "svg");
+}
+
+bool plaintext_is_html(const char *data, size_t len)
+{
+    const char *end = data + len, *p = data, *root = NULL;
+
+    /* UTF-16 is left to the engine. */
+    if (len >= 2 && ((unsigned char)*data >= 0xfe || !data[0] || !data[1]))
+        return true;
+    if (at(p, end, "\xef\xbb\xbf"))
+        p += 3;
+    if (at(skip_space(p, end), end, "<?xml"))
+        return plaintext_prolog(data, len, &root) == PROLOG_ROOT && is_tag(root, end, "html");
+    for (; (p = memchr(p, '<', (size_t)(end - p))); p++)
+        if (p + 1 < end && (isalpha((unsigned char)p[1]) || p[1] == '!' || p[1] == '/'))
+            return true;
+    return false;
 }
 
 /* A #fragment, a data: URL, or nothing. */

@@ -29,6 +29,9 @@ enum plaintext_prolog plaintext_prolog(const char *data, size_t len, const char 
 /* Is the root element svg (any prefix), with a prolog of PROLOG_ROOT? */
 bool plaintext_is_svg(const char *data, size_t len);
 
+/* Is there any tag in it; and is the root element html, if it begins as XML? */
+bool plaintext_is_html(const char *data, size_t len);
+
 /* Does an SVG want anything that is not in it: a href (but of a link, <a>), a url() or an @import that is
  * neither a #fragment nor a data: URL, or a style sheet by processing instruction? What is written in other
  * ways (CSS escapes) is not seen; the engine resolves nothing in any case. */

@@ -10,9 +10,13 @@
 #include "core/str.h"
 #include "files/bytes.h"
 #include "files/ole.h"
+#include "files/opc.h"
 #include "files/plaintext.h"
+#include "files/raster.h"
+#include "files/second_kind.h"
 #include "files/zipdir.h"
 
+#include <ctype.h>
 #include <magic.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -23,7 +27,9 @@ enum {
     TEXT_SAMPLE = 4 << 20,    /* how much of a text is looked at */
     CONTENT_TYPES_MAX = 1 << 20, /* [Content_Types].xml */
     MIMETYPE_MAX = 256,
-    PROLOG_MAX = 8 << 10, /* how much of each part of a package is searched for its root element */
+    MANIFEST_MAX = 8 << 20, /* META-INF/manifest.xml: a line for each member */
+    PDF_START = 16,         /* where the header of a PDF has to be */
+    PROLOG_MAX = 8 << 10,   /* how much of each part of a package is searched for its root element */
 };
 
 struct sniffer {
@@ -70,23 +76,34 @@ static void cleanup_ole(struct ole **o)
     ole_close(*o);
 }
 
-/* One of the `|`-separated markers is a stream at the top? */
-static int check_ole(int fd, const char *markers)
+/* One of the `|`-separated streams is there, at the top? */
+static bool has_stream(const struct ole *o, const char *streams)
+{
+    for (const char *p = streams; *p; p += *p == '|') {
+        char name[32];
+        size_t n = strcspn(p, "|");
+
+        snprintf(name, sizeof name, "%.*s", (int)n, p);
+        if (ole_has_stream(o, name))
+            return true;
+        p += n;
+    }
+    return false;
+}
+
+/* A document has the streams of one kind: with those of two, programs would see different ones. */
+static int check_ole(int fd, const char *streams)
 {
     _cleanup_(cleanup_ole) struct ole *o = NULL;
-    _cleanup_free_ char *copy = strdup(markers);
-    char *rest = copy, *name;
-    int r;
+    int r = ole_open(fd, &o);
 
-    if (!copy)
-        return -ENOMEM;
-    r = ole_open(fd, &o);
     if (r < 0)
         return r;
-    while ((name = strsep(&rest, "|")))
-        if (ole_has_stream(o, name))
-            return 0;
-    return -EMEDIUMTYPE;
+    for (size_t i = 0; i < n_formats; i++)
+        if (formats[i].structure == STRUCTURE_OLE && !str_eq(formats[i].marker, streams) &&
+            has_stream(o, formats[i].marker))
+            return -EMEDIUMTYPE;
+    return has_stream(o, streams) ? 0 : -EMEDIUMTYPE;
 }
 
 /* No part of a package may declare entities: OPC forbids it (ISO/IEC 29500-2 section 8.2.5), and in
@@ -106,51 +123,68 @@ static int check_parts(struct zipdir *z)
     return 0;
 }
 
-/* A member that is missing or too large makes the archive something else, not a broken one. */
-static int read_member(int fd, const char *name, size_t max, char **ret_data, size_t *ret_len)
+/* Macros may be in the formats that are named for them, as in Word itself. */
+static int check_macros(struct zipdir *z, const char *main_types)
 {
-    _cleanup_(cleanup_zipdir) struct zipdir *z = NULL;
-    int r = zipdir_open(fd, &z);
+    _cleanup_free_ char *types = NULL;
+    size_t len;
+    int r;
 
-    if (r == 0)
-        r = zipdir_read(z, name, max, ret_data, ret_len);
-    if (r == 0)
-        r = check_parts(z);
-    return r == -ENOENT || r == -EFBIG ? -EMEDIUMTYPE : r;
+    if (strstr(main_types, "macroEnabled"))
+        return 0;
+    r = zipdir_read(z, "[Content_Types].xml", CONTENT_TYPES_MAX, &types, &len);
+    if (r < 0)
+        return r;
+    return plaintext_has_attribute(types, len, "application/vnd.ms-office.vbaProject") ? -EMEDIUMTYPE : 0;
 }
 
 /* With a password it is a compound file around the encrypted archive ([MS-OFFCRYPTO] 2.3.2): what is inside
  * only the engine can ask for, so that the extension is believed. */
-static int check_ooxml(int fd, const char *markers)
+static int check_ooxml(int fd, const char *main_types)
 {
-    _cleanup_free_ char *types = NULL;
+    _cleanup_(cleanup_zipdir) struct zipdir *z = NULL;
     char first[2];
-    size_t len;
     int r = bytes_read_all(fd, 0, first, sizeof first);
 
     if (r < 0)
         return r;
     if (memcmp(first, "PK", 2) != 0)
         return check_ole(fd, "EncryptedPackage");
-    r = read_member(fd, "[Content_Types].xml", CONTENT_TYPES_MAX, &types, &len);
-    if (r != 0)
-        return r;
-    if (memmem(types, len, "<!DOCTYPE", strlen("<!DOCTYPE")))
-        return -EMEDIUMTYPE;
-    return plaintext_has_attribute(types, len, markers) ? 0 : -EMEDIUMTYPE;
+    r = zipdir_open(fd, &z);
+    if (r == 0)
+        r = check_parts(z);
+    if (r == 0)
+        r = opc_check(z, main_types);
+    return r == 0 ? check_macros(z, main_types) : r;
 }
 
-static int check_odf(int fd, const char *marker)
+/* The type is the first member, readable as it is (OpenDocument 1.3 part 2, 3.3; OCF 3.3, 4.3), and what
+ * lists the others agrees. */
+static int check_odf(int fd, const char *type)
 {
-    _cleanup_free_ char *type = NULL;
-    size_t len;
-    int r = read_member(fd, "mimetype", MIMETYPE_MAX, &type, &len);
+    static const char epub[] = "application/epub+zip";
+    bool book = str_eq(type, epub);
+    _cleanup_(cleanup_zipdir) struct zipdir *z = NULL;
+    _cleanup_free_ char *said = NULL, *list = NULL;
+    size_t len, list_len;
+    int r = zipdir_open(fd, &z);
 
-    if (r != 0)
+    if (r < 0)
         return r;
-    while (len > 0 && strchr("\r\n ", type[len - 1]))
+    if (!zipdir_begins_with(z, "mimetype"))
+        return -EMEDIUMTYPE;
+    r = zipdir_read(z, "mimetype", MIMETYPE_MAX, &said, &len);
+    if (r == 0)
+        r = zipdir_read(z, book ? "META-INF/container.xml" : "META-INF/manifest.xml", MANIFEST_MAX, &list,
+                        &list_len);
+    if (r < 0)
+        return r;
+    while (len > 0 && strchr("\r\n ", said[len - 1]))
         len--;
-    return len == strlen(marker) && memcmp(type, marker, len) == 0 ? 0 : -EMEDIUMTYPE;
+    if (len != strlen(type) || memcmp(said, type, len) != 0 ||
+        !plaintext_has_attribute(list, list_len, book ? "application/oebps-package+xml" : type))
+        return -EMEDIUMTYPE;
+    return check_parts(z);
 }
 
 static int check_text(int fd, enum format_structure structure, const char *markers)
@@ -171,6 +205,8 @@ static int check_text(int fd, enum format_structure structure, const char *marke
         ok = ok && plaintext_prolog(data, (size_t)n, NULL) == PROLOG_ROOT;
     if (structure == STRUCTURE_SVG)
         ok = ok && plaintext_is_svg(data, (size_t)n);
+    if (structure == STRUCTURE_HTML)
+        ok = ok && plaintext_is_html(data, (size_t)n);
     if (markers)
         ok = ok && plaintext_has_attribute(data, (size_t)n, markers);
     if (!ok)
@@ -178,28 +214,87 @@ static int check_text(int fd, enum format_structure structure, const char *marke
     return structure == STRUCTURE_SVG && plaintext_svg_refers_outside(data, (size_t)n) ? -EPERM : 0;
 }
 
+static int check_raster(struct window *w, const char *id)
+{
+    uint64_t end;
+    int r = raster_check(w, id, &end);
+
+    if (r == 0)
+        r = second_kind_pdf_ahead(w);
+    return r == 0 ? second_kind_behind(w, end) : r;
+}
+
+/* Some programs write a byte order mark or an empty line first; readers that take any junk there see PDF in
+ * what is something else. */
+static int check_pdf(struct window *w)
+{
+    size_t n = w->size < PDF_START ? (size_t)w->size : PDF_START;
+    const unsigned char *p = window_at(w, 0, n), *end = p + n;
+    uint64_t ends;
+    int r;
+
+    if (!p)
+        return -EIO;
+    if (n > 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
+        p += 3;
+    while (p < end && isspace(*p))
+        p++;
+    if (end - p < 7 || memcmp(p, "%PDF-", 5) != 0 || !isdigit(p[5]))
+        return -EMEDIUMTYPE;
+    r = second_kind_pdf_end(w, &ends);
+    return r == 0 ? second_kind_behind(w, ends) : r;
+}
+
+/* Those that have a ZIP around them are checked for what surrounds it by zipdir_open(). */
+static int check_other(int fd, const struct format *format)
+{
+    _cleanup_free_ struct window *w = malloc(sizeof *w);
+    int r = w ? window_init(w, fd) : -ENOMEM;
+
+    if (r < 0)
+        return r;
+    if (format->structure == STRUCTURE_RASTER)
+        return check_raster(w, format->id);
+    if (format->structure == STRUCTURE_PDF)
+        return check_pdf(w);
+    return second_kind_behind(w, UINT64_MAX);
+}
+
 static int check_structure(int fd, const struct format *format)
 {
+    int r = 0;
+
     switch (format->structure) {
-    case STRUCTURE_NONE:
+    case STRUCTURE_ZIP:
         return 0;
     case STRUCTURE_OOXML:
-        return check_ooxml(fd, format->marker);
+        r = check_ooxml(fd, format->marker);
+        return r == -ENOENT || r == -EFBIG ? -EMEDIUMTYPE : r;
     case STRUCTURE_ODF:
-        return check_odf(fd, format->marker);
+        r = check_odf(fd, format->marker);
+        return r == -ENOENT || r == -EFBIG ? -EMEDIUMTYPE : r;
     case STRUCTURE_OLE:
-        return check_ole(fd, format->marker);
+        r = check_ole(fd, format->marker);
+        break;
     case STRUCTURE_TEXT:
+    case STRUCTURE_HTML:
     case STRUCTURE_XML:
     case STRUCTURE_SVG:
-        return check_text(fd, format->structure, format->marker);
+        r = check_text(fd, format->structure, format->marker);
+        break;
+    case STRUCTURE_RTF:
+    case STRUCTURE_RASTER:
+    case STRUCTURE_PDF:
+        break;
     }
-    return -EINVAL;
+    return r < 0 ? r : check_other(fd, format);
 }
 
 int sniff_text(int fd, const struct format *format)
 {
-    return format->structure == STRUCTURE_TEXT ? check_text(fd, STRUCTURE_TEXT, format->marker) : -EINVAL;
+    bool text = format->structure == STRUCTURE_TEXT || format->structure == STRUCTURE_HTML;
+
+    return text ? check_text(fd, format->structure, format->marker) : -EINVAL;
 }
 
 /* Words of `list` that end in a slash stand for all that begin so. */
@@ -235,7 +330,25 @@ int sniff_check(struct sniffer *s, int fd, const struct format *format, char ret
     if (!magic_allowed(format->magic, ret_mime))
         return -EMEDIUMTYPE;
     r = check_structure(own, format);
-    if (r == 0 && format->structure != STRUCTURE_NONE)
+    if (r == 0 && format->structure != STRUCTURE_RTF && format->structure != STRUCTURE_ZIP)
         format_mime(format, ret_mime);
     return r;
+}
+
+const char *sniff_refusal(int err)
+{
+    switch (err) {
+    case -EMEDIUMTYPE:
+    case -EBADMSG:
+        return "The content of the file is not what its extension says.";
+    case -EPERM:
+        return "The file declares XML entities or refers to other files or addresses, which is refused for "
+               "safety. Put into the file what it refers to.";
+    case -ENOTUNIQ:
+        return "The file is of two kinds at once: an archive, a program, a page or a script is in front of "
+               "it or "
+               "behind it, which is refused for safety. Save it again with the program that made it.";
+    default:
+        return NULL;
+    }
 }

@@ -16,16 +16,21 @@ enum { SNIFF_MIME_MAX = 128 };
 
 /* Is the open regular file `fd` a `format`? 0; -EMEDIUMTYPE it is something else; -EBADMSG its container is
  * broken (callers treat it as a mismatch); -EPERM it is one, but declares XML entities or, as SVG, refers to
- * what is not in the file: refused for safety; other -errno. Does not move the file's offset. Reads a bounded
- * part of the file, whatever its size.
+ * what is not in the file: refused for safety; -ENOTUNIQ it is one, and something else besides
+ * (second_kind.h); other -errno. Does not move the file's offset. Takes a
+ * bounded time, in which large files are read once: no work for a thread that others wait for.
  *
  * `ret_mime` always receives what the bytes look like: the format's own type where its structure was proven,
  * else libmagic's word. */
 int sniff_check(struct sniffer *s, int fd, const struct format *format,
                 char ret_mime[SNIFF_MIME_MAX]) _warn_unused_;
 
-/* Is `fd` a text, and so a `format` of STRUCTURE_TEXT (another is -EINVAL)? 0, -EMEDIUMTYPE or another
- * -errno. It needs no sniffer: libmagic takes 5 to 15 ms for a text. Without its word a text that is also
- * something else (PostScript, a PDF of printable bytes) passes, so this is for results of our engines, not
- * for uploads. */
+/* What to tell the person whose file was refused with this error, or NULL for the errors that are not about
+ * the file. */
+const char *sniff_refusal(int err);
+
+/* Is `fd` a text, and so a `format` of STRUCTURE_TEXT or STRUCTURE_HTML (another is -EINVAL)? 0, -EMEDIUMTYPE
+ * or another -errno. It needs no sniffer: libmagic takes 5 to 15 ms for a text. Without its word a text that
+ * is also something else (PostScript, a PDF of printable bytes) passes, so this is for results of our
+ * engines, not for uploads. */
 int sniff_text(int fd, const struct format *format) _warn_unused_;

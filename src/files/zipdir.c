@@ -66,11 +66,13 @@ static int read_end64(int fd, struct end *e)
     return 0;
 }
 
-/* The last end record whose comment fits, as LibreOffice finds it. */
+/* The last end record whose comment ends with the file, but for zeros that some disk has added: what else
+ * lies behind it would be for other readers. */
 static int find_end(int fd, uint64_t size, struct end *ret)
 {
     size_t len = size < END_SIZE + END_COMMENT_MAX ? (size_t)size : END_SIZE + END_COMMENT_MAX;
     _cleanup_free_ unsigned char *tail = malloc(len + 1);
+    size_t used = len;
     int r;
 
     if (!tail)
@@ -80,10 +82,13 @@ static int find_end(int fd, uint64_t size, struct end *ret)
     r = bytes_read_all(fd, size - len, tail, len);
     if (r < 0)
         return r;
+    while (used > 0 && tail[used - 1] == 0)
+        used--;
     for (size_t i = len - END_SIZE + 1; i-- > 0;) {
         const unsigned char *p = tail + i;
+        size_t end = i + END_SIZE + bytes_u16(p + 20);
 
-        if (memcmp(p, "PK\x05\x06", 4) != 0 || i + END_SIZE + bytes_u16(p + 20) > len)
+        if (memcmp(p, "PK\x05\x06", 4) != 0 || end > len || end < used)
             continue;
         *ret = (struct end){.entries = bytes_u16(p + 10),
                             .size = bytes_u32(p + 12),
@@ -223,6 +228,8 @@ static int check_entries(struct zipdir *z)
         if (by_name(&z->entries[i - 1], &z->entries[i]) == 0)
             return -EMEDIUMTYPE;
     qsort(z->entries, z->n, sizeof *z->entries, by_offset);
+    if (z->n > 0 && z->entries[0].offset != 0)
+        return -EMEDIUMTYPE;
     for (size_t i = 0; i < z->n; i++) {
         const struct entry *e = &z->entries[i];
         uint64_t next = i + 1 < z->n ? z->entries[i + 1].offset : z->directory_offset, end;
@@ -370,6 +377,18 @@ int zipdir_read(struct zipdir *z, const char *name, size_t max, char **ret_data,
     *ret_data = TAKE_PTR(data);
     *ret_len = (size_t)e->inflated;
     return 0;
+}
+
+bool zipdir_has(const struct zipdir *z, const char *name)
+{
+    return find(z, name);
+}
+
+bool zipdir_begins_with(const struct zipdir *z, const char *name)
+{
+    const struct entry *e = z->entries;
+
+    return z->n > 0 && e->name_len == strlen(name) && memcmp(e->name, name, e->name_len) == 0;
 }
 
 uint64_t zipdir_inflated(const struct zipdir *z)

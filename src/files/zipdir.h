@@ -8,6 +8,7 @@
 
 #include "core/cleanup.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,8 +23,9 @@ struct zipdir;
 
 /* Reads and checks the directory of the regular file `fd` (borrowed; its offset stays): 0; -EBADMSG when it
  * is no archive or is cut off; -EMEDIUMTYPE when it breaks a limit or holds names that are absolute, have
- * ".." or a NUL or occur twice (ASCII case-insensitive), symbolic links, members that overlap, or members
- * that are called something else where they begin than in the directory. */
+ * ".." or a NUL or occur twice (ASCII case-insensitive), symbolic links, members that overlap or members that
+ * are called something else where they begin than in the directory, or begins or ends with something else
+ * than the archive. */
 int zipdir_open(int fd, struct zipdir **ret) _warn_unused_;
 void zipdir_close(struct zipdir *z);
 
@@ -31,6 +33,10 @@ void zipdir_close(struct zipdir *z);
  * as a new NUL-terminated string. -ENOENT; -EFBIG when more than `max` bytes; -EBADMSG. */
 int zipdir_read(struct zipdir *z, const char *name, size_t max, char **ret_data,
                 size_t *ret_len) _warn_unused_;
+
+/* Is there such a member (as in zipdir_read)? Is it the first one in the file? */
+bool zipdir_has(const struct zipdir *z, const char *name);
+bool zipdir_begins_with(const struct zipdir *z, const char *name);
 
 /* What all members inflate to together, as the directory claims; at most ZIPDIR_INFLATED_MAX. */
 uint64_t zipdir_inflated(const struct zipdir *z);

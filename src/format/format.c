@@ -32,11 +32,12 @@
 #define EXCEL_MAIN OOXML "spreadsheetml.sheet.main+xml"
 #define POINT_MAIN OOXML "presentationml.presentation.main+xml"
 
-/* A row whose only MIME type is also all that libmagic says. */
-#define PLAIN(id, label, category, extensions, mime)                                                         \
+/* Rows whose only MIME type is also all that libmagic says. */
+#define PLAIN(id, label, category, extensions, mime, structure)                                              \
     {                                                                                                        \
-        id, label, category, extensions, mime, mime, STRUCTURE_NONE, NULL                                    \
+        id, label, category, extensions, mime, mime, structure, NULL                                         \
     }
+#define RASTER(id, label, extensions, mime) PLAIN(id, label, FORMAT_IMAGE, extensions, mime, STRUCTURE_RASTER)
 #define OPEN_DOCUMENT(id, label, category, type)                                                             \
     {                                                                                                        \
         id, label, category, id, ODF type, ODF type CONTAINER, STRUCTURE_ODF, ODF type                       \
@@ -60,7 +61,7 @@ const struct format formats[] = {
     OPEN_DOCUMENT("odt", "OpenDocument text", FORMAT_DOCUMENT, "text"),
     OPEN_DOCUMENT("ott", "OpenDocument text template", FORMAT_DOCUMENT, "text-template"),
     FLAT_DOCUMENT("fodt", "OpenDocument text, flat XML", FORMAT_DOCUMENT, "text"),
-    PLAIN("rtf", "Rich Text document", FORMAT_DOCUMENT, "rtf", "text/rtf"),
+    PLAIN("rtf", "Rich Text document", FORMAT_DOCUMENT, "rtf", "text/rtf", STRUCTURE_RTF),
     {"epub", "EPUB book", FORMAT_DOCUMENT, "epub", "application/epub+zip", "application/epub+zip" CONTAINER,
      STRUCTURE_ODF, "application/epub+zip"},
 
@@ -101,32 +102,32 @@ const struct format formats[] = {
     FLAT_DOCUMENT("fodg", "OpenDocument drawing, flat XML", FORMAT_DRAWING, "graphics"),
 
     /* images */
-    PLAIN("png", "PNG image", FORMAT_IMAGE, "png", "image/png"),
-    PLAIN("jpg", "JPEG image", FORMAT_IMAGE, "jpg jpeg jpe jfif", "image/jpeg"),
-    PLAIN("webp", "WebP image", FORMAT_IMAGE, "webp", "image/webp"),
-    PLAIN("gif", "GIF image", FORMAT_IMAGE, "gif", "image/gif"),
-    PLAIN("tiff", "TIFF image", FORMAT_IMAGE, "tiff tif", "image/tiff"),
-    PLAIN("avif", "AVIF image", FORMAT_IMAGE, "avif", "image/avif"),
-    PLAIN("heic", "HEIC image", FORMAT_IMAGE, "heic heif",
-          "image/heic image/heif image/heic-sequence image/heif-sequence"),
-    PLAIN("jxl", "JPEG XL image", FORMAT_IMAGE, "jxl", "image/jxl"),
-    PLAIN("jp2", "JPEG 2000 image", FORMAT_IMAGE, "jp2", "image/jp2"),
-    PLAIN("bmp", "Windows bitmap", FORMAT_IMAGE, "bmp dib", "image/bmp"),
-    PLAIN("ico", "Windows icon", FORMAT_IMAGE, "ico", "image/vnd.microsoft.icon"),
-    PLAIN("psd", "Photoshop image", FORMAT_IMAGE, "psd psb", "image/vnd.adobe.photoshop"),
-    PLAIN("tga", "Targa image", FORMAT_IMAGE, "tga", "image/x-tga"),
-    PLAIN("ppm", "Portable pixmap", FORMAT_IMAGE, "ppm", "image/x-portable-pixmap"),
-    PLAIN("pgm", "Portable graymap", FORMAT_IMAGE, "pgm", "image/x-portable-greymap"),
-    PLAIN("pbm", "Portable bitmap", FORMAT_IMAGE, "pbm", "image/x-portable-bitmap"),
+    RASTER("png", "PNG image", "png", "image/png"),
+    RASTER("jpg", "JPEG image", "jpg jpeg jpe jfif", "image/jpeg"),
+    RASTER("webp", "WebP image", "webp", "image/webp"),
+    RASTER("gif", "GIF image", "gif", "image/gif"),
+    RASTER("tiff", "TIFF image", "tiff tif", "image/tiff"),
+    RASTER("avif", "AVIF image", "avif", "image/avif"),
+    RASTER("heic", "HEIC image", "heic heif",
+           "image/heic image/heif image/heic-sequence image/heif-sequence"),
+    RASTER("jxl", "JPEG XL image", "jxl", "image/jxl"),
+    RASTER("jp2", "JPEG 2000 image", "jp2", "image/jp2"),
+    RASTER("bmp", "Windows bitmap", "bmp dib", "image/bmp"),
+    RASTER("ico", "Windows icon", "ico", "image/vnd.microsoft.icon"),
+    RASTER("psd", "Photoshop image", "psd psb", "image/vnd.adobe.photoshop"),
+    RASTER("tga", "Targa image", "tga", "image/x-tga"),
+    RASTER("ppm", "Portable pixmap", "ppm", "image/x-portable-pixmap"),
+    RASTER("pgm", "Portable graymap", "pgm", "image/x-portable-greymap"),
+    RASTER("pbm", "Portable bitmap", "pbm", "image/x-portable-bitmap"),
     {"svg", "SVG drawing", FORMAT_IMAGE, "svg", "image/svg+xml",
      "image/svg+xml text/xml text/plain text/html", STRUCTURE_SVG, NULL},
 
     /* the rest */
-    PLAIN("pdf", "PDF document", FORMAT_PDF, "pdf", "application/pdf"),
+    PLAIN("pdf", "PDF document", FORMAT_PDF, "pdf", "application/pdf", STRUCTURE_PDF),
     {"txt", "Plain text", FORMAT_TEXT, "txt text log", "text/plain", ANY_TEXT, STRUCTURE_TEXT, NULL},
-    {"html", "HTML page", FORMAT_TEXT, "html htm xhtml", "text/html", "text/ application/xml", STRUCTURE_TEXT,
+    {"html", "HTML page", FORMAT_TEXT, "html htm xhtml", "text/html", "text/ application/xml", STRUCTURE_HTML,
      NULL},
-    PLAIN("zip", "ZIP archive", FORMAT_ARCHIVE, "zip", "application/zip"),
+    PLAIN("zip", "ZIP archive", FORMAT_ARCHIVE, "zip", "application/zip", STRUCTURE_ZIP),
 };
 const size_t n_formats = ARRAY_SIZE(formats);
 

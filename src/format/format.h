@@ -19,14 +19,18 @@ enum format_category {
 
 /* What has to be true of the bytes beyond libmagic's word (files/sniff.h). */
 enum format_structure {
-    STRUCTURE_NONE,
-    STRUCTURE_OOXML, /* ZIP whose [Content_Types].xml declares `marker`, or that encrypted: [MS-OFFCRYPTO] */
-    STRUCTURE_ODF,   /* ZIP whose entry `mimetype` is `marker` (EPUB has the same: OCF 3.3 section 4.3) */
-    STRUCTURE_OLE,   /* compound file, which libmagic can't always tell apart; `marker` is its main stream */
-    STRUCTURE_TEXT,  /* text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters; a
-                        `marker` has to occur near its start */
-    STRUCTURE_XML,   /* the same, and XML without an internal DTD subset */
-    STRUCTURE_SVG,   /* text whose root element is svg, without an internal DTD subset */
+    STRUCTURE_ZIP,    /* nothing: a result only */
+    STRUCTURE_RTF,    /* libmagic knows its first bytes */
+    STRUCTURE_RASTER, /* a header that tells a size (files/raster.h) */
+    STRUCTURE_PDF,    /* its header at the very start */
+    STRUCTURE_OOXML,  /* ZIP whose main part is of the type `marker`, or that encrypted: [MS-OFFCRYPTO] */
+    STRUCTURE_ODF,    /* ZIP whose first entry, `mimetype`, is `marker` (EPUB has the same: OCF 3.3, 4.3) */
+    STRUCTURE_OLE,    /* compound file, which libmagic can't always tell apart; `marker` is its main stream */
+    STRUCTURE_TEXT,   /* text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters; a
+                         `marker` has to occur near its start */
+    STRUCTURE_HTML,   /* the same with a tag in it; as XML its root element is html */
+    STRUCTURE_XML,    /* text, and XML without an internal DTD subset */
+    STRUCTURE_SVG,    /* text whose root element is svg, without an internal DTD subset */
 };
 
 struct format {

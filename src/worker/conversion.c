@@ -84,7 +84,9 @@ int conversion_sniff(struct conversion_shared *s, int fd, const struct format *f
 
 static int check_format(struct conversion_shared *s, int fd, const struct format *format)
 {
-    return format->structure == STRUCTURE_TEXT ? sniff_text(fd, format) : conversion_sniff(s, fd, format);
+    int r = sniff_text(fd, format);
+
+    return r == -EINVAL ? conversion_sniff(s, fd, format) : r;
 }
 
 static void conversion_free(struct conversion *c)

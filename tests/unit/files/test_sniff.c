@@ -1,4 +1,4 @@
-/* Pictures and other fixed signatures are a few bytes here: only libmagic looks at those. */
+/* Pictures are no more than their headers here. */
 #include "core/str.h"
 #include "files/sniff.h"
 #include "ole_writer.h"
@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #define WORD_MAIN "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+#define ODT       "application/vnd.oasis.opendocument.text"
 #define PNG       "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0"
 #define ELF                                                                                                  \
     "\x7f"                                                                                                   \
@@ -66,16 +67,29 @@ static int ooxml(const char *content_type)
     struct zip_writer *w = zip_writer_new();
 
     zip_writer_add_ooxml(w, content_type);
-    zip_writer_add(w, "word/document.xml", "<w:document/>", 13);
     return zip_writer_finish(w);
+}
+
+static void add_manifest(struct zip_writer *w, const char *type)
+{
+    char xml[256];
+
+    snprintf(xml, sizeof xml, "<m:manifest><m:file-entry m:full-path='/' m:media-type='%s'/></m:manifest>",
+             type);
+    zip_writer_add_deflated(w, "META-INF/manifest.xml", xml, strlen(xml));
 }
 
 static int odf(const char *mimetype)
 {
+    static const char container[] =
+        "<container><rootfiles><rootfile full-path='a.opf' media-type='application/oebps-package+xml'/>"
+        "</rootfiles></container>";
     struct zip_writer *w = zip_writer_new();
 
     zip_writer_add(w, "mimetype", mimetype, strlen(mimetype));
     zip_writer_add(w, "content.xml", "<office:document-content/>", 26);
+    zip_writer_add(w, "META-INF/container.xml", container, strlen(container));
+    add_manifest(w, mimetype);
     return zip_writer_finish(w);
 }
 
@@ -100,6 +114,25 @@ static void macros_are_not_hidden_in_a_docx(void **state)
     assert_int_equal(check(fd, "docm"), 0);
 }
 
+static void macros_are_not_in_a_part_of_a_docx(void **state)
+{
+    static const char types[] =
+        "<Types><Default Extension='bin' ContentType='application/vnd.ms-office.vbaProject'/>"
+        "<Default Extension='xml' ContentType='" WORD_MAIN "'/></Types>";
+    static const char rels[] = "<Relationships><Relationship Type='x/relationships/officeDocument' "
+                               "Target='a.xml'/></Relationships>";
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add(w, "[Content_Types].xml", types, strlen(types));
+    zip_writer_add(w, "_rels/.rels", rels, strlen(rels));
+    zip_writer_add(w, "a.xml", "<a/>", 4);
+
+    _cleanup_close_ int fd = zip_writer_finish(w);
+
+    assert_int_equal(check(fd, "docx"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "docm"), 0);
+}
+
 static void content_types_with_a_doctype_are_refused(void **state)
 {
     static const char xml[] =
@@ -114,7 +147,8 @@ static int odf_with_part(const char *data, size_t len)
 {
     struct zip_writer *w = zip_writer_new();
 
-    zip_writer_add(w, "mimetype", "application/vnd.oasis.opendocument.text", 39);
+    zip_writer_add(w, "mimetype", ODT, strlen(ODT));
+    add_manifest(w, ODT);
     zip_writer_add_deflated(w, "content.xml", data, len);
     return check_once(zip_writer_finish(w), "odt");
 }
@@ -172,6 +206,26 @@ static void odf_is_told_by_its_mimetype(void **state)
     assert_int_equal(check_once(odf("application/epub+zip\n"), "epub"), 0);
 }
 
+/* "a member; another one" in this order. */
+static int odt_of(const char *first, const char *second, const char *manifest_type)
+{
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add(w, first, ODT, strlen(ODT));
+    zip_writer_add(w, second, ODT, strlen(ODT));
+    if (manifest_type)
+        add_manifest(w, manifest_type);
+    return check_once(zip_writer_finish(w), "odt");
+}
+
+static void odf_begins_with_its_mimetype_and_its_manifest_agrees(void **state)
+{
+    assert_int_equal(odt_of("mimetype", "a", ODT), 0);
+    assert_int_equal(odt_of("a", "mimetype", ODT), -EMEDIUMTYPE);
+    assert_int_equal(odt_of("mimetype", "a", ODT "-template"), -EMEDIUMTYPE);
+    assert_int_equal(odt_of("mimetype", "a", NULL), -EMEDIUMTYPE);
+}
+
 static void a_broken_container_is_told_apart(void **state)
 {
     _cleanup_close_ int cut = ooxml(WORD_MAIN);
@@ -196,6 +250,17 @@ static void old_documents_are_told_by_their_stream(void **state)
     assert_int_equal(check(xls, "ppt"), -EMEDIUMTYPE);
     assert_int_equal(check(ppt, "doc"), -EMEDIUMTYPE);
     assert_int_equal(check(doc, "docx"), -EMEDIUMTYPE);
+}
+
+static void a_document_of_two_programs_is_neither(void **state)
+{
+    static const struct ole_entry entries[] = {{"Root Entry", OLE_ROOT, OLE_NONE, OLE_NONE, 1},
+                                               {"WordDocument", OLE_STREAM, OLE_NONE, 2, OLE_NONE},
+                                               {"Workbook", OLE_STREAM, OLE_NONE, OLE_NONE, OLE_NONE}};
+    _cleanup_close_ int fd = ole_write(entries, ARRAY_SIZE(entries));
+
+    assert_int_equal(check(fd, "doc"), -EMEDIUMTYPE);
+    assert_int_equal(check(fd, "xls"), -EMEDIUMTYPE);
 }
 
 /* The engine will ask for the password; until then the extension is believed. */
@@ -242,6 +307,15 @@ static void texts_of_all_kinds_are_text(void **state)
     assert_int_equal(CHECK("plain text", "rtf"), -EMEDIUMTYPE);
 }
 
+static void html_has_a_tag_and_xhtml_its_root(void **state)
+{
+    assert_int_equal(CHECK("plain text, 1 < 2\n", "html"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("{\\rtf1 text}", "html"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("text <b>first</b>\n", "html"), 0);
+    assert_int_equal(CHECK("<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'/>", "html"), 0);
+    assert_int_equal(CHECK("<?xml version='1.0'?><office:document/>", "html"), -EMEDIUMTYPE);
+}
+
 static int check_text_bytes(const void *data, size_t len, const char *id)
 {
     _cleanup_close_ int fd = memfd_create("text", MFD_CLOEXEC);
@@ -258,7 +332,7 @@ static void results_that_are_texts_need_no_sniffer(void **state)
     static const char *const ids[] = {"txt", "csv", "html"};
 
     for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
-        assert_int_equal(CHECK_TEXT("caf\xe9; b\n", ids[i]), 0);
+        assert_int_equal(CHECK_TEXT("<p>caf\xe9; b\n", ids[i]), 0);
         assert_int_equal(CHECK_TEXT(PNG, ids[i]), -EMEDIUMTYPE);
         assert_int_equal(CHECK_TEXT(ELF, ids[i]), -EMEDIUMTYPE);
         assert_int_equal(CHECK_TEXT("a\0b", ids[i]), -EMEDIUMTYPE);
@@ -293,8 +367,8 @@ static void pictures_are_told_apart(void **state)
     assert_int_equal(CHECK(PNG, "png"), 0);
     assert_string_equal(mime, "image/png");
     assert_int_equal(CHECK(PNG, "jpg"), -EMEDIUMTYPE);
-    assert_int_equal(CHECK("GIF89a\1\0\1\0", "gif"), 0);
-    assert_int_equal(CHECK("GIF89a\1\0\1\0", "png"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("GIF89a\1\0\1\0\0\0\0;", "gif"), 0);
+    assert_int_equal(CHECK("GIF89a\1\0\1\0\0\0\0;", "png"), -EMEDIUMTYPE);
     assert_int_equal(CHECK("%PDF-1.4\n", "pdf"), 0);
 }
 
@@ -307,6 +381,23 @@ static void a_pdf_with_an_archive_behind_is_a_pdf(void **state)
     assert_true(n > 0);
     assert_int_equal(check_bytes(data, 9 + (size_t)n, "docx"), -EMEDIUMTYPE);
     assert_string_equal(mime, "application/pdf");
+}
+
+static void a_pdf_begins_at_once(void **state)
+{
+    assert_int_equal(CHECK("\xef\xbb\xbf%PDF-1.4\n%%EOF", "pdf"), 0);
+    assert_int_equal(CHECK("\r\n%PDF-1.4\n%%EOF", "pdf"), 0);
+    assert_int_equal(CHECK("/*\n%PDF-1.4\n%%EOF", "pdf"), -EMEDIUMTYPE);
+    assert_int_equal(CHECK("<html><!-- %PDF-1.4\n%%EOF", "pdf"), -EMEDIUMTYPE);
+}
+
+static void what_is_two_things_is_refused(void **state)
+{
+    assert_int_equal(CHECK("%PDF-1.4\n%%EOF\n<html><script>", "pdf"), -ENOTUNIQ);
+    assert_int_equal(CHECK("%PDF-1.4\n%%EOF\nsigned by the scanner", "pdf"), 0);
+    assert_int_equal(CHECK("GIF89a\1\0\1\0\0\0\0;PK\3\4", "gif"), -ENOTUNIQ);
+    assert_int_equal(CHECK("GIF89a\1\0\1\0\0\0\0!\xfe\5%PDF-\0;", "gif"), -ENOTUNIQ);
+    assert_int_equal(CHECK("{\\rtf1 text}PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "rtf"), -ENOTUNIQ);
 }
 
 static void an_empty_file_is_nothing(void **state)
@@ -343,21 +434,27 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ooxml_is_told_by_its_main_part),
         cmocka_unit_test(macros_are_not_hidden_in_a_docx),
+        cmocka_unit_test(macros_are_not_in_a_part_of_a_docx),
         cmocka_unit_test(content_types_with_a_doctype_are_refused),
         cmocka_unit_test(parts_that_declare_entities_are_refused),
         cmocka_unit_test(content_types_that_inflate_too_far_are_refused),
         cmocka_unit_test(a_plain_archive_is_no_document),
         cmocka_unit_test(odf_is_told_by_its_mimetype),
+        cmocka_unit_test(odf_begins_with_its_mimetype_and_its_manifest_agrees),
         cmocka_unit_test(a_broken_container_is_told_apart),
         cmocka_unit_test(old_documents_are_told_by_their_stream),
+        cmocka_unit_test(a_document_of_two_programs_is_neither),
         cmocka_unit_test(an_encrypted_document_is_what_its_extension_says),
         cmocka_unit_test(binaries_are_no_text),
         cmocka_unit_test(texts_of_all_kinds_are_text),
+        cmocka_unit_test(html_has_a_tag_and_xhtml_its_root),
         cmocka_unit_test(results_that_are_texts_need_no_sniffer),
         cmocka_unit_test(svg_is_an_xml_picture),
         cmocka_unit_test(flat_documents_say_what_they_are),
         cmocka_unit_test(pictures_are_told_apart),
         cmocka_unit_test(a_pdf_with_an_archive_behind_is_a_pdf),
+        cmocka_unit_test(a_pdf_begins_at_once),
+        cmocka_unit_test(what_is_two_things_is_refused),
         cmocka_unit_test(an_empty_file_is_nothing),
         cmocka_unit_test(the_offset_counts_for_nothing_and_stays),
         cmocka_unit_test(only_regular_files_are_looked_at),

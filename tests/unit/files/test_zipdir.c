@@ -310,15 +310,48 @@ static void a_cut_archive_is_broken(void **state)
     }
 }
 
-static void what_follows_an_archive_is_ignored(void **state)
+static int with_bytes_behind(const char *bytes, size_t n)
 {
     _cleanup_close_ int fd = zip_writer_finish(with_member("second"));
-    struct zipdir *z;
+    struct zipdir *z = NULL;
+    int r;
 
-    assert_int_equal(lseek(fd, 0, SEEK_END) > 0, 1);
-    assert_int_equal(write(fd, "\0\0\0\0", 4), 4);
-    assert_int_equal(zipdir_open(fd, &z), 0);
+    assert_true(lseek(fd, 0, SEEK_END) > 0);
+    assert_int_equal(write(fd, bytes, n), n);
+    r = zipdir_open(fd, &z);
     zipdir_close(z);
+    return r;
+}
+
+static void only_zeros_may_follow_an_archive(void **state)
+{
+    assert_int_equal(with_bytes_behind("\0\0\0\0", 4), 0);
+    assert_int_equal(with_bytes_behind("\0\0\0x", 4), -EBADMSG);
+}
+
+static void nothing_is_ahead_of_an_archive(void **state)
+{
+    static const char ahead[] = "MZ";
+    struct zip_writer *w = with_member("second");
+    _cleanup_close_ int fd = -1, moved = memfd_create("moved", MFD_CLOEXEC);
+    struct zipdir *z = NULL;
+    char data[1024];
+    ssize_t n;
+    uint32_t offset;
+
+    fd = zip_writer_finish(w);
+    n = pread(fd, data, sizeof data, 0);
+    assert_true(n > 22);
+    /* As a program would write it whose offsets count from the file's start. */
+    for (char *p = data; (p = memmem(p, (size_t)(data + n - p), "PK\1\2", 4)); p++) {
+        memcpy(&offset, p + OFFSET, 4);
+        put32((unsigned char *)p + OFFSET, offset + 2);
+    }
+    memcpy(&offset, data + n - 6, 4);
+    put32((unsigned char *)data + n - 6, offset + 2);
+    assert_int_equal(write(moved, ahead, 2), 2);
+    assert_int_equal(write(moved, data, (size_t)n), n);
+    assert_int_equal(zipdir_open(moved, &z), -EMEDIUMTYPE);
 }
 
 int main(void)
@@ -340,7 +373,8 @@ int main(void)
         cmocka_unit_test(lies_about_a_member_are_found),
         cmocka_unit_test(more_entries_than_there_are_is_broken),
         cmocka_unit_test(a_cut_archive_is_broken),
-        cmocka_unit_test(what_follows_an_archive_is_ignored),
+        cmocka_unit_test(only_zeros_may_follow_an_archive),
+        cmocka_unit_test(nothing_is_ahead_of_an_archive),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,9 @@ void zip_writer_add_deflated(struct zip_writer *z, const char *name, const void 
 
 void zip_writer_add_ooxml(struct zip_writer *z, const char *content_type)
 {
+    static const char rels[] = "<Relationships><Relationship Id=\"r1\" Type=\"http://schemas.openxmlformats."
+                               "org/officeDocument/2006/relationships/officeDocument\" Target=\"main.xml\"/>"
+                               "</Relationships>";
     char xml[512];
 
     snprintf(xml, sizeof xml,
@@ -113,6 +116,8 @@ void zip_writer_add_ooxml(struct zip_writer *z, const char *content_type)
              "content-types\"><Override PartName=\"/main.xml\" ContentType=\"%s\"/></Types>",
              content_type);
     zip_writer_add_deflated(z, "[Content_Types].xml", xml, strlen(xml));
+    zip_writer_add_deflated(z, "_rels/.rels", rels, strlen(rels));
+    zip_writer_add(z, "main.xml", "<main/>", 7);
 }
 
 unsigned char *zip_writer_entry(struct zip_writer *z)

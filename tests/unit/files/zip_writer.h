@@ -14,7 +14,7 @@ void zip_writer_add_deflated(struct zip_writer *z, const char *name, const void 
 /* Name of any bytes. */
 void zip_writer_add_named(struct zip_writer *z, const char *name, size_t name_len, const void *data,
                           size_t len);
-/* [Content_Types].xml that declares the main part to be of this type. */
+/* A package whose main part, main.xml, is of this type. */
 void zip_writer_add_ooxml(struct zip_writer *z, const char *content_type);
 
 /* The directory's entry of the last member, for lies: 46 bytes and the name (APPNOTE.TXT 4.3.12). */
