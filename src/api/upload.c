@@ -15,6 +15,9 @@ struct upload {
     struct api *api;
     struct api_call *call; /* NULL once the call has been answered */
     bool whole;            /* the body has ended: what is left to do will answer */
+    uv_work_t work;        /* the look at the file's type: large and hostile ones take long */
+    bool checking, ended;  /* it is at work; the request ended meanwhile */
+    int checked;           /* what it found */
     struct multipart *parser;
     struct storage_upload file;
     struct sha256_ctx sha256;
@@ -180,11 +183,9 @@ static void finish_hash(struct upload *u)
         sprintf(u->hash + 2 * i, "%02x", digest[i]);
 }
 
-/* Size and type, then the name on disk. False: the call has been failed. */
-static bool accept_file(struct upload *u)
+/* False: the call has been failed. */
+static bool has_content(struct upload *u)
 {
-    int r;
-
     if (!u->have_file) {
         upload_fail(u, API_BAD_REQUEST, "The form has no file in a field named \"file\".");
         return false;
@@ -193,7 +194,14 @@ static bool accept_file(struct upload *u)
         upload_fail(u, API_EMPTY_FILE, "The file is empty.");
         return false;
     }
-    r = sniff_check(u->api->sniffer, u->file.fd, u->format, u->mime);
+    return true;
+}
+
+/* What of the type was found, then the name on disk. False: the call has been failed. */
+static bool accept_file(struct upload *u)
+{
+    int r = u->checked;
+
     if (sniff_refusal(r)) {
         upload_fail(u, API_TYPE_MISMATCH, sniff_refusal(r));
         return false;
@@ -211,6 +219,26 @@ static bool accept_file(struct upload *u)
         upload_fail(u, API_INTERNAL, "The server could not store the file.");
     }
     return r == 0;
+}
+
+static void check_type(uv_work_t *work)
+{
+    struct upload *u = work->data;
+
+    u->checked = sniff_check(u->api->sniffer, u->file.fd, u->format, u->mime);
+}
+
+static void on_type_checked(uv_work_t *work, int status)
+{
+    struct upload *u = work->data;
+
+    u->checking = false;
+    if (u->ended) {
+        storage_upload_abort(u->api->storage, &u->file);
+        api_abandon(TAKE_PTR(u->call));
+    } else if (accept_file(u)) {
+        create_job(u);
+    }
 }
 
 static int stopped(struct upload *u, int r)
@@ -236,10 +264,13 @@ static void on_body_end(void *arg)
     int r = multipart_finish(u->parser);
 
     u->whole = true;
-    if (r < 0)
+    if (r < 0) {
         stopped(u, r);
-    else if (accept_file(u))
-        create_job(u);
+    } else if (has_content(u)) {
+        u->checking = true;
+        u->work.data = u;
+        uv_queue_work(u->api->loop, &u->work, check_type, on_type_checked);
+    }
 }
 
 /* The request has ended, answered or broken off. */
@@ -247,7 +278,9 @@ static void on_request_end(void *arg)
 {
     struct upload *u = arg;
 
-    storage_upload_abort(u->api->storage, &u->file);
+    u->ended = true;
+    if (!u->checking)
+        storage_upload_abort(u->api->storage, &u->file);
     multipart_free(u->parser);
     if (u->call && !u->whole)
         api_abandon(TAKE_PTR(u->call));

@@ -18,6 +18,7 @@
 
 #include <ctype.h>
 #include <magic.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -34,6 +35,7 @@ enum {
 
 struct sniffer {
     magic_t magic;
+    pthread_mutex_t lock; /* for libmagic, which takes milliseconds; the rest shares nothing */
 };
 
 int sniffer_new(struct sniffer **ret)
@@ -54,6 +56,7 @@ int sniffer_new(struct sniffer **ret)
         return -ENOMEM;
     }
     s->magic = magic;
+    pthread_mutex_init(&s->lock, NULL);
     *ret = s;
     return 0;
 }
@@ -63,6 +66,7 @@ void sniffer_free(struct sniffer *s)
     if (!s)
         return;
     magic_close(s->magic);
+    pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
@@ -309,10 +313,21 @@ static bool magic_allowed(const char *list, const char *mime)
     return false;
 }
 
+static int ask_magic(struct sniffer *s, int fd, char ret_mime[SNIFF_MIME_MAX])
+{
+    const char *mime;
+
+    pthread_mutex_lock(&s->lock);
+    mime = magic_descriptor(s->magic, fd);
+    if (mime)
+        snprintf(ret_mime, SNIFF_MIME_MAX, "%s", mime);
+    pthread_mutex_unlock(&s->lock);
+    return mime ? 0 : -EIO;
+}
+
 int sniff_check(struct sniffer *s, int fd, const struct format *format, char ret_mime[SNIFF_MIME_MAX])
 {
     _cleanup_close_ int own = path_reopen(fd);
-    const char *mime;
     struct stat st;
     int r;
 
@@ -323,10 +338,9 @@ int sniff_check(struct sniffer *s, int fd, const struct format *format, char ret
         return -errno;
     if (!S_ISREG(st.st_mode))
         return -EINVAL;
-    mime = magic_descriptor(s->magic, own);
-    if (!mime)
-        return -EIO;
-    snprintf(ret_mime, SNIFF_MIME_MAX, "%s", mime);
+    r = ask_magic(s, own, ret_mime);
+    if (r < 0)
+        return r;
     if (!magic_allowed(format->magic, ret_mime))
         return -EMEDIUMTYPE;
     r = check_structure(own, format);

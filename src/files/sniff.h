@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-struct sniffer; /* holds a libmagic handle: one per thread */
+struct sniffer; /* holds a libmagic handle; threads may share it */
 
 int sniffer_new(struct sniffer **ret) _warn_unused_;
 void sniffer_free(struct sniffer *s);
@@ -17,8 +17,9 @@ enum { SNIFF_MIME_MAX = 128 };
 /* Is the open regular file `fd` a `format`? 0; -EMEDIUMTYPE it is something else; -EBADMSG its container is
  * broken (callers treat it as a mismatch); -EPERM it is one, but declares XML entities or, as SVG, refers to
  * what is not in the file: refused for safety; -ENOTUNIQ it is one, and something else besides
- * (second_kind.h); other -errno. Does not move the file's offset. Takes a
- * bounded time, in which large files are read once: no work for a thread that others wait for.
+ * (second_kind.h); other -errno. Does not move the file's offset. A large
+ * file is read once or twice, and hostile ones of 100 MiB take up to a second: for a thread that nobody waits
+ * for.
  *
  * `ret_mime` always receives what the bytes look like: the format's own type where its structure was proven,
  * else libmagic's word. */

@@ -53,33 +53,20 @@ struct conversion {
 int conversion_shared_init(struct conversion_shared *s, uv_loop_t *loop, const struct settings *settings,
                            struct engine_pool *engines)
 {
-    int r;
-
     *s = (struct conversion_shared){.loop = loop, .settings = settings, .engines = engines};
-    r = sniffer_new(&s->sniffer);
-    if (r < 0)
-        return r;
-    r = uv_mutex_init(&s->sniffer_lock);
-    if (r < 0)
-        sniffer_free(s->sniffer);
-    return r;
+    return sniffer_new(&s->sniffer);
 }
 
 void conversion_shared_done(struct conversion_shared *s)
 {
-    uv_mutex_destroy(&s->sniffer_lock);
     sniffer_free(s->sniffer);
 }
 
 int conversion_sniff(struct conversion_shared *s, int fd, const struct format *format)
 {
     char mime[SNIFF_MIME_MAX];
-    int r;
 
-    uv_mutex_lock(&s->sniffer_lock);
-    r = sniff_check(s->sniffer, fd, format, mime);
-    uv_mutex_unlock(&s->sniffer_lock);
-    return r;
+    return sniff_check(s->sniffer, fd, format, mime);
 }
 
 static int check_format(struct conversion_shared *s, int fd, const struct format *format)

@@ -26,8 +26,6 @@ struct conversion_shared {
     const struct settings *settings;
     struct engine_pool *engines;
     struct sniffer *sniffer;
-    uv_mutex_t
-        sniffer_lock; /* results are checked on libuv's threads, and the sniffer serves one at a time */
 };
 int conversion_shared_init(struct conversion_shared *s, uv_loop_t *loop, const struct settings *settings,
                            struct engine_pool *engines) _warn_unused_;
