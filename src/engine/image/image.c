@@ -35,6 +35,7 @@ static const struct engine_option options[] = {
     {"quality", "avif heic jxl jp2", 1, 100, 80, "Quality in percent"},
     {"width", TARGETS, 1, 16384, 0, "Largest width in pixels"},
     {"height", TARGETS, 1, 16384, 0, "Largest height in pixels"},
+    {"metadata", TARGETS, 0, 1, 1, "Keep date, camera and author (0: nothing)"},
     {0},
 };
 
@@ -228,7 +229,7 @@ static enum outcome convert_picture(struct engine_job *job, const char *path)
     if (outcome == OUTCOME_OK && frames)
         engine_pages(job, (uint64_t)vips_image_get_n_pages(image));
     if (outcome == OUTCOME_OK)
-        outcome = picture_normalise(&image, target);
+        outcome = picture_normalise(&image, target, engine_option_value(job, options, "metadata") == 1);
     if (outcome == OUTCOME_OK)
         outcome = picture_fit(&image, &limits);
     if (outcome != OUTCOME_OK)

@@ -1,8 +1,8 @@
 /* A picture as a page of a PDF, drawn by cairo.
  *
- * JPEG keeps its bytes: the PDF holds the file's own data, turned upright by the page's matrix, so nothing is
- * lost. Pictures from other lossy formats go in as JPEG of high quality, as their pixels
- * packed losslessly would be many times the file; the rest is packed losslessly. */
+ * JPEG keeps its bytes: the PDF holds the file's own data without metadata, turned upright by the page's
+ * matrix, so nothing is lost. Pictures from other lossy formats go in as JPEG of high quality, as their
+ * pixels packed losslessly would be many times the file; the rest is packed losslessly. */
 #include "engine/image/picture.h"
 
 #include "core/path.h"
@@ -138,6 +138,7 @@ static enum outcome put_jpeg_file(cairo_surface_t *pdf, VipsImage *image, const 
     r = path_read_file(AT_FDCWD, path, JPEG_BYTES_MAX, &data, &len);
     if (r < 0)
         return r == -EFBIG || r == -ENOMEM ? OUTCOME_TOO_COMPLEX : OUTCOME_INTERNAL;
+    len = picture_strip_jpeg((unsigned char *)data, len);
     outcome = attach_jpeg(surface, data, len);
     return outcome == OUTCOME_OK ? put(pdf, surface, image, vips_image_get_orientation(image)) : outcome;
 }
@@ -194,7 +195,7 @@ static enum outcome add_page(struct engine_job *job, cairo_surface_t *pdf, int p
         return OUTCOME_TOO_COMPLEX;
     if (str_eq(id, "jpg") && jpeg_is_plain(image))
         return put_jpeg_file(pdf, image, job->input_path);
-    outcome = picture_normalise(&image, &target);
+    outcome = picture_normalise(&image, &target, false);
     return outcome == OUTCOME_OK ? put_pixels(pdf, image, words_have("jpg webp avif heic", id)) : outcome;
 }
 

@@ -1,8 +1,8 @@
 /* The stages between reading and writing: size, uprightness, colour, depth, transparency.
  *
  * Everything that leaves the engine is sRGB or grey without a colour profile: that is what every viewer
- * assumes, and a profile that no longer describes the pixels is worse than none. Other metadata (EXIF, XMP)
- * stays, but for the orientation, which is applied instead. */
+ * assumes, and a profile that no longer describes the pixels is worse than none. The orientation is applied;
+ * of other metadata metadata.c says what stays. */
 #include "engine/image/picture.h"
 
 #include <errno.h>
@@ -187,20 +187,20 @@ static int flatten(VipsImage **image)
 }
 
 /* Metadata belongs to one image alone: a copy of the header is what may be changed. */
-static int forget_profile(VipsImage **image)
+static int forget(VipsImage **image, bool keep)
 {
     VipsImage *next = NULL;
 
     if (advance(image, vips_copy(*image, &next, NULL), &next) < 0)
         return -EINVAL;
-    vips_image_remove(*image, VIPS_META_ICC_NAME);
+    picture_forget_metadata(*image, keep);
     return 0;
 }
 
-enum outcome picture_normalise(VipsImage **image, const struct picture_target *target)
+enum outcome picture_normalise(VipsImage **image, const struct picture_target *target, bool metadata)
 {
     if (upright(image) < 0 || apply_profile(image) < 0 || apply_space(image, target->deep) < 0 ||
-        (!target->alpha && flatten(image) < 0) || forget_profile(image) < 0)
+        (!target->alpha && flatten(image) < 0) || forget(image, metadata) < 0)
         return picture_error();
     return OUTCOME_OK;
 }

@@ -44,8 +44,9 @@ bool picture_is_plain(VipsImage *image);
 /* What the error that libvips has just left means for the job; clears it. */
 enum outcome picture_error(void);
 /* Upright, in sRGB or grey, at most 8 bits a channel unless the target is deep, without the alpha that the
- * target lacks. Takes the reference of *image over and replaces it. */
-enum outcome picture_normalise(VipsImage **image, const struct picture_target *target);
+ * target lacks, and with no `metadata` or the little that is kept. Takes the reference of *image over and
+ * replaces it. */
+enum outcome picture_normalise(VipsImage **image, const struct picture_target *target, bool metadata);
 /* Shrinks to the limits, keeping the proportions; never enlarges. */
 enum outcome picture_fit(VipsImage **image, const struct picture_limits *limits);
 
@@ -61,6 +62,12 @@ bool image_vips_reads(const char *id), image_vips_writes(const char *id);
 enum outcome image_vips_read(const char *id, const char *path, int page, bool frames,
                              const struct picture_limits *limits, VipsImage **ret, int *ret_pages);
 enum outcome image_vips_write(VipsImage *image, const char *id, int quality, const char *path);
+
+/* metadata.c: removes what is not kept (nothing is, unless `keep`) from an image of the caller's own */
+void picture_forget_metadata(VipsImage *image, bool keep);
+/* A whole JPEG in memory down to what a decoder needs: no comments, no EXIF or the like, nothing behind its
+ * end. Returns the new length. */
+size_t picture_strip_jpeg(unsigned char *data, size_t len);
 
 /* png.c. 1 to 4 bands of 8 or 16 bits. 0, or -1 with the text in libvips' error buffer, as its writers do. */
 int image_png_write(VipsImage *image, const char *path);

