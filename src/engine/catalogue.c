@@ -1,7 +1,7 @@
 /* The catalogue is compiled from catalogue.inc: what each engine program printed when it was asked with
  * --describe during the build (engine/main.c), in these three forms:
  *
- *     ROUTE("office", "docx", "pdf", 10)
+ *     ROUTE("office", "docx", "pdf", 10, 0)
  *     OPTION("pdf", "dpi", "png jpg zip", 18, 600, 150, "Resolution in dots per inch")
  *     PASSWORD("pdf", "pdf")
  *
@@ -21,15 +21,16 @@ enum { ENGINES_MAX = 16 };
 static const struct route_line {
     const char *engine, *from, *to;
     unsigned cost;
+    bool copies_embedded;
 } route_lines[] = {
-#define ROUTE(engine, from, to, cost) {engine, from, to, cost},
+#define ROUTE(engine, from, to, cost, embedded) {engine, from, to, cost, embedded},
 #define OPTION(engine, name, targets, min, max, fallback, label)
 #define PASSWORD(engine, sources)
 #include "catalogue.inc"
 #undef ROUTE
 #undef OPTION
 #undef PASSWORD
-    {NULL, NULL, NULL, 0},
+    {NULL, NULL, NULL, 0, false},
 };
 enum { N_ROUTES = ARRAY_SIZE(route_lines) - 1 };
 
@@ -40,7 +41,7 @@ static const struct option_line {
     const char *label;
     bool password;
 } option_lines[] = {
-#define ROUTE(engine, from, to, cost)
+#define ROUTE(engine, from, to, cost, embedded)
 #define OPTION(engine, name, targets, min, max, fallback, label)                                             \
     {engine, name, NULL, targets, min, max, fallback, label, false},
 #define PASSWORD(engine, sources)                                                                            \
@@ -95,7 +96,7 @@ static void resolve(void)
         const struct catalogue_route **best;
 
         *r = (struct catalogue_route){line->engine, format_by_id(line->from), format_by_id(line->to),
-                                      line->cost};
+                                      line->cost, line->copies_embedded};
         assert(r->from && r->to); /* the engine took its names from the same table */
         best = cell(r->from, r->to);
         if (!*best || r->cost < (*best)->cost)

@@ -12,6 +12,7 @@ struct catalogue_route {
     const char *engine; /* whose program converts */
     const struct format *from, *to;
     unsigned cost;
+    bool copies_embedded; /* engine/engine.h */
 };
 
 /* The cheapest way, or NULL when `to` can't be reached from `from`. */

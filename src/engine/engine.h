@@ -17,6 +17,9 @@
 struct engine_conversions {
     const char *from, *to;
     unsigned cost; /* relative effort; of several engines for one pair the cheapest is taken */
+    /* Can the result hold what was embedded in the source (objects, macros, pictures) as it was, in another
+     * packing? Then the virus scanner sees the result too: it may look through that one better. */
+    bool copies_embedded;
 };
 
 /* An option that a job may carry: a whole number. (The one other option is the password, see below.) */

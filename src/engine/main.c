@@ -56,7 +56,8 @@ static void describe_conversions(const struct engine *engine, const struct engin
             const struct format *to = format_of_word(to_word, to_len);
 
             if (from != to && (!engine->offers || engine->offers(from, to)))
-                printf("ROUTE(\"%s\", \"%s\", \"%s\", %u)\n", engine->name, from->id, to->id, c->cost);
+                printf("ROUTE(\"%s\", \"%s\", \"%s\", %u, %d)\n", engine->name, from->id, to->id, c->cost,
+                       c->copies_embedded);
         }
 }
 

@@ -23,8 +23,8 @@
 #define TARGETS  "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm"
 
 static const struct engine_conversions conversions[] = {
-    {PICTURES, "pdf " TARGETS, 10},
-    {"svg", TARGETS, 10},
+    {PICTURES, "pdf " TARGETS, 10, false},
+    {"svg", TARGETS, 10, false},
     {0},
 };
 

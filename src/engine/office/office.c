@@ -22,12 +22,18 @@
 
 enum { COST = 30 };
 
-/* A picture or csv shows the first page, slide or sheet. */
+/* A picture or csv shows the first page, slide or sheet. What is embedded
+ * goes into documents. A PDF shows what it looks like, and holds no more of it than the data of JPEG
+ * pictures. */
 static const struct engine_conversions conversions[] = {
-    {WRITER, "pdf docx odt doc rtf txt html epub png fodt ott", COST},
-    {CALC, "pdf xlsx ods xls csv html png fods ots", COST},
-    {IMPRESS, "pdf pptx odp ppt png fodp otp", COST},
-    {DRAW, "pdf odg svg png", COST},
+    {WRITER, "pdf txt png", COST, false},
+    {WRITER, "docx odt doc rtf html epub fodt ott", COST, true},
+    {CALC, "pdf csv png", COST, false},
+    {CALC, "xlsx ods xls html fods ots", COST, true},
+    {IMPRESS, "pdf png", COST, false},
+    {IMPRESS, "pptx odp ppt fodp otp", COST, true},
+    {DRAW, "pdf png", COST, false},
+    {DRAW, "odg svg", COST, true},
     {0},
 };
 

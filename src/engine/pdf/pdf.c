@@ -21,7 +21,7 @@
 
 enum { PAGES_MAX = 2000, FALLBACK_DPI = 150 };
 
-static const struct engine_conversions conversions[] = {{"pdf", "txt png jpg html svg", 10}, {0}};
+static const struct engine_conversions conversions[] = {{"pdf", "txt png jpg html svg", 10, false}, {0}};
 
 static const struct engine_option options[] = {
     {"dpi", "png jpg", 18, 600, FALLBACK_DPI, "Resolution in dots per inch"},
