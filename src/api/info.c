@@ -58,19 +58,21 @@ static void add_storage(struct readiness *r, struct api *api)
 
 static void add_scanner(struct readiness *r, const struct worker_info *workers, size_t n)
 {
-    const char *detail = "No worker has reported.";
+    const char *detail = "No worker has reported.", *remark = "";
     bool ok = n > 0, test = false;
 
     for (size_t i = 0; i < n; i++) {
-        ok = ok && !str_eq(workers[i].scanner, "down");
+        ok = ok && !str_eq(workers[i].scanner, "down") && !str_eq(workers[i].scanner, "unfit");
         test = test || workers[i].test_signatures;
+        remark = remark[0] ? remark : workers[i].scanner_remark;
         detail = str_eq(workers[i].scanner, "off") ? "Scanning is switched off." : workers[i].scanner_detail;
     }
     add_part(r, "scanner", ok,
-             test ? "Real signatures are missing: only a built-in test database is loaded. Install "
-                    "clamav-freshclam, let it "
-                    "fetch the signatures into /var/lib/clamav, and start again."
-                  : detail,
+             remark[0] ? remark
+             : test    ? "Real signatures are missing: only a built-in test database is loaded. Install "
+                         "clamav-freshclam, let it "
+                         "fetch the signatures into /var/lib/clamav, and start again."
+                       : detail,
              n > 0 ? json_pack("{s:b, s:s}", "test_signatures", test, "version", workers[0].scanner_detail)
                    : NULL);
 }

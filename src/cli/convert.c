@@ -524,6 +524,7 @@ static int convert_all(struct convert_plan *plan)
         start_tasks(&run);
         uv_run(&run.loop, UV_RUN_DEFAULT);
         conversion_shared_done(&run.conversions);
+        uv_run(&run.loop, UV_RUN_DEFAULT);
         uv_loop_close(&run.loop);
         convert_view_end(&run.view);
         status = exit_status(&run);

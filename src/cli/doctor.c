@@ -6,15 +6,15 @@
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "engine/client.h"
-#include "files/clamd.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/sandbox.h"
+#include "worker/scanner.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/wait.h>
 
-enum { EXIT_CONFIG = 78, ENGINE_WAIT_MS = 180000, CLAMD_WAIT_MS = 3000 };
+enum { EXIT_CONFIG = 78, ENGINE_WAIT_MS = 180000 };
 
 enum verdict { GOOD, WEAK, BAD };
 
@@ -24,6 +24,7 @@ struct doctor {
     uv_timer_t patience;
     struct engine_pool *pool;
     struct cgroup_place *cgroups;
+    struct scanner *scanner;
     bool bad;
 };
 
@@ -109,30 +110,47 @@ static void check_fonts(struct doctor *d)
 
 /* --- the scanner */
 
-static void on_clamd(void *arg, enum clamd_verdict verdict, const char *detail)
+static void say_scanner(struct doctor *d, const struct scanner_info *info)
 {
-    struct doctor *d = arg;
-
-    if (verdict == CLAMD_CLEAN)
-        say(d, GOOD, "scanner", detail, NULL);
+    if (info->state == SCANNER_OFF)
+        say(d, WEAK, "scanner", "switched off (DECANT_CLAMD=off)", NULL);
+    else if (info->state == SCANNER_UNFIT)
+        say(d, BAD, "scanner", info->detail, info->remark);
+    else if (info->state == SCANNER_UP)
+        say(d, *info->remark ? WEAK : GOOD, "scanner", info->detail, *info->remark ? info->remark : NULL);
     else
-        say(d, WEAK, "scanner", detail,
+        say(d, WEAK, "scanner", info->detail,
             "start clamd, or set DECANT_CLAMD; `decant serve` starts one of its own. Without it nothing is "
             "converted");
 }
 
+static void on_scanner_changed(void *arg)
+{
+    struct doctor *d = arg;
+    struct scanner_info info;
+
+    scanner_info(d->scanner, &info);
+    if (info.state != SCANNER_UNKNOWN)
+        uv_stop(&d->loop);
+}
+
 static void check_scanner(struct doctor *d)
 {
+    struct scanner_info info;
+
     if (signatures_installed())
         say(d, GOOD, "virus signatures", SIGNATURES_SYSTEM_DIR, NULL);
     else
         say(d, WEAK, "virus signatures", "none in " SIGNATURES_SYSTEM_DIR, SIGNATURES_ADVICE);
-    if (str_eq(d->settings.clamd, "off")) {
-        say(d, WEAK, "scanner", "switched off (DECANT_CLAMD=off)", NULL);
+    if (scanner_new(&d->loop, &d->settings, &d->scanner) < 0) {
+        say(d, BAD, "scanner", "memory is out", NULL);
         return;
     }
-    if (!clamd_version(&d->loop, d->settings.clamd, CLAMD_WAIT_MS, on_clamd, d))
-        say(d, WEAK, "scanner", "DECANT_CLAMD is not unix:PATH or tcp:HOST:PORT", NULL);
+    scanner_watch(d->scanner, on_scanner_changed, d);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    scanner_info(d->scanner, &info);
+    say_scanner(d, &info);
+    scanner_free(d->scanner);
     uv_run(&d->loop, UV_RUN_DEFAULT);
 }
 

@@ -14,6 +14,7 @@
 #include "core/seal.h"
 #include "core/settings.h"
 #include "core/str.h"
+#include "files/clamd.h"
 #include "sandbox/cgroup.h"
 
 #include <arpa/inet.h>
@@ -217,7 +218,8 @@ static void redis_part(struct part *p)
 }
 
 /* clamd wants a full path for its log: its working directory is one. Limits above the largest upload, so that
- * "too big to scan" is an alert and never a silent pass. */
+ * "too big to scan" is an alert and never a silent pass; beyond 2 GiB clamd's own numbers end, which is that
+ * alert too. What nobody waits for any more ends by itself (MaxScanTime). */
 static int write_clamd_config(struct serve *s)
 {
     bool real = signatures_installed();
@@ -237,9 +239,13 @@ static int write_clamd_config(struct serve *s)
         "Foreground yes\nLocalSocket " CLAMD_SOCKET "\nLocalSocketMode 600\nFixStaleSocket yes\n"
         "DatabaseDirectory %s\nTemporaryDirectory clamav/tmp\nLogFile /proc/self/cwd/log/clamd.log\nLogTime "
         "yes\n"
-        "MaxThreads 8\nStreamMaxLength %llu\nMaxFileSize %llu\nMaxScanSize %llu\nAlertExceedsMax yes\n",
-        real ? SIGNATURES_SYSTEM_DIR : "clamav/database", (unsigned long long)upload + (1 << 20),
-        (unsigned long long)upload * 4, (unsigned long long)upload * 8);
+        "MaxThreads %d\nStreamMaxLength %llu\nMaxFileSize %llu\nMaxScanSize %llu\nMaxScanTime "
+        "%llu\nAlertExceedsMax "
+        "yes\nAlertEncrypted %s\n",
+        real ? SIGNATURES_SYSTEM_DIR : "clamav/database", CLAMD_CONNECTIONS + 2,
+        (unsigned long long)upload + (1 << 20), (unsigned long long)upload * 4,
+        (unsigned long long)upload * 8, (unsigned long long)s->settings.scan_timeout_s * 1000,
+        str_eq(s->settings.scan_encrypted, "refuse") ? "yes" : "no");
     fd = openat(s->data_fd, "clamav/clamd.conf", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return -errno;

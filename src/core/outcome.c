@@ -35,6 +35,10 @@ static const struct {
         {"too_complex",
          "The virus scanner could not look through all of this file, as it is too large or packed too deep, "
          "so it was not converted. Try a simpler file, without archives in it."},
+    [OUTCOME_SCAN_ENCRYPTED] =
+        {"too_complex",
+         "A part of this file is encrypted, so that the virus scanner can't look through it, and this server "
+         "converts no such files. Try it without the protection."},
 };
 
 const char *outcome_code(enum outcome outcome)

@@ -14,6 +14,7 @@ enum outcome {
     OUTCOME_CANCELLED,
     OUTCOME_INTERNAL,
     OUTCOME_SCAN_INCOMPLETE, /* too complex for the virus scanner: clients see the same code */
+    OUTCOME_SCAN_ENCRYPTED,  /* the same, as part of it is encrypted, where the policy refuses that */
     OUTCOME_COUNT_,
 };
 

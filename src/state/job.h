@@ -41,7 +41,7 @@ struct job {
     const char *error_code, *error_message;
     const char *output_mime_type;
     uint64_t output_size, output_pages;
-    const char *scan;             /* "clean", "infected", "incomplete", "off" */
+    const char *scan;             /* "clean", "infected", "incomplete", "encrypted", "off" */
     const char *signature;        /* the virus that was found */
     const char *engine, *sandbox; /* which engine, and the layers in force */
     const char *worker;           /* who holds it; "" nobody */

@@ -36,8 +36,9 @@ void worker_info_put(struct redis *r, const struct worker_info *info, redis_repl
                REDIS(key, INDEX, info->id, number(now, clock_real_ms()), number(ttl, WORKER_INFO_TTL_S), "id",
                      info->id, "version", text(info->version), "engines", text(info->engines), "sandbox",
                      text(info->sandbox), "scanner", text(info->scanner), "scanner_detail",
-                     text(info->scanner_detail), "test_signatures", info->test_signatures ? "1" : "0", "jobs",
-                     number(jobs, info->jobs), "slots", number(slots, info->slots)),
+                     text(info->scanner_detail), "scanner_remark", text(info->scanner_remark),
+                     "test_signatures", info->test_signatures ? "1" : "0", "jobs", number(jobs, info->jobs),
+                     "slots", number(slots, info->slots)),
                fn, arg);
 }
 
@@ -72,6 +73,7 @@ static struct worker_info read_report(const redisReply *report)
         .sandbox = text(redis_reply_field(report, "sandbox")),
         .scanner = text(redis_reply_field(report, "scanner")),
         .scanner_detail = text(redis_reply_field(report, "scanner_detail")),
+        .scanner_remark = text(redis_reply_field(report, "scanner_remark")),
         .test_signatures = str_eq(redis_reply_field(report, "test_signatures"), "1"),
         .jobs = read_number(report, "jobs"),
         .slots = read_number(report, "slots"),

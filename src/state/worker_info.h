@@ -16,8 +16,9 @@ struct worker_info {
     const char *id, *version;
     const char *engines; /* JSON: {"office": {"state": "up|starting|down", "version", "layers", "why"}, …} */
     const char *sandbox;        /* the setting: "full" or "reduced" */
-    const char *scanner;        /* "up", "down", "off", or "unknown" before the first answer */
+    const char *scanner;        /* "up", "down", "unfit", "off", or "unknown" before it was tried */
     const char *scanner_detail; /* clamd's version, or why it is down */
+    const char *scanner_remark; /* what should be set otherwise in clamd, or "" */
     bool test_signatures;       /* clamd knows no more than a test database */
     uint64_t jobs, slots;       /* running, and how many may */
 };

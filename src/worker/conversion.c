@@ -4,7 +4,6 @@
 #include "core/path.h"
 #include "core/str.h"
 #include "engine/engine.h"
-#include "files/clamd.h"
 #include "files/storage.h"
 #include "worker/deadline.h"
 
@@ -34,9 +33,10 @@ struct conversion {
     enum state state;
     bool cancelled;
     uv_timer_t timer; /* starts the first scan, and each further one */
-    uint64_t scan_deadline_ms, retry_ms;
-    int scan_fd;
-    struct clamd_scan *scan;
+    uint64_t scan_deadline_ms, scan_ms, retry_ms;
+    uint64_t content; /* of the upload, for deadlines */
+    int upload_fd;    /* until it is scanned and measured */
+    struct scanner_scan *scan;
     struct engine_run *run;
     unsigned percent;
 
@@ -46,6 +46,8 @@ struct conversion {
     char copy_name[sizeof "work-" + ID_UUID_LEN]; /* "": the process was gone before */
     bool early, reported;                         /* the process was not; done() was called */
     char output_name[NAME_BYTES];
+    int result_fd;     /* the result, or its copy, once it has been found good */
+    bool scans_result; /* that is to be scanned before it is handed over */
     char detail[DETAIL_MAX], version[DETAIL_MAX];
     struct conversion_report report;
 };
@@ -54,11 +56,19 @@ int conversion_shared_init(struct conversion_shared *s, uv_loop_t *loop, const s
                            struct engine_pool *engines)
 {
     *s = (struct conversion_shared){.loop = loop, .settings = settings, .engines = engines};
-    return sniffer_new(&s->sniffer);
+    int r = sniffer_new(&s->sniffer);
+
+    if (r < 0)
+        return r;
+    r = scanner_new(loop, settings, &s->scanner);
+    if (r < 0)
+        sniffer_free(s->sniffer);
+    return r;
 }
 
 void conversion_shared_done(struct conversion_shared *s)
 {
+    scanner_free(s->scanner);
     sniffer_free(s->sniffer);
 }
 
@@ -76,9 +86,16 @@ static int check_format(struct conversion_shared *s, int fd, const struct format
     return r == -EINVAL ? conversion_sniff(s, fd, format) : r;
 }
 
+static void close_fd(int *fd)
+{
+    cleanup_close(fd);
+    *fd = -1;
+}
+
 static void conversion_free(struct conversion *c)
 {
-    cleanup_close(&c->scan_fd);
+    close_fd(&c->upload_fd);
+    close_fd(&c->result_fd);
     free(c->input);
     cleanup_secret(&c->options);
     free(c);
@@ -159,8 +176,8 @@ static int open_result(struct conversion *c, struct stat *ret)
     return -EIO;
 }
 
-/* Judges the result and, if it holds, hands it over. Sets `detail` when it does not. */
-static enum outcome check_and_publish(struct conversion *c)
+/* Judges the result. Sets `result_fd` when it holds, else `detail`. */
+static enum outcome check(struct conversion *c)
 {
     struct conversion_report *report = &c->report;
     struct stat st;
@@ -188,8 +205,14 @@ static enum outcome check_and_publish(struct conversion *c)
         set_detail(c, "the result is not of the format that was asked for");
         return OUTCOME_NO_OUTPUT;
     }
+    c->result_fd = TAKE_FD(fd);
+    return OUTCOME_OK;
+}
 
-    struct conversion_output output = {.fd = fd,
+static enum outcome publish(struct conversion *c)
+{
+    struct conversion_report *report = &c->report;
+    struct conversion_output output = {.fd = c->result_fd,
                                        .work = c->early ? c->copy_name : c->work_name,
                                        .name = c->output_name,
                                        .format = report->format,
@@ -214,8 +237,13 @@ static void finish_work(uv_work_t *work)
 {
     struct conversion *c = work->data;
 
+    if (c->report.outcome == OUTCOME_OK && c->result_fd < 0)
+        c->report.outcome = check(c);
+    if (c->report.outcome == OUTCOME_OK && c->scans_result)
+        return; /* for another time, when it has been scanned */
     if (c->report.outcome == OUTCOME_OK)
-        c->report.outcome = check_and_publish(c);
+        c->report.outcome = publish(c);
+    close_fd(&c->result_fd);
     if (c->report.outcome != OUTCOME_OK) {
         c->report.format = NULL;
         c->report.size = 0;
@@ -262,10 +290,16 @@ static void leave(struct conversion *c)
     uv_queue_work(c->shared->loop, &c->work, leave_work, on_left);
 }
 
+static void scan_result(struct conversion *c);
+
 static void on_finished(uv_work_t *work, int status)
 {
     struct conversion *c = work->data;
 
+    if (c->result_fd >= 0) {
+        scan_result(c);
+        return;
+    }
     if (!c->early) {
         uv_close((uv_handle_t *)&c->timer, on_timer_closed);
         return;
@@ -283,8 +317,7 @@ static void finish(struct conversion *c, enum outcome outcome)
     c->report.detail = c->detail;
     c->report.engine_version = c->version;
     uv_timer_stop(&c->timer);
-    cleanup_close(&c->scan_fd);
-    c->scan_fd = -1;
+    close_fd(&c->upload_fd);
     c->early = c->run;
     c->work.data = c;
     uv_queue_work(c->shared->loop, &c->work, finish_work, on_finished);
@@ -341,7 +374,8 @@ static void on_engine_result(void *arg, const struct engine_report *engine)
 {
     struct conversion *c = arg;
 
-    if (c->cancelled || !is_small(c, engine->output_name))
+    /* What may turn out to be infected must not lie where a process still lives. */
+    if (c->cancelled || c->scans_result || !is_small(c, engine->output_name))
         return;
     take_report(c, engine);
     finish(c, OUTCOME_OK);
@@ -385,13 +419,10 @@ static int make_work(struct conversion *c)
  * would feign only buys what every file may be given. */
 static void set_deadline(struct conversion *c)
 {
-    uint64_t content = strstr(c->options, "\"" ENGINE_PASSWORD "\"")
-                           ? DEADLINE_CONTENT_UNKNOWN
-                           : deadline_content(c->scan_fd, c->route->from);
+    uint64_t content = strstr(c->options, "\"" ENGINE_PASSWORD "\"") ? DEADLINE_CONTENT_UNKNOWN : c->content;
 
     c->report.deadline_ms = deadline_ms(c->shared->settings, c->route->engine, content);
-    cleanup_close(&c->scan_fd);
-    c->scan_fd = -1;
+    close_fd(&c->upload_fd);
 }
 
 static void start_engine(struct conversion *c)
@@ -437,11 +468,12 @@ static void start_engine(struct conversion *c)
     }
 }
 
-/* --- scanning */
+/* --- scanning: the upload, and the result where it holds what was embedded in the upload */
 
 static void on_retry(uv_timer_t *timer);
 
-/* There is no verdict: ask again as long as the job may wait for one. */
+/* There is no verdict: ask again as long as the job may wait for one, and with more patience, as it may have
+ * been slow only. */
 static void scan_again(struct conversion *c, const char *why)
 {
     uint64_t now = clock_mono_ms();
@@ -454,41 +486,50 @@ static void scan_again(struct conversion *c, const char *why)
     c->state = WAITING;
     uv_timer_start(&c->timer, on_retry, c->retry_ms, 0);
     c->retry_ms = c->retry_ms * 2 < RETRY_LAST_MS ? c->retry_ms * 2 : RETRY_LAST_MS;
+    c->scan_ms *= 2;
+}
+
+static void on_clean(struct conversion *c)
+{
+    set_detail(c, "");
+    if (c->result_fd >= 0) {
+        c->scans_result = false;
+        finish(c, OUTCOME_OK);
+    } else {
+        c->report.scanned = true;
+        start_engine(c);
+    }
 }
 
 static void on_verdict(void *arg, enum clamd_verdict verdict, const char *detail)
 {
+    static const enum outcome refusals[] = {
+        [CLAMD_INFECTED] = OUTCOME_INFECTED,
+        /* by what another try would meet again */
+        [CLAMD_INCOMPLETE] = OUTCOME_SCAN_INCOMPLETE,
+        [CLAMD_ENCRYPTED] = OUTCOME_SCAN_ENCRYPTED,
+    };
     struct conversion *c = arg;
 
     c->scan = NULL;
-    switch (verdict) {
-    case CLAMD_CLEAN:
-        c->report.scanned = true;
-        set_detail(c, "");
-        start_engine(c);
-        return;
-    case CLAMD_INFECTED:
-        c->report.scanned = true;
+    if (verdict == CLAMD_CLEAN) {
+        on_clean(c);
+    } else if (verdict == CLAMD_UNAVAILABLE) {
+        scan_again(c, detail);
+    } else {
+        c->report.scanned = c->report.scanned || verdict == CLAMD_INFECTED;
         set_detail(c, detail);
-        finish(c, OUTCOME_INFECTED);
-        return;
-    case CLAMD_INCOMPLETE: /* by a limit, which another try would meet again */
-        set_detail(c, detail);
-        finish(c, OUTCOME_SCAN_INCOMPLETE);
-        return;
-    case CLAMD_UNAVAILABLE:
-        break;
+        finish(c, refusals[verdict]);
     }
-    scan_again(c, detail);
 }
 
 static void start_scan(struct conversion *c)
 {
-    uint64_t now = clock_mono_ms();
+    uint64_t now = clock_mono_ms(), left = c->scan_deadline_ms > now ? c->scan_deadline_ms - now : 1;
 
     c->state = SCANNING;
-    c->scan = clamd_scan_start(c->shared->loop, c->shared->settings->clamd, c->scan_fd,
-                               c->scan_deadline_ms > now ? c->scan_deadline_ms - now : 1, on_verdict, c);
+    c->scan = scanner_scan(c->shared->scanner, c->result_fd >= 0 ? c->result_fd : c->upload_fd,
+                           c->scan_ms < left ? c->scan_ms : left, on_verdict, c);
     if (!c->scan)
         scan_again(c, "out of memory");
 }
@@ -498,24 +539,48 @@ static void on_retry(uv_timer_t *timer)
     start_scan(timer->data);
 }
 
+static void begin_scan(struct conversion *c, uint64_t content)
+{
+    const struct settings *settings = c->shared->settings;
+
+    c->scan_ms = deadline_scan_ms(settings, content);
+    c->scan_deadline_ms = clock_mono_ms() + settings->scan_timeout_s * 1000;
+    c->retry_ms = RETRY_FIRST_MS;
+    start_scan(c);
+}
+
+static void scan_result(struct conversion *c)
+{
+    if (c->cancelled) {
+        c->state = WAITING;
+        finish(c, OUTCOME_CANCELLED);
+    } else {
+        begin_scan(c, deadline_content(c->result_fd, c->report.format));
+    }
+}
+
 /* The first turn: nothing is reported before conversion_start has returned. */
 static void on_start(uv_timer_t *timer)
 {
     struct conversion *c = timer->data;
     struct stat st;
 
-    c->scan_fd = open_regular(c->job_fd, c->input, &st);
-    if (c->scan_fd < 0) {
+    c->upload_fd = open_regular(c->job_fd, c->input, &st);
+    if (c->upload_fd < 0) {
         set_detail(c, "the upload is missing or no regular file");
-        c->scan_fd = -1;
+        c->upload_fd = -1;
         finish(c, OUTCOME_INTERNAL);
-    } else if (str_eq(c->shared->settings->clamd, "off")) {
-        start_engine(c);
-    } else {
-        c->events.stage(c->arg, CONVERSION_SCANNING);
-        if (!c->cancelled)
-            start_scan(c);
+        return;
     }
+    c->content = deadline_content(c->upload_fd, c->route->from);
+    if (str_eq(c->shared->settings->clamd, "off")) {
+        start_engine(c);
+        return;
+    }
+    c->scans_result = c->route->copies_embedded;
+    c->events.stage(c->arg, CONVERSION_SCANNING);
+    if (!c->cancelled)
+        begin_scan(c, c->content);
 }
 
 struct conversion *conversion_start(struct conversion_shared *shared,
@@ -535,9 +600,8 @@ struct conversion *conversion_start(struct conversion_shared *shared,
         .options = strdup(request->options && *request->options ? request->options : "{}"),
         .route = request->route,
         .state = WAITING,
-        .scan_deadline_ms = clock_mono_ms() + shared->settings->scan_timeout_s * 1000,
-        .retry_ms = RETRY_FIRST_MS,
-        .scan_fd = -1,
+        .upload_fd = -1,
+        .result_fd = -1,
         .report = {.detail = "", .engine = request->route->engine, .engine_version = ""},
     };
     if (!c->input || !c->options) {
@@ -558,7 +622,7 @@ void conversion_cancel(struct conversion *c)
     switch (c->state) {
     case SCANNING:
         if (c->scan)
-            clamd_scan_cancel(TAKE_PTR(c->scan));
+            scanner_scan_cancel(TAKE_PTR(c->scan));
         finish(c, OUTCOME_CANCELLED);
         break;
     case WAITING:

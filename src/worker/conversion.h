@@ -2,12 +2,15 @@
  * knows no queue and no Redis: the worker's runner and `decant convert` both stand on it.
  *
  *     scan (clamd; again with a back-off while there is no verdict) → convert (an engine's sandboxed child)
- *          → finish (verify the result, hand it over, remove the work folder)
+ *          → finish (verify the result; scan it too where the engine copies embedded files into it; hand it
+ *            over, remove the work folder)
  *
  * Nothing is converted without a verdict, unless settings.clamd is "off". The result is believed in nothing:
  * it is opened without following links, has to be a regular file with one name and of an allowed size, and
  * its bytes have to be of the format that was asked for. Where its process may still live that is said of a
- * copy, which is what is handed over. Infected bytes are gone from disk before anybody is told of them. */
+ * copy, which is what is handed over. Infected bytes are gone from disk before anybody is told of them: the
+ * upload, and a result in which they were found. A file that waits for its verdict keeps its place among
+ * those that run: who passes it would wait for the same scanner. */
 #pragma once
 
 #include "core/outcome.h"
@@ -15,6 +18,7 @@
 #include "engine/catalogue.h"
 #include "engine/client.h"
 #include "files/sniff.h"
+#include "worker/scanner.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +29,7 @@ struct conversion_shared {
     uv_loop_t *loop;
     const struct settings *settings;
     struct engine_pool *engines;
+    struct scanner *scanner;
     struct sniffer *sniffer;
 };
 int conversion_shared_init(struct conversion_shared *s, uv_loop_t *loop, const struct settings *settings,

@@ -20,6 +20,9 @@ uint64_t deadline_content(int fd, const struct format *from);
 uint64_t deadline_ms(const struct settings *settings, const char *engine, uint64_t content);
 uint64_t deadline_page_ms(const char *engine);
 
+/* How long one try to have `content` scanned may take: more for more, at most DECANT_SCAN_TIMEOUT. */
+uint64_t deadline_scan_ms(const struct settings *settings, uint64_t content);
+
 /* The limit on processor time that goes with a deadline, in seconds of all threads together: what so many
  * cores can give until then. So an honest child never meets it before its deadline, however many threads it
  * computes with; it is there for when the worker, which keeps the deadline, is halted. */

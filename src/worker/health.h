@@ -6,12 +6,14 @@
 #include "engine/client.h"
 #include "state/redis.h"
 #include "worker/claimer.h"
+#include "worker/scanner.h"
 
 struct health_config {
     uv_loop_t *loop;
     const struct settings *settings;
     struct redis *redis;
     struct engine_pool *engines;
+    struct scanner *scanner;
     const struct claimer *claimer;
     const char *worker;
     unsigned slots;

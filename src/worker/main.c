@@ -309,6 +309,7 @@ static int assemble(struct worker *w)
                                    .settings = &w->settings,
                                    .redis = w->redis,
                                    .engines = w->engines,
+                                   .scanner = w->conversions.scanner,
                                    .claimer = w->claimer,
                                    .worker = w->id,
                                    .slots = w->slots};

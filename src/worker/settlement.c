@@ -39,6 +39,8 @@ static const char *scan_name(const struct attempt *a)
         return "infected";
     if (a->outcome == OUTCOME_SCAN_INCOMPLETE)
         return "incomplete";
+    if (a->outcome == OUTCOME_SCAN_ENCRYPTED)
+        return "encrypted";
     return a->scanned ? "clean" : "off";
 }
 

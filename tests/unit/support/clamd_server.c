@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#define USUAL "AlertExceedsMax yes\nAlertEncrypted no\n"
+
 enum { START_MS = 20000 };
 
 struct clamd_server {
@@ -46,12 +48,12 @@ static FILE *create(const struct clamd_server *s, const char *name)
 }
 
 /* An extended signature: name, any file type (0), any offset, the bytes. */
-static void write_database(const struct clamd_server *s)
+static void write_database(const struct clamd_server *s, const char *text)
 {
     FILE *f = create(s, "test.ndb");
 
     fprintf(f, "Decant.Test.EICAR:0:*:");
-    for (const char *p = clamd_server_eicar(); *p; p++)
+    for (const char *p = text; *p; p++)
         fprintf(f, "%02x", (unsigned char)*p);
     fprintf(f, "\n");
     assert_int_equal(fclose(f), 0);
@@ -71,7 +73,7 @@ static unsigned free_port(void)
     return ntohs(a.sin_port);
 }
 
-static void write_config(struct clamd_server *s)
+static void write_config(struct clamd_server *s, const char *options)
 {
     FILE *f = create(s, "clamd.conf");
     unsigned port = free_port();
@@ -83,8 +85,8 @@ static void write_config(struct clamd_server *s)
             "DatabaseDirectory %s\nTemporaryDirectory %s\nLocalSocket %s/clamd.sock\n"
             "TCPAddr 127.0.0.1\nTCPSocket %u\n"
             "MaxThreads 4\nStreamMaxLength %d\nMaxFileSize %d\nMaxScanSize 800M\n"
-            "AlertExceedsMax yes\nAlertEncrypted no\nExitOnOOM yes\n",
-            s->dir, s->dir, s->dir, port, CLAMD_SERVER_STREAM_MAX, CLAMD_SERVER_FILE_MAX);
+            "ExitOnOOM yes\n%s",
+            s->dir, s->dir, s->dir, port, CLAMD_SERVER_STREAM_MAX, CLAMD_SERVER_FILE_MAX, options);
     assert_int_equal(fclose(f), 0);
 }
 
@@ -111,7 +113,7 @@ static int try_connect(const struct clamd_server *s)
     return connect(fd, (struct sockaddr *)&a, sizeof a);
 }
 
-struct clamd_server *clamd_server_start(void)
+static struct clamd_server *start(const char *signature, const char *options)
 {
     struct clamd_server *s = calloc(1, sizeof *s);
     pid_t parent = getpid();
@@ -119,8 +121,8 @@ struct clamd_server *clamd_server_start(void)
     assert_non_null(s);
     strcpy(s->dir, "/tmp/decant-clamd-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
-    write_database(s);
-    write_config(s);
+    write_database(s, signature);
+    write_config(s, options);
     s->pid = fork();
     assert_true(s->pid >= 0);
     if (s->pid == 0)
@@ -131,6 +133,21 @@ struct clamd_server *clamd_server_start(void)
         usleep(10 * 1000);
     }
     return s;
+}
+
+struct clamd_server *clamd_server_start_with(const char *options)
+{
+    return start(clamd_server_eicar(), options);
+}
+
+struct clamd_server *clamd_server_start(void)
+{
+    return clamd_server_start_with(USUAL);
+}
+
+struct clamd_server *clamd_server_start_without_eicar(void)
+{
+    return start("no virus has this in it", USUAL);
 }
 
 static void remove_file(const struct clamd_server *s, const char *name)

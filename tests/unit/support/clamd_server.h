@@ -7,6 +7,10 @@
 struct clamd_server;
 
 struct clamd_server *clamd_server_start(void);
+/* With these lines in its configuration instead of "AlertExceedsMax yes" and "AlertEncrypted no". */
+struct clamd_server *clamd_server_start_with(const char *options);
+/* With a signature of something else alone. */
+struct clamd_server *clamd_server_start_without_eicar(void);
 /* Kills it and removes the folder. NULL is fine. */
 void clamd_server_free(struct clamd_server *s);
 

@@ -17,6 +17,10 @@
 
 /* --- the scanner: answers `verdicts` one after the other, the last one for ever; ' ' stays silent */
 
+struct clamd {
+    uv_loop_t *loop;
+};
+
 struct clamd_scan {
     uv_timer_t timer;
     clamd_fn *fn;
@@ -25,9 +29,25 @@ struct clamd_scan {
 };
 
 static struct {
-    const char *verdicts; /* c, i, u */
+    const char *verdicts; /* c, i, l, e, u */
     unsigned asked, cancelled;
+    uint64_t timeout_ms; /* of the last one */
+    char seen[64];       /* what it held */
 } scanner;
+
+struct clamd *clamd_new(uv_loop_t *loop, const char *url, unsigned connections)
+{
+    struct clamd *c = malloc(sizeof *c);
+
+    assert_non_null(c);
+    c->loop = loop;
+    return c;
+}
+
+void clamd_free(struct clamd *c)
+{
+    free(c);
+}
 
 static void on_scan_closed(uv_handle_t *handle)
 {
@@ -42,27 +62,40 @@ static void on_scan(uv_timer_t *timer)
     s->fn(s->arg, s->verdict, s->verdict == CLAMD_INFECTED ? "Test.Signature" : "no answer");
 }
 
-struct clamd_scan *clamd_scan_start(uv_loop_t *loop, const char *url, int fd, uint64_t timeout_ms,
-                                    clamd_fn *fn, void *arg)
+struct clamd_scan *clamd_scan_start(struct clamd *c, int fd, uint64_t timeout_ms, clamd_fn *fn, void *arg)
 {
+    static const char letters[] = {[CLAMD_CLEAN] = 'c',
+                                   [CLAMD_INFECTED] = 'i',
+                                   [CLAMD_INCOMPLETE] = 'l',
+                                   [CLAMD_ENCRYPTED] = 'e',
+                                   [CLAMD_UNAVAILABLE] = 'u'};
     struct clamd_scan *s = calloc(1, sizeof *s);
     char letter = *scanner.verdicts;
+    ssize_t n = pread(fd, scanner.seen, sizeof scanner.seen - 1, 0);
 
-    assert_true(fd >= 0 && timeout_ms > 0);
+    assert_true(n > 0 && timeout_ms > 0);
+    scanner.seen[n] = '\0';
+    scanner.timeout_ms = timeout_ms;
     if (scanner.verdicts[1])
         scanner.verdicts++;
     scanner.asked++;
     s->fn = fn;
     s->arg = arg;
-    s->verdict = letter == 'c'   ? CLAMD_CLEAN
-                 : letter == 'i' ? CLAMD_INFECTED
-                 : letter == 'l' ? CLAMD_INCOMPLETE
-                                 : CLAMD_UNAVAILABLE;
-    uv_timer_init(loop, &s->timer);
+    s->verdict = CLAMD_UNAVAILABLE;
+    for (size_t i = 0; i < ARRAY_SIZE(letters); i++)
+        if (letters[i] == letter)
+            s->verdict = (enum clamd_verdict)i;
+    uv_timer_init(c->loop, &s->timer);
     s->timer.data = s;
     if (letter != ' ')
         uv_timer_start(&s->timer, on_scan, 1, 0);
     return s;
+}
+
+struct clamd_scan *clamd_version(struct clamd *c, uint64_t timeout_ms, clamd_fn *fn, void *arg)
+{
+    fail(); /* nobody watches it here */
+    return NULL;
 }
 
 void clamd_scan_cancel(struct clamd_scan *s)
@@ -223,8 +256,11 @@ static int set_up(void **state)
     assert_true(f->job_fd >= 0);
     uploads = path_make_dir(f->job_fd, "uploads");
     write_at(uploads, "input.txt", "hello");
-    f->settings = (struct settings){
-        .clamd = "unix:/nowhere", .scan_timeout_s = 60, .job_timeout_s = 10, .job_output_bytes = 1 << 20};
+    f->settings = (struct settings){.clamd = "unix:/nowhere",
+                                    .scan_encrypted = "allow",
+                                    .scan_timeout_s = 60,
+                                    .job_timeout_s = 10,
+                                    .job_output_bytes = 1 << 20};
     f->route = (struct catalogue_route){
         .engine = "test", .from = format_by_id("txt"), .to = format_by_id("pdf"), .cost = 1};
     assert_int_equal(
@@ -447,6 +483,128 @@ static void no_verdict_is_no_pass(void **state)
     assert_true(scanner.asked >= 2);
     assert_int_equal(engine.runs, 0);
     assert_string_equal(f->detail, "no answer");
+}
+
+static void what_is_encrypted_is_refused_where_clamd_tells(void **state)
+{
+    struct fixture *f = *state;
+
+    scanner.verdicts = "ec";
+    assert_int_equal(run(f), OUTCOME_SCAN_ENCRYPTED);
+    assert_int_equal(scanner.asked, 1);
+    assert_int_equal(engine.runs, 0);
+    assert_false(f->scanned);
+}
+
+/* Each try has what the file is worth, the next one more, all of them no more than the whole. */
+static void a_try_is_given_what_its_file_is_worth(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_int_equal(scanner.timeout_ms, 10000);
+    scanner.verdicts = "uc";
+    f->done = false;
+    f->n_stages = f->n_percents = 0;
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_int_equal(scanner.timeout_ms, 20000);
+    f->settings.scan_timeout_s = 5;
+    scanner.verdicts = "c";
+    f->done = false;
+    f->n_stages = f->n_percents = 0;
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_in_range(scanner.timeout_ms, 1, 5000);
+}
+
+/* --- results that hold what was embedded */
+
+static void a_result_with_embedded_files_is_scanned(void **state)
+{
+    struct fixture *f = *state;
+
+    f->route.copies_embedded = true;
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_int_equal(scanner.asked, 2);
+    assert_true(str_starts(scanner.seen, "%PDF-1.4"));
+    assert_true(str_starts(f->published, "%PDF-1.4"));
+    assert_int_equal(f->n_stages, 2);
+}
+
+/* Clean when it came, infected when it was unpacked: neither of them stays. */
+static void an_infected_result_is_never_handed_over(void **state)
+{
+    struct fixture *f = *state;
+
+    f->route.copies_embedded = true;
+    scanner.verdicts = "ci";
+    assert_int_equal(run(f), OUTCOME_INFECTED);
+    assert_string_equal(f->detail, "Test.Signature");
+    assert_string_equal(f->published, "");
+    assert_int_equal(engine.runs, 1);
+}
+
+static void a_result_without_verdict_is_never_handed_over(void **state)
+{
+    static const struct {
+        const char *verdicts;
+        enum outcome outcome;
+    } cases[] = {
+        {"cu", OUTCOME_SCANNER_UNAVAILABLE}, {"cl", OUTCOME_SCAN_INCOMPLETE}, {"ce", OUTCOME_SCAN_ENCRYPTED}};
+    struct fixture *f = *state;
+
+    f->route.copies_embedded = true;
+    f->settings.scan_timeout_s = 1;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        scanner.verdicts = cases[i].verdicts;
+        f->done = false;
+        f->n_stages = f->n_percents = 0;
+        assert_int_equal(run(f), cases[i].outcome);
+        assert_string_equal(f->published, "");
+    }
+}
+
+static void a_result_waits_for_the_scanner(void **state)
+{
+    struct fixture *f = *state;
+
+    f->route.copies_embedded = true;
+    scanner.verdicts = "cuuc";
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_int_equal(scanner.asked, 4);
+    assert_int_equal(engine.runs, 1);
+}
+
+/* Nothing infected lies where its process could still reach it. */
+static void a_result_to_be_scanned_waits_for_its_process(void **state)
+{
+    struct fixture *f = *state;
+
+    f->early = engine.lingers = true;
+    f->route.copies_embedded = true;
+    scanner.verdicts = "ci";
+    start(f);
+    while (!engine.lingering)
+        loop_for(&f->loop, 1);
+    loop_for(&f->loop, 20);
+    assert_false(f->done);
+    assert_int_equal(scanner.asked, 1);
+    end_lingering();
+    assert_int_equal(finish(f), OUTCOME_INFECTED);
+}
+
+static void cancels_the_scan_of_a_result(void **state)
+{
+    struct fixture *f = *state;
+
+    f->route.copies_embedded = true;
+    scanner.verdicts = "c ";
+    start(f);
+    while (scanner.asked < 2)
+        loop_for(&f->loop, 1);
+    conversion_cancel(f->conversion);
+    assert_int_equal(finish(f), OUTCOME_CANCELLED);
+    assert_int_equal(scanner.cancelled, 1);
+    assert_string_equal(f->published, "");
 }
 
 static void the_engines_failure_is_the_outcome(void **state)
@@ -756,6 +914,14 @@ int main(void)
         TEST(what_was_not_looked_through_is_no_pass),
         TEST(asks_the_scanner_again),
         TEST(no_verdict_is_no_pass),
+        TEST(what_is_encrypted_is_refused_where_clamd_tells),
+        TEST(a_try_is_given_what_its_file_is_worth),
+        TEST(a_result_with_embedded_files_is_scanned),
+        TEST(an_infected_result_is_never_handed_over),
+        TEST(a_result_without_verdict_is_never_handed_over),
+        TEST(a_result_waits_for_the_scanner),
+        TEST(a_result_to_be_scanned_waits_for_its_process),
+        TEST(cancels_the_scan_of_a_result),
         TEST(the_engines_failure_is_the_outcome),
         TEST(says_why_there_is_no_engine),
         TEST(refuses_results_that_are_none),
