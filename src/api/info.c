@@ -62,7 +62,7 @@ static void add_scanner(struct readiness *r, const struct worker_info *workers, 
     bool ok = n > 0, test = false;
 
     for (size_t i = 0; i < n; i++) {
-        ok = ok && !str_eq(workers[i].scanner, "down") && !str_eq(workers[i].scanner, "unfit");
+        ok = ok && (str_eq(workers[i].scanner, "up") || str_eq(workers[i].scanner, "off"));
         test = test || workers[i].test_signatures;
         remark = remark[0] ? remark : workers[i].scanner_remark;
         detail = str_eq(workers[i].scanner, "off") ? "Scanning is switched off." : workers[i].scanner_detail;

@@ -40,6 +40,7 @@ struct clamd {
     char *url;
     bool is_stream, freed;
     unsigned links; /* that are not yet closed entirely */
+    unsigned lost;
     struct clamd_scan *first, **last;
     size_t n_slots;      /* the last one is for the version alone */
     struct slot slots[]; // NOLINT: counted by n_slots
@@ -179,6 +180,7 @@ static void on_lost(void *owner, struct clamd_link *l, const char *why, bool sta
     struct slot *slot = slot_of(c, l);
     struct clamd_scan *s = slot->scan;
 
+    c->lost += stale;
     if (s && stale && !s->retried) {
         s->retried = true;
         s->link = slot->link = NULL;
@@ -330,6 +332,11 @@ struct clamd *clamd_new(uv_loop_t *loop, const char *url, unsigned connections)
         return NULL;
     }
     return c;
+}
+
+unsigned clamd_lost(const struct clamd *c)
+{
+    return c->lost;
 }
 
 void clamd_free(struct clamd *c)

@@ -32,6 +32,9 @@ struct clamd_scan;
 
 /* `url` is unix:PATH or tcp:HOST:PORT; what is neither has no scan that succeeds. NULL without memory. */
 struct clamd *clamd_new(uv_loop_t *loop, const char *url, unsigned connections);
+/* How many kept connections have ended by themselves: it grows when clamd is started again. A watcher that
+ * asks for the version every few seconds keeps one. */
+unsigned clamd_lost(const struct clamd *c);
 /* After its last scan: none is under way. NULL is fine. The loop must turn once more. */
 void clamd_free(struct clamd *c);
 

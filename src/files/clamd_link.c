@@ -104,7 +104,7 @@ void clamd_link_close(struct clamd_link *l)
 
 static void lose(struct clamd_link *l, const char *why)
 {
-    bool stale = l->number > 1 && l->reply_len == 0;
+    bool stale = l->number > (l->asking ? 1 : 0) && l->reply_len == 0;
 
     if (l->closing)
         return;
@@ -124,7 +124,8 @@ static void on_idle(uv_timer_t *timer)
 {
     struct clamd_link *l = timer->data;
 
-    lose(l, "idle");
+    clamd_link_close(l);
+    l->events->lost(l->owner, l, "idle", false);
 }
 
 /* Whole, and nothing behind it. */

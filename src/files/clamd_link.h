@@ -16,8 +16,8 @@ struct clamd_link;
 struct clamd_link_events {
     /* The answer without its number. The link can be asked again, or closed. */
     void (*answer)(void *owner, struct clamd_link *l, char *text);
-    /* The link is closed: the last but one call. `stale`: it had served before, and ended without a word on
-     * this question, as one does that clamd has closed meanwhile. */
+    /* The link is closed: the last but one call. `stale`: by clamd, after it had served, without a word on
+     * what was asked since, if anything was: it ended meanwhile. */
     void (*lost)(void *owner, struct clamd_link *l, const char *why, bool stale);
     /* The last call, after lost() or clamd_link_close(). */
     void (*closed)(void *owner);

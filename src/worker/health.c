@@ -65,10 +65,14 @@ static void on_timer(uv_timer_t *timer)
 
 static void log_scanner(const struct scanner_info *info)
 {
-    bool good = info->state == SCANNER_UP && !*info->remark;
+    const char *state = scanner_state_name(info->state);
 
-    log_at(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "scanner", LOG_S("state", scanner_state_name(info->state)),
-           LOG_S("detail", info->detail), LOG_S("remark", info->remark));
+    if (*info->remark)
+        log_warn("scanner", LOG_S("state", state), LOG_S("detail", info->detail),
+                 LOG_S("remark", info->remark));
+    else
+        log_at(info->state == SCANNER_DOWN ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "scanner",
+               LOG_S("state", state), LOG_S("detail", info->detail));
 }
 
 static void on_scanner_changed(void *arg)

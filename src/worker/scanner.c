@@ -42,6 +42,7 @@ struct scanner {
     struct clamd_demands demands;
     enum scanner_state state;
     char version[TEXT_MAX]; /* that was tried, or is; "": none */
+    unsigned lost;          /* clamd_lost() then */
     char detail[TEXT_MAX], remark[TEXT_MAX];
     uint64_t tried_ms;
 
@@ -112,6 +113,12 @@ static void remember(struct scanner *s, const uint8_t *digest, enum clamd_verdic
 
 /* --- one scan */
 
+/* Has clamd been started again since it was tried? Then it may be set up otherwise. */
+static bool is_another(const struct scanner *s)
+{
+    return s->watched && clamd_lost(s->clamd) != s->lost;
+}
+
 static void scan_free(struct scanner_scan *scan)
 {
     cleanup_close(&scan->own);
@@ -130,11 +137,25 @@ static void conclude(struct scanner_scan *scan, enum clamd_verdict verdict, cons
         fn(arg, verdict, copy);
 }
 
+static void on_timer(uv_timer_t *timer);
+
+/* Somebody waits for it. */
+static void hurry(struct scanner *s)
+{
+    if (uv_timer_get_due_in(&s->timer) > EVERY_DOWN_MS)
+        uv_timer_start(&s->timer, on_timer, 0, 0);
+}
+
 static void on_verdict(void *arg, enum clamd_verdict verdict, const char *detail)
 {
     struct scanner_scan *scan = arg;
     struct scanner *s = scan->scanner;
 
+    if (verdict == CLAMD_CLEAN && is_another(s)) {
+        hurry(s);
+        conclude(scan, CLAMD_UNAVAILABLE, "the scanner was started again");
+        return;
+    }
     if (scan->hashed && scan->epoch == s->epoch && (verdict == CLAMD_CLEAN || verdict == CLAMD_INFECTED))
         remember(s, scan->digest, verdict, detail);
     conclude(scan, verdict, detail);
@@ -144,7 +165,7 @@ static const char *why_not(const struct scanner *s)
 {
     if (s->state == SCANNER_UNFIT)
         return s->remark;
-    return s->state == SCANNER_DOWN ? s->detail : "the scanner has not been tried yet";
+    return s->state == SCANNER_DOWN && s->detail[0] ? s->detail : "the scanner has not been tried yet";
 }
 
 static void proceed(struct scanner_scan *scan)
@@ -152,7 +173,8 @@ static void proceed(struct scanner_scan *scan)
     struct scanner *s = scan->scanner;
     const struct remembered *m = scan->hashed && scan->epoch == s->epoch ? recall(s, scan->digest) : NULL;
 
-    if (s->watched && s->state != SCANNER_UP) {
+    if (s->watched && (s->state != SCANNER_UP || is_another(s))) {
+        hurry(s);
         conclude(scan, CLAMD_UNAVAILABLE, why_not(s));
     } else if (m) {
         conclude(scan, m->verdict, m->signature);
@@ -259,6 +281,7 @@ static void on_tried(void *arg, enum clamd_fitness fitness, const char *text)
 static void try(struct scanner *s)
 {
     forget(s);
+    s->lost = clamd_lost(s->clamd);
     s->probe = clamd_probe_start(s->clamd, &s->demands, on_tried, s);
     if (!s->probe)
         set_down(s, "out of memory");
@@ -274,7 +297,9 @@ static void on_version(void *arg, enum clamd_verdict verdict, const char *detail
         return;
     if (verdict != CLAMD_CLEAN) {
         set_down(s, detail);
-    } else if (!str_eq(s->version, detail)) {
+    } else if (is_another(s) || !str_eq(s->version, detail)) {
+        if (is_another(s))
+            s->state = SCANNER_UNKNOWN;
         snprintf(s->version, sizeof s->version, "%s", detail);
         if (s->state != SCANNER_UP)
             set_state(s, SCANNER_UNKNOWN, s->version, "");

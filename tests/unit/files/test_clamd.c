@@ -562,6 +562,25 @@ static void a_dead_connection_is_replaced_once(void **state)
     assert_int_equal(v[2], CLAMD_UNAVAILABLE);
 }
 
+static void a_kept_connection_that_ends_is_noticed(void **state)
+{
+    static const char *const answers[] = {"1: fd[7]: OK", NULL, NULL};
+    struct fixture *f = *state;
+    _cleanup_close_ int fd = memory_file("harmless", 8);
+    struct impostor i;
+    struct clamd *c;
+
+    impostor_start(&i, answers, NULL);
+    c = clamd_new(&f->loop, i.url, 1);
+    assert_int_equal(scan_by(f, c, fd, TIMEOUT_MS).verdict, CLAMD_CLEAN);
+    for (int waited = 0; waited < TIMEOUT_MS && clamd_lost(c) == 0; waited++)
+        loop_for(&f->loop, 1);
+    assert_int_equal(clamd_lost(c), 1);
+    clamd_free(c);
+    loop_for(&f->loop, 20);
+    impostor_end(&i);
+}
+
 static void half_an_answer_is_not_asked_again(void **state)
 {
     static const char *const answers[] = {"1: fd[7]: OK", "2: fd[7", NULL, NULL};
@@ -599,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_connection_is_used_again),
         cmocka_unit_test(an_answer_to_the_last_question_is_no_pass),
         cmocka_unit_test(a_dead_connection_is_replaced_once),
+        cmocka_unit_test(a_kept_connection_that_ends_is_noticed),
         cmocka_unit_test(half_an_answer_is_not_asked_again),
     };
 

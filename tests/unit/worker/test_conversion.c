@@ -44,6 +44,11 @@ struct clamd *clamd_new(uv_loop_t *loop, const char *url, unsigned connections)
     return c;
 }
 
+unsigned clamd_lost(const struct clamd *c)
+{
+    return 0;
+}
+
 void clamd_free(struct clamd *c)
 {
     free(c);

@@ -88,6 +88,18 @@ static void all_cores_may_be_used_until_the_deadline(void **state)
     assert_int_equal(deadline_cpu_s(1, 0), 1);
 }
 
+static void a_scan_has_what_its_file_is_worth(void **state)
+{
+    static const struct settings settings = {.scan_timeout_s = 60}, hasty = {.scan_timeout_s = 2};
+
+    assert_int_equal(deadline_scan_ms(&settings, 0), 10000);
+    assert_int_equal(deadline_scan_ms(&settings, 4 * MIB), 12000);
+    assert_int_equal(deadline_scan_ms(&settings, 100 * MIB), 60000);
+    assert_int_equal(deadline_scan_ms(&settings, 500 * MIB), 60000);
+    assert_int_equal(deadline_scan_ms(&settings, DEADLINE_CONTENT_UNKNOWN), 60000);
+    assert_int_equal(deadline_scan_ms(&hasty, 0), 2000);
+}
+
 static int archive(void)
 {
     _cleanup_free_ char *zeros = calloc(1, 100000);
@@ -131,6 +143,7 @@ int main(void)
         cmocka_unit_test(grows_with_pages),
         cmocka_unit_test(all_cores_may_be_used_until_the_deadline),
         cmocka_unit_test(leaves_honest_files_their_time),
+        cmocka_unit_test(a_scan_has_what_its_file_is_worth),
         cmocka_unit_test(an_archive_counts_inflated),
         cmocka_unit_test(what_cannot_be_told_is_unknown),
     };

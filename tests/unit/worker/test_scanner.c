@@ -41,7 +41,7 @@ static struct {
     const char *version; /* NULL: it is away */
     enum clamd_fitness fitness;
     bool holds_probe, holds_scan;
-    unsigned scans, probes, versions, cancelled;
+    unsigned scans, probes, versions, cancelled, lost;
 } clamd;
 
 struct clamd *clamd_new(uv_loop_t *loop, const char *url, unsigned connections)
@@ -51,6 +51,11 @@ struct clamd *clamd_new(uv_loop_t *loop, const char *url, unsigned connections)
     assert_non_null(c);
     c->loop = loop;
     return c;
+}
+
+unsigned clamd_lost(const struct clamd *c)
+{
+    return clamd.lost;
 }
 
 void clamd_free(struct clamd *c)
@@ -384,6 +389,33 @@ static void one_that_was_away_is_tried_again(void **state)
     assert_int_equal(clamd.scans, 2);
 }
 
+/* It may be set up otherwise, though its version is the same: its word counts again when it has been tried.
+ */
+static void one_that_was_started_again_is_tried_again(void **state)
+{
+    struct fixture *f = *state;
+    struct result r = {0};
+
+    watch(f);
+    wait_state(f, SCANNER_UP);
+    clamd.holds_scan = true;
+    assert_non_null(scanner_scan(f->scanner, f->fd, PATIENCE_MS, on_result, &r));
+    while (clamd.scans == 0)
+        loop_for(&f->loop, 1);
+    clamd.lost++;
+    clamd.fitness = CLAMD_UNFIT;
+    clamd.holds_scan = false;
+    assert_true(loop_until(&f->loop, &r.done, PATIENCE_MS));
+    assert_int_equal(r.verdict, CLAMD_UNAVAILABLE);
+    wait_state(f, SCANNER_UNFIT);
+    assert_int_equal(clamd.probes, 2);
+    clamd.lost++;
+    clamd.fitness = CLAMD_FIT;
+    assert_int_equal(scan(f).verdict, CLAMD_UNAVAILABLE);
+    wait_state(f, SCANNER_UP);
+    assert_int_equal(scan(f).verdict, CLAMD_CLEAN);
+}
+
 /* `decant convert` has no time for that. */
 static void who_does_not_watch_takes_it_as_it_is(void **state)
 {
@@ -443,6 +475,7 @@ int main(void)
         TEST(there_is_no_verdict_before_it_was_tried),
         TEST(one_that_is_unfit_gives_none),
         TEST(one_that_was_away_is_tried_again),
+        TEST(one_that_was_started_again_is_tried_again),
         TEST(who_does_not_watch_takes_it_as_it_is),
         TEST(a_cancelled_scan_is_silent),
         TEST(test_signatures_are_told),
