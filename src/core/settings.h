@@ -49,8 +49,8 @@ struct settings {
     /* the worker and its sandbox */
     uint64_t jobs; /* at once; 0: one per core */
     uint64_t scan_timeout_s;
-    uint64_t scan_cache_s;      /* how long a verdict is remembered; 0: not at all */
-    const char *scan_encrypted; /* "allow" or "refuse" */
+    uint64_t scan_cache_s;                     /* how long a verdict is remembered; 0: not at all */
+    const char *scan_encrypted;                /* "allow" or "refuse" */
     uint64_t job_timeout_min_s, job_timeout_s; /* wall clock for one conversion: the file decides between */
     uint64_t job_memory_bytes, job_output_bytes;
     uint64_t grace_s;    /* what SIGTERM leaves running jobs and requests */

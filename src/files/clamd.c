@@ -42,8 +42,8 @@ struct clamd {
     unsigned links; /* that are not yet closed entirely */
     unsigned lost;
     struct clamd_scan *first, **last;
-    size_t n_slots;      /* the last one is for the version alone */
-    struct slot slots[]; // NOLINT: counted by n_slots
+    size_t n_slots; /* the last one is for the version alone */
+    struct slot slots[];
 };
 
 static void serve(struct clamd *c);
@@ -171,8 +171,6 @@ static void on_answer(void *owner, struct clamd_link *l, char *text)
         finish(s, CLAMD_UNAVAILABLE, *text ? text : "an empty answer");
     }
 }
-
-static void report_later(struct clamd_scan *s, const char *why);
 
 static void on_lost(void *owner, struct clamd_link *l, const char *why, bool stale)
 {
