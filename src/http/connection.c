@@ -19,6 +19,11 @@ struct http_connection *http_connection_of(struct MHD_Connection *mhd)
     return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+const struct sockaddr *http_connection_peer(const struct http_connection *conn)
+{
+    return MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+}
+
 static struct http_connection *connection_new(struct http_loop *l, struct MHD_Connection *mhd)
 {
     struct http_connection *conn = calloc(1, sizeof *conn);
@@ -33,6 +38,10 @@ static struct http_connection *connection_new(struct http_loop *l, struct MHD_Co
     if (conn->next)
         conn->next->prev = conn;
     l->connections = conn;
+    if (l->config.admit && !l->config.admit(l->config.app, http_connection_peer(conn))) {
+        conn->refused = true;
+        http_connection_kill(conn);
+    }
     return conn;
 }
 
@@ -47,6 +56,8 @@ static void connection_free(struct http_connection *conn)
         conn->loop->connections = conn->next;
     if (conn->next)
         conn->next->prev = conn->prev;
+    if (conn->loop->config.left && !conn->refused)
+        conn->loop->config.left(conn->loop->config.app, http_connection_peer(conn));
     if (conn->linger || (ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0)) {
         fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
         if (fd >= 0)

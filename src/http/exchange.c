@@ -189,7 +189,7 @@ enum MHD_Result http_exchange_step(void *cls, struct MHD_Connection *mhd, const 
     struct http_request *req = *context;
     enum MHD_Result result;
 
-    if (!req || req->cut || req->taken || req->gone)
+    if (!req || req->cut || req->taken || req->gone || req->conn->refused)
         return MHD_NO;
     http_request_ref(req);
     req->in_call = true;

@@ -49,6 +49,7 @@ struct http_connection {
     struct http_request *req;
     uint64_t header_deadline_ms; /* UINT64_MAX while a request is being served */
     bool linger;                 /* the client may still be sending when this closes */
+    bool refused;                /* there are too many of its kind: not a word is read of it */
 };
 
 struct http_request {
@@ -112,6 +113,7 @@ void http_loop_wake(struct http_loop *l);
 void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
                             enum MHD_ConnectionNotificationCode code);
 struct http_connection *http_connection_of(struct MHD_Connection *mhd);
+const struct sockaddr *http_connection_peer(const struct http_connection *conn);
 /* Ends it without ceremony: MHD sees the hang-up and cleans up. */
 void http_connection_kill(struct http_connection *conn);
 void http_connection_sweep(struct http_loop *l);

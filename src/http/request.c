@@ -299,6 +299,16 @@ const char *http_request_header(const struct http_request *req, const char *name
     return NULL;
 }
 
+const char *http_request_header_before(const struct http_request *req, const char *name, const char *before)
+{
+    const char *found = NULL;
+
+    for (size_t i = 0; i < req->n_headers && req->headers[i].value != before; i++)
+        if (strcasecmp(req->headers[i].name, name) == 0)
+            found = req->headers[i].value;
+    return found;
+}
+
 const char *http_request_body(const struct http_request *req, size_t *ret_len)
 {
     *ret_len = req->body.len;
@@ -318,6 +328,11 @@ const void *http_request_route(const struct http_request *req)
 void *http_request_app(const struct http_request *req)
 {
     return req->app;
+}
+
+const struct sockaddr *http_request_peer(const struct http_request *req)
+{
+    return req->conn ? http_connection_peer(req->conn) : NULL;
 }
 
 bool http_request_gone(const struct http_request *req)
