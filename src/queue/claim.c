@@ -92,6 +92,8 @@ static void finish(struct queue_op *op, const char *worker, const struct queue_c
 {
     bool rejected = result->state == QUEUE_REJECTED;
     _cleanup_free_ char *payload = claim->ignore_result ? strdup("") : result_payload(claim, result);
+    const char *tally = result->tally ? result->tally : "", *name = result->tally ? result->tally_name : "";
+    char by[24];
     const char *reason = result->exc_message ? result->exc_message : result->exc_type;
 
     /* The dead letters take what can't be told to anybody too. */
@@ -101,11 +103,13 @@ static void finish(struct queue_op *op, const char *worker, const struct queue_c
         queue_op_fail(op, -EMSGSIZE);
         return;
     }
+    snprintf(by, sizeof by, "%lu", result->tally_by);
     queue_eval(op->q, SCRIPT_DONE,
                REDIS(worker, claim->tag, claim->id, result_status(result->state), payload,
                      !rejected ? ""
                      : reason  ? reason
-                               : "rejected"),
+                               : "rejected",
+                     tally, name, by),
                hash, on_finished, finishing(op, claim));
 }
 

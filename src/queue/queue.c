@@ -24,7 +24,7 @@
 
 enum {
     HASH_MAX_ARGS = 64, /* key, field, expected, channel and the pairs */
-    FIXED_MAX_ARGS = 8,
+    FIXED_MAX_ARGS = 9,
     /* kombu's default visibility timeout: what no worker's claims remember is taken back after it */
     VISIBILITY_S = 3600,
 };
@@ -123,8 +123,8 @@ int queue_code(const redisReply *reply)
     static const struct {
         const char *code;
         int err;
-    } codes[] = {{"OK", 0},         {"ESTALE", -ESTALE}, {"ENOENT", -ENOENT},
-                 {"EBUSY", -EBUSY}, {"EAGAIN", -EAGAIN}, {"EEXIST", -EEXIST}};
+    } codes[] = {{"OK", 0},           {"ESTALE", -ESTALE}, {"ENOENT", -ENOENT}, {"EBUSY", -EBUSY},
+                 {"EAGAIN", -EAGAIN}, {"EEXIST", -EEXIST}, {"EDQUOT", -EDQUOT}};
     const char *code = redis_reply_str(reply);
 
     if (!code) /* numbers, lists */
@@ -197,7 +197,7 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
 {
     _cleanup_free_ char *message = NULL;
     struct queue_op *op = queue_op_new(q, fn, arg);
-    char max[24], step[24];
+    char max[24], step[24], crowd_max[24];
     int r = envelope_encode(&(struct envelope_task){.id = task->id,
                                                     .name = task->name,
                                                     .kwargs = task->kwargs,
@@ -213,7 +213,10 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
     }
     snprintf(max, sizeof max, "%lu", q->config.max_length);
     snprintf(step, sizeof step, "%u", envelope_step(task->priority));
-    queue_eval(q, SCRIPT_ENQUEUE, REDIS(q->config.name, max, step, message), hash, queue_op_on_code, op);
+    snprintf(crowd_max, sizeof crowd_max, "%lu", task->crowd_max);
+    queue_eval(q, SCRIPT_ENQUEUE,
+               REDIS(q->config.name, max, step, message, task->crowd ? task->crowd : "", crowd_max), hash,
+               queue_op_on_code, op);
 }
 
 void queue_reap(struct queue *q, queue_fn *fn, void *arg)

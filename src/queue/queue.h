@@ -45,10 +45,16 @@ struct queue_task {
     const char *name; /* "decant.convert" */
     const json_t *kwargs;
     unsigned priority; /* 0 (first) – 9 */
+    /* With a hash: the set of the hashes of one owner that wait or are under way, and how many there may be.
+     * It is put right when it seems to be full: whatever has reached its end then leaves it. NULL: no limit.
+     */
+    const char *crowd;
+    uint64_t crowd_max;
 };
 
-/* err: 0; -ENOENT the hash is gone; -EBUSY its field has another value; -EAGAIN the queue is full; -EMSGSIZE
- * the message passes 1 MiB; -EINVAL the task can't be said in JSON. But for 0 nothing has changed. */
+/* err: 0; -ENOENT the hash is gone; -EBUSY its field has another value; -EAGAIN the queue is full; -EDQUOT
+ * the crowd is; -EMSGSIZE the message passes 1 MiB; -EINVAL the task can't be said in JSON. But for 0 nothing
+ * has changed. */
 typedef void queue_fn(void *arg, int err);
 void queue_enqueue(struct queue *q, const struct queue_task *task, const struct queue_hash *hash,
                    queue_fn *fn, void *arg);
@@ -86,6 +92,10 @@ struct queue_result {
     enum queue_state state;
     const json_t *result;               /* SUCCESS: the task's value */
     const char *exc_type, *exc_message; /* FAILURE, REVOKED, REJECTED */
+    /* Adds to a hash of counts, and to their sum (`tally`:sum), if the change of the hash happens and the
+     * counts have that name. NULL: nothing. */
+    const char *tally, *tally_name;
+    uint64_t tally_by;
 };
 
 /* Acknowledges, stores the result, updates the hash and publishes: together, and only if the claim is still

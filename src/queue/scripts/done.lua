@@ -1,4 +1,4 @@
--- done: WORKER TAG ID STATUS META REASON [hash]. META is empty when nobody wants the result, REASON unless the
+-- done: WORKER TAG ID STATUS META REASON TALLY NAME BY [hash]. TALLY is empty when nothing is to be counted, META is empty when nobody wants the result, REASON unless the
 -- message goes to the dead letters.
 --
 -- The first answer is kept: a worker whose connection broke asks again, and must not be told that the work it
@@ -6,7 +6,8 @@
 -- for longer than Redis should ever be away; without one, nothing but a wrong error code is at stake.
 local worker, tag, id, status, meta, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local result = 'celery-task-meta-' .. id
-local answer_ttl = ARGV[7] and 3600 or 60
+local tally, name, by = ARGV[7], ARGV[8], ARGV[9]
+local answer_ttl = ARGV[10] and 3600 or 60
 
 -- A success stands, whatever a second run of the same task says: stock backends read it the same way.
 local function succeeded()
@@ -32,6 +33,11 @@ if meta ~= '' and (status == 'SUCCESS' or not succeeded()) then
     redis.call('SET', result, meta, 'EX', RESULT_TTL)
     redis.call('PUBLISH', result, meta)
 end
-local code = hash_change(7)
+local code = hash_change(10)
+-- Not for a name that has been given back: nobody would do it again.
+if tally ~= '' and code == 'OK' and redis.call('HEXISTS', tally, name) == 1 then
+    redis.call('HINCRBY', tally, name, by)
+    redis.call('INCRBY', tally .. ':sum', by)
+end
 redis.call('SET', FINISHED .. tag, code, 'EX', answer_ttl)
 return code

@@ -1,6 +1,25 @@
--- enqueue: QUEUE MAX_LENGTH STEP MESSAGE [hash]. Either all of it happens or nothing.
+-- enqueue: QUEUE MAX_LENGTH STEP MESSAGE CROWD CROWD_MAX [hash]. Either all of it happens or nothing. CROWD is empty when there is
+-- no such limit.
 local queue, max, step, message = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local code = hash_check(5)
+local crowd, crowd_max, key = ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local code = hash_check(7)
+
+-- Whoever has reached its end does not say so: who comes looks.
+local function crowded()
+    if redis.call('SCARD', crowd) < crowd_max then
+        return false
+    end
+    local open = {queued = true, scanning = true, processing = true}
+    local n = 0
+    for _, member in ipairs(redis.call('SMEMBERS', crowd)) do
+        if open[redis.call('HGET', member, 'status') or ''] then
+            n = n + 1
+        else
+            redis.call('SREM', crowd, member)
+        end
+    end
+    return n >= crowd_max
+end
 
 if code ~= 'OK' then
     return code
@@ -8,6 +27,16 @@ end
 if in_queue(queue) >= max then
     return 'EAGAIN'
 end
+if crowd ~= '' and crowded() then
+    return 'EDQUOT'
+end
 redis.call('LPUSH', queue .. STEPS[step + 1], message)
-hash_set(5)
+hash_set(7)
+if crowd ~= '' then
+    redis.call('SADD', crowd, key)
+    local expiry = redis.call('PEXPIRETIME', key)
+    if expiry > 0 then
+        redis.call('PEXPIREAT', crowd, expiry)
+    end
+end
 return 'OK'

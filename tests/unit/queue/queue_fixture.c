@@ -103,6 +103,28 @@ int enqueue(struct fixture *f, const char *id, unsigned priority, const struct q
     return wait_for(f, &a);
 }
 
+int enqueue_in(struct fixture *f, const char *crowd, uint64_t max, const struct queue_hash *hash)
+{
+    struct answer a = {0};
+    char id[ID_UUID_LEN + 1];
+
+    id_uuid(id);
+    queue_enqueue(f->q,
+                  &(struct queue_task){.id = id, .name = "decant.convert", .crowd = crowd, .crowd_max = max},
+                  hash, on_answer, &a);
+    return wait_for(f, &a);
+}
+
+int done_with_tally(struct fixture *f, const struct queue_claim *c, const char *name, uint64_t by,
+                    const struct queue_hash *hash)
+{
+    struct answer a = {0};
+
+    queue_done(f->q, W1, c, &(struct queue_result){.tally = "tally", .tally_name = name, .tally_by = by},
+               hash, on_answer, &a);
+    return wait_for(f, &a);
+}
+
 struct queue_claim *claim_as(struct fixture *f, struct queue *q, const char *worker, int *ret_err)
 {
     struct answer a = {0};

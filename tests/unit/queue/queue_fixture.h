@@ -41,6 +41,11 @@ void peer_close(struct peer *p);
 #define W2 "decant@two:2:b"
 
 int enqueue(struct fixture *f, const char *id, unsigned priority, const struct queue_hash *hash);
+/* A task of its own, with that crowd. */
+int enqueue_in(struct fixture *f, const char *crowd, uint64_t max, const struct queue_hash *hash);
+/* As W1, successfully, adding to "tally". */
+int done_with_tally(struct fixture *f, const struct queue_claim *c, const char *name, uint64_t by,
+                    const struct queue_hash *hash);
 /* NULL with *ret_err set when there is none. */
 struct queue_claim *claim_as(struct fixture *f, struct queue *q, const char *worker, int *ret_err);
 struct queue_claim *claim(struct fixture *f); /* as W1, there must be one */

@@ -132,6 +132,73 @@ static void test_enqueue_hash(void **state)
     ear_close(&e);
 }
 
+/* At most so many of one owner; whoever has reached its end leaves the place to others. */
+static void test_crowd(void **state)
+{
+    struct fixture *f = *state;
+    const struct {
+        const char *key;
+        struct queue_hash hash;
+    } jobs[] = {{"j1", {"j1", "status", "uploaded", "c", queued}},
+                {"j2", {"j2", "status", "uploaded", "c", queued}},
+                {"j3", {"j3", "status", "uploaded", "c", queued}}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(jobs); i++) {
+        redis_server_do(f->server, "HSET %s status uploaded", jobs[i].key);
+        redis_server_do(f->server, "PEXPIREAT %s 99999999999999", jobs[i].key);
+    }
+    assert_int_equal(enqueue_in(f, "crowd", 2, &jobs[0].hash), 0);
+    assert_int_equal(enqueue_in(f, "crowd", 2, &jobs[1].hash), 0);
+
+    char *before = snapshot(f);
+
+    assert_int_equal(enqueue_in(f, "crowd", 2, &jobs[2].hash), -EDQUOT);
+    redis_server_do(f->server, "HSET j1 status processing"); /* is as open as one that waits */
+    assert_int_equal(enqueue_in(f, "crowd", 2, &jobs[2].hash), -EDQUOT);
+    redis_server_do(f->server, "HSET j1 status queued");
+    assert_unchanged(f, before);
+    assert_int_equal(redis_server_int(f->server, "PEXPIRETIME crowd"), 99999999999999);
+
+    redis_server_do(f->server, "HSET j1 status failed");
+    assert_int_equal(enqueue_in(f, "crowd", 2, &jobs[2].hash), 0);
+    assert_int_equal(redis_server_int(f->server, "SISMEMBER crowd j1"), 0);
+    redis_server_do(f->server, "DEL j2"); /* gone counts as ended */
+    redis_server_do(f->server, "HSET j1 status uploaded");
+    assert_int_equal(enqueue_in(f, "crowd", 2, &jobs[0].hash), 0);
+    redis_server_do(f->server, "HSET j1 status uploaded");
+    assert_int_equal(enqueue_in(f, NULL, 0, &jobs[0].hash), 0);
+}
+
+/* What a result adds to the counts, once, and only while they know the name. */
+static void test_tally(void **state)
+{
+    struct fixture *f = *state;
+    struct queue_claim *c;
+    const char *const names[] = {"s1", "gone"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        redis_server_do(f->server, "HSET tally s1 10 s2 5");
+        redis_server_do(f->server, "SET tally:sum 15");
+        redis_server_do(f->server, "HSET job status processing");
+        assert_int_equal(enqueue(f, A, 0, NULL), 0);
+        c = claim(f);
+        for (int again = 0; again < 2; again++) { /* the first answer is kept */
+            assert_int_equal(done_with_tally(f, c, names[i], 7, &to_completed), 0);
+            assert_string_equal(redis_server_str(f->server, "HGET tally s1"), i == 0 ? "17" : "10");
+            assert_string_equal(redis_server_str(f->server, "GET tally:sum"), i == 0 ? "22" : "15");
+        }
+        queue_claim_free(c);
+    }
+    assert_int_equal(redis_server_int(f->server, "HLEN tally"), 2);
+
+    redis_server_do(f->server, "HSET job status cancelled");
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+    c = claim(f);
+    assert_int_equal(done_with_tally(f, c, "s1", 7, &to_completed), -EBUSY);
+    assert_string_equal(redis_server_str(f->server, "GET tally:sum"), "15");
+    queue_claim_free(c);
+}
+
 static void test_unsayable(void **state)
 {
     struct fixture *f = *state;
@@ -449,7 +516,7 @@ int main(void)
         QUEUE_TEST(test_done_again),     QUEUE_TEST(test_done_hash),      QUEUE_TEST(test_done_failures),
         QUEUE_TEST(test_success_stands), QUEUE_TEST(test_ignore_result),  QUEUE_TEST(test_started),
         QUEUE_TEST(test_release),        QUEUE_TEST(test_goodbye),        QUEUE_TEST(test_everything_expires),
-        QUEUE_TEST(test_no_redis),
+        QUEUE_TEST(test_crowd),          QUEUE_TEST(test_tally),          QUEUE_TEST(test_no_redis),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
