@@ -10,6 +10,10 @@ from http_client import Connection, Refused
 ROOT = Path(__file__).resolve().parents[1]
 ENDED = ("completed", "failed", "cancelled")
 JOBS_A_SESSION = 100  # below the server's own limit
+# Requests are counted as always, and never too many.
+RATES = {f"DECANT_RATE_{name}": "1000000/s" for name in ("SESSION", "UPLOAD", "CONVERT", "READ", "DOWNLOAD", "PAGE")}
+# All clients come from one address.
+ROOM = {f"DECANT_ADDRESS_{name}": "100000" for name in ("CONNECTIONS", "EVENT_STREAMS", "UPLOADS")}
 
 
 class Decant:
@@ -27,7 +31,7 @@ class Decant:
         self.port = procs.free_port()
         self.log = self.folder / "log"
         self.process = procs.start([self.binary, "serve", "--data", self.folder / "var", "--port", self.port], self.log,
-                                   env={"PATH": "/usr/bin:/bin", "DECANT_LOG_FORMAT": "json", **self.environment})
+                                   env={"PATH": "/usr/bin:/bin", "DECANT_LOG_FORMAT": "json", **RATES, **ROOM, **self.environment})
         connection, deadline = Connection(self.port), time.monotonic() + 120
         while True:
             try:

@@ -6,7 +6,10 @@
  * api_reply…/api_fail, at once or from a callback, and must not touch the call after it. */
 #pragma once
 
+#include "api/client.h"
 #include "api/error.h"
+#include "api/limiter.h"
+#include "api/slots.h"
 #include "core/buf.h"
 #include "core/seal.h"
 #include "core/settings.h"
@@ -27,9 +30,12 @@ struct api {
     struct redis *redis;
     struct job_watcher *watcher;
     struct queue *queue;
-    struct events *events;           /* events.h */
-    struct event_slots *event_slots; /* shared by all loops */
-    struct storage *storage;         /* shared by all loops: a descriptor and no state */
+    struct events *events; /* events.h */
+    struct limiter *limiter;
+    /* shared by all loops */
+    const struct clients *clients;
+    struct slots *connections, *event_streams, *uploads;
+    struct storage *storage; /* shared by all loops: a descriptor and no state */
     struct sniffer *sniffer;
     const struct seal_public *seal; /* for document passwords; NULL: none are taken */
 };
@@ -40,6 +46,12 @@ struct api_call {
     struct session session; /* where the endpoint needs one */
     bool closing_tried;     /* the session was looked for among those being closed, too */
     void *ahead;            /* what the endpoint's `ahead` left for its handler */
+    /* Whoever it says it is: a session that the endpoint does not need may be none. */
+    struct client_names client;
+    char address[CLIENT_ADDRESS_LEN + 1]; /* the name of its address */
+    struct limit_verdict verdict;
+    unsigned awaited; /* answers of Redis before the handler may run */
+    int limit_err, session_err;
 };
 
 typedef void api_handler(struct api_call *call);
@@ -54,6 +66,7 @@ enum api_needs {
 
 struct api_endpoint {
     enum api_needs needs;
+    enum limit_class limit;
     /* Called before anything is proved, just after Redis was asked for the session: may only ask Redis for
      * what the handler will want, so that both come in one turn. NULL: none. */
     api_handler *ahead;

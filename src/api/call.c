@@ -41,14 +41,16 @@ void api_abandon(struct api_call *call)
     call_end(call);
 }
 
-static void reply_problem(struct http_request *req, enum api_error error, const char *detail)
+/* `retry_after_s`: 0 for none. */
+static void reply_problem(struct http_request *req, enum api_error error, const char *detail,
+                          uint64_t retry_after_s)
 {
     const struct api_error_info *info = api_error_info(error);
 
-    if (info->retry_after_s > 0) {
-        char seconds[16];
+    if (retry_after_s > 0) {
+        char seconds[24];
 
-        snprintf(seconds, sizeof seconds, "%u", info->retry_after_s);
+        snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)retry_after_s);
         http_reply_header(req, "Retry-After", seconds);
     }
     http_reply_header(req, "Content-Type", "application/problem+json");
@@ -61,7 +63,7 @@ static void reply_problem(struct http_request *req, enum api_error error, const 
 
 void api_fail(struct api_call *call, enum api_error error, const char *detail)
 {
-    reply_problem(call->req, error, detail);
+    reply_problem(call->req, error, detail, api_error_info(error)->retry_after_s);
     call_end(call);
 }
 
@@ -95,12 +97,69 @@ void api_http_error(struct http_request *req, unsigned status)
     for (size_t i = 0; i < ARRAY_SIZE(details); i++)
         if (details[i].error == error)
             detail = details[i].detail;
-    reply_problem(req, error, detail);
+    reply_problem(req, error, detail, api_error_info(error)->retry_after_s);
 }
 
 static const struct api_endpoint *endpoint_of(struct api_call *call)
 {
     return http_request_route(call->req);
+}
+
+static void fail_limited(struct api_call *call)
+{
+    limiter_tell(call->req, &call->verdict);
+    reply_problem(call->req, API_RATE_LIMITED,
+                  "Too many requests of this kind; Retry-After says how many seconds to wait.",
+                  call->verdict.retry_ms / 1000 + 1);
+    call_end(call);
+}
+
+/* Those are all who were asked. */
+static void decide(struct api_call *call)
+{
+    const struct api_endpoint *endpoint = endpoint_of(call);
+
+    if (call->limit_err == 0 && !call->verdict.granted) {
+        fail_limited(call);
+        return;
+    }
+    /* What needs no Redis is there without it. */
+    if (call->limit_err < 0 && endpoint->limit != LIMIT_PAGE) {
+        api_fail_state(call, call->limit_err);
+        return;
+    }
+    if (call->verdict.counted && endpoint->limit != LIMIT_READ)
+        limiter_tell(call->req, &call->verdict);
+    if (call->session_err == -ENOENT) {
+        api_fail(call, API_SESSION_REQUIRED, "Start a session with GET /session/init, and send its cookie.");
+        return;
+    }
+    if (call->session_err < 0) {
+        api_fail_state(call, call->session_err);
+        return;
+    }
+    if (endpoint->needs >= API_NEEDS_CSRF &&
+        !str_eq_secret(http_request_header(call->req, "X-CSRF-Token"), call->session.csrf_token)) {
+        api_fail(call, API_CSRF_INVALID, "Send the session's csrf_token in the header X-CSRF-Token.");
+        return;
+    }
+    endpoint->handler(call);
+}
+
+static void answered(struct api_call *call)
+{
+    if (--call->awaited == 0)
+        decide(call);
+}
+
+static void on_limit(void *arg, int err, const struct limit_verdict *verdict)
+{
+    struct api_call *call = arg;
+
+    call->limit_err = err;
+    if (err == 0)
+        call->verdict = *verdict;
+    answered(call);
 }
 
 static void on_session(void *arg, int err, const struct session *session)
@@ -113,21 +172,10 @@ static void on_session(void *arg, int err, const struct session *session)
                              call);
         return;
     }
-    if (err == -ENOENT) {
-        api_fail(call, API_SESSION_REQUIRED, "Start a session with GET /session/init, and send its cookie.");
-        return;
-    }
-    if (err < 0) {
-        api_fail_state(call, err);
-        return;
-    }
-    call->session = *session;
-    if (endpoint_of(call)->needs >= API_NEEDS_CSRF &&
-        !str_eq_secret(http_request_header(call->req, "X-CSRF-Token"), session->csrf_token)) {
-        api_fail(call, API_CSRF_INVALID, "Send the session's csrf_token in the header X-CSRF-Token.");
-        return;
-    }
-    endpoint_of(call)->handler(call);
+    call->session_err = err;
+    if (err == 0)
+        call->session = *session;
+    answered(call);
 }
 
 /* What is refused for where it comes from or goes to, before anything is looked up. */
@@ -149,20 +197,56 @@ static bool is_out_of_place(struct api_call *call)
     return false;
 }
 
+static void identify(struct api_call *call)
+{
+    const struct clients *clients = call->api->clients;
+    const char *session_id = http_request_cookie(call->req, "session_id"), *line = NULL;
+    struct in6_addr address = client_of_peer(http_request_peer(call->req));
+
+    while (client_is_proxy(clients, &address) &&
+           (line = http_request_header_before(call->req, "X-Forwarded-For", line)) &&
+           client_forwarded(clients, line, &address))
+        ;
+    client_address_name(clients, &address, call->address);
+    call->client.of[CLIENT_ADDRESS] = call->address;
+    if (id_is_token(session_id))
+        call->client.of[CLIENT_SESSION] = session_id;
+}
+
+/* False: the call has been failed. */
+static bool check_limit(struct api_call *call)
+{
+    enum limit_class limit = endpoint_of(call)->limit;
+
+    if (!limiter_knows(call->api->limiter, limit, &call->client, &call->verdict)) {
+        call->awaited++;
+        limiter_ask(call->api->limiter, limit, &call->client, on_limit, call);
+    } else if (!call->verdict.granted) {
+        fail_limited(call);
+        return false;
+    }
+    return true;
+}
+
+/* The limits and the session are asked for in one turn of Redis. */
 void api_dispatch(struct http_request *req)
 {
     struct api_call *call = http_request_alloc(req, sizeof *call);
+    const struct api_endpoint *endpoint = http_request_route(req);
 
     call->req = http_request_ref(req);
     call->api = http_request_app(req);
-    if (is_out_of_place(call))
+    identify(call);
+    if (is_out_of_place(call) || !check_limit(call))
         return;
-    if (endpoint_of(call)->needs <= API_NEEDS_OUR_PAGE)
-        endpoint_of(call)->handler(call);
-    else
+    if (endpoint->needs >= API_NEEDS_SESSION) {
+        call->awaited++;
         session_load(call->api->redis, http_request_cookie(req, "session_id"), on_session, call);
-    if (endpoint_of(call)->ahead)
-        endpoint_of(call)->ahead(call);
+    }
+    if (endpoint->ahead)
+        endpoint->ahead(call);
+    if (call->awaited == 0)
+        decide(call);
 }
 
 json_t *api_body_object(struct api_call *call)

@@ -16,7 +16,6 @@
  * now and then. */
 #include "api/events.h"
 
-#include "api/event_slots.h"
 #include "core/clock.h"
 #include "core/str.h"
 #include "state/job_events.h"
@@ -40,6 +39,7 @@ struct client {
     struct http_event_stream *stream;
     uint64_t cursor;
     bool ready;
+    char address[CLIENT_ADDRESS_LEN + 1];
 };
 
 struct followed_job {
@@ -119,6 +119,7 @@ static void retire(struct followed *f)
 static void client_free(struct client *c)
 {
     struct followed *f = c->followed;
+    const struct client_names names = {{[CLIENT_SESSION] = f->session_id, [CLIENT_ADDRESS] = c->address}};
 
     if (c->prev)
         c->prev->next = c->next;
@@ -126,7 +127,7 @@ static void client_free(struct client *c)
         f->clients = c->next;
     if (c->next)
         c->next->prev = c->prev;
-    event_slots_release(f->api->event_slots, f->session_id);
+    slots_release(f->api->event_streams, &names);
     free(c);
 }
 
@@ -411,19 +412,21 @@ void api_events(struct api_call *call)
     static const struct http_event_stream_ops ops = {.ready = on_ready, .end = on_gone};
     struct api *api = call->api;
     struct client *c;
-    int r = event_slots_take(api->event_slots, call->session.id);
+    int r = slots_take(api->event_streams, &call->client);
 
     if (r < 0) {
         api_fail(
             call, API_RATE_LIMITED,
             r == -EDQUOT
-                ? "This session has as many event streams as it may have. One of them tells of all its jobs."
+                ? "This session or address has as many event streams as it may have. One of them tells of "
+                  "all its session's jobs."
                 : "Too many clients listen for events just now. Try again in a moment.");
         return;
     }
     c = calloc(1, sizeof *c);
     if (!c)
         abort();
+    snprintf(c->address, sizeof c->address, "%s", call->address);
     http_reply_header(call->req, "Cache-Control", "no-store");
     http_reply_header(call->req, "X-Accel-Buffering", "no"); /* nginx would hold events back */
     r = http_event_stream_open(call->req, &ops, c, &c->stream);
@@ -433,7 +436,7 @@ void api_events(struct api_call *call)
         return;
     }
     free(c);
-    event_slots_release(api->event_slots, call->session.id);
+    slots_release(api->event_streams, &call->client);
     if (r < 0)
         api_fail(call, API_UNAVAILABLE,
                  "The server is about to stop, or out of resources. Try again in a moment.");

@@ -37,6 +37,9 @@ static void on_enqueued(void *arg, int err)
                                  job_status_name(JOB_QUEUED), "target_format", c->target));
     else if (err == -EBUSY)
         api_fail(c->call, API_WRONG_STATE, "This job has been started already.");
+    else if (err == -EDQUOT)
+        api_fail(c->call, API_RATE_LIMITED,
+                 "This session has as many conversions waiting or under way as it may have.");
     else if (err == -EAGAIN)
         api_fail(c->call, API_RATE_LIMITED, "Too many conversions are waiting. Try again in a moment.");
     else
@@ -46,7 +49,7 @@ static void on_enqueued(void *arg, int err)
 static void enqueue(struct convert *c)
 {
     const char *sid = c->call->session.id;
-    char key[JOB_KEY_MAX], channel[sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN];
+    char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN];
     _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", sid, "job_id", c->job_id);
     const char *const set[] = {"status",
                                job_status_name(JOB_QUEUED),
@@ -61,10 +64,15 @@ static void enqueue(struct convert *c)
                                NULL};
     const struct queue_hash hash = {
         .key = key, .field = "status", .expected = "uploaded", .channel = channel, .set = set};
-    const struct queue_task task = {.id = c->task_id, .name = "decant.convert", .kwargs = kwargs};
+    const struct queue_task task = {.id = c->task_id,
+                                    .name = "decant.convert",
+                                    .kwargs = kwargs,
+                                    .crowd = crowd,
+                                    .crowd_max = c->call->api->settings->session_queue};
 
     id_uuid(c->task_id);
     job_key(key, sid, c->job_id);
+    job_crowd(crowd, sid);
     snprintf(channel, sizeof channel, "%s%s", JOB_CHANNEL_PREFIX, c->job_id);
     queue_enqueue(c->call->api->queue, &task, &hash, on_enqueued, c);
 }

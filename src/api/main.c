@@ -6,7 +6,6 @@
 #include "api/api.h"
 
 #include "api/browser.h"
-#include "api/event_slots.h"
 #include "api/events.h"
 #include "core/privilege.h"
 #include "core/str.h"
@@ -46,6 +45,7 @@ static void loop_end(struct loop_thread *t)
     queue_free(TAKE_PTR(t->api.queue));
     job_watcher_free(TAKE_PTR(t->api.watcher));
     events_free(TAKE_PTR(t->api.events));
+    limiter_free(TAKE_PTR(t->api.limiter));
     uv_close((uv_handle_t *)&t->drain, NULL);
     uv_close((uv_handle_t *)&t->stop, NULL);
 }
@@ -68,7 +68,8 @@ static void on_stop(uv_async_t *async)
 }
 
 /* `api` has what the loops share. */
-static int loop_start(struct loop_thread *t, const struct api *api, const struct http_config *http)
+static int loop_start(struct loop_thread *t, const struct api *api, const struct limits *limits,
+                      const struct http_config *http)
 {
     const struct settings *s = api->settings;
     const struct queue_config queue = {.name = s->queue, .max_length = s->queue_max};
@@ -92,7 +93,8 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
         return r;
     t->api.queue = queue_new(t->api.redis, &queue);
     t->api.events = events_new();
-    r = t->api.queue && t->api.events ? sniffer_new(&t->api.sniffer) : -ENOMEM;
+    t->api.limiter = limiter_new(t->api.redis, limits);
+    r = t->api.queue && t->api.events && t->api.limiter ? sniffer_new(&t->api.sniffer) : -ENOMEM;
     if (r < 0) {
         log_error("libmagic's database can't be loaded", LOG_E(r));
         return r;
@@ -149,12 +151,74 @@ static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *
         pthread_join(threads[i].thread, NULL);
 }
 
+/* Connections of proxies of ours are not counted: their clients are many. */
+static bool admit(void *app, const struct sockaddr *peer)
+{
+    struct api *api = app;
+    struct in6_addr address = client_of_peer(peer);
+    char name[CLIENT_ADDRESS_LEN + 1];
+
+    if (client_is_proxy(api->clients, &address))
+        return true;
+    client_address_name(api->clients, &address, name);
+    return slots_take(api->connections, &(struct client_names){{[CLIENT_ADDRESS] = name}}) == 0;
+}
+
+static void left(void *app, const struct sockaddr *peer)
+{
+    struct api *api = app;
+    struct in6_addr address = client_of_peer(peer);
+    char name[CLIENT_ADDRESS_LEN + 1];
+
+    if (client_is_proxy(api->clients, &address))
+        return;
+    client_address_name(api->clients, &address, name);
+    slots_release(api->connections, &(struct client_names){{[CLIENT_ADDRESS] = name}});
+}
+
+static int make_slots(const struct settings *s, struct api *api)
+{
+    const struct {
+        struct slots **slots;
+        struct slots_max max;
+    } all[] = {
+        {&api->connections, {UINT64_MAX, {UINT64_MAX, s->address_connections, UINT64_MAX}}},
+        {&api->event_streams,
+         {s->max_event_streams, {s->session_event_streams, s->address_event_streams, UINT64_MAX}}},
+        {&api->uploads, {s->max_uploads, {s->session_uploads, s->address_uploads, UINT64_MAX}}},
+    };
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(all); i++)
+        r = slots_new(&all[i].max, all[i].slots);
+    return r;
+}
+
+/* What the settings say of clients and limits. */
+static int read_limits(const struct settings *s, struct limits *ret_limits, struct clients **ret_clients)
+{
+    const char *variable;
+
+    if (limits_load(s, ret_limits, &variable) < 0) {
+        log_error("a rate is not \"off\" nor like 600/m:300 or session=600/m:300 address=3000/m",
+                  LOG_S("setting", variable));
+        return -EINVAL;
+    }
+    if (clients_new(s->trusted_proxies, s->address_secret, ret_clients) < 0) {
+        log_error("DECANT_TRUSTED_PROXIES is not a list of networks such as 10.0.0.0/8");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int serve(const struct settings *s, const sigset_t *signals)
 {
     size_t n = count_threads(s), n_routes;
     _cleanup_free_ struct http_route *routes = api_routes(s, &n_routes);
     _cleanup_free_ struct loop_thread *threads = calloc(n, sizeof *threads);
     struct seal_public seal;
+    struct limits limits;
+    struct clients *clients;
     struct api api = {.settings = s, .seal = s->seal_public ? &seal : NULL};
     int r;
 
@@ -162,6 +226,9 @@ static int serve(const struct settings *s, const sigset_t *signals)
         log_error("DECANT_SEAL_PUBLIC is not a public key of 64 hexadecimal digits");
         return EXIT_CONFIG;
     }
+    if (read_limits(s, &limits, &clients) < 0)
+        return EXIT_CONFIG;
+    api.clients = clients;
     r = storage_open(s->storage, &api.storage);
 
     if (r < 0) {
@@ -169,8 +236,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
                   LOG_S("storage", s->storage), LOG_E(r));
         return EXIT_CONFIG;
     }
-    if (!routes || !threads ||
-        event_slots_new(s->max_event_streams, s->session_event_streams, &api.event_slots) < 0)
+    if (!routes || !threads || make_slots(s, &api) < 0)
         return EXIT_FAILURE;
 
     const struct http_config http = {
@@ -183,6 +249,8 @@ static int serve(const struct settings *s, const sigset_t *signals)
         .n_routes = n_routes,
         .prepare = browser_prepare,
         .error = api_http_error,
+        .admit = admit,
+        .left = left,
     };
 
     r = http_address_free(s->listen, (uint16_t)s->port);
@@ -192,7 +260,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
         return EXIT_CONFIG;
     }
     for (size_t i = 0; i < n; i++)
-        if (loop_start(&threads[i], &api, &http) < 0)
+        if (loop_start(&threads[i], &api, &limits, &http) < 0)
             return EXIT_FAILURE;
     for (size_t i = 0; i < n; i++)
         if (pthread_create(&threads[i].thread, NULL, loop_run, &threads[i]) != 0)
@@ -200,7 +268,10 @@ static int serve(const struct settings *s, const sigset_t *signals)
     log_info("listening", LOG_S("address", s->listen), LOG_U("port", s->port), LOG_U("loops", n));
     wait_for_end(threads, n, signals);
     storage_close(api.storage);
-    event_slots_free(api.event_slots);
+    slots_free(api.connections);
+    slots_free(api.event_streams);
+    slots_free(api.uploads);
+    clients_free(clients);
     log_info("stopped");
     return EXIT_SUCCESS;
 }

@@ -11,22 +11,28 @@ static const struct {
     enum http_body body;
     struct api_endpoint endpoint;
 } table[] = {
-    {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_OUR_PAGE, NULL, api_session_init}},
-    {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, NULL, api_upload}},
-    {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, NULL, api_convert}},
-    {"GET", "/job_status", HTTP_BODY_NONE, {API_NEEDS_SESSION, api_job_status_ahead, api_job_status}},
-    {"GET", "/events", HTTP_BODY_NONE, {API_NEEDS_SESSION, NULL, api_events}},
-    {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, NULL, api_download_token}},
-    {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_download}},
-    {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF_TO_CLOSE_IT, NULL, api_session_close}},
-    {"GET", "/", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_index}},
-    {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_formats}},
-    {"GET", "/healthz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_healthz}},
-    {"GET", "/readyz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, NULL, api_readyz}},
+    {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_OUR_PAGE, LIMIT_SESSION, NULL, api_session_init}},
+    {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, LIMIT_UPLOAD, NULL, api_upload}},
+    {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_convert}},
+    {"GET",
+     "/job_status",
+     HTTP_BODY_NONE,
+     {API_NEEDS_SESSION, LIMIT_READ, api_job_status_ahead, api_job_status}},
+    {"GET", "/events", HTTP_BODY_NONE, {API_NEEDS_SESSION, LIMIT_READ, NULL, api_events}},
+    {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_DOWNLOAD, NULL, api_download_token}},
+    {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_DOWNLOAD, NULL, api_download}},
+    {"POST",
+     "/session/close",
+     HTTP_BODY_MEMORY,
+     {API_NEEDS_CSRF_TO_CLOSE_IT, LIMIT_SESSION, NULL, api_session_close}},
+    {"GET", "/", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_index}},
+    {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_formats}},
+    {"GET", "/healthz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_NONE, NULL, api_healthz}},
+    {"GET", "/readyz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_readyz}},
 };
 
 /* Where CORS is open, each path answers OPTIONS. Where it is closed, that is a method like any other. */
-static const struct api_endpoint preflight = {API_NEEDS_NOTHING, NULL, browser_preflight};
+static const struct api_endpoint preflight = {API_NEEDS_NOTHING, LIMIT_NONE, NULL, browser_preflight};
 
 static bool has_path(const struct http_route *routes, size_t n, const char *method, const char *path)
 {

@@ -13,12 +13,13 @@ static void reply_session(struct api_call *call, const struct session *session)
     snprintf(cookie, sizeof cookie, "session_id=%s; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=%llu",
              session->id, (unsigned long long)s->session_ttl_s);
     http_reply_header(call->req, "Set-Cookie", cookie);
-    api_reply_json(call, 200,
-                   json_pack("{s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I}}", "csrf_token", session->csrf_token,
-                             "created_at", session->created_at, "expires_at", session->expires_at, "limits",
-                             "max_upload_bytes", (json_int_t)s->max_upload_bytes, "max_jobs",
-                             (json_int_t)s->max_jobs, "session_seconds", (json_int_t)s->session_ttl_s,
-                             "download_token_seconds", (json_int_t)s->token_ttl_s));
+    api_reply_json(
+        call, 200,
+        json_pack("{s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I}}", "csrf_token", session->csrf_token,
+                  "created_at", session->created_at, "expires_at", session->expires_at, "limits",
+                  "max_upload_bytes", (json_int_t)s->max_upload_bytes, "max_bytes",
+                  (json_int_t)s->session_quota_bytes, "max_jobs", (json_int_t)s->max_jobs, "session_seconds",
+                  (json_int_t)s->session_ttl_s, "download_token_seconds", (json_int_t)s->token_ttl_s));
 }
 
 static void on_created(void *arg, int err, const struct session *session)

@@ -1,42 +1,43 @@
-/* A table of sessions with their counts, under one lock: it is asked twice in the life of a stream. */
-#include "api/event_slots.h"
+/* A table of names with their counts, under one lock: it is asked twice in the life of what is counted. */
+#include "api/slots.h"
 
 #include "core/cleanup.h"
-#include "core/id.h"
 #include "core/str.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 
 enum { BUCKETS = 1024 };
 
 struct holder {
     struct holder *next;
-    uint64_t streams;
-    char session_id[ID_TOKEN_LEN + 1];
+    uint64_t taken;
+    enum client_kind kind;
+    char name[ID_TOKEN_LEN + 1];
 };
 
-struct event_slots {
+struct slots {
     pthread_mutex_t lock;
-    uint64_t max, max_of_session, streams;
+    struct slots_max max;
+    uint64_t taken;
     struct holder *buckets[BUCKETS];
 };
 
-int event_slots_new(uint64_t max, uint64_t max_of_session, struct event_slots **ret)
+int slots_new(const struct slots_max *max, struct slots **ret)
 {
-    struct event_slots *slots = calloc(1, sizeof *slots);
+    struct slots *slots = calloc(1, sizeof *slots);
 
     if (!slots)
         return -ENOMEM;
     pthread_mutex_init(&slots->lock, NULL);
-    slots->max = max;
-    slots->max_of_session = max_of_session;
+    slots->max = *max;
     *ret = slots;
     return 0;
 }
 
-void event_slots_free(struct event_slots *slots)
+void slots_free(struct slots *slots)
 {
     if (!slots)
         return;
@@ -44,59 +45,87 @@ void event_slots_free(struct event_slots *slots)
     free(slots);
 }
 
-/* Ids are random hexadecimal digits: any three of them spread well. What points to the holder, or to where it
- * belongs. */
-static struct holder **find(struct event_slots *slots, const char *session_id)
+/* Names are hexadecimal digits that nobody can choose: any three of them spread well. What points to the
+ * holder, or to where it belongs. */
+static struct holder **find(struct slots *slots, enum client_kind kind, const char *name)
 {
-    const char digits[] = {session_id[0], session_id[1], session_id[2], '\0'};
+    const char digits[] = {name[0], name[1], name[2], '\0'};
     struct holder **at = &slots->buckets[strtoul(digits, NULL, 16) % BUCKETS];
 
-    while (*at && !str_eq((*at)->session_id, session_id))
+    while (*at && !((*at)->kind == kind && str_eq((*at)->name, name)))
         at = &(*at)->next;
     return at;
 }
 
-static int take(struct event_slots *slots, const char *session_id)
+static int take_one(struct slots *slots, enum client_kind kind, const char *name)
 {
-    struct holder **at = find(slots, session_id);
+    struct holder **at = find(slots, kind, name);
 
-    if (slots->streams >= slots->max)
-        return -EAGAIN;
     if (!*at) {
+        if (slots->max.of[kind] == 0)
+            return -EDQUOT;
         *at = calloc(1, sizeof **at);
         if (!*at)
             return -ENOMEM;
-        memcpy((*at)->session_id, session_id, sizeof(*at)->session_id);
+        (*at)->kind = kind;
+        snprintf((*at)->name, sizeof(*at)->name, "%s", name);
     }
-    if ((*at)->streams >= slots->max_of_session)
+    if ((*at)->taken >= slots->max.of[kind])
         return -EDQUOT;
-    (*at)->streams++;
-    slots->streams++;
+    (*at)->taken++;
     return 0;
 }
 
-int event_slots_take(struct event_slots *slots, const char *session_id)
+static void release_one(struct slots *slots, enum client_kind kind, const char *name)
+{
+    struct holder **at = find(slots, kind, name), *holder = *at;
+
+    assert(holder);
+    if (--holder->taken > 0)
+        return;
+    *at = holder->next;
+    free(holder);
+}
+
+/* Of the first `n` kinds. */
+static void release_kinds(struct slots *slots, const struct client_names *client, int n)
+{
+    for (int kind = 0; kind < n; kind++)
+        if (client->of[kind])
+            release_one(slots, (enum client_kind)kind, client->of[kind]);
+}
+
+static int take(struct slots *slots, const struct client_names *client)
+{
+    if (slots->taken >= slots->max.all)
+        return -EAGAIN;
+    for (int kind = 0; kind < CLIENT_KINDS; kind++) {
+        const char *name = client->of[kind];
+        int r = name ? take_one(slots, (enum client_kind)kind, name) : 0;
+
+        if (r < 0) {
+            release_kinds(slots, client, kind);
+            return r;
+        }
+    }
+    slots->taken++;
+    return 0;
+}
+
+int slots_take(struct slots *slots, const struct client_names *client)
 {
     int r;
 
     pthread_mutex_lock(&slots->lock);
-    r = take(slots, session_id);
+    r = take(slots, client);
     pthread_mutex_unlock(&slots->lock);
     return r;
 }
 
-void event_slots_release(struct event_slots *slots, const char *session_id)
+void slots_release(struct slots *slots, const struct client_names *client)
 {
-    struct holder **at, *gone = NULL;
-
     pthread_mutex_lock(&slots->lock);
-    at = find(slots, session_id);
-    assert(*at);
-    slots->streams--;
-    if (--(*at)->streams == 0) {
-        gone = *at;
-        *at = gone->next;
-    }
+    slots->taken--;
+    release_kinds(slots, client, CLIENT_KINDS);
     pthread_mutex_unlock(&slots->lock);
-    free(gone);
 }

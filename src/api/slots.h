@@ -1,14 +1,22 @@
-/* How many event streams there may be: in the whole process, and for each session. Safe to use from all
- * loops. */
+/* How much of something there may be at once: in the whole process, and for each client by each of its names
+ * (event streams, uploads under way, connections). Safe to use from all loops. */
 #pragma once
+
+#include "api/client.h"
 
 #include <stdint.h>
 
-struct event_slots;
+struct slots;
 
-int event_slots_new(uint64_t max, uint64_t max_of_session, struct event_slots **ret);
+/* UINT64_MAX: no limit of that kind. */
+struct slots_max {
+    uint64_t all, of[CLIENT_KINDS];
+};
+
+int slots_new(const struct slots_max *max, struct slots **ret) _warn_unused_;
 /* All must have been released. NULL is fine. */
-void event_slots_free(struct event_slots *slots);
-/* 0; -EDQUOT: the session has all it may have; -EAGAIN: the process has; -ENOMEM. */
-int event_slots_take(struct event_slots *slots, const char *session_id);
-void event_slots_release(struct event_slots *slots, const char *session_id);
+void slots_free(struct slots *slots);
+/* 0; -EDQUOT: the client has all it may have by one of its names; -EAGAIN: the process has; -ENOMEM. */
+int slots_take(struct slots *slots, const struct client_names *client) _warn_unused_;
+/* With the same names. */
+void slots_release(struct slots *slots, const struct client_names *client);

@@ -11,18 +11,22 @@
 #include <errno.h>
 #include <nettle/sha2.h>
 
+/* The disk's reserve is looked after when so much has been written. */
+enum { RESERVE_STEP = 1024 * 1024 };
+
 struct upload {
     struct api *api;
-    struct api_call *call; /* NULL once the call has been answered */
-    bool whole;            /* the body has ended: what is left to do will answer */
-    uv_work_t work;        /* the look at the file's type: large and hostile ones take long */
-    bool checking, ended;  /* it is at work; the request ended meanwhile */
-    int checked;           /* what it found */
+    struct api_call *call;             /* NULL once the call has been answered */
+    const struct client_names *client; /* who has taken a slot; lives as long as the request */
+    bool whole;                        /* the body has ended: what is left to do will answer */
+    uv_work_t work;                    /* the look at the file's type: large and hostile ones take long */
+    bool checking, ended;              /* it is at work; the request ended meanwhile */
+    int checked;                       /* what it found */
     struct multipart *parser;
     struct storage_upload file;
     struct sha256_ctx sha256;
     const struct format *format;
-    uint64_t size;
+    uint64_t size, reserve_due; /* the latter: size at which to look after the reserve */
     bool in_file, have_file;
     enum api_error error; /* why the parser was stopped, when `detail` is set */
     const char *detail;
@@ -108,7 +112,11 @@ static int on_part_data(void *arg, const void *data, size_t len)
     if (u->size > u->api->settings->max_upload_bytes)
         return refuse(u, API_TOO_LARGE, "The file is larger than this server takes.");
     sha256_update(&u->sha256, len, data);
-    r = write_all(u->file.fd, data, len);
+    r = u->size >= u->reserve_due ? storage_keeps(u->api->storage, u->api->settings->reserve_bytes) : 0;
+    if (u->size >= u->reserve_due)
+        u->reserve_due = u->size + RESERVE_STEP;
+    if (r == 0)
+        r = write_all(u->file.fd, data, len);
     if (r == -ENOSPC || r == -EDQUOT)
         return refuse(u, API_STORAGE_FULL, "The server has no room for this file just now.");
     if (r < 0) {
@@ -150,6 +158,11 @@ static void on_job_created(void *arg, int err, const struct job *job)
         upload_fail(u, API_SESSION_REQUIRED, "The session has ended.");
     else if (err == -EDQUOT)
         upload_fail(u, API_RATE_LIMITED, "This session holds as many files as it may.");
+    else if (err == -EFBIG)
+        upload_fail(u, API_STORAGE_FULL,
+                    "This session holds as many bytes as it may; close it to begin anew.");
+    else if (err == -ENOBUFS)
+        upload_fail(u, API_STORAGE_FULL, "The server has no room for this file just now.");
     else
         upload_fail(u, API_UNAVAILABLE,
                     "The server can't reach its database just now. Try again in a moment.");
@@ -170,8 +183,11 @@ static void create_job(struct upload *u)
         .status = JOB_UPLOADED,
         .created_at = u->created_at,
     };
+    const struct settings *s = u->api->settings;
+    const struct job_quota quota = {
+        .jobs = s->max_jobs, .session_bytes = s->session_quota_bytes, .all_bytes = s->storage_quota_bytes};
 
-    job_create(u->api->redis, &job, u->api->settings->max_jobs, on_job_created, u);
+    job_create(u->api->redis, &job, &quota, on_job_created, u);
 }
 
 static void finish_hash(struct upload *u)
@@ -279,6 +295,7 @@ static void on_request_end(void *arg)
     struct upload *u = arg;
 
     u->ended = true;
+    slots_release(u->api->uploads, u->client);
     if (!u->checking)
         storage_upload_abort(u->api->storage, &u->file);
     multipart_free(u->parser);
@@ -292,13 +309,23 @@ void api_upload(struct api_call *call)
     static const struct http_stream stream = {on_body_data, on_body_end};
     struct upload *u = http_request_alloc(call->req, sizeof *u);
     const char *type = http_request_header(call->req, "Content-Type");
+    int r;
 
     u->api = call->api;
     u->call = call;
+    u->client = &call->client;
     u->file.fd = -1;
     if (multipart_new(type ? type : "", &parts, u, &u->parser) < 0) {
         u->call = NULL;
         api_fail(call, API_BAD_REQUEST, "Send the file as multipart/form-data.");
+        return;
+    }
+    r = slots_take(u->api->uploads, u->client);
+    if (r < 0) {
+        multipart_free(u->parser);
+        upload_fail(u, API_RATE_LIMITED,
+                    r == -EDQUOT ? "This session or address sends as many files at once as it may."
+                                 : "Too many files are being sent just now. Try again in a moment.");
         return;
     }
     http_request_on_end(call->req, on_request_end, u);

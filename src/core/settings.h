@@ -36,9 +36,16 @@ struct settings {
     uint64_t max_upload_bytes;
     uint64_t max_jobs; /* per session */
     uint64_t max_connections;
-    uint64_t max_event_streams, session_event_streams;
-    uint64_t reserve_bytes;   /* free disk that uploads leave alone */
-    const char *accel_prefix; /* X-Accel-Redirect location, "" when off */
+    uint64_t address_connections;
+    uint64_t max_event_streams, session_event_streams, address_event_streams;
+    uint64_t max_uploads, session_uploads, address_uploads; /* at once */
+    uint64_t session_queue;                                 /* conversions waiting or under way */
+    const char *rate_session, *rate_upload, *rate_convert, *rate_read, *rate_download, *rate_page;
+    const char *trusted_proxies;                       /* networks whose X-Forwarded-For is believed */
+    const char *address_secret;                        /* NULL: another one at each start */
+    uint64_t session_quota_bytes, storage_quota_bytes; /* stored, of one session and of all; 0: no limit */
+    uint64_t reserve_bytes;                            /* free disk that uploads leave alone */
+    const char *accel_prefix;                          /* X-Accel-Redirect location, "" when off */
     uint64_t session_ttl_s, token_ttl_s;
     const char *cors_origins;    /* whose pages may use the API (core/origin.h), "" none but ours */
     const char *download_origin; /* where downloads are served alone, "" where everything is */

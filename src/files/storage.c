@@ -161,6 +161,14 @@ static int begin_named(struct storage *s, struct storage_upload *u)
     }
 }
 
+int storage_keeps(struct storage *s, uint64_t reserve)
+{
+    uint64_t available = 0;
+    int r = storage_free_bytes(s, &available);
+
+    return r < 0 ? r : available < reserve ? -ENOSPC : 0;
+}
+
 int storage_upload_begin(struct storage *s, uint64_t expected, uint64_t reserve, struct storage_upload *ret)
 {
     uint64_t available = 0, needed;

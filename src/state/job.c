@@ -8,6 +8,7 @@
 #include "state/job_update.lua.h"
 #include "state/keys.h"
 #include "state/script.h"
+#include "state/stored.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -152,6 +153,11 @@ void job_key(char ret[JOB_KEY_MAX], const char *session_id, const char *job_id)
     snprintf(ret, JOB_KEY_MAX, SESSION_KEY_PREFIX "%s:jobs:%s", session_id, job_id);
 }
 
+void job_crowd(char ret[JOB_CROWD_MAX], const char *session_id)
+{
+    snprintf(ret, JOB_CROWD_MAX, SESSION_KEY_PREFIX "%s:waiting", session_id);
+}
+
 const char *session_channel(char ret[SESSION_CHANNEL_MAX], const char *session_id)
 {
     snprintf(ret, SESSION_CHANNEL_MAX, SESSION_CHANNEL_PREFIX "%s", session_id);
@@ -188,23 +194,27 @@ static void on_created(void *arg, int err, const redisReply *reply)
         op->fn(op->arg, err ? err : script_code(reply), NULL);
 }
 
-void job_create(struct redis *r, const struct job *job, uint64_t max_jobs, job_fn *fn, void *arg)
+void job_create(struct redis *r, const struct job *job, const struct job_quota *quota, job_fn *fn, void *arg)
 {
     struct op *op = op_new(fn, NULL, arg);
     struct job stored = *job;
     uint64_t now = clock_real_ms();
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], key[JOB_KEY_MAX];
     char channel[JOB_CHANNEL_MAX], session_news[SESSION_CHANNEL_MAX];
-    char max[NUMBER_MAX], now_ms[NUMBER_MAX], now_text[CLOCK_RFC3339_LEN + 1];
+    char max[NUMBER_MAX], size[NUMBER_MAX], session_max[NUMBER_MAX], all_max[NUMBER_MAX];
+    char now_ms[NUMBER_MAX], now_text[CLOCK_RFC3339_LEN + 1];
     char numbers[N_FIELDS][NUMBER_MAX];
-    const char *argv[9 + 2 * N_FIELDS + 1];
+    const char *argv[16 + 2 * N_FIELDS + 1];
     size_t n = 0;
 
     if (!id_is_token(job->session_id) || !id_is_uuid(job->job_id)) {
         redis_defer(r, -ENOENT, on_created, op);
         return;
     }
-    snprintf(max, sizeof max, "%" PRIu64, max_jobs);
+    snprintf(max, sizeof max, "%" PRIu64, quota->jobs);
+    snprintf(size, sizeof size, "%" PRIu64, job->size);
+    snprintf(session_max, sizeof session_max, "%" PRIu64, quota->session_bytes);
+    snprintf(all_max, sizeof all_max, "%" PRIu64, quota->all_bytes);
     snprintf(now_ms, sizeof now_ms, "%" PRIu64, now);
     clock_rfc3339(now, now_text);
     job_key(key, job->session_id, job->job_id);
@@ -216,18 +226,25 @@ void job_create(struct redis *r, const struct job *job, uint64_t max_jobs, job_f
     argv[n++] = session_key(session, job->session_id, "");
     argv[n++] = session_key(jobs, job->session_id, ":jobs");
     argv[n++] = key;
+    argv[n++] = STORED_KEY;
+    argv[n++] = STORED_SUM_KEY;
+    argv[n++] = STORED_EXPIRY_KEY;
     argv[n++] = max;
     argv[n++] = now_ms;
     argv[n++] = job->job_id;
     argv[n++] = session_channel(session_news, job->session_id);
     argv[n++] = channel;
     argv[n++] = job_status_name(stored.status);
+    argv[n++] = job->session_id;
+    argv[n++] = size;
+    argv[n++] = session_max;
+    argv[n++] = all_max;
     for (size_t i = 0; i < N_FIELDS; i++) {
         argv[n++] = fields[i].name;
         argv[n++] = field_text(&fields[i], &stored, numbers[i]);
     }
     argv[n] = NULL;
-    redis_eval(r, &create_script, 3, argv, on_created, op);
+    redis_eval(r, &create_script, 6, argv, on_created, op);
 }
 
 static void on_loaded(void *arg, int err, const redisReply *reply)

@@ -50,9 +50,15 @@ struct job {
 
 typedef void job_fn(void *arg, int err, const struct job *job);
 
+struct job_quota {
+    uint64_t jobs;                     /* of a session */
+    uint64_t session_bytes, all_bytes; /* stored (state/stored.h); 0: no limit */
+};
+
 /* Stores a new job: status uploaded, created now unless it says when. err: -ENOENT the session is gone,
- * -EDQUOT it holds max_jobs already, -EEXIST the job is there. `job` is passed as NULL. */
-void job_create(struct redis *r, const struct job *job, uint64_t max_jobs, job_fn *fn, void *arg);
+ * -EDQUOT it holds as many jobs as it may already, -EFBIG as many bytes, -ENOBUFS all sessions together do,
+ * -EEXIST the job is there. `job` is passed as NULL. */
+void job_create(struct redis *r, const struct job *job, const struct job_quota *quota, job_fn *fn, void *arg);
 
 /* err -ENOENT: none of that id in this session; ids of a wrong form are just as absent. */
 void job_load(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg);
@@ -69,6 +75,9 @@ void job_update(struct redis *r, const char *session_id, const char *job_id, con
 /* "session:{sid}:jobs:{jid}", for scripts of the queue that touch the job in the same breath. */
 #define JOB_KEY_MAX (sizeof "session::jobs:" + ID_TOKEN_LEN + ID_UUID_LEN)
 void job_key(char ret[JOB_KEY_MAX], const char *session_id, const char *job_id);
+/* The set of such keys of a session that wait or are under way, which queue_enqueue keeps. */
+#define JOB_CROWD_MAX (sizeof "session::waiting" + ID_TOKEN_LEN)
+void job_crowd(char ret[JOB_CROWD_MAX], const char *session_id);
 #define JOB_CHANNEL_PREFIX     "decant:job:"
 #define JOB_CHANNEL_MAX        (sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN)
 #define SESSION_CHANNEL_PREFIX "decant:session:"

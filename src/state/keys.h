@@ -9,7 +9,8 @@
 #define TOKEN_KEY_PREFIX   "download_token:"
 
 /* "session:{id}" and what follows it: "", ":jobs" (the index), ":jobs:" (prefix of the jobs), ":tokens",
- * ":closing" (the session itself, once it is being closed), ":events" (see job_events.h) */
+ * ":closing" (the session itself, once it is being closed), ":events" (see job_events.h), ":waiting" (the
+ * keys of its jobs that wait or are under way) */
 #define SESSION_KEY_MAX (sizeof "session::closing" + ID_TOKEN_LEN)
 #define TOKEN_KEY_MAX   (sizeof TOKEN_KEY_PREFIX + ID_TOKEN_LEN)
 

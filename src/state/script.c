@@ -9,7 +9,7 @@ static const struct {
     int err;
 } codes[] = {
     {"OK", 0},         {"ENOENT", -ENOENT}, {"EDQUOT", -EDQUOT}, {"ECANCELED", -ECANCELED},
-    {"EBUSY", -EBUSY}, {"EEXIST", -EEXIST},
+    {"EBUSY", -EBUSY}, {"EEXIST", -EEXIST}, {"EFBIG", -EFBIG},   {"ENOBUFS", -ENOBUFS},
 };
 
 int script_code(const redisReply *reply)

@@ -11,6 +11,7 @@
 #include "state/session_create.lua.h"
 #include "state/session_finish_close.lua.h"
 #include "state/session_running.lua.h"
+#include "state/stored.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -166,15 +167,17 @@ void session_running(struct redis *r, const char *id, session_closing_fn *fn, vo
 void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, void *arg)
 {
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], tokens[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
-    char closing[SESSION_KEY_MAX], events[SESSION_KEY_MAX];
+    char closing[SESSION_KEY_MAX], events[SESSION_KEY_MAX], waiting[SESSION_KEY_MAX];
 
     if (!id_is_token(id)) {
         redis_defer(r, -ENOENT, fn, arg);
         return;
     }
-    redis_eval(r, &finish_close_script, 5,
+    redis_eval(r, &finish_close_script, 9,
                REDIS(session_key(session, id, ""), session_key(jobs, id, ":jobs"),
                      session_key(tokens, id, ":tokens"), session_key(closing, id, ":closing"),
-                     session_key(events, id, ":events"), session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX),
+                     session_key(events, id, ":events"), session_key(waiting, id, ":waiting"), STORED_KEY,
+                     STORED_SUM_KEY, STORED_EXPIRY_KEY, session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX,
+                     id),
                fn, arg);
 }

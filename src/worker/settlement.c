@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "sandbox/sandbox.h"
+#include "state/stored.h"
 
 #include <assert.h>
 
@@ -58,7 +59,8 @@ static void set_record(struct settlement *s, const struct attempt *a)
     set_number(s, "pss_kib", a->pss_kib);
 }
 
-static void make_completed(struct settlement *s, const char *job_id, const struct attempt *a)
+static void make_completed(struct settlement *s, const char *session_id, const char *job_id,
+                           const struct attempt *a)
 {
     format_mime(a->output_format, s->mime);
     set(s, "status", job_status_name(JOB_COMPLETED));
@@ -73,6 +75,9 @@ static void make_completed(struct settlement *s, const char *job_id, const struc
     s->value = json_pack("{s:s, s:s, s:I, s:I}", "job_id", job_id, "status", job_status_name(JOB_COMPLETED),
                          "size", (json_int_t)a->output_size, "pages", (json_int_t)a->output_pages);
     s->result.result = s->value;
+    s->result.tally = STORED_KEY;
+    s->result.tally_name = session_id;
+    s->result.tally_by = a->output_size;
 }
 
 static void make_failed(struct settlement *s, enum queue_state state, const struct attempt *a)
@@ -105,7 +110,7 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
 
     switch (ending) {
     case END_COMPLETED:
-        make_completed(s, job_id, a);
+        make_completed(s, session_id, job_id, a);
         break;
     case END_FAILED:
         make_failed(s, QUEUE_FAILURE, a);

@@ -1,10 +1,20 @@
--- KEYS: the session, its jobs (zset), its tokens (zset), its name while it is closed, its
--- events (hash). ARGV: prefixes of job keys and of token keys.
+-- KEYS: the session, its jobs (zset), its tokens (zset), its name while it is closed, its events (hash), its jobs that wait (set);
+-- the bytes stored by session (hash), their sum, the sessions by expiry (zset). ARGV: prefixes of job keys and of token keys, session id.
 for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
     redis.call('DEL', ARGV[1] .. id)
 end
 for _, token in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
     redis.call('DEL', ARGV[2] .. token)
 end
-redis.call('DEL', unpack(KEYS))
+redis.call('DEL', unpack(KEYS, 1, 6))
+
+local bytes = redis.call('HGET', KEYS[7], ARGV[3])
+if bytes then
+    redis.call('HDEL', KEYS[7], ARGV[3])
+    redis.call('ZREM', KEYS[9], ARGV[3])
+    redis.call('DECRBY', KEYS[8], bytes)
+    if redis.call('EXISTS', KEYS[7]) == 0 then
+        redis.call('DEL', KEYS[8])
+    end
+end
 return redis.status_reply('OK')

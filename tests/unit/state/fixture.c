@@ -153,13 +153,18 @@ int do_finish_close(struct fixture *f, const char *id)
     return a.err;
 }
 
-int do_job_create(struct fixture *f, const struct job *job, uint64_t max_jobs)
+int do_job_create_within(struct fixture *f, const struct job *job, const struct job_quota *quota)
 {
     struct result r = {0};
 
-    job_create(f->r, job, max_jobs, take_job, &r);
+    job_create(f->r, job, quota, take_job, &r);
     answer_wait(f, &r.answer);
     return r.answer.err;
+}
+
+int do_job_create(struct fixture *f, const struct job *job, uint64_t max_jobs)
+{
+    return do_job_create_within(f, job, &(struct job_quota){.jobs = max_jobs});
 }
 
 int do_job_update(struct fixture *f, const char *session_id, const char *job_id, const char *const pairs[])

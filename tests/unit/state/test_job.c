@@ -71,7 +71,7 @@ static void test_round_trip(void **state)
                       .target_format = "pdf",
                       .mime_type = "a/b",
                       .sha256 = "e3b0",
-                      .size = UINT64_MAX,
+                      .size = UINT64_C(1) << 53,
                       .stored_path = "a/b/uploads/c.docx",
                       .converted_path = "a/b/converted/c.pdf",
                       .status = JOB_UPLOADED,
@@ -157,6 +157,85 @@ static void test_create(void **state)
     assert_int_equal(do_job_load(f, s.id, id, NULL, NULL), -ENOENT);
     assert_int_equal(redis_server_int(f->server, "ZCARD session:%s:jobs", s.id), 3);
     assert_all_expire(f, s.id);
+}
+
+static int create_of(struct fixture *f, const struct session *s, uint64_t size, uint64_t session_bytes,
+                     uint64_t all_bytes)
+{
+    char id[ID_UUID_LEN + 1];
+    const struct job job = {.job_id = id, .session_id = s->id, .size = size};
+
+    id_uuid(id);
+    return do_job_create_within(
+        f, &job, &(struct job_quota){.jobs = 100, .session_bytes = session_bytes, .all_bytes = all_bytes});
+}
+
+static long long stored(struct fixture *f)
+{
+    return strtoll(redis_server_str(f->server, "GET decant:stored:sum"), NULL, 10);
+}
+
+/* The sum is what it is the sum of. */
+static void assert_sum(struct fixture *f, long long expected)
+{
+    redisReply *counts = redis_server_reply(f->server, "HVALS decant:stored");
+    long long sum = 0;
+
+    for (size_t i = 0; i < counts->elements; i++)
+        sum += strtoll(counts->element[i]->str, NULL, 10);
+    freeReplyObject(counts);
+    assert_int_equal(sum, expected);
+    assert_int_equal(stored(f), expected);
+}
+
+static void test_quota(void **state)
+{
+    struct fixture *f = *state;
+    struct session a, b;
+
+    assert_int_equal(do_session_create(f, 100, &a), 0);
+    assert_int_equal(do_session_create(f, 100, &b), 0);
+    assert_int_equal(create_of(f, &a, 600, 1000, 1500), 0);
+    assert_int_equal(create_of(f, &a, 401, 1000, 1500), -EFBIG);
+    assert_int_equal(create_of(f, &a, 400, 1000, 1500), 0);
+    assert_int_equal(create_of(f, &a, 1, 1000, 1500), -EFBIG);
+    assert_int_equal(create_of(f, &b, 501, 1000, 1500), -ENOBUFS);
+    assert_sum(f, 1000);
+    assert_int_equal(create_of(f, &b, 500, 1000, 1500), 0);
+    assert_int_equal(create_of(f, &b, 1, 1000, 1500), -ENOBUFS);
+    assert_int_equal(create_of(f, &b, 1, 1000, 0), 0); /* no such limit */
+    assert_int_equal(create_of(f, &a, 1, 0, 0), 0);
+    assert_sum(f, 1502);
+
+    /* A session gives back what it had, once. */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(do_finish_close(f, a.id), 0);
+        assert_sum(f, 501);
+    }
+    assert_int_equal(create_of(f, &b, 499, 1000, 1000), 0);
+    assert_int_equal(do_finish_close(f, b.id), 0);
+    assert_no_keys(f);
+}
+
+/* What has expired takes its share away, whether or not anybody looked. */
+static void test_quota_of_the_expired(void **state)
+{
+    struct fixture *f = *state;
+    struct session old, next;
+
+    assert_int_equal(do_session_create(f, 100, &old), 0);
+    assert_int_equal(do_session_create(f, 100, &next), 0);
+    assert_int_equal(create_of(f, &old, 1000, 0, 1000), 0);
+    assert_int_equal(create_of(f, &next, 1, 0, 1000), -ENOBUFS);
+    assert_sum(f, 1000);
+    redis_server_do(f->server, "ZADD decant:stored:expiry 1000 %s", old.id); /* in 1970 */
+    assert_int_equal(create_of(f, &next, 1001, 0, 1000), -ENOBUFS);
+    assert_int_equal(create_of(f, &next, 700, 0, 1000), 0);
+    assert_sum(f, 700);
+    assert_int_equal(redis_server_int(f->server, "ZCARD decant:stored:expiry"), 1);
+    assert_int_equal(redis_server_int(f->server, "HLEN decant:stored"), 1);
+    assert_int_equal(create_of(f, &next, 301, 0, 1000), -ENOBUFS);
+    assert_int_equal(create_of(f, &next, 300, 0, 1000), 0);
 }
 
 static void test_malformed_ids(void **state)
@@ -282,6 +361,8 @@ int main(void)
         cmocka_unit_test(test_status_names),
         cmocka_unit_test_setup_teardown(test_round_trip, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_create, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_quota, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_quota_of_the_expired, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_malformed_ids, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_update, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_flush_and_restart, fixture_setup, fixture_teardown),
