@@ -194,6 +194,14 @@ static int make_slots(const struct settings *s, struct api *api)
     return r;
 }
 
+static void free_shared(struct api *api)
+{
+    storage_close(api->storage);
+    slots_free(api->connections);
+    slots_free(api->event_streams);
+    slots_free(api->uploads);
+}
+
 /* What the settings say of clients and limits. */
 static int read_limits(const struct settings *s, struct limits *ret_limits, struct clients **ret_clients)
 {
@@ -230,7 +238,6 @@ static int serve(const struct settings *s, const sigset_t *signals)
         return EXIT_CONFIG;
     api.clients = clients;
     r = storage_open(s->storage, &api.storage);
-
     if (r < 0) {
         log_error("the storage root can't be used; set DECANT_STORAGE to a folder that this user may write",
                   LOG_S("storage", s->storage), LOG_E(r));
@@ -267,11 +274,8 @@ static int serve(const struct settings *s, const sigset_t *signals)
             return EXIT_FAILURE;
     log_info("listening", LOG_S("address", s->listen), LOG_U("port", s->port), LOG_U("loops", n));
     wait_for_end(threads, n, signals);
-    storage_close(api.storage);
-    slots_free(api.connections);
-    slots_free(api.event_streams);
-    slots_free(api.uploads);
     clients_free(clients);
+    free_shared(&api);
     log_info("stopped");
     return EXIT_SUCCESS;
 }

@@ -3,8 +3,8 @@
  *
  * Each script that stores or ends something changes all three together: job_create adds an upload (and drops
  * what has expired), the completion of a job adds its result, the end of a closing drops the session. So the
- * sum can't drift from what it is the sum of, and a session that expires takes its share away. The keys expire
- * with the last session. */
+ * sum can't drift from what it is the sum of, and a session that expires takes its share away. The keys
+ * expire with the last session. */
 #pragma once
 
 #define STORED_KEY        "decant:stored"

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from client import Client, problem
+from fixtures import png
 from server import Server
 
 PATIENCE = 60
@@ -362,9 +363,10 @@ def test_bytes_of_a_session(strict):
     assert stored(strict)[client.session_id] == 64 * 1024
     # Its results count as well, and all of it is given back.
     other = begun(strict)
-    job = other.wait(other.start("a.txt", b"hello\n", "pdf"))
+    picture = png()
+    job = other.wait(other.start("a.png", picture, "jpg"), timeout=200)
     assert job["status"] == "completed", job
-    assert stored(strict)[other.session_id] == 6 + job["output"]["size"]
+    assert stored(strict)[other.session_id] == len(picture) + job["output"]["size"]
     for session in (client, other):
         session.close()
         assert session.session_id not in stored(strict)
