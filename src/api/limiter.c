@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sodium.h>
 
 enum {
     COUNT_MAX = 1000000,
@@ -252,6 +253,18 @@ static void on_taken(void *arg, int err, const struct rate_answer *answer)
     a->fn(a->arg, 0, &verdict);
 }
 
+/* Buckets outlive what they count by some seconds, so no id of a session stands in their names. */
+static void name_bucket(enum limit_class limit, enum client_kind kind, const char *name,
+                        char ret[RATE_NAME_MAX])
+{
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    char digits[2 * sizeof hash + 1];
+
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)name, strlen(name), NULL, 0);
+    sodium_bin2hex(digits, sizeof digits, hash, sizeof hash);
+    snprintf(ret, RATE_NAME_MAX, "%s:%s:%s", classes[limit].name, client_kind_names[kind], digits);
+}
+
 void limiter_ask(struct limiter *l, enum limit_class limit, const struct client_names *client, limiter_fn *fn,
                  void *arg)
 {
@@ -270,8 +283,7 @@ void limiter_ask(struct limiter *l, enum limit_class limit, const struct client_
     for (int kind = 0; kind < CLIENT_KINDS; kind++)
         snprintf(a->names[kind], sizeof a->names[kind], "%s", name_of(client, kind));
     for (size_t i = 0; i < n; i++) {
-        snprintf(names[i], sizeof names[i], "%s:%s:%s", classes[limit].name, client_kind_names[a->kinds[i]],
-                 client->of[a->kinds[i]]);
+        name_bucket(limit, a->kinds[i], client->of[a->kinds[i]], names[i]);
         buckets[i] = (struct rate_bucket){names[i], l->limits->of[limit][a->kinds[i]]};
     }
     rate_take(l->redis, buckets, n, classes[limit].handful, on_taken, a);
