@@ -18,13 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum {
-    EXIT_CONFIG = 78,
-    HEADER_TIMEOUT_MS = 10000,
-    IDLE_TIMEOUT_MS = 60000,
-    DRAIN_POLL_MS = 50,
-    SHARED_NOFILE = 256
-};
+enum { EXIT_CONFIG = 78, DRAIN_POLL_MS = 50, SHARED_NOFILE = 256 };
 
 struct loop_thread {
     struct api api;
@@ -250,8 +244,9 @@ static int serve(const struct settings *s, const sigset_t *signals)
         .listen = s->listen,
         .port = (uint16_t)s->port,
         .max_connections = (unsigned)(s->max_connections / n),
-        .header_timeout_ms = HEADER_TIMEOUT_MS,
-        .idle_timeout_ms = IDLE_TIMEOUT_MS,
+        .header_timeout_ms = (unsigned)s->header_timeout_s * 1000,
+        .idle_timeout_ms = (unsigned)s->idle_timeout_s * 1000,
+        .rate_window_ms = (unsigned)s->rate_window_s * 1000,
         .routes = routes,
         .n_routes = n_routes,
         .prepare = browser_prepare,

@@ -36,6 +36,7 @@ struct settings {
     uint64_t max_upload_bytes;
     uint64_t max_jobs; /* per session */
     uint64_t max_connections;
+    uint64_t header_timeout_s, idle_timeout_s, rate_window_s; /* what slow clients get: http/http.h */
     uint64_t address_connections;
     uint64_t max_event_streams, session_event_streams, address_event_streams;
     uint64_t max_uploads, session_uploads, address_uploads; /* at once */

@@ -2,12 +2,13 @@
  *
  * MHD's timeout starts anew with every byte, so a header sent a byte a second would hold a connection for
  * ever, and it doesn't look at a suspended connection at all. One timer per loop walks its connections: it
- * enforces the header's deadline and the least rate of bodies, and asks the kernel in one poll(2) which
- * clients of long-suspended requests have gone. A uv_poll_t on a duplicate of each such socket would tell at
- * once rather than within a second, at the price of a descriptor and an epoll entry for each. */
+ * enforces the header's deadline and the least rate of bodies and answers, and asks the kernel in one poll(2)
+ * which clients of long-suspended requests have gone. A uv_poll_t on a duplicate of each such socket would
+ * tell at once rather than within a second, at the price of a descriptor and an epoll entry for each. */
 #include "http/internal.h"
 
 #include "core/clock.h"
+#include "http/tcp.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -45,10 +46,17 @@ static struct http_connection *connection_new(struct http_loop *l, struct MHD_Co
     return conn;
 }
 
+static int unread_bytes(const struct http_connection *conn)
+{
+    int unread = 0;
+
+    return ioctl(conn->fd, FIONREAD, &unread) == 0 ? unread : 0;
+}
+
 /* MHD closes its descriptor right after this. */
 static void connection_free(struct http_connection *conn)
 {
-    int unread = 0, fd;
+    int fd;
 
     if (conn->prev)
         conn->prev->next = conn->next;
@@ -58,11 +66,13 @@ static void connection_free(struct http_connection *conn)
         conn->next->prev = conn->prev;
     if (conn->loop->config.left && !conn->refused)
         conn->loop->config.left(conn->loop->config.app, http_connection_peer(conn));
-    if (conn->linger || (ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0)) {
+    if (conn->linger || unread_bytes(conn) > 0) {
         fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
         if (fd >= 0)
             http_linger_start(conn->loop, fd);
     }
+    /* Where MHD had as many as it may, it listens again when it runs once more; nothing else may make it. */
+    http_loop_wake(conn->loop);
     free(conn);
 }
 
@@ -80,13 +90,32 @@ void http_connection_kill(struct http_connection *conn)
     shutdown(conn->fd, SHUT_RDWR);
 }
 
-static bool too_slow(const struct http_request *req, uint64_t now_ms)
+/* Each window is judged by itself: who was fast at first buys no hours of a byte now and then. */
+static bool too_slow(struct http_connection *conn, uint64_t now_ms)
 {
-    uint64_t grace_ms = req->config->body_grace_ms ? req->config->body_grace_ms : HTTP_BODY_GRACE_MS;
-    uint64_t elapsed_ms = now_ms - req->rate_since_ms;
+    struct http_request *req = conn->req;
+    bool sends = req->phase == PHASE_READING && req->has_body && !req->paused && !req->answered;
+    bool takes = req->answered && !req->cut && !req->taken;
+    uint64_t window_ms = req->config->rate_window_ms ? req->config->rate_window_ms : HTTP_RATE_WINDOW_MS;
+    uint64_t elapsed_ms = now_ms - req->rate_since_ms, moved;
 
-    return req->phase == PHASE_READING && req->has_body && !req->paused && elapsed_ms > grace_ms &&
-           req->rate_bytes * 1000 / elapsed_ms < HTTP_BODY_RATE_MIN;
+    if ((!sends && !takes) || (req->rate_since_ms > 0 && elapsed_ms <= window_ms))
+        return false;
+    moved = takes ? http_tcp_taken(conn->fd) : req->received;
+    if (req->rate_since_ms > 0 && (moved - req->rate_base) * 1000 / elapsed_ms < HTTP_RATE_MIN)
+        return true;
+    req->rate_since_ms = now_ms;
+    req->rate_base = moved;
+    return false;
+}
+
+/* Without waiting for what is still in the kernel: who takes nothing would keep that there for minutes. */
+static void reset(struct http_connection *conn)
+{
+    const struct linger at_once = {.l_onoff = 1};
+
+    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    http_connection_kill(conn);
 }
 
 static void enforce(struct http_connection *conn, uint64_t now_ms)
@@ -95,17 +124,39 @@ static void enforce(struct http_connection *conn, uint64_t now_ms)
 
     if (now_ms > conn->header_deadline_ms) {
         http_connection_kill(conn);
-    } else if (req && too_slow(req, now_ms)) {
-        if (!req->answered)
+    } else if (req && too_slow(conn, now_ms)) {
+        if (req->answered) {
+            reset(conn);
+        } else {
             req->config->error(req, MHD_HTTP_REQUEST_TIMEOUT);
-        http_connection_kill(conn);
+            http_connection_kill(conn);
+        }
     }
 }
 
-static bool waits_long(const struct http_request *req, uint64_t now_ms)
+/* MHD looks at no suspended connection, and overlooks the end of what a client sends when that comes together
+ * with the last bytes: its epoll set tells edges, and after a short read it asks no more. */
+static bool may_have_left(struct http_connection *conn, uint64_t now_ms)
 {
-    return req && req->suspended && !req->paused && !req->gone &&
-           now_ms >= req->suspended_since_ms + HTTP_GONE_AFTER_MS;
+    const struct http_request *req = conn->req;
+    bool fresh = conn->fresh;
+
+    conn->fresh = false;
+    if (!req)
+        return fresh;
+    if (req->suspended)
+        return !req->paused && !req->gone && now_ms >= req->suspended_since_ms + HTTP_GONE_AFTER_MS;
+    return req->phase == PHASE_NEW || (req->phase == PHASE_READING && req->has_body && !req->answered);
+}
+
+static void client_left(struct http_connection *conn)
+{
+    if (conn->req && conn->req->suspended) {
+        conn->req->gone = true;
+        http_exchange_resume(conn->req);
+    } else if (unread_bytes(conn) == 0) {
+        http_connection_kill(conn);
+    }
 }
 
 enum { GONE_BATCH = 256 };
@@ -119,10 +170,8 @@ static void find_gone(struct http_connection **conns, nfds_t n)
     if (poll(fds, n, 0) <= 0)
         return;
     for (nfds_t i = 0; i < n; i++)
-        if (fds[i].revents) {
-            conns[i]->req->gone = true;
-            http_exchange_resume(conns[i]->req);
-        }
+        if (fds[i].revents)
+            client_left(conns[i]);
 }
 
 void http_connection_sweep(struct http_loop *l)
@@ -133,7 +182,7 @@ void http_connection_sweep(struct http_loop *l)
 
     for (struct http_connection *conn = l->connections; conn; conn = conn->next) {
         enforce(conn, now_ms);
-        if (!waits_long(conn->req, now_ms))
+        if (!may_have_left(conn, now_ms))
             continue;
         waiting[n++] = conn;
         if (n == GONE_BATCH) {

@@ -28,6 +28,7 @@ void *http_exchange_begin(void *cls, const char *uri, struct MHD_Connection *mhd
 void http_exchange_answered(struct http_request *req)
 {
     req->answered = true;
+    req->rate_since_ms = 0; /* from here on it is how the client takes the answer that counts */
     if (req->counted) {
         req->counted = false;
         req->conn->loop->active--;
@@ -76,12 +77,6 @@ static enum MHD_Result decided(struct http_request *req)
     return MHD_YES;
 }
 
-static void start_reading(struct http_request *req)
-{
-    req->phase = PHASE_READING;
-    req->rate_since_ms = clock_mono_ms();
-}
-
 static unsigned check_body(const struct http_request *req)
 {
     if (!req->has_body)
@@ -108,21 +103,21 @@ static enum MHD_Result step_header(struct http_request *req, const char *method,
     if (!req->refuse)
         req->refuse = check_body(req);
     if (framed && !req->has_body) {
-        start_reading(req);
+        req->phase = PHASE_READING;
         return MHD_YES;
     }
     if (req->refuse || req->route->body == HTTP_BODY_STREAM) {
         req->phase = PHASE_DECIDING;
         run_handler(req);
         if (req->phase == PHASE_STARTING && !req->cut) {
-            start_reading(req);
+            req->phase = PHASE_READING;
             return MHD_YES;
         }
         return decided(req);
     }
     req->body = BUF_INIT(req->route->body_max);
     req->body.secret = true; /* it may hold a password */
-    start_reading(req);
+    req->phase = PHASE_READING;
     return MHD_YES;
 }
 
@@ -147,7 +142,6 @@ static enum MHD_Result step_body(struct http_request *req, const char *data, siz
 {
     if (!req->paused) {
         req->received += *len;
-        req->rate_bytes += *len;
         take_body(req, data, *len);
         *len = 0;
     }
@@ -196,7 +190,7 @@ enum MHD_Result http_exchange_step(void *cls, struct MHD_Connection *mhd, const 
     if (req->phase == PHASE_NEW) {
         result = step_header(req, method, version);
     } else if (req->phase == PHASE_STARTING) {
-        start_reading(req);
+        req->phase = PHASE_READING;
         result = MHD_YES;
     } else if (data && *len > 0) {
         result = step_body(req, data, len);
@@ -219,6 +213,7 @@ void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
     conn = req->conn;
     *context = NULL;
     conn->req = NULL;
+    conn->fresh = true;
     conn->header_deadline_ms =
         clock_mono_ms() + conn->loop->config.idle_timeout_ms + conn->loop->config.header_timeout_ms;
     /* An answer queued before quiescing has promised to keep the connection. */
@@ -297,7 +292,6 @@ void http_request_resume(struct http_request *req)
     if (!req->paused)
         return;
     req->paused = false;
-    req->rate_since_ms = clock_mono_ms();
-    req->rate_bytes = 0;
+    req->rate_since_ms = 0;
     http_exchange_resume(req);
 }

@@ -49,7 +49,7 @@ struct http_config {
     unsigned max_connections;
     unsigned header_timeout_ms; /* a header that is not whole by then closes the connection */
     unsigned idle_timeout_ms;   /* without a byte either way; rounded up to seconds */
-    unsigned body_grace_ms;     /* a body may be slower than 1 KiB/s on average this long; 0: 30 s */
+    unsigned rate_window_ms;    /* bodies, either way, slower than 1 KiB/s over this long end; 0: 30 s */
     unsigned heartbeat_ms;      /* of event streams; 0: 15 s */
     const struct http_route *routes;
     size_t n_routes;

@@ -16,9 +16,9 @@ enum {
     HTTP_HEADERS_MAX = 100,
     HTTP_QUERY_PARAMS_MAX = 64,
     HTTP_REPLY_HEADERS_MAX = 32,
-    HTTP_BODY_RATE_MIN = 1024,      /* bytes per second, averaged once the grace is over */
-    HTTP_BODY_GRACE_MS = 30 * 1000, /* unless http_config says otherwise */
-    HTTP_GONE_AFTER_MS = 1000,      /* suspended this long, a request's client is looked after */
+    HTTP_RATE_MIN = 1024,            /* bytes per second that a client must send or take */
+    HTTP_RATE_WINDOW_MS = 30 * 1000, /* on average over each of these, unless http_config says otherwise */
+    HTTP_GONE_AFTER_MS = 1000,       /* suspended this long, a request's client is looked after */
 };
 
 /* Where a request stands; it says in which way a reply must go out.
@@ -50,6 +50,7 @@ struct http_connection {
     uint64_t header_deadline_ms; /* UINT64_MAX while a request is being served */
     bool linger;                 /* the client may still be sending when this closes */
     bool refused;                /* there are too many of its kind: not a word is read of it */
+    bool fresh;                  /* has ended a request since the last sweep */
 };
 
 struct http_request {
@@ -62,7 +63,8 @@ struct http_request {
     char id[ID_UUID_LEN + 1];
 
     const char *method, *path, *query;
-    const char *wire_uri_end; /* where the URI ended in MHD's buffer; only compared */
+    const char *authority;               /* of a target in absolute form; NULL: another form */
+    const char *wire_uri, *wire_uri_end; /* where the URI was in MHD's buffer; only compared */
     struct http_pair *headers;
     size_t n_headers;
     struct http_pair *params;
@@ -74,7 +76,7 @@ struct http_request {
     unsigned refuse;            /* status of our own refusal, 0: none */
     int64_t content_length;     /* -1: chunked */
     uint64_t received;
-    uint64_t rate_since_ms, rate_bytes;
+    uint64_t rate_since_ms, rate_base; /* a window's start (0: not begun), and what had moved by then */
     uint64_t suspended_since_ms;
     struct buf body;
     const struct http_stream *stream;

@@ -72,7 +72,9 @@ static struct MHD_Response *make_response(struct http_request *req, struct reply
     MHD_add_response_header(response, "X-Request-Id", req->id);
     for (size_t i = 0; i < req->n_reply_headers; i++)
         MHD_add_response_header(response, req->reply_headers[i].name, req->reply_headers[i].value);
-    if (req->conn->loop->quiescing)
+    /* MHD reads chunks more leniently than others may. Where one ends a body elsewhere than we do, what is
+     * left is not to be taken for a request. */
+    if (req->conn->loop->quiescing || req->content_length < 0)
         MHD_add_response_header(response, "Connection", "close");
     return response;
 }

@@ -4,10 +4,10 @@
  * connection (whoever waits for something holds a reference) and MHD's buffers don't.
  *
  * MHD 0.9.75 is lenient where proxies and servers must not disagree (request smuggling): it takes a
- * Content-Length beside a Transfer-Encoding, cuts lines at NUL, joins folded lines and takes blanks before
- * the colon. What it parsed is therefore checked against where it stood: in MHD's buffer each line follows
- * the one before it, so a string that ends before its line did had a NUL in it, and one that is elsewhere was
- * folded. */
+ * Content-Length beside a Transfer-Encoding, ends lines at a bare LF, cuts them at NUL, joins folded lines
+ * and takes blanks before the colon. What it parsed is therefore checked against where it stood: in MHD's
+ * buffer each line follows the one before it, two bytes between them, so a string that ends before its line
+ * did had a NUL in it, and one that is elsewhere was folded. */
 #include "http/internal.h"
 
 #include "core/str.h"
@@ -67,17 +67,18 @@ static bool is_plain_uri(const char *s)
     return true;
 }
 
-/* "http://host/path" is "/path" (RFC 9112 section 3.2.2): what the path and the query are made from. */
+/* "http://host/path" is "/path" of that host (RFC 9112 section 3.2.2): what the path and the query are made
+ * from. */
 static char *origin_form(struct http_request *req, const char *uri)
 {
+    size_t scheme = strncasecmp(uri, "http://", 7) == 0 ? 7 : strncasecmp(uri, "https://", 8) == 0 ? 8 : 0;
+    size_t n = strcspn(uri + scheme, "/?");
     char *target;
 
-    if (strncasecmp(uri, "http://", 7) == 0)
-        uri += 7 + strcspn(uri + 7, "/?");
-    else if (strncasecmp(uri, "https://", 8) == 0)
-        uri += 8 + strcspn(uri + 8, "/?");
-    else
+    if (scheme == 0)
         return http_request_strdup(req, uri);
+    req->authority = http_request_strndup(req, uri + scheme, n);
+    uri += scheme + n;
     target = http_request_alloc(req, strlen(uri) + 2);
     stpcpy(stpcpy(target, *uri == '/' ? "" : "/"), uri);
     return target;
@@ -93,6 +94,7 @@ struct http_request *http_request_new(struct http_connection *conn, const char *
     req->conn = conn;
     req->config = &conn->loop->config;
     req->app = req->config->app;
+    req->wire_uri = uri;
     req->wire_uri_end = uri + strlen(uri);
     req->plain_uri = is_plain_uri(uri);
     req->method = "";
@@ -182,10 +184,10 @@ struct header_reader {
     bool bad;
 };
 
-/* The line's end was CR LF (two NULs now) or LF (one). */
+/* The line's end was CR LF, of which MHD made two NULs. */
 static bool follows(const char *line_end, const char *line)
 {
-    return line == line_end + 1 || line == line_end + 2;
+    return line == line_end + 2 && !line_end[1];
 }
 
 static enum MHD_Result copy_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
@@ -202,6 +204,9 @@ static enum MHD_Result copy_header(void *cls, enum MHD_ValueKind kind, const cha
     reader->line_end = value + value_len;
     while (value_len > 0 && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
         value_len--;
+    /* MHD compares a Transfer-Encoding with its blanks, and would read the body by another rule than ours. */
+    if (reader->line_end != value + value_len && strcasecmp(name, "Transfer-Encoding") == 0)
+        reader->bad = true;
     req->headers[reader->count++] = (struct http_pair){http_request_strndup(req, name, name_len),
                                                        http_request_strndup(req, value, value_len)};
     req->n_headers = reader->count;
@@ -229,7 +234,7 @@ static bool read_framing(struct http_request *req)
     if (encoding) {
         req->content_length = -1;
         req->has_body = true;
-        return strcasecmp(encoding, "chunked") == 0;
+        return strcasecmp(encoding, "chunked") == 0 && !req->http10;
     }
     if (length && str_to_u64(length, 0, INT64_MAX, &value) < 0)
         return false;
@@ -238,13 +243,37 @@ static bool read_framing(struct http_request *req)
     return true;
 }
 
+/* Host = uri-host [ ":" port ] (RFC 9110 section 7.2), with no more than an address in brackets. */
+static bool is_host(const char *s)
+{
+    size_t n;
+
+    if (*s == '[') {
+        n = 1 + strspn(s + 1, "0123456789abcdefABCDEF:.");
+        if (s[n++] != ']')
+            return false;
+    } else {
+        for (n = 0; isalnum((unsigned char)s[n]) || (s[n] && strchr("-._~%!$&'()*+,;=", s[n])); n++)
+            ;
+    }
+    if (s[n] == ':')
+        n += 1 + strspn(s + n + 1, "0123456789");
+    return !s[n];
+}
+
+/* One, and the same as in the target where that has one. */
+static bool check_host(const struct http_request *req)
+{
+    const char *host = http_request_header(req, "Host"), *named = host ? host : req->authority;
+
+    if (count_headers(req, "Host") > 1 || (!host && !req->http10))
+        return false;
+    return !named || (is_host(named) && (!req->authority || strcasecmp(req->authority, named) == 0));
+}
+
 static unsigned check_request(struct http_request *req)
 {
-    size_t hosts = count_headers(req, "Host");
-
-    if (!is_token(req->method) || !req->plain_uri || !read_framing(req))
-        return MHD_HTTP_BAD_REQUEST;
-    if (hosts > 1 || (hosts == 0 && !req->http10))
+    if (!is_token(req->method) || !req->plain_uri || !read_framing(req) || !check_host(req))
         return MHD_HTTP_BAD_REQUEST;
     return http_query_parse(req);
 }
@@ -261,15 +290,14 @@ unsigned http_request_read_header(struct http_request *req, const char *method, 
     info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (!info || info->header_size > HTTP_HEADER_BYTES_MAX || n > HTTP_HEADERS_MAX)
         return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
-    if (req->wire_uri_end + 1 != version)
+    if (req->wire_uri != method + strlen(method) + 1 || req->wire_uri_end + 1 != version)
         return MHD_HTTP_BAD_REQUEST;
     req->headers = http_request_alloc(req, (size_t)(n + 1) * sizeof *req->headers);
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, copy_header, &reader);
 
-    /* The last header's end, then the empty line's, is where the header ends. */
-    size_t left = info->header_size - (size_t)(reader.line_end - method);
-
-    if (reader.bad || left < 2 || left > 4)
+    /* The last line's end, then the empty line's, is where the header ends. */
+    if (reader.bad || info->header_size - (size_t)(reader.line_end - method) != 4 ||
+        memcmp(reader.line_end, "\0\0\0", 4) != 0)
         return MHD_HTTP_BAD_REQUEST;
     return check_request(req);
 }

@@ -113,22 +113,25 @@ static void test_memory(void **state)
     assert_int_equal(started, 0);
     client_send(fd, "56789");
     assert_answer(fd, 200, "0123456789");
-    client_send(
-        fd, "POST /memory HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n1;x=y\r\nf");
-    usleep(20000);
-    assert_int_equal(started, 1);
-    client_send(fd, "\r\n0\r\nTrailer: x\r\n\r\n");
-    assert_answer(fd, 200, "abcdef");
     client_send(fd, "POST /memory HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert_answer(fd, 200, "");
     client_send(fd, "POST /memory HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_answer(fd, 200, "");
+    client_send(
+        fd, "POST /memory HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n1;x=y\r\nf");
+    usleep(20000);
+    assert_int_equal(started, 3);
+    /* Nothing that follows chunks is taken for a request. */
+    client_send(fd, "\r\n0\r\nTrailer: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_answer(fd, 200, "abcdef");
+    assert_true(client_ended(fd));
     wait_for(&ended, 4);
+    assert_int_equal(started, 4);
 }
 
 static void test_memory_at_its_limit(void **state)
 {
-    _cleanup_close_ int fd = client_connect();
+    _cleanup_close_ int fd = client_connect(), other = client_connect();
 
     client_send(fd, "POST /memory HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
     send_zeros(fd, 1000);
@@ -137,10 +140,10 @@ static void test_memory_at_its_limit(void **state)
     send_chunks(fd, 10, 100);
     client_send(fd, "0\r\n\r\n");
     assert_answer(fd, 200, NULL);
-    client_send(fd, "POST /memory HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    send_chunks(fd, 10, 100);
-    client_send(fd, "1\r\nx");
-    assert_answer(fd, 413, NULL);
+    client_send(other, "POST /memory HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    send_chunks(other, 10, 100);
+    client_send(other, "1\r\nx");
+    assert_answer(other, 413, NULL);
 }
 
 static void test_malformed_chunk(void **state)

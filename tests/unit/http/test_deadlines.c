@@ -4,6 +4,7 @@
 #include "core/clock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 /* What a busy machine may add to a limit of the server. */
@@ -13,7 +14,7 @@ static int setup_hasty(void **state)
 {
     server_config.header_timeout_ms = 400;
     server_config.idle_timeout_ms = 1000;
-    server_config.body_grace_ms = 600;
+    server_config.rate_window_ms = 600;
     server_start();
     return 0;
 }
@@ -117,6 +118,100 @@ static void test_slow_body(void **state)
     assert_int_equal(gone, 0);
 }
 
+/* Each window counts by itself: this one is over 1 KiB/s on average for a minute. */
+static void test_body_that_starts_fast(void **state)
+{
+    _cleanup_close_ int fd = client_connect();
+    struct pollfd answer = {.fd = fd, .events = POLLIN};
+    static const char piece[60000];
+
+    client_send(fd, "POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    client_send_bytes(fd, piece, sizeof piece);
+    for (int i = 0; i < PATIENCE_MS / 100 && poll(&answer, 1, 100) == 0; i++)
+        client_send(fd, "a");
+    _cleanup_response_ struct response r = client_read(fd, false);
+
+    assert_int_equal(r.status, 408);
+}
+
+/* It has sent all that it will send, together with the last bytes: MHD overlooks that. */
+static void test_half_closed(void **state)
+{
+    static const char *const requests[] = {
+        "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc",
+        "POST /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        "POST /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: ",
+    };
+
+    server_stop();
+    server_config.header_timeout_ms = server_config.idle_timeout_ms = 10 * PATIENCE_MS;
+    server_config.rate_window_ms = 10 * PATIENCE_MS;
+    server_start();
+    for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+        _cleanup_close_ int fd = client_connect();
+
+        client_send(fd, requests[i]);
+        shutdown(fd, SHUT_WR);
+        if (i == 0) {
+            _cleanup_response_ struct response r = client_read(fd, false);
+
+            assert_int_equal(r.status, 200);
+        }
+        assert_true(client_closed(fd, PATIENCE_MS));
+    }
+    wait_for(&ended, ARRAY_SIZE(requests));
+    assert_int_equal(gone, ARRAY_SIZE(requests) - 1);
+}
+
+/* All of them end in one turn, and nothing is left that would wake the loop. */
+static void test_no_place_left(void **state)
+{
+    int fds[8];
+
+    server_stop();
+    server_config.max_connections = ARRAY_SIZE(fds);
+    server_config.header_timeout_ms = 400;
+    server_start();
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        fds[i] = client_connect();
+    _cleanup_response_ struct response r = exchange("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+
+    assert_int_equal(r.status, 200);
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+}
+
+/* Answers are to be taken, too. */
+static void test_answer_that_is_not_taken(void **state)
+{
+    static const int small = 4096;
+    struct pollfd left = {.events = 0};
+    char piece[4096];
+    int fds[2];
+
+    server_stop();
+    server_config.header_timeout_ms = 400;
+    server_config.idle_timeout_ms = 10 * PATIENCE_MS;
+    server_config.rate_window_ms = 2000;
+    server_start();
+    server_set_file(64 << 20);
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = client_connect();
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        client_send(fds[i], "GET /file HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    /* The second one takes it, as fast as that goes. */
+    for (int i = 0; !left.revents && i < PATIENCE_MS / 10; i++) {
+        assert_true(recv(fds[1], piece, sizeof piece, 0) > 0);
+        left.fd = fds[0];
+        poll(&left, 1, 10);
+    }
+    assert_true(left.revents & POLLERR); /* reset */
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+}
+
 static void test_steady_body(void **state)
 {
     _cleanup_close_ int fd = client_connect();
@@ -177,6 +272,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_idle_connection, setup_hasty, server_teardown),
         cmocka_unit_test_setup_teardown(test_stalled_body, setup_hasty, server_teardown),
         cmocka_unit_test_setup_teardown(test_slow_body, setup_hasty, server_teardown),
+        cmocka_unit_test_setup_teardown(test_body_that_starts_fast, setup_hasty, server_teardown),
+        cmocka_unit_test_setup_teardown(test_half_closed, setup_hasty, server_teardown),
+        cmocka_unit_test_setup_teardown(test_no_place_left, setup_hasty, server_teardown),
+        cmocka_unit_test_setup_teardown(test_answer_that_is_not_taken, setup_hasty, server_teardown),
         cmocka_unit_test_setup_teardown(test_steady_body, setup_hasty, server_teardown),
         cmocka_unit_test_setup_teardown(test_gone_while_suspended, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_reply_after_gone, server_setup, server_teardown),

@@ -88,9 +88,10 @@ static void test_absolute_form(void **state)
         const char *target;
         unsigned status;
     } cases[] = {
-        {"http://a/hello", 200}, {"HTTPS://a:8080/hello", 200}, {"http://a/hello?x=http://b/c", 200},
-        {"http://a", 404},       {"http://a?/hello", 404},      {"http://a/http://a/hello", 404},
-        {"ftp://a/hello", 404},  {"http:/hello", 404},          {"*", 404},
+        {"http://a/hello", 200}, {"HTTPS://A/hello", 200},   {"http://a/hello?x=http://b/c", 200},
+        {"http://a", 404},       {"http://a?/hello", 404},   {"http://a/http://a/hello", 404},
+        {"ftp://a/hello", 404},  {"http:/hello", 404},       {"*", 404},
+        {"http://b/hello", 400}, {"http://a:80/hello", 400}, {"http://u@a/hello", 400},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -190,12 +191,32 @@ static void test_framing(void **state)
     assert_refused(POST "Transfer-Encoding: identity\r\n\r\nabc", 400);
     assert_refused(POST "Content-Length : 3\r\n\r\nabc", 400);
     assert_refused(POST "X-Folded: a\r\n b\r\nContent-Length: 3\r\n\r\nabc", 400);
+    assert_refused(POST "Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n", 400);
+    assert_refused("POST /memory HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\n\r\n", 400);
+    assert_refused("GET /hello HTTP/1.1\r\nHost: a/b\r\n\r\n", 400);
+    assert_refused("GET /hello HTTP/1.1\r\nHost: a@b\r\n\r\n", 400);
+    assert_refused("GET /hello HTTP/1.1\r\nHost: [::1\r\n\r\n", 400);
+    assert_refused("GET /hello HTTP/1.1\r\nHost: a:b\r\n\r\n", 400);
+    assert_refused("GET  /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400);
     assert_refused("GET /hel lo HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     assert_refused("GET /\x01hello HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     assert_refused("G(ET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\nHost: a\r\nX-Thing: a\x02z\r\n\r\n", 400);
+}
+
+/* A proxy that ends lines at CR LF alone would see one field where MHD sees two. */
+static void test_bare_line_feeds(void **state)
+{
+    assert_refused("GET /hello HTTP/1.1\nHost: a\n\n", 400);
+    assert_refused("GET /hello HTTP/1.1\nHost: a\r\n\r\n", 400);
+    assert_refused("GET /hello HTTP/1.1\r\nHost: a\nX-Thing: b\r\n\r\n", 400);
+    assert_refused("GET /hello HTTP/1.1\r\nHost: a\n\r\n", 400);
+    assert_refused("GET /hello HTTP/1.1\r\nHost: a\r\n\n", 400);
+    assert_refused("GET /hello HTTP/1.1\r\nHost: a\n \n\n", 400); /* as long as CR LF CR LF */
+    assert_refused("GET /hello HTTP/1.1\r\nHost: a\r\n \r\n\r\n", 400);
+    assert_int_equal(started, 0);
 }
 
 /* MHD refuses these before it calls us. */
@@ -415,6 +436,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_at_once, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_http_1_0, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_framing, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_bare_line_feeds, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_bad_content_length, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_nul, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_inspect, server_setup, server_teardown),

@@ -1,0 +1,105 @@
+"""HTTP as bytes, on a socket of the test's own: what is sent is exactly what the test says."""
+
+import json
+import socket
+import struct
+
+PATIENCE = 60
+
+
+class Answer:
+    def __init__(self, head, body):
+        first, *lines = head.decode("latin-1").split("\r\n")
+        self.version, status, _ = first.split(" ", 2)
+        self.status = int(status)
+        self.fields = [tuple(line.split(": ", 1)) for line in lines]
+        self.headers = {name.lower(): value for name, value in self.fields}
+        self.body = body
+
+    @property
+    def code(self):
+        """That of the problem document; None: there is none; "plain": the HTTP library's own words."""
+        if self.headers.get("content-type") == "application/problem+json":
+            problem = json.loads(self.body) if self.body else {}
+            assert not problem or (problem["status"] == self.status and problem["request_id"] == self.headers["x-request-id"])
+            return problem.get("code")
+        return None if "x-request-id" in self.headers or self.status < 200 else "plain"
+
+    def __repr__(self):
+        return f"<{self.status} {self.code}>"
+
+
+class Raw:
+    """A connection. `source`: the address on loopback that it comes from."""
+
+    def __init__(self, port, source=None, receive_buffer=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(PATIENCE)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            self.socket.bind((source, 0))
+        self.socket.connect(("127.0.0.1", port))
+        self.unread = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def try_send(self, data):
+        """False: the server has closed."""
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
+    def finish(self):
+        """The end of what we send; the other direction stays open."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def receive(self):
+        """False at the end."""
+        data = self.socket.recv(1 << 16)
+        self.unread += data
+        return bool(data)
+
+    def answer(self, head=False):
+        """The next one, without the body if it is one to HEAD; None at the end of the connection."""
+        while b"\r\n\r\n" not in self.unread:
+            if not self.receive():
+                assert not self.unread, self.unread
+                return None
+        text, _, self.unread = self.unread.partition(b"\r\n\r\n")
+        answer = Answer(text, b"")
+        size = 0 if head or answer.status < 200 else int(answer.headers["content-length"])
+        while len(self.unread) < size:
+            assert self.receive(), "the answer is cut off"
+        answer.body, self.unread = self.unread[:size], self.unread[size:]
+        return answer
+
+    def answers(self):
+        """All until the server closes."""
+        found = []
+        while answer := self.answer():
+            found.append(answer)
+        return found
+
+
+def request(line, *fields, body=b"", host=b"x"):
+    """The bytes of a request that is well-formed, but for what the arguments make of it."""
+    lines = [line, *([b"Host: " + host] if host is not None else []), *fields]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def get(path, *fields):
+    return request(b"GET " + path + b" HTTP/1.1", *fields)
