@@ -214,6 +214,8 @@ void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     conn->req = NULL;
     conn->fresh = true;
+    MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+                              (conn->loop->config.idle_timeout_ms + 999) / 1000);
     conn->header_deadline_ms =
         clock_mono_ms() + conn->loop->config.idle_timeout_ms + conn->loop->config.header_timeout_ms;
     /* An answer queued before quiescing has promised to keep the connection. */

@@ -82,10 +82,15 @@ static struct MHD_Response *make_response(struct http_request *req, struct reply
 static void queue(struct http_request *req, struct reply *reply)
 {
     struct http_connection *conn = req->conn;
+    const bool file = reply->fd >= 0;
     struct MHD_Response *response = make_response(req, reply);
 
     if (req->phase == PHASE_DECIDING)
         conn->linger = true;
+    /* With megabytes in the socket's buffer a slow client leaves MHD without a byte to send for minutes; the
+     * rate at which it takes them is what counts. */
+    if (file)
+        MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
     if (!response || MHD_queue_response(conn->mhd, reply->status, response) == MHD_NO)
         req->cut = true;
     if (response)
