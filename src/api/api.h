@@ -37,6 +37,7 @@ struct api {
     struct slots *connections, *event_streams, *uploads;
     struct storage *storage; /* shared by all loops: a descriptor and no state */
     struct sniffer *sniffer;
+    const char *redis_password;     /* NULL: none */
     const struct seal_public *seal; /* for document passwords; NULL: none are taken */
 };
 

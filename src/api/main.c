@@ -8,13 +8,16 @@
 #include "api/browser.h"
 #include "api/events.h"
 #include "core/privilege.h"
+#include "core/secret.h"
 #include "core/str.h"
+#include "sandbox/confine.h"
+#include "sandbox/policy_api.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -77,12 +80,12 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
     uv_async_init(&t->loop, &t->stop, on_stop);
     uv_timer_init(&t->loop, &t->drain);
     t->stop.data = t->drain.data = t;
-    r = redis_new(&t->loop, s->redis, s->redis_password, &t->api.redis);
+    r = redis_new(&t->loop, s->redis, api->redis_password, &t->api.redis);
     if (r < 0) {
         log_error("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT");
         return r;
     }
-    r = job_watcher_new(&t->loop, s->redis, s->redis_password, &t->api.watcher);
+    r = job_watcher_new(&t->loop, s->redis, api->redis_password, &t->api.watcher);
     if (r < 0)
         return r;
     t->api.queue = queue_new(t->api.redis, &queue);
@@ -213,11 +216,39 @@ static int read_limits(const struct settings *s, struct limits *ret_limits, stru
     return 0;
 }
 
+static void cleanup_password(char **password)
+{
+    secret_free(*password);
+}
+
+static int load_password(const struct settings *s, char **ret)
+{
+    int r = s->redis_password_file ? secret_load(AT_FDCWD, s->redis_password_file, ret) : 0;
+
+    if (r < 0)
+        log_error("DECANT_REDIS_PASSWORD_FILE must be a file with a password that this user alone may read",
+                  LOG_E(r));
+    return r;
+}
+
+/* Everything is open by now, and there is one thread: the others inherit it. */
+static int confine(const struct settings *s)
+{
+    const struct confinement c = {.policy = policy_api, .storage = s->storage, .peers = {s->redis}};
+    const char *why;
+    int r = confine_process(&c, &why);
+
+    if (r < 0)
+        log_error("the API can't be confined, and does not serve without it", LOG_S("why", why), LOG_E(r));
+    return r;
+}
+
 static int serve(const struct settings *s, const sigset_t *signals)
 {
     size_t n = count_threads(s), n_routes;
     _cleanup_free_ struct http_route *routes = api_routes(s, &n_routes);
     _cleanup_free_ struct loop_thread *threads = calloc(n, sizeof *threads);
+    _cleanup_(cleanup_password) char *password = NULL;
     struct seal_public seal;
     struct limits limits;
     struct clients *clients;
@@ -231,6 +262,10 @@ static int serve(const struct settings *s, const sigset_t *signals)
     if (read_limits(s, &limits, &clients) < 0)
         return EXIT_CONFIG;
     api.clients = clients;
+    r = load_password(s, &password);
+    if (r < 0)
+        return EXIT_CONFIG;
+    api.redis_password = password;
     r = storage_open(s->storage, &api.storage);
     if (r < 0) {
         log_error("the storage root can't be used; set DECANT_STORAGE to a folder that this user may write",
@@ -264,6 +299,8 @@ static int serve(const struct settings *s, const sigset_t *signals)
     for (size_t i = 0; i < n; i++)
         if (loop_start(&threads[i], &api, &limits, &http) < 0)
             return EXIT_FAILURE;
+    if (confine(s) < 0)
+        return EXIT_CONFIG;
     for (size_t i = 0; i < n; i++)
         if (pthread_create(&threads[i].thread, NULL, loop_run, &threads[i]) != 0)
             return EXIT_FAILURE;
@@ -288,8 +325,7 @@ int main(int argc, char **argv)
         return EXIT_CONFIG;
     }
     settings_log_init(&settings, "decant-api");
-    /* Not dumpable: passwords pass through here, and a core file would keep them. */
-    if (privilege_drop(settings.user) < 0 || sodium_init() < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+    if (privilege_drop(settings.user) < 0 || sodium_init() < 0 || privilege_forbid_core() < 0)
         return EXIT_CONFIG;
     seal_wipe_json();
     raise_nofile(&settings);

@@ -282,7 +282,7 @@ static void export_settings(struct serve *s, const char *bindir)
     child.data = ".";
     child.storage = "storage";
     child.redis = "unix:" REDIS_SOCKET;
-    child.redis_password = NULL;
+    child.redis_password_file = NULL;
     child.bindir = bindir;
     child.seal_public = s->seal_public;
     child.seal_key = SEAL_KEY;
@@ -464,7 +464,8 @@ int cmd_serve(int argc, char **argv)
         return EXIT_USAGE;
     }
     settings_log_init(&s.settings, "decant");
-    if (prepare_data(&s) < 0)
+    /* Redis and clamd inherit the limit. */
+    if (privilege_forbid_core() < 0 || prepare_data(&s) < 0)
         return EXIT_CONFIG;
     prepare_cgroups(&s);
     r = prepare_parts(&s) < 0 ? EXIT_CONFIG : run(&s);

@@ -37,6 +37,9 @@ void log_event(enum log_level level, const char *message, const struct log_field
         log_event((level), (message), _fields + 1, sizeof _fields / sizeof _fields[0] - 1);                  \
     } while (0)
 
+/* A decision that security rests on, by its stable code: one line for each, whatever else is logged of it. */
+#define log_audit(code, ...) log_at(LOG_LEVEL_INFO, "audit", LOG_S("audit", code), ##__VA_ARGS__)
+
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...)  log_at(LOG_LEVEL_WARN, __VA_ARGS__)

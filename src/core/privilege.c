@@ -5,6 +5,8 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static int find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
@@ -67,4 +69,13 @@ int privilege_drop(const char *user)
     if (r < 0)
         fprintf(stderr, "DECANT_USER: could not become \"%s\": %s\n", user, strerror(-r));
     return r;
+}
+
+/* The limit alone is not enough: a core_pattern that is a pipe is not bounded by it. And a program that is
+ * executed becomes dumpable again, so that each says it for itself, while the limit is inherited. */
+int privilege_forbid_core(void)
+{
+    const struct rlimit none = {0};
+
+    return setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
 }

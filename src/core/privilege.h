@@ -11,3 +11,6 @@ int privilege_drop(const char *user) _warn_unused_;
 
 /* The ids of `user`, or of "nobody" when there is no such user. -ENOENT when there is neither. */
 int privilege_lookup(const char *user, uid_t *ret_uid, gid_t *ret_gid) _warn_unused_;
+
+/* No core files of this process and what it starts: passwords pass through them. 0, or -errno. */
+int privilege_forbid_core(void) _warn_unused_;

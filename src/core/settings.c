@@ -56,7 +56,9 @@ static const struct option options[] = {
          "root of the storage tree"),
     TEXT(redis, "DECANT_REDIS", "redis", SERVER | PROGRAM_DOCTOR, "tcp:127.0.0.1:6379", NULL,
          "unix:PATH or tcp:HOST:PORT"),
-    TEXT(redis_password, "DECANT_REDIS_PASSWORD", NULL, SERVER, NULL, NULL, "password for Redis"),
+    TEXT(redis_password_file, "DECANT_REDIS_PASSWORD_FILE", "redis-password-file",
+         PROGRAM_API | PROGRAM_WORKER, NULL, NULL,
+         "file of the password for Redis, which only its owner may read"),
     TEXT(clamd, "DECANT_CLAMD", "clamd", ALL, "unix:/run/clamav/clamd.ctl", NULL,
          "unix:PATH, tcp:HOST:PORT, or off (files are not scanned)"),
     TEXT(bindir, "DECANT_BINDIR", "bindir", RUNNER, NULL, NULL,
@@ -351,6 +353,8 @@ void settings_export(const struct settings *s)
             snprintf(number, sizeof number, "%llu", (unsigned long long)*number_of((struct settings *)s, o));
         if (value)
             setenv(o->env, value, 1);
+        else
+            unsetenv(o->env); /* ours, which isn't meant for them */
     }
 }
 

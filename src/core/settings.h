@@ -24,11 +24,11 @@ struct settings {
     const char *data;    /* the folder of `decant serve` */
     const char *storage; /* the root of the storage tree; relative paths count from the working directory */
     const char *redis;   /* unix:PATH or tcp:HOST:PORT */
-    const char *redis_password;
-    const char *clamd;       /* unix:PATH, tcp:HOST:PORT, or "off" */
-    const char *bindir;      /* where the engine programs are; NULL: beside this program */
-    const char *libreoffice; /* its program folder; NULL: the usual one */
-    const char *user;        /* whom root becomes */
+    const char *redis_password_file; /* NULL: none is needed */
+    const char *clamd;               /* unix:PATH, tcp:HOST:PORT, or "off" */
+    const char *bindir;              /* where the engine programs are; NULL: beside this program */
+    const char *libreoffice;         /* its program folder; NULL: the usual one */
+    const char *user;                /* whom root becomes */
     /* the HTTP side */
     const char *listen;
     uint64_t port;

@@ -18,6 +18,7 @@
 #include "engine/client_parts.h"
 #include "engine/handles.h"
 #include "engine/launch.h"
+#include "engine/launcher.h"
 #include "engine/protocol.h"
 
 #include "core/clock.h"
@@ -28,7 +29,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum {
@@ -277,8 +277,8 @@ static void on_zygote_gone(uv_poll_t *handle, int poll_status, int events)
     /* Its last words: results of children, or a refusal. What doesn't decode changes nothing now. */
     if (z->control >= 0 && drain_control(z) == -EBADMSG)
         z->said[0] = '\0';
-    if (waitpid(z->pid, &status, WNOHANG) == 0)
-        return;
+    if (launcher_reap(z->pool->launcher, z->pid, &status) < 0)
+        status = SIGKILL; /* it went with the launcher */
     forget_process(z);
     up_since_ms = z->up_since_ms;
     z->up_since_ms = 0;
@@ -319,25 +319,43 @@ static void on_warm_up_too_long(uv_timer_t *timer)
 
 static int watch_zygote(struct zygote *z)
 {
-    int r;
+    int r = handle_watch(z->pool->loop, z->pidfd, on_zygote_gone, z, &z->pidfd_watch);
 
-    z->pidfd = (int)syscall(SYS_pidfd_open, z->pid, 0);
-    if (z->pidfd < 0)
-        return -errno;
-    r = handle_watch(z->pool->loop, z->pidfd, on_zygote_gone, z, &z->pidfd_watch);
     return r < 0 ? r : handle_watch(z->pool->loop, z->control, on_control, z, &z->control_watch);
+}
+
+static void await(int pidfd)
+{
+    struct pollfd fd = {.fd = pidfd, .events = POLLIN};
+
+    if (pidfd >= 0)
+        poll(&fd, 1, KILL_WAIT_MS);
+}
+
+/* Killed, and gone. */
+static void end_zygote(struct zygote *z)
+{
+    int status;
+
+    handle_kill(z->pidfd);
+    if (launcher_reap(z->pool->launcher, z->pid, &status) < 0)
+        await(z->pidfd);
+    z->pid = 0;
 }
 
 static void start_zygote(struct zygote *z)
 {
-    int r = launch_engine(z->pool->settings, z->name, &z->pid, &z->control);
+    struct launched process;
+    int r = launcher_launch(z->pool->launcher, z->name, &process);
 
     z->said[0] = '\0';
     if (r == 0) {
+        z->pid = process.pid;
+        z->pidfd = process.pidfd;
+        z->control = process.control;
         r = watch_zygote(z);
         if (r < 0) {
-            kill(z->pid, SIGKILL);
-            waitpid(z->pid, NULL, 0);
+            end_zygote(z);
             forget_process(z);
         }
     }
@@ -393,7 +411,9 @@ int engine_pool_new(uv_loop_t *loop, const struct settings *settings, const char
     if (!p)
         return -ENOMEM;
     *p = (struct engine_pool){.loop = loop, .settings = settings, .next_run = 1};
-    r = init_zygotes(p, engines ? engines : catalogue_engines());
+    r = launcher_start(settings, &p->launcher);
+    if (r == 0)
+        r = init_zygotes(p, engines ? engines : catalogue_engines());
     if (r < 0) {
         engine_pool_free(p);
         return r;
@@ -429,14 +449,6 @@ void engine_pool_reload(struct engine_pool *p)
     }
 }
 
-static void await(int pidfd)
-{
-    struct pollfd fd = {.fd = pidfd, .events = POLLIN};
-
-    if (pidfd >= 0)
-        poll(&fd, 1, KILL_WAIT_MS);
-}
-
 /* Children first: a zygote that dies before them would take them along too, but later than we return. */
 static void kill_all(struct engine_pool *p)
 {
@@ -447,10 +459,8 @@ static void kill_all(struct engine_pool *p)
     for (struct engine_run *r = p->runs; r; r = r->next)
         await(r->pidfd);
     for (struct zygote *z = p->zygotes; z; z = z->next)
-        if (z->pid) {
-            waitpid(z->pid, NULL, 0);
-            z->pid = 0;
-        }
+        if (z->pid)
+            end_zygote(z);
 }
 
 void engine_pool_free(struct engine_pool *p)
@@ -468,6 +478,7 @@ void engine_pool_free(struct engine_pool *p)
     while (p->zygotes)
         free_zygote(p->zygotes);
     handle_free_timer(&p->announcement);
+    launcher_free(p->launcher);
     free(p);
 }
 
@@ -492,6 +503,11 @@ bool engine_pool_info(const struct engine_pool *p, const char *engine, struct en
                                 .layers = z->layers,
                                 .sandbox_refused = z->sandbox_refused};
     return true;
+}
+
+bool engine_pool_lost(const struct engine_pool *p)
+{
+    return launcher_lost(p->launcher);
 }
 
 void engine_pool_on_change(struct engine_pool *p, void (*fn)(void *arg), void *arg)

@@ -35,6 +35,8 @@ struct engine_info {
     bool sandbox_refused; /* of one that is down: no library is missing, the host denies the sandbox */
 };
 bool engine_pool_info(const struct engine_pool *p, const char *engine, struct engine_info *ret);
+/* Engines have died with what starts them (launcher.h), and none will come up any more. Told as a change. */
+bool engine_pool_lost(const struct engine_pool *p);
 void engine_pool_on_change(struct engine_pool *p, void (*fn)(void *arg), void *arg);
 
 struct engine_report;
@@ -66,6 +68,7 @@ struct engine_report {
     uint64_t pss_kib;    /* at the end, with a share of those; said by the child; 0: not measured this time */
     const char *version;
     unsigned layers;
+    bool forbidden_call; /* it ended by a system call that its policy kills for */
 };
 
 typedef void engine_progress_fn(void *arg, unsigned percent);

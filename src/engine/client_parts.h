@@ -9,6 +9,7 @@
 struct engine_pool {
     uv_loop_t *loop;
     const struct settings *settings;
+    struct launcher *launcher;
     struct zygote *zygotes;  /* one current for each engine, and those that come and go at a reload */
     struct engine_run *runs; /* oldest first */
     uint64_t next_run;

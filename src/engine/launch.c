@@ -92,22 +92,27 @@ static int own_folder(char *ret, size_t size)
     return 0;
 }
 
-/* A descriptor above those that the program will find in their places. */
-static int open_program(const struct settings *s, const char *name)
+int launch_open_programs(const struct settings *s)
 {
-    char folder[PATH_MAX], path[PATH_MAX];
+    char folder[PATH_MAX];
+    int r = s->bindir ? 0 : own_folder(folder, sizeof folder);
+
+    if (r < 0)
+        return r;
+    r = open(s->bindir ? s->bindir : folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return r < 0 ? -errno : r;
+}
+
+/* A descriptor above those that the program will find in their places. */
+static int open_program(int programs, const char *name)
+{
+    char file[NAME_MAX + 1];
     _cleanup_close_ int fd = -1;
     int r;
 
-    if (!s->bindir) {
-        r = own_folder(folder, sizeof folder);
-        if (r < 0)
-            return r;
-    }
-    if (snprintf(path, sizeof path, "%s/decant-engine-%s", s->bindir ? s->bindir : folder, name) >=
-        (int)sizeof path)
+    if (snprintf(file, sizeof file, "decant-engine-%s", name) >= (int)sizeof file)
         return -ENAMETOOLONG;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = openat(programs, file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     r = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
@@ -155,7 +160,7 @@ static int make_pair(int *ret_ours, int *ret_theirs)
     return 0;
 }
 
-static int prepare(const struct settings *s, const char *name, struct plan *p)
+static int prepare(const struct settings *s, int programs, const char *name, struct plan *p)
 {
     int r = make_environment(s, &p->environment);
 
@@ -170,16 +175,17 @@ static int prepare(const struct settings *s, const char *name, struct plan *p)
     p->null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (p->null < 0)
         return -errno;
-    p->program = open_program(s, name);
+    p->program = open_program(programs, name);
     return p->program < 0 ? p->program : 0;
 }
 
-int launch_engine(const struct settings *settings, const char *name, pid_t *ret_pid, int *ret_control)
+int launch_engine(const struct settings *settings, int programs, const char *name, pid_t *ret_pid,
+                  int *ret_control)
 {
     _cleanup_(free_plan) struct plan plan = {.program = -1, .control = -1, .null = -1, .parent = getpid()};
     _cleanup_close_ int ours = -1;
     pid_t pid;
-    int r = prepare(settings, name, &plan);
+    int r = prepare(settings, programs, name, &plan);
 
     if (r == 0 && asprintf(&plan.title, "decant-engine-%s", name) < 0) {
         plan.title = NULL;

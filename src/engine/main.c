@@ -8,6 +8,7 @@
 #include "engine/zygote.h"
 
 #include "core/log.h"
+#include "core/privilege.h"
 #include "core/settings.h"
 #include "core/str.h"
 
@@ -110,7 +111,7 @@ static const char *become_zygote(void)
         return "an engine must not run as root: set DECANT_USER to an unprivileged user";
     write_oom_score("500");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_DUMPABLE, 0) < 0)
+        privilege_forbid_core() < 0)
         return "prctl is not permitted here";
     for (size_t i = 0; i < ARRAY_SIZE(ignored_signals); i++)
         if (signal(ignored_signals[i], SIG_IGN) == SIG_ERR)

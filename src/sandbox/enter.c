@@ -334,7 +334,7 @@ static int enter_landlock(const struct sandbox *s, const struct sandbox_job *job
     static const char *const own[] = {"/dev/zero",         "/dev/urandom",     "/dev/random",
                                       "/proc/self/maps",   "/proc/self/stat",  "/proc/self/smaps_rollup",
                                       "/proc/self/status", "/proc/self/statm", NULL};
-    _cleanup_close_ int ruleset = landlock_begin(s->landlock_abi);
+    _cleanup_close_ int ruleset = landlock_begin(s->landlock_abi, false);
     int r, abi = s->landlock_abi;
 
     if (ruleset < 0)

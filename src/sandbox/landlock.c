@@ -24,7 +24,7 @@ enum {
 };
 enum { NET_BIND_TCP = 1 << 0, NET_CONNECT_TCP = 1 << 1 };       /* 4 */
 enum { SCOPE_ABSTRACT_SOCKET = 1 << 0, SCOPE_SIGNAL = 1 << 1 }; /* 6 */
-enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1 };
+enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2 };
 
 struct ruleset_attr {
     uint64_t fs, net, scoped;
@@ -34,6 +34,10 @@ struct path_attr {
     uint64_t access;
     int32_t parent_fd;
 } __attribute__((packed));
+
+struct port_attr {
+    uint64_t access, port;
+};
 
 /* What a regular file, as opposed to a folder, can be granted. */
 static const uint64_t file_rights = FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV | FS_EXECUTE;
@@ -53,14 +57,16 @@ int landlock_abi(void)
     return abi < 0 ? -errno : (int)abi;
 }
 
-int landlock_begin(int abi)
+int landlock_begin(int abi, bool signals)
 {
     struct ruleset_attr attr = {
         .fs = known_rights(abi),
         .net = NET_BIND_TCP | NET_CONNECT_TCP,
-        .scoped = SCOPE_ABSTRACT_SOCKET | SCOPE_SIGNAL,
+        .scoped = SCOPE_ABSTRACT_SOCKET | (signals ? 0 : SCOPE_SIGNAL),
     };
-    size_t size = abi >= 6 ? sizeof attr : abi >= 4 ? sizeof(uint64_t) * 2 : sizeof(uint64_t);
+    size_t size = abi >= 6                    ? sizeof attr
+                  : abi >= LANDLOCK_ABI_PORTS ? sizeof(uint64_t) * 2
+                                              : sizeof(uint64_t);
     long fd = syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 
     return fd < 0 ? -errno : (int)fd;
@@ -96,6 +102,15 @@ int landlock_allow(int ruleset, int abi, const char *path, enum landlock_access 
     if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &attr, 0) < 0)
         return -errno;
     return 0;
+}
+
+int landlock_allow_connect(int ruleset, int abi, unsigned port)
+{
+    struct port_attr attr = {.access = NET_CONNECT_TCP, .port = port};
+
+    if (abi < LANDLOCK_ABI_PORTS)
+        return 0;
+    return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &attr, 0) < 0 ? -errno : 0;
 }
 
 int landlock_enter(int ruleset)

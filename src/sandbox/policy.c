@@ -1,6 +1,6 @@
 /* One line, one rule:
  *
- *     include base            the lines of base.policy
+ *     include base            the lines of base.policy; or runtime, deadly, server
  *     default: errno ENOSYS   what everything unnamed gets (once, before any rule)
  *     read                    allowed
  *     ptrace: kill            the process ends at once
@@ -16,6 +16,9 @@
  * libseccomp takes 1.3 ms to compile such a list, which a child must not pay. */
 #include "sandbox/policy.h"
 #include "sandbox/policy_base.h"
+#include "sandbox/policy_deadly.h"
+#include "sandbox/policy_runtime.h"
+#include "sandbox/policy_server.h"
 
 #include "core/str.h"
 
@@ -71,6 +74,9 @@ static const struct constant {
     NAMED(F_OFD_SETLK),
     NAMED(F_OFD_GETLK),
     NAMED(F_GETPIPE_SZ),
+    NAMED(AF_UNIX),
+    NAMED(AF_INET),
+    NAMED(AF_INET6),
     NAMED(S_ISUID),
     NAMED(S_ISGID),
     NAMED(EPERM),
@@ -78,6 +84,16 @@ static const struct constant {
     NAMED(ENOSYS),
     NAMED(EINVAL),
     NAMED(EAGAIN),
+};
+
+/* Each may include those before it: no way leads in a circle. */
+static const struct included {
+    const char *name, *text;
+} included[] = {
+    {"runtime", policy_runtime},
+    {"deadly", policy_deadly},
+    {"base", policy_base},
+    {"server", policy_server},
 };
 
 struct compiler {
@@ -178,9 +194,18 @@ static int begin(struct compiler *c, uint32_t fallback)
     return 0;
 }
 
-static int compile_text(struct compiler *c, const char *text, unsigned first_line);
+static int compile_text(struct compiler *c, const char *text, size_t self);
 
-static int compile_line(struct compiler *c, char *line, unsigned first_line)
+/* `self` is the text that includes another one: its place in the table, or the table's length. */
+static int include(struct compiler *c, const char *name, size_t self)
+{
+    for (size_t i = 0; i < self; i++)
+        if (str_eq(name, included[i].name))
+            return compile_text(c, included[i].text, i);
+    return -EINVAL;
+}
+
+static int compile_line(struct compiler *c, char *line, size_t self)
 {
     char *words[WORDS_MAX], *save = NULL, *colon;
     uint32_t action;
@@ -194,8 +219,8 @@ static int compile_line(struct compiler *c, char *line, unsigned first_line)
     }
     if (n == 0)
         return 0;
-    if (n == 2 && str_eq(words[0], "include") && str_eq(words[1], "base"))
-        return first_line ? -EINVAL : compile_text(c, policy_base, INCLUDED_LINES);
+    if (n == 2 && str_eq(words[0], "include"))
+        return include(c, words[1], self);
     colon = words[0] + strlen(words[0]) - 1;
     if ((*colon == ':') != (n > 1))
         return -EINVAL;
@@ -206,9 +231,9 @@ static int compile_line(struct compiler *c, char *line, unsigned first_line)
     return c->ctx ? add_rule(c, words[0], words + 1, n - 1) : -EINVAL;
 }
 
-static int compile_text(struct compiler *c, const char *text, unsigned first_line)
+static int compile_text(struct compiler *c, const char *text, size_t self)
 {
-    unsigned line = first_line;
+    unsigned line = self < ARRAY_SIZE(included) ? ((unsigned)self + 1) * INCLUDED_LINES : 0;
 
     for (const char *p = text; *p;) {
         size_t len = strcspn(p, "\n");
@@ -220,7 +245,7 @@ static int compile_text(struct compiler *c, const char *text, unsigned first_lin
             return -EINVAL;
         memcpy(copy, p, len);
         copy[len] = '\0';
-        r = compile_line(c, copy, first_line);
+        r = compile_line(c, copy, self);
         if (r < 0)
             return r;
         p += len + (p[len] == '\n');
@@ -257,7 +282,7 @@ static int take_program(scmp_filter_ctx ctx, struct policy *ret)
 int policy_compile(const char *text, struct policy *ret, unsigned *ret_line)
 {
     struct compiler c = {0};
-    int r = compile_text(&c, text, 0);
+    int r = compile_text(&c, text, ARRAY_SIZE(included));
 
     *ret = (struct policy){0};
     *ret_line = c.line;

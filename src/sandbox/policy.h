@@ -16,8 +16,8 @@ struct policy {
 
 void policy_free(struct policy *p);
 
-/* On failure -errno; -EINVAL for a mistake in the text, with its line (1 and up; lines of base.policy count
- * from 1001) in `ret_line`. */
+/* On failure -errno; -EINVAL for a mistake in the text, with its line (1 and up; lines of an included text
+ * count from 1001, 2001, …) in `ret_line`. */
 int policy_compile(const char *text, struct policy *ret, unsigned *ret_line) _warn_unused_;
 
 /* In force for this process, for good; SELF in the text becomes `self`. Needs no_new_privs. `log` makes the

@@ -11,6 +11,7 @@
  * hiredis' own adapter for libuv is not used: it ignores errors of the poll, so it spins on a dead peer. */
 #include "state/redis_link.h"
 
+#include "core/secret.h"
 #include "core/str.h"
 #include "state/redis.h"
 
@@ -150,7 +151,7 @@ static void finish(struct redis_link *l)
     if (!l->closing || !l->timer_closed || l->resolving || l->ac)
         return;
     free(l->host);
-    free(l->password);
+    secret_free(l->password);
     free(l);
 }
 
@@ -327,7 +328,7 @@ int redis_link_new(uv_loop_t *loop, const char *url, const char *password, const
     r = parse_url(url, &l->host, &l->port);
     if (r < 0)
         return r;
-    if (password && *password && !(l->password = strdup(password))) {
+    if (password && *password && !(l->password = secret_copy(password))) {
         free(l->host);
         return -ENOMEM;
     }

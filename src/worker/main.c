@@ -13,11 +13,14 @@
 #include "core/log.h"
 #include "core/privilege.h"
 #include "core/seal.h"
+#include "core/secret.h"
 #include "core/settings.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "engine/client.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/confine.h"
+#include "sandbox/policy_worker.h"
 #include "sandbox/sandbox.h"
 #include "state/job.h"
 #include "worker/claimer.h"
@@ -27,7 +30,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #define USAGE "usage: decant-worker [OPTIONS]\n\nRuns the conversions of a Decant installation."
@@ -51,6 +53,7 @@ struct worker {
     const char *no_cgroups;       /* why */
     struct storage *storage;
     struct seal_key *seal; /* NULL: none is set */
+    char *redis_password;  /* NULL: none */
     struct redis *redis;
     struct redis_sub *stops;
     struct queue *queue;
@@ -173,14 +176,16 @@ static void log_engine(struct worker *w, unsigned index, const struct engine_inf
     if (info->state == ENGINE_UP)
         log_info("engine up", LOG_S("engine", info->name), LOG_S("library", info->version),
                  LOG_S("sandbox", layers));
-    else if (info->state == ENGINE_DOWN)
+    else if (info->state == ENGINE_DOWN && info->sandbox_refused)
+        log_audit("sandbox_refused", LOG_S("engine", info->name));
+    if (info->state == ENGINE_DOWN)
         log_error("engine down: its jobs will fail", LOG_S("engine", info->name), LOG_S("why", info->why));
 }
 
-static void refuse(struct worker *w, const char *why)
+static void give_up(struct worker *w, int status, const char *why)
 {
     log_error(why);
-    w->status = EXIT_CONFIG;
+    w->status = status;
     stop(w, w->started ? w->settings.grace_s * 1000 : 0);
 }
 
@@ -199,15 +204,20 @@ static void on_engines_changed(void *arg)
         starting += info.state == ENGINE_STARTING;
         refused += info.state == ENGINE_DOWN && info.sandbox_refused;
     }
-    if (refused > 0) {
+    if (engine_pool_lost(w->engines)) {
         if (w->status == EXIT_SUCCESS && w->signals_seen == 0)
-            refuse(w, "the sandbox can't be had, and nothing is converted without it: see the reason above");
+            give_up(w, EXIT_FAILURE,
+                    "the process that starts engines died: the next start of the worker has one");
+    } else if (refused > 0) {
+        if (w->status == EXIT_SUCCESS && w->signals_seen == 0)
+            give_up(w, EXIT_CONFIG,
+                    "the sandbox can't be had, and nothing is converted without it: see the reason above");
     } else if (!w->started && up > 0) {
         w->started = true;
         log_info("claiming tasks", LOG_S("worker", w->id), LOG_U("slots", w->slots));
         claimer_start(w->claimer);
     } else if (!w->started && starting == 0 && w->status == EXIT_SUCCESS && w->signals_seen == 0) {
-        refuse(w, "no engine can work here: see the reasons above, and run decant doctor");
+        give_up(w, EXIT_CONFIG, "no engine can work here: see the reasons above, and run decant doctor");
     }
     if (w->health)
         health_tell(w->health);
@@ -251,11 +261,11 @@ static int connect_redis(struct worker *w)
                                   .max_deliveries = s->max_deliveries,
                                   .lease_ms = LEASE_MS};
     int r = complain("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT",
-                     redis_new(&w->loop, s->redis, s->redis_password, &w->redis));
+                     redis_new(&w->loop, s->redis, w->redis_password, &w->redis));
 
     if (r < 0)
         return r;
-    r = complain("subscribing", redis_sub_new(&w->loop, s->redis, s->redis_password, &w->stops));
+    r = complain("subscribing", redis_sub_new(&w->loop, s->redis, w->redis_password, &w->stops));
     if (r < 0)
         return r;
     w->queue = queue_new(w->redis, &config);
@@ -265,20 +275,24 @@ static int connect_redis(struct worker *w)
 static int prepare(struct worker *w)
 {
     const struct settings *s = &w->settings;
-    int r = complain("DECANT_STORAGE can't be opened", storage_open(s->storage, &w->storage));
+    /* First: what starts engines is a copy of this process, and must not know a secret. */
+    int r = complain("the engines can't be started", engine_pool_new(&w->loop, s, NULL, &w->engines));
 
+    if (r == 0)
+        r = complain("DECANT_STORAGE can't be opened", storage_open(s->storage, &w->storage));
     if (r < 0)
         return r;
     if (s->seal_key)
         r = complain(
             "DECANT_SEAL_KEY must be a key file that this user alone may read; decant seal-key makes one",
             seal_key_load(AT_FDCWD, s->seal_key, &w->seal));
+    if (r == 0 && s->redis_password_file)
+        r = complain(
+            "DECANT_REDIS_PASSWORD_FILE must be a file with a password that this user alone may read",
+            secret_load(AT_FDCWD, s->redis_password_file, &w->redis_password));
     if (r < 0)
         return r;
     r = connect_redis(w);
-    if (r < 0)
-        return r;
-    r = complain("the engines can't be started", engine_pool_new(&w->loop, s, NULL, &w->engines));
     if (r < 0)
         return r;
     r = complain("libmagic", conversion_shared_init(&w->conversions, &w->loop, s, w->engines));
@@ -297,7 +311,7 @@ static int assemble(struct worker *w)
 {
     struct claimer_config claimer = {.context = &w->context,
                                      .redis_url = w->settings.redis,
-                                     .redis_password = w->settings.redis_password,
+                                     .redis_password = w->redis_password,
                                      .worker = w->id,
                                      .slots = w->slots};
     int r = complain("the queue's bell", claimer_new(&claimer, &w->claimer));
@@ -344,6 +358,21 @@ static int watch_signals(struct worker *w)
     return 0;
 }
 
+/* Everything is open, and libuv has made no thread yet: they inherit it. */
+static int confine(struct worker *w)
+{
+    const struct confinement c = {.policy = policy_worker,
+                                  .storage = w->settings.storage,
+                                  .peers = {w->settings.redis, w->settings.clamd},
+                                  .signals = true};
+    const char *why;
+    int r = confine_process(&c, &why);
+
+    if (r < 0)
+        log_error("the worker can't be confined, and does not work without it", LOG_S("why", why), LOG_E(r));
+    return r;
+}
+
 static int run(struct worker *w)
 {
     int r = uv_loop_init(&w->loop);
@@ -354,6 +383,8 @@ static int run(struct worker *w)
         r = watch_signals(w);
     if (r == 0)
         r = assemble(w);
+    if (r == 0)
+        r = confine(w);
     if (r < 0)
         return EXIT_CONFIG;
     log_info("worker started", LOG_S("worker", w->id), LOG_S("version", DECANT_VERSION),
@@ -367,6 +398,7 @@ static int run(struct worker *w)
     uv_run(&w->loop, UV_RUN_DEFAULT);
     storage_close(w->storage);
     seal_key_free(w->seal);
+    secret_free(w->redis_password);
     cgroup_place_free(w->cgroups);
     log_info("worker ended", LOG_S("worker", w->id));
     return w->status;
@@ -394,7 +426,7 @@ int main(int argc, char **argv)
     settings_log_init(&w.settings, "worker");
     umask(077);
     seal_wipe_json();
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || prctl(PR_SET_DUMPABLE, 0) < 0)
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || privilege_forbid_core() < 0)
         return EXIT_CONFIG;
     w.slots = w.settings.jobs ? (unsigned)w.settings.jobs : uv_available_parallelism();
     name_worker(&w);

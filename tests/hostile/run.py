@@ -31,11 +31,12 @@ class Ending:
 def long_lived(server):
     """The processes that have to live on, by name; an engine's jobs are children of its own, and carry its name."""
     found = {"decant-worker": server.children("decant-worker")[0]}
+    parents = (server.process.pid, *server.children("decant-launch"))
     for name in PROGRAMS:
         for pid in server.children(name):
             with contextlib.suppress(OSError):
                 parent = int(re.search(r"^PPid:\s*(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
-                if parent in (server.process.pid, found["decant-worker"]):
+                if parent in parents:
                     found[name] = pid
     assert set(found) == set(PROGRAMS), found
     return found

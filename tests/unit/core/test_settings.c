@@ -41,7 +41,7 @@ static void defaults_hold(void **state)
     assert_int_equal(s.session_ttl_s, 86400);
     assert_int_equal(s.token_ttl_s, 600);
     assert_string_equal(s.accel_prefix, "");
-    assert_null(s.redis_password);
+    assert_null(s.redis_password_file);
 }
 
 static void flags_win_over_variables(void **state)
@@ -202,15 +202,15 @@ static void help_prints_the_table(void **state)
     assert_null(strstr(captured.text, "DECANT_JOB_TIMEOUT"));
 }
 
-/* A password on the command line is everybody's. */
-static void the_password_has_no_flag(void **state)
+/* A password on the command line is everybody's, and one in the environment the children's. */
+static void the_password_comes_by_file(void **state)
 {
     struct settings s;
 
     assert_int_equal(load(&s, PROGRAM_API, ARGS("--redis-password=x")), -EINVAL);
     setenv("DECANT_REDIS_PASSWORD", "secret", 1);
-    assert_int_equal(load(&s, PROGRAM_API, NULL), 1);
-    assert_string_equal(s.redis_password, "secret");
+    assert_int_equal(load(&s, PROGRAM_API, ARGS("--redis-password-file=/etc/decant/redis")), 2);
+    assert_string_equal(s.redis_password_file, "/etc/decant/redis");
 }
 
 static void children_read_what_was_exported(void **state)
@@ -260,7 +260,7 @@ int main(void)
         TEST(the_least_deadline_fits_the_longest),
         TEST(what_other_programs_read_is_ignored),
         TEST(help_prints_the_table),
-        TEST(the_password_has_no_flag),
+        TEST(the_password_comes_by_file),
         TEST(children_read_what_was_exported),
         TEST(what_any_program_exports_is_valid),
     };

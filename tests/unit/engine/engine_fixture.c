@@ -167,3 +167,21 @@ size_t fixture_list_children(pid_t parent, pid_t *ret, size_t max)
             ret[n] = pid;
     return n;
 }
+
+pid_t fixture_launcher(void)
+{
+    pid_t children[32];
+    size_t n = fixture_list_children(getpid(), children, ARRAY_SIZE(children));
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_fclose_ FILE *f = NULL;
+        char path[64], name[32] = "";
+
+        snprintf(path, sizeof path, "/proc/%d/comm", (int)children[i]);
+        f = fopen(path, "re");
+        if (f && fgets(name, sizeof name, f) && strcmp(name, "decant-launch\n") == 0)
+            return children[i];
+    }
+    fail_msg("no launcher");
+    return -1;
+}

@@ -47,3 +47,5 @@ struct engine_run *fixture_begin(struct fixture *f, const struct engine_request 
 
 /* At most `max` of them; returns how many there are. */
 size_t fixture_list_children(pid_t parent, pid_t *ret, size_t max);
+/* The process that starts the zygotes; there is one pool. */
+pid_t fixture_launcher(void);

@@ -337,7 +337,7 @@ static char *make_options(const struct job *j, const char *name, bool full, bool
 static pid_t find_zygote(const char *engine)
 {
     pid_t children[32];
-    size_t n = fixture_list_children(getpid(), children, ARRAY_SIZE(children));
+    size_t n = fixture_list_children(fixture_launcher(), children, ARRAY_SIZE(children));
     char path[64], title[64];
 
     snprintf(title, sizeof title, "decant-engine-%s", engine);

@@ -412,12 +412,12 @@ static void tells_a_child_nothing_by_its_paths(void **state)
 
 /* --- the zygote's life */
 
-/* Our only child is the zygote. */
+/* The launcher's only child is the zygote. */
 static pid_t find_zygote(void)
 {
     pid_t pid;
 
-    assert_int_equal(fixture_list_children(getpid(), &pid, 1), 1);
+    assert_int_equal(fixture_list_children(fixture_launcher(), &pid, 1), 1);
     return pid;
 }
 
@@ -589,19 +589,45 @@ static void survives_the_death_of_a_zygote_that_starts(void **state)
     struct outcome_of_run o;
 
     kill(first, SIGKILL);
-    wait_for_children(f, getpid(), 0, &next, 1);
+    wait_for_children(f, fixture_launcher(), 0, &next, 1);
     begin(f, "{\"do\": \"ok\"}", job, 30000, &o);
-    wait_for_children(f, getpid(), 1, &next, 1);
+    wait_for_children(f, fixture_launcher(), 1, &next, 1);
     kill(next, SIGKILL);
     assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
     assert_int_equal(o.report.outcome, OUTCOME_OK);
     /* It may have been quick enough to be ready, and even done: its death must be over before the next test.
      */
-    for (int i = 0; i < PATIENCE_MS / 10 && (fixture_list_children(getpid(), &now, 1) != 1 || now == next);
+    for (int i = 0;
+         i < PATIENCE_MS / 10 && (fixture_list_children(fixture_launcher(), &now, 1) != 1 || now == next);
          i++)
         loop_for(&f->loop, 10);
     assert_int_not_equal(now, next);
     fixture_wait_for_engine(&f->loop, f->pool, "fake");
+}
+
+/* Nothing can be started any more, which is said once all that was running is over. */
+static void tells_the_death_of_the_launcher(void **state)
+{
+    struct fixture *f;
+    char name[ID_UUID_LEN + 1];
+    struct outcome_of_run o;
+    pid_t launcher;
+    int job;
+
+    start_reduced((void **)&f);
+    job = make_job(f, name);
+    launcher = fixture_launcher();
+    begin(f, "{\"do\": \"hang_once\"}", job, 30000, &o);
+    wait_for_progress(f, &o);
+    assert_false(engine_pool_lost(f->pool));
+    kill(launcher, SIGKILL);
+    assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
+    assert_int_not_equal(o.report.outcome, OUTCOME_OK);
+    for (int i = 0; i < PATIENCE_MS / 10 && !engine_pool_lost(f->pool); i++)
+        loop_for(&f->loop, 10);
+    assert_true(engine_pool_lost(f->pool));
+    close(job);
+    stop((void **)&f);
 }
 
 static void gives_up_at_the_second_death(void **state)
@@ -642,7 +668,7 @@ static void replaces_a_zygote_and_lets_it_end_its_runs(void **state)
     wait_for_progress(f, &o);
     engine_pool_reload(f->pool);
     engine_pool_reload(f->pool); /* there is one already */
-    wait_for_children(f, getpid(), 2, both, 2);
+    wait_for_children(f, fixture_launcher(), 2, both, 2);
     /* A zygote that has had a job keeps a child waiting. */
     for (int i = 0; i < PATIENCE_MS / 10 && fixture_list_children(both[both[0] == old], &waiting, 1) == 0;
          i++)
@@ -652,7 +678,7 @@ static void replaces_a_zygote_and_lets_it_end_its_runs(void **state)
     engine_run_cancel(run);
     assert_true(loop_until(&f->loop, &o.done, PATIENCE_MS));
     assert_int_equal(o.report.outcome, OUTCOME_CANCELLED);
-    wait_for_children(f, getpid(), 1, both, 2);
+    wait_for_children(f, fixture_launcher(), 1, both, 2);
     assert_int_not_equal(both[0], old);
     assert_int_equal(run_in(f, "{\"do\": \"ok\"}", job, 30000).report.outcome, OUTCOME_OK);
     close(job);
@@ -787,6 +813,7 @@ int main(void)
         cmocka_unit_test(keeps_a_child_waiting),
         cmocka_unit_test(tries_again_when_a_child_never_began),
         cmocka_unit_test(tries_no_third_time),
+        cmocka_unit_test(tells_the_death_of_the_launcher),
         cmocka_unit_test(replaces_a_zygote_and_lets_it_end_its_runs),
         cmocka_unit_test(keeps_a_zygote_that_nothing_can_replace),
         cmocka_unit_test(tells_why_an_engine_is_down),

@@ -1,9 +1,11 @@
 #include "sandbox/policy.h"
 
 #include "core/str.h"
+#include "sandbox/policy_api.h"
 #include "sandbox/policy_image.h"
 #include "sandbox/policy_office.h"
 #include "sandbox/policy_pdf.h"
+#include "sandbox/policy_worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +23,9 @@
 /* Enough for the test child itself. */
 #define NEEDED "write\nexit_group\nrt_sigprocmask\nrt_sigaction\ngettid\ngetpid\n"
 
-static void compiles_the_engines_policies(void **state)
+static void compiles_what_is_shipped(void **state)
 {
-    const char *const texts[] = {policy_office, policy_image, policy_pdf};
+    const char *const texts[] = {policy_office, policy_image, policy_pdf, policy_api, policy_worker};
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         struct policy p;
@@ -58,7 +60,8 @@ static void names_the_line_of_a_mistake(void **state)
         {"default: errno ENOSYS\nclone: arg0 is 1\n", 2},
         {"default: errno ENOSYS\ndefault: kill\n", 2},
         {"include bases\n", 1},
-        {"include base\ninclude base\n", 1002}, /* a second default */
+        {"include base\ninclude base\n", 1002},   /* a second default */
+        {"include base\ninclude server\n", 1002}, /* here too */
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -167,7 +170,7 @@ static void does_what_it_says(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compiles_the_engines_policies),
+        cmocka_unit_test(compiles_what_is_shipped),
         cmocka_unit_test(names_the_line_of_a_mistake),
         cmocka_unit_test(does_what_it_says),
     };

@@ -1,0 +1,21 @@
+/* A server confines itself for good once it has opened what it needs: Landlock leaves it the storage tree and
+ * its peers' TCP ports, seccomp the system calls of its policy. Neither takes privilege nor namespaces, so
+ * DECANT_SANDBOX=reduced changes nothing of it. docs/sandbox.md says what is left. */
+#pragma once
+
+#include "core/cleanup.h"
+
+#include <stdbool.h>
+
+enum { CONFINE_PEERS_MAX = 2 };
+
+struct confinement {
+    const char *policy;                   /* text of the seccomp policy */
+    const char *storage;                  /* the one folder that may be read and written */
+    const char *peers[CONFINE_PEERS_MAX]; /* whom it connects to: unix:PATH, tcp:HOST:PORT; or NULL */
+    bool signals;                         /* it ends processes that it did not start itself */
+};
+
+/* In force for this process and all that it makes, and proved by attempts. In the main thread, before there
+ * is another. On failure -errno and `ret_why`, a static sentence: the process must not go on. */
+int confine_process(const struct confinement *c, const char **ret_why) _warn_unused_;

@@ -1,0 +1,51 @@
+"""The servers confine themselves: what the kernel says of them from outside, and that nothing is dumped."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server import BIN, free_port, sanitizers
+
+
+def status(pid):
+    return dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+
+
+@pytest.mark.parametrize("name", ["decant-api", "decant-worker"])
+def test_each_server_is_under_a_filter_for_good(server, name):
+    pid = server.children(name)[0]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        said = status(f"{pid}/task/{task.name}")
+        assert (said["Seccomp"], said["NoNewPrivs"]) == ("2", "1"), said
+        assert int(said["CapEff"], 16) == 0
+
+
+def test_what_starts_engines_is_a_process_apart(server):
+    """A confined process can't give its children mounts of their own; the launcher holds no descriptor but two."""
+    launcher = server.children("decant-launch")
+    assert len(launcher) == 1
+    assert status(launcher[0])["PPid"] == str(server.children("decant-worker")[0])
+    assert len(list(Path(f"/proc/{launcher[0]}/fd").iterdir())) == 5  # the standard ones, the socket, the programs' folder
+    assert "socket:[" not in str([p.readlink() for p in Path(f"/proc/{launcher[0]}/fd").iterdir() if int(p.name) > 3])
+
+
+@pytest.mark.parametrize("name", ["decant-api", "decant-worker", "decant-launch", "decant-engine-office", "decant-engine-image", "decant-engine-pdf", "redis-server", "clamd"])
+def test_nobody_leaves_a_core_file(server, name):
+    pids = server.children(name)
+    assert pids
+    for pid in pids:
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.M), limits
+
+
+def test_a_password_comes_by_a_file_that_is_private(tmp_path):
+    """One that others may read is refused before anything is opened."""
+    secret = tmp_path / "secret"
+    secret.write_text("open sesame\n")
+    secret.chmod(0o644)
+    tmp_path.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", **sanitizers(), "DECANT_PORT": str(free_port()), "DECANT_REDIS_PASSWORD_FILE": str(secret)}
+    answer = subprocess.run([BIN / "decant-api"], env=environment, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 78 and "DECANT_REDIS_PASSWORD_FILE" in answer.stderr, answer.stderr
