@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "api/browser.h"
+#include "core/log.h"
 #include "core/str.h"
 
 #include <errno.h>
@@ -42,11 +43,14 @@ void api_abandon(struct api_call *call)
 }
 
 /* `retry_after_s`: 0 for none. */
-static void reply_problem(struct http_request *req, enum api_error error, const char *detail,
-                          uint64_t retry_after_s)
+/* `client` is the keyed hash of the client's address. */
+static void reply_problem(struct http_request *req, const char *client, enum api_error error,
+                          const char *detail, uint64_t retry_after_s)
 {
     const struct api_error_info *info = api_error_info(error);
 
+    if (info->audit)
+        log_audit(info->code, LOG_S("request_id", http_request_id(req)), LOG_S("client", client));
     if (retry_after_s > 0) {
         char seconds[24];
 
@@ -63,7 +67,7 @@ static void reply_problem(struct http_request *req, enum api_error error, const 
 
 void api_fail(struct api_call *call, enum api_error error, const char *detail)
 {
-    reply_problem(call->req, error, detail, api_error_info(error)->retry_after_s);
+    reply_problem(call->req, call->address, error, detail, api_error_info(error)->retry_after_s);
     call_end(call);
 }
 
@@ -74,6 +78,20 @@ void api_fail_state(struct api_call *call, int err)
     else
         api_fail(call, API_UNAVAILABLE,
                  "The server can't reach its database just now. Try again in a moment.");
+}
+
+/* Whose address counts: the peer's, or what proxies of ours say of it. */
+static void name_client(struct http_request *req, char ret[static CLIENT_ADDRESS_LEN + 1])
+{
+    const struct clients *clients = ((struct api *)http_request_app(req))->clients;
+    struct in6_addr address = client_of_peer(http_request_peer(req));
+    const char *line = NULL;
+
+    while (client_is_proxy(clients, &address) &&
+           (line = http_request_header_before(req, "X-Forwarded-For", line)) &&
+           client_forwarded(clients, line, &address))
+        ;
+    client_address_name(clients, &address, ret);
 }
 
 void api_http_error(struct http_request *req, unsigned status)
@@ -93,11 +111,13 @@ void api_http_error(struct http_request *req, unsigned status)
     };
     enum api_error error = api_error_for_status(status);
     const char *detail = "The request is not well-formed.";
+    char client[CLIENT_ADDRESS_LEN + 1];
 
     for (size_t i = 0; i < ARRAY_SIZE(details); i++)
         if (details[i].error == error)
             detail = details[i].detail;
-    reply_problem(req, error, detail, api_error_info(error)->retry_after_s);
+    name_client(req, client);
+    reply_problem(req, client, error, detail, api_error_info(error)->retry_after_s);
 }
 
 static const struct api_endpoint *endpoint_of(struct api_call *call)
@@ -108,7 +128,7 @@ static const struct api_endpoint *endpoint_of(struct api_call *call)
 static void fail_limited(struct api_call *call)
 {
     limiter_tell(call->req, &call->verdict);
-    reply_problem(call->req, API_RATE_LIMITED,
+    reply_problem(call->req, call->address, API_RATE_LIMITED,
                   "Too many requests of this kind; Retry-After says how many seconds to wait.",
                   call->verdict.retry_ms / 1000 + 1);
     call_end(call);
@@ -199,15 +219,9 @@ static bool is_out_of_place(struct api_call *call)
 
 static void identify(struct api_call *call)
 {
-    const struct clients *clients = call->api->clients;
-    const char *session_id = http_request_cookie(call->req, "session_id"), *line = NULL;
-    struct in6_addr address = client_of_peer(http_request_peer(call->req));
+    const char *session_id = http_request_cookie(call->req, "session_id");
 
-    while (client_is_proxy(clients, &address) &&
-           (line = http_request_header_before(call->req, "X-Forwarded-For", line)) &&
-           client_forwarded(clients, line, &address))
-        ;
-    client_address_name(clients, &address, call->address);
+    name_client(call->req, call->address);
     call->client.of[CLIENT_ADDRESS] = call->address;
     if (id_is_token(session_id))
         call->client.of[CLIENT_SESSION] = session_id;

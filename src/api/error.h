@@ -2,6 +2,8 @@
  * made from it. */
 #pragma once
 
+#include <stdbool.h>
+
 enum api_error {
     API_BAD_REQUEST,
     API_SESSION_REQUIRED,
@@ -30,6 +32,7 @@ struct api_error_info {
     unsigned status;
     const char *code, *title;
     unsigned retry_after_s; /* 0: no such header */
+    bool audit;             /* a refusal for the sake of security or of a limit */
 };
 
 const struct api_error_info *api_error_info(enum api_error error);

@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "core/clock.h"
+#include "core/log.h"
 
 #include <errno.h>
 
@@ -26,10 +27,13 @@ static void on_created(void *arg, int err, const struct session *session)
 {
     struct api_call *call = arg;
 
-    if (err < 0)
+    if (err < 0) {
         api_fail_state(call, err);
-    else
-        reply_session(call, session);
+        return;
+    }
+    log_audit("session_created", LOG_S("request_id", http_request_id(call->req)),
+              LOG_S("client", call->address));
+    reply_session(call, session);
 }
 
 static void on_known(void *arg, int err, const struct session *session)
@@ -38,8 +42,10 @@ static void on_known(void *arg, int err, const struct session *session)
 
     if (err == -ENOENT)
         session_create(call->api->redis, call->api->settings->session_ttl_s, on_created, call);
+    else if (err < 0)
+        api_fail_state(call, err);
     else
-        on_created(call, err, session);
+        reply_session(call, session);
 }
 
 void api_session_init(struct api_call *call)
@@ -78,6 +84,8 @@ static void on_keys_removed(void *arg, int err, const redisReply *reply)
     if (err < 0) {
         api_fail_state(c->call, err);
     } else {
+        log_audit("session_closed", LOG_S("request_id", http_request_id(c->call->req)),
+                  LOG_S("client", c->call->address));
         http_reply_header(c->call->req, "Set-Cookie",
                           "session_id=; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=0");
         api_reply_json(c->call, 200, json_pack("{s:b}", "closed", 1));

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 enum { SPAWN_MAX_MS = 30000 /* from RUN to SPAWNED */ };
 
@@ -52,6 +54,8 @@ static struct engine_report make_report(const struct engine_run *r)
         .wall_ms = r->wall_ms,
         .version = r->zygote ? r->zygote->version : "",
         .layers = r->zygote ? r->zygote->layers : 0,
+        .forbidden_call =
+            r->facts.has_status && WIFSIGNALED(r->facts.status) && WTERMSIG(r->facts.status) == SIGSYS,
     };
 }
 

@@ -345,6 +345,7 @@ static void take_report(struct conversion *c, const struct engine_report *engine
     report->deadline_ms = engine->timeout_ms;
     report->cpu_ms = engine->cpu_ms;
     report->peak_kib = engine->peak_kib;
+    report->forbidden_call = engine->forbidden_call;
     report->pss_kib = engine->pss_kib;
     report->wall_ms = engine->wall_ms;
     report->layers = engine->layers;

@@ -308,6 +308,24 @@ static void log_outcome(struct runner *r, const struct conversion_report *report
            LOG_U("peak_kib", report->peak_kib), LOG_U("pss_kib", report->pss_kib));
 }
 
+/* What the scanner or the sandbox decided; how else a conversion ends is no matter of security. */
+static void audit(const struct runner *r, const struct conversion_report *report)
+{
+    static const struct {
+        enum outcome outcome;
+        const char *code;
+    } decisions[] = {
+        {OUTCOME_INFECTED, "infected"},       {OUTCOME_SCANNER_UNAVAILABLE, "scanner_unavailable"},
+        {OUTCOME_TIMED_OUT, "timed_out"},     {OUTCOME_SCAN_INCOMPLETE, "scan_incomplete"},
+        {OUTCOME_TOO_COMPLEX, "too_complex"}, {OUTCOME_ENGINE_CRASHED, "engine_crashed"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(decisions); i++)
+        if (decisions[i].outcome == report->outcome)
+            log_audit(report->forbidden_call ? "forbidden_call" : decisions[i].code,
+                      LOG_S("job_id", r->job_id), LOG_S("engine", report->engine));
+}
+
 static void on_converted(void *arg, const struct conversion_report *report)
 {
     struct runner *r = arg;
@@ -328,6 +346,7 @@ static void on_converted(void *arg, const struct conversion_report *report)
         r->attempt.signature = r->signature;
     }
     log_outcome(r, report);
+    audit(r, report);
 
     if (report->outcome == OUTCOME_OK)
         settle(r, END_COMPLETED);
