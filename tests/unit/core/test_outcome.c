@@ -25,6 +25,7 @@ static void codes_are_the_contract(void **state)
         [OUTCOME_CANCELLED] = "cancelled_by_user",
         [OUTCOME_INTERNAL] = "internal",
         [OUTCOME_SCAN_INCOMPLETE] = "too_complex",
+        [OUTCOME_SCAN_ENCRYPTED] = "too_complex",
     };
 
     for (enum outcome o = OUTCOME_OK; o < OUTCOME_COUNT_; o++)

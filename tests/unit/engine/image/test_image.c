@@ -321,9 +321,7 @@ static int save_long_pictures(const char *folder)
 static int compare_long_picture(const char *path)
 {
     VipsImage *made = NULL, *equal = NULL;
-    const void *xmp;
     double least;
-    size_t len;
 
     for (size_t i = 0; i < ARRAY_SIZE(long_pictures); i++) {
         VipsImage *drawn = draw_long(long_pictures[i].bands, long_pictures[i].deep);
@@ -331,7 +329,7 @@ static int compare_long_picture(const char *path)
         if (vips_pngload(path, &made, "fail_on", VIPS_FAIL_ON_WARNING, NULL) == 0 &&
             made->Type == drawn->Type && made->Bands == drawn->Bands)
             return vips_equal(made, drawn, &equal, NULL) || vips_min(equal, &least, NULL) || least != 255 ||
-                   vips_image_get_blob(made, VIPS_META_XMP_NAME, &xmp, &len) || len != 37;
+                   vips_image_get_typeof(made, VIPS_META_XMP_NAME) != 0; /* which the source had */
     }
     return -1;
 }
