@@ -687,13 +687,18 @@ static void replaces_a_zygote_and_lets_it_end_its_runs(void **state)
 
 static void keeps_a_zygote_that_nothing_can_replace(void **state)
 {
+    char folder[] = "/tmp/test-client-XXXXXX", program[sizeof folder + 32];
     struct fixture *f;
     struct engine_info info;
     pid_t old;
 
-    start_reduced((void **)&f);
+    assert_non_null(mkdtemp(folder));
+    snprintf(program, sizeof program, "%s/decant-engine-fake", folder);
+    assert_int_equal(symlink(BINDIR "/decant-engine-fake", program), 0);
+    f = fixture_start(folder, only_fake, "reduced", MEMORY, OUTPUT);
     old = find_zygote();
-    f->settings.bindir = "/nonexistent";
+    assert_int_equal(unlink(program), 0);
+    assert_int_equal(rmdir(folder), 0);
     engine_pool_reload(f->pool);
     assert_true(engine_pool_info(f->pool, "fake", &info));
     assert_int_equal(info.state, ENGINE_UP);
