@@ -102,12 +102,6 @@ void api_abandon(struct api_call *call);
 /* What went wrong in Redis (an err of redis.h), as 503; the job being gone, as 404. */
 void api_fail_state(struct api_call *call, int err);
 
-/* --- requests */
-/* The body as a JSON object, or NULL after having failed the call. */
-json_t *api_body_object(struct api_call *call);
-/* A member that must be a string, or NULL after having failed the call. */
-const char *api_string_member(struct api_call *call, json_t *object, const char *name);
-
 /* --- jobs as clients see them (job_json.c) */
 /* The object of /job_status and of the events. */
 enum { API_JOB_BYTES = 1000 /* about */, API_JOB_BYTES_MAX = 64 * 1024 };

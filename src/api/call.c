@@ -262,29 +262,3 @@ void api_dispatch(struct http_request *req)
     if (call->awaited == 0)
         decide(call);
 }
-
-json_t *api_body_object(struct api_call *call)
-{
-    size_t len;
-    const char *body = http_request_body(call->req, &len);
-    json_error_t error;
-    json_t *json = json_loadb(body ? body : "", len, JSON_REJECT_DUPLICATES, &error);
-
-    if (json_is_object(json))
-        return json;
-    json_decref(json);
-    api_fail(call, API_BAD_REQUEST, "The body has to be a JSON object.");
-    return NULL;
-}
-
-const char *api_string_member(struct api_call *call, json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    char detail[96];
-
-    if (value)
-        return value;
-    snprintf(detail, sizeof detail, "The member \"%s\" is missing or not a string.", name);
-    api_fail(call, API_BAD_REQUEST, detail);
-    return NULL;
-}

@@ -1,6 +1,7 @@
 /* POST /download_token and GET /download. */
 #include "api/api.h"
 
+#include "api/body.h"
 #include "api/filename.h"
 #include "core/str.h"
 #include "state/token.h"
@@ -11,13 +12,12 @@
 
 struct token_request {
     struct api_call *call;
-    json_t *body;
-    const char *job_id;
+    struct body body;
 };
 
 static void token_request_release(void *arg)
 {
-    json_decref(((struct token_request *)arg)->body);
+    body_free(&((struct token_request *)arg)->body);
 }
 
 static void on_token_made(void *arg, int err, const struct token *token)
@@ -51,22 +51,23 @@ static void on_job_to_download(void *arg, int err, const struct job *job)
         return;
     }
     filename_replace_extension(job->original_filename, api_output_extension(job), name);
-    token_create(api->redis, t->call->session.id, t->job_id, name, api->settings->token_ttl_s, on_token_made,
-                 t->call);
+    token_create(api->redis, t->call->session.id, t->body.job_id, name, api->settings->token_ttl_s,
+                 on_token_made, t->call);
 }
 
 void api_download_token(struct api_call *call)
 {
     struct token_request *t = http_request_alloc(call->req, sizeof *t);
+    size_t len;
+    const char *text = http_request_body(call->req, &len), *why;
 
     t->call = call;
-    t->body = api_body_object(call);
-    if (!t->body)
+    if (body_read_download_token(text, len, &t->body, &why) < 0) {
+        api_fail(call, API_BAD_REQUEST, why);
         return;
+    }
     http_request_on_end(call->req, token_request_release, t);
-    t->job_id = api_string_member(call, t->body, "job_id");
-    if (t->job_id)
-        job_load(call->api->redis, call->session.id, t->job_id, on_job_to_download, t);
+    job_load(call->api->redis, call->session.id, t->body.job_id, on_job_to_download, t);
 }
 
 /* --- GET /download */

@@ -1,6 +1,7 @@
 /* POST /convert and GET /job_status. */
 #include "api/api.h"
 
+#include "api/body.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "engine/password.h"
@@ -11,8 +12,7 @@
 
 struct convert {
     struct api_call *call;
-    json_t *body;
-    const char *job_id, *target; /* in the body */
+    struct body body;
     char *options;
     char *sealed_password; /* NULL: there is none */
     char task_id[ID_UUID_LEN + 1];
@@ -22,7 +22,7 @@ static void convert_release(void *arg)
 {
     struct convert *c = arg;
 
-    json_decref(c->body);
+    body_free(&c->body);
     free(c->options);
     free(c->sealed_password);
 }
@@ -33,8 +33,8 @@ static void on_enqueued(void *arg, int err)
 
     if (err == 0)
         api_reply_json(c->call, 202,
-                       json_pack("{s:s, s:s, s:s, s:s}", "job_id", c->job_id, "task_id", c->task_id, "status",
-                                 job_status_name(JOB_QUEUED), "target_format", c->target));
+                       json_pack("{s:s, s:s, s:s, s:s}", "job_id", c->body.job_id, "task_id", c->task_id,
+                                 "status", job_status_name(JOB_QUEUED), "target_format", c->body.target->id));
     else if (err == -EBUSY)
         api_fail(c->call, API_WRONG_STATE, "This job has been started already.");
     else if (err == -EDQUOT)
@@ -50,11 +50,11 @@ static void enqueue(struct convert *c)
 {
     const char *sid = c->call->session.id;
     char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN];
-    _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", sid, "job_id", c->job_id);
+    _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", sid, "job_id", c->body.job_id);
     const char *const set[] = {"status",
                                job_status_name(JOB_QUEUED),
                                "target_format",
-                               c->target,
+                               c->body.target->id,
                                "task_id",
                                c->task_id,
                                "options",
@@ -71,9 +71,9 @@ static void enqueue(struct convert *c)
                                     .crowd_max = c->call->api->settings->session_queue};
 
     id_uuid(c->task_id);
-    job_key(key, sid, c->job_id);
+    job_key(key, sid, c->body.job_id);
     job_crowd(crowd, sid);
-    snprintf(channel, sizeof channel, "%s%s", JOB_CHANNEL_PREFIX, c->job_id);
+    snprintf(channel, sizeof channel, "%s%s", JOB_CHANNEL_PREFIX, c->body.job_id);
     queue_enqueue(c->call->api->queue, &task, &hash, on_enqueued, c);
 }
 
@@ -81,8 +81,7 @@ static void enqueue(struct convert *c)
  * False after having failed the call. */
 static bool separate_password(struct convert *c)
 {
-    json_t *options = json_object_get(c->body, "options");
-    _cleanup_secret_ char *password = password_take(options);
+    _cleanup_secret_ char *password = password_take(c->body.options);
     int r = 0;
 
     if (password && !c->call->api->seal) {
@@ -92,26 +91,16 @@ static bool separate_password(struct convert *c)
         return false;
     }
     if (password)
-        r = seal_close(c->call->api->seal, c->job_id, password, &c->sealed_password);
-    c->options = json_is_object(options) ? json_dumps(options, JSON_COMPACT) : strdup("{}");
+        r = seal_close(c->call->api->seal, c->body.job_id, password, &c->sealed_password);
+    c->options = c->body.options ? json_dumps(c->body.options, JSON_COMPACT) : strdup("{}");
     if (r < 0 || !c->options)
         api_fail(c->call, API_INTERNAL, "The password could not be sealed.");
     return r == 0 && c->options;
 }
 
-/* "jpeg" is as good as "jpg", and so is "PDF". */
-static const struct format *find_target(const char *name)
-{
-    char file[32];
-
-    snprintf(file, sizeof file, "x.%s", name);
-    return strchr(name, '.') || strlen(name) > 16 ? NULL : format_by_name(file);
-}
-
 static void on_job_to_convert(void *arg, int err, const struct job *job)
 {
     struct convert *c = arg;
-    const struct format *to = find_target(c->target);
     const struct catalogue_route *route;
     char why[160];
 
@@ -123,18 +112,17 @@ static void on_job_to_convert(void *arg, int err, const struct job *job)
         api_fail(c->call, API_WRONG_STATE, "This job has been started already.");
         return;
     }
-    route = to ? catalogue_find(format_by_id(job->source_format), to) : NULL;
+    route = catalogue_find(format_by_id(job->source_format), c->body.target);
     if (!route) {
         api_fail(c->call, API_UNSUPPORTED_TARGET,
                  "This file can't be converted into that format; \"targets\" of its upload lists what can be "
                  "had.");
         return;
     }
-    if (catalogue_check_options(route, json_object_get(c->body, "options"), why, sizeof why) < 0) {
+    if (catalogue_check_options(route, c->body.options, why, sizeof why) < 0) {
         api_fail(c->call, API_BAD_REQUEST, why);
         return;
     }
-    c->target = to->id;
     if (separate_password(c))
         enqueue(c);
 }
@@ -142,27 +130,16 @@ static void on_job_to_convert(void *arg, int err, const struct job *job)
 void api_convert(struct api_call *call)
 {
     struct convert *c = http_request_alloc(call->req, sizeof *c);
-    json_t *options;
+    size_t len;
+    const char *text = http_request_body(call->req, &len), *why;
 
     c->call = call;
-    c->body = api_body_object(call);
-    if (!c->body)
-        return;
-    http_request_on_end(call->req, convert_release, c);
-    c->job_id = api_string_member(call, c->body, "job_id");
-    if (!c->job_id)
-        return;
-    c->target = api_string_member(call, c->body, "target_format");
-    if (!c->target)
-        return;
-    if (json_is_null(json_object_get(c->body, "options")))
-        json_object_del(c->body, "options"); /* how many clients write that there are none */
-    options = json_object_get(c->body, "options");
-    if (options && !json_is_object(options)) {
-        api_fail(call, API_BAD_REQUEST, "The member \"options\" has to be an object.");
+    if (body_read_convert(text, len, &c->body, &why) < 0) {
+        api_fail(call, API_BAD_REQUEST, why);
         return;
     }
-    job_load(call->api->redis, call->session.id, c->job_id, on_job_to_convert, c);
+    http_request_on_end(call->req, convert_release, c);
+    job_load(call->api->redis, call->session.id, c->body.job_id, on_job_to_convert, c);
 }
 
 /* --- GET /job_status */

@@ -1,0 +1,101 @@
+#include "api/body.h"
+
+#include "core/str.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static void test_convert(void **state)
+{
+    static const char text[] =
+        "{\"job_id\": \"j\", \"target_format\": \"JPEG\", \"options\": {\"quality\": 5}, \"more\": 1}";
+    const char *why;
+    struct body body;
+
+    assert_int_equal(body_read_convert(text, strlen(text), &body, &why), 0);
+    assert_string_equal(body.job_id, "j");
+    assert_string_equal(body.target->id, "jpg");
+    assert_int_equal(json_object_size(body.options), 1);
+    body_free(&body);
+    assert_null(body.json);
+}
+
+static void expect_target(const char *name, const char *id)
+{
+    _cleanup_free_ char *text = NULL;
+    const char *why;
+    struct body body;
+
+    assert_true(asprintf(&text, "{\"job_id\": \"j\", \"target_format\": \"%s\", \"options\": null}", name) >
+                0);
+    assert_int_equal(body_read_convert(text, strlen(text), &body, &why), 0);
+    assert_null(body.options);
+    if (id)
+        assert_string_equal(body.target->id, id);
+    else
+        assert_null(body.target);
+    body_free(&body);
+}
+
+static void test_names_of_targets(void **state)
+{
+    expect_target("pdf", "pdf");
+    expect_target("Tif", "tiff");
+    expect_target("", NULL);
+    expect_target("a.pdf", NULL);
+    expect_target(".pdf", NULL);
+    expect_target("/pdf", NULL);
+    expect_target("pdf ", NULL);
+    expect_target("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaapdf", NULL);
+}
+
+static void expect_refused(const char *text, const char *word)
+{
+    struct body body;
+    const char *why = "";
+
+    assert_int_equal(body_read_convert(text, strlen(text), &body, &why), -EINVAL);
+    assert_non_null(strstr(why, word));
+    assert_null(body.json);
+}
+
+static void test_refused(void **state)
+{
+    expect_refused("", "JSON object");
+    expect_refused("[]", "JSON object");
+    expect_refused("{\"job_id\": \"j\"} x", "JSON object");
+    expect_refused("{\"job_id\": \"j\", \"job_id\": \"k\"}", "JSON object");
+    expect_refused("{\"job_id\": \"a\\u0000b\", \"target_format\": \"pdf\"}", "JSON object");
+    expect_refused("{\"target_format\": \"pdf\"}", "job_id");
+    expect_refused("{\"job_id\": 1, \"target_format\": \"pdf\"}", "job_id");
+    expect_refused("{\"job_id\": \"j\", \"target_format\": null}", "target_format");
+    expect_refused("{\"job_id\": \"j\", \"target_format\": \"pdf\", \"options\": []}", "options");
+}
+
+static void test_download_token(void **state)
+{
+    static const char text[] = "{\"job_id\": \"j\"}";
+    const char *why = "";
+    struct body body;
+
+    assert_int_equal(body_read_download_token(text, strlen(text), &body, &why), 0);
+    assert_string_equal(body.job_id, "j");
+    body_free(&body);
+    assert_int_equal(body_read_download_token("{}", 2, &body, &why), -EINVAL);
+    assert_non_null(strstr(why, "job_id"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_names_of_targets),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_download_token),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
