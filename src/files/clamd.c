@@ -151,25 +151,42 @@ static enum clamd_verdict classify(const char *name)
     return CLAMD_INFECTED;
 }
 
-static void on_answer(void *owner, struct clamd_link *l, char *text)
+enum clamd_verdict clamd_judge(enum clamd_question question, bool sent_all, char *answer,
+                               const char **ret_detail)
 {
     static const char found[] = " FOUND";
-    struct clamd *c = owner;
-    struct clamd_scan *s = slot_of(c, l)->scan;
-    const char *rest = s->command == CLAMD_VERSION ? NULL : skip_subject(text);
+    const char *rest = question == CLAMD_ASKED_SCAN ? skip_subject(answer) : NULL;
     size_t n = rest ? strlen(rest) : 0;
 
-    if (s->command == CLAMD_VERSION && str_starts(text, "ClamAV ")) {
-        finish(s, CLAMD_CLEAN, text);
-    } else if (rest && n > strlen(found) && str_eq(rest + n - strlen(found), found)) {
-        text[strlen(text) - strlen(found)] = '\0';
-        finish(s, classify(rest), rest);
-    } else if (rest && str_eq(rest, "OK") && clamd_link_reusable(l)) { /* all of the file has gone out */
-        finish(s, CLAMD_CLEAN, "");
-    } else {
-        clamd_link_close(l);
-        finish(s, CLAMD_UNAVAILABLE, *text ? text : "an empty answer");
+    if (question == CLAMD_ASKED_VERSION && str_starts(answer, "ClamAV ")) {
+        *ret_detail = answer;
+        return CLAMD_CLEAN;
     }
+    if (rest && n > strlen(found) && str_eq(rest + n - strlen(found), found)) {
+        answer[strlen(answer) - strlen(found)] = '\0';
+        *ret_detail = rest;
+        return classify(rest);
+    }
+    if (rest && str_eq(rest, "OK") && sent_all) {
+        *ret_detail = "";
+        return CLAMD_CLEAN;
+    }
+    *ret_detail = *answer ? answer : "an empty answer";
+    return CLAMD_UNAVAILABLE;
+}
+
+static void on_answer(void *owner, struct clamd_link *l, char *text)
+{
+    struct clamd *c = owner;
+    struct clamd_scan *s = slot_of(c, l)->scan;
+    const char *detail;
+    enum clamd_verdict verdict =
+        clamd_judge(s->command == CLAMD_VERSION ? CLAMD_ASKED_VERSION : CLAMD_ASKED_SCAN,
+                    clamd_link_reusable(l), text, &detail);
+
+    if (verdict == CLAMD_UNAVAILABLE)
+        clamd_link_close(l);
+    finish(s, verdict, detail);
 }
 
 static void on_lost(void *owner, struct clamd_link *l, const char *why, bool stale)

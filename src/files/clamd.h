@@ -8,6 +8,7 @@
 
 #include "core/cleanup.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -49,3 +50,9 @@ void clamd_scan_cancel(struct clamd_scan *s);
 /* Asks for the version ("ClamAV 1.4.6/27000/…"), for health: CLEAN with it in `detail`, or UNAVAILABLE. It
  * does not wait in line: how busy the scanner is says nothing about whether it is there. */
 struct clamd_scan *clamd_version(struct clamd *c, uint64_t timeout_ms, clamd_fn *fn, void *arg);
+
+/* What an answer (a line without its NUL, which is changed) means; for this folder and its tests. `sent_all`:
+ * clamd had the whole file when it answered. `ret_detail` as for clamd_fn, in `answer` or a constant. */
+enum clamd_question { CLAMD_ASKED_SCAN, CLAMD_ASKED_VERSION };
+enum clamd_verdict clamd_judge(enum clamd_question question, bool sent_all, char *answer,
+                               const char **ret_detail) _warn_unused_;

@@ -146,7 +146,7 @@ enum plaintext_prolog plaintext_prolog(const char *data, size_t len, const char 
 {
     bool little = len >= 4 && (memcmp(data, "\xff\xfe", 2) == 0 || memcmp(data, "<\0", 2) == 0);
     bool big = len >= 4 && (memcmp(data, "\xfe\xff", 2) == 0 || memcmp(data, "\0<", 2) == 0);
-    size_t mark = (unsigned char)data[0] >= 0xfe ? 2 : 0, n = 0;
+    size_t mark = len > 0 && (unsigned char)data[0] >= 0xfe ? 2 : 0, n = 0;
     _cleanup_free_ char *narrow = NULL;
     const char *root;
 
