@@ -51,8 +51,10 @@ static void tell(struct job_watcher *h, struct job_watch *first, const char *id,
 static void on_message(void *arg, const char *channel, const char *message)
 {
     struct job_watcher *h = arg;
-    const char *id = channel ? strrchr(channel, ':') + 1 : NULL;
+    const char *colon = channel ? strrchr(channel, ':') : NULL, *id = colon ? colon + 1 : NULL;
 
+    if (channel && !id)
+        return; /* none of ours */
     h->walking = true;
     if (id)
         tell(h, *bucket(h, id), id, message);

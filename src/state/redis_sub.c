@@ -44,7 +44,7 @@ static void on_client_id(redisAsyncContext *ac, void *data, void *arg)
 static void on_message(redisAsyncContext *ac, void *data, void *arg)
 {
     struct redis_sub *s = arg;
-    const char *kind = data ? redis_reply_str(redis_reply_at(data, 0)) : NULL;
+    const char *kind = data ? redis_reply_str(redis_reply_at(data, 0)) : NULL, *channel;
     const redisReply *text;
     size_t at;
 
@@ -57,9 +57,10 @@ static void on_message(redisAsyncContext *ac, void *data, void *arg)
         return;
     }
     at = str_eq(kind, "pmessage") ? 2 : 1;
+    channel = redis_reply_str(redis_reply_at(data, at));
     text = redis_reply_at(data, at + 1);
-    if (text)
-        tell(s, redis_reply_str(redis_reply_at(data, at)), text);
+    if (channel && text)
+        tell(s, channel, text);
 }
 
 static void subscribe(struct redis_sub *s, const char *channel)

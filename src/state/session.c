@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 
 static struct redis_script create_script = {.name = "session_create", .text = session_create_lua},
                            begin_close_script = {.name = "session_begin_close",
@@ -80,7 +81,9 @@ static void on_loaded(void *arg, int err, const redisReply *reply)
     _cleanup_free_ struct op *op = arg;
     struct session *s = &op->session;
 
+    /* An empty one would be matched by an empty header. */
     if (err == 0 && (take_text(s->csrf_token, sizeof s->csrf_token, redis_reply_at(reply, 0)) < 0 ||
+                     !id_is_token(s->csrf_token) ||
                      take_text(s->created_at, sizeof s->created_at, redis_reply_at(reply, 1)) < 0 ||
                      take_text(s->expires_at, sizeof s->expires_at, redis_reply_at(reply, 2)) < 0))
         err = -ENOENT;
@@ -119,7 +122,9 @@ static void on_counted(void *arg, int err, const redisReply *reply)
 
     if (err == 0)
         err = script_code(reply);
-    op->fn.closing(op->arg, err, err == 0 && running > 0 ? (unsigned)running : 0);
+    if (err == 0 && (running < 0 || running > UINT_MAX))
+        err = -EPROTO; /* no answer must not look like "none": the files would go while a worker writes */
+    op->fn.closing(op->arg, err, err == 0 ? (unsigned)running : 0);
 }
 
 static struct op *closing_op(session_closing_fn *fn, void *arg)

@@ -52,6 +52,8 @@ static void on_created(void *arg, int err, const redisReply *reply)
 
     if (err == 0)
         err = script_code(reply);
+    if (err == 0 && (!*t.file_path || !*t.mime_type || !*t.expires_at))
+        err = -EPROTO;
     op->fn(op->arg, err, err ? NULL : &t);
 }
 
@@ -96,7 +98,7 @@ static void on_loaded(void *arg, int err, const redisReply *reply)
 
     if (err == 0)
         err = script_code(reply);
-    if (err == 0 && (!t.session_id || !t.job_id || !t.file_path))
+    if (err == 0 && (!id_is_token(t.session_id) || !id_is_uuid(t.job_id) || !t.file_path || !*t.file_path))
         err = -ENOENT;
     op->fn(op->arg, err, err ? NULL : &t);
 }

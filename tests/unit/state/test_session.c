@@ -55,6 +55,20 @@ static void test_absent(void **state)
     assert_int_equal(running, 0);
 }
 
+/* An empty CSRF token would be matched by an empty header. */
+static void test_broken(void **state)
+{
+    struct fixture *f = *state;
+    struct session s;
+
+    assert_int_equal(do_session_create(f, 100, &s), 0);
+    redis_server_do(f->server, "HSET session:%s csrf_token x", s.id);
+    assert_int_equal(do_session_load(f, s.id, &s), -ENOENT);
+    assert_int_equal(do_session_create(f, 100, &s), 0);
+    redis_server_do(f->server, "HDEL session:%s csrf_token", s.id);
+    assert_int_equal(do_session_load(f, s.id, &s), -ENOENT);
+}
+
 static void test_expiry(void **state)
 {
     struct fixture *f = *state;
@@ -214,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_create_and_load, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_absent, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_broken, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_expiry, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_close, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_close_without_memory, fixture_setup, fixture_teardown),
