@@ -155,12 +155,20 @@ static void mark_lost(struct queue *q, const char *tag)
             h->claim->lost = true;
 }
 
+/* Of an answer that is not the one that was hoped for. */
+static int failure(const redisReply *reply)
+{
+    int err = queue_code(reply);
+
+    return err < 0 ? err : -EPROTO;
+}
+
 static void on_refreshed(void *arg, int err, const redisReply *reply)
 {
     struct queue_op *op = arg;
 
-    if (err == 0)
-        err = queue_code(reply);
+    if (err == 0 && reply->type != REDIS_REPLY_ARRAY)
+        err = failure(reply);
     for (size_t i = 0; err >= 0 && i < reply->elements; i++)
         mark_lost(op->q, redis_reply_str(reply->element[i]));
     if (err == 0 && reply->elements > 0)
@@ -262,6 +270,12 @@ static void delay(struct claiming *c, uint64_t eta_ms)
                c);
 }
 
+static bool is_claim(const redisReply *reply)
+{
+    return redis_reply_str(redis_reply_at(reply, 0)) && redis_reply_int(redis_reply_at(reply, 1)) > 0 &&
+           redis_reply_str(redis_reply_at(reply, 2));
+}
+
 static struct queue_claim *claim_new(struct queue_held *held, const redisReply *reply)
 {
     const redisReply *message = redis_reply_at(reply, 0);
@@ -317,7 +331,7 @@ static void on_claimed(void *arg, int err, const redisReply *reply)
 {
     struct claiming *c = arg;
 
-    if (err == 0 && reply->type == REDIS_REPLY_ARRAY) {
+    if (err == 0 && is_claim(reply)) {
         c->claim = claim_new(TAKE_PTR(c->held), reply);
         look_at(c, redis_reply_at(reply, 0));
         return;
@@ -328,7 +342,7 @@ static void on_claimed(void *arg, int err, const redisReply *reply)
         return;
     }
     if (err == 0)
-        err = reply->type == REDIS_REPLY_NIL ? -EAGAIN : queue_code(reply);
+        err = reply->type == REDIS_REPLY_NIL ? -EAGAIN : failure(reply);
     claiming_end(c, err, NULL);
 }
 

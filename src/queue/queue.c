@@ -127,8 +127,6 @@ int queue_code(const redisReply *reply)
                  {"EAGAIN", -EAGAIN}, {"EEXIST", -EEXIST}, {"EDQUOT", -EDQUOT}};
     const char *code = redis_reply_str(reply);
 
-    if (!code) /* numbers, lists */
-        return 0;
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
         if (str_eq(code, codes[i].code))
             return codes[i].err;
@@ -138,6 +136,13 @@ int queue_code(const redisReply *reply)
 void queue_op_on_code(void *arg, int err, const redisReply *reply)
 {
     queue_op_end(arg, err < 0 ? err : queue_code(reply));
+}
+
+static void on_number(void *arg, int err, const redisReply *reply)
+{
+    if (err == 0 && redis_reply_int(reply) < 0)
+        err = -EPROTO;
+    queue_op_end(arg, err);
 }
 
 struct failure {
@@ -225,12 +230,12 @@ void queue_reap(struct queue *q, queue_fn *fn, void *arg)
 
     snprintf(lease, sizeof lease, "%lu", q->config.lease_ms);
     snprintf(visibility, sizeof visibility, "%d", VISIBILITY_S);
-    queue_eval(q, SCRIPT_REAP, REDIS(lease, visibility), NULL, queue_op_on_code, queue_op_new(q, fn, arg));
+    queue_eval(q, SCRIPT_REAP, REDIS(lease, visibility), NULL, on_number, queue_op_new(q, fn, arg));
 }
 
 void queue_due(struct queue *q, queue_fn *fn, void *arg)
 {
-    queue_eval(q, SCRIPT_DUE, REDIS(q->config.name), NULL, queue_op_on_code, queue_op_new(q, fn, arg));
+    queue_eval(q, SCRIPT_DUE, REDIS(q->config.name), NULL, on_number, queue_op_new(q, fn, arg));
 }
 
 struct stats_op {

@@ -63,9 +63,9 @@ struct queue_op {
 struct queue_op *queue_op_new(struct queue *q, queue_fn *fn, void *arg);
 /* Frees the op and calls back, unless the queue has been freed in between. */
 void queue_op_end(struct queue_op *op, int err);
-/* The end of an op that answers with a code ("OK", "ESTALE", …) or a number. */
+/* The end of an op that answers with a code ("OK", "ESTALE", …). */
 void queue_op_on_code(void *arg, int err, const redisReply *reply);
-/* What a script's answer means: 0 or -errno. */
+/* What a script's code means: 0 or -errno; -EPROTO for what is none. */
 int queue_code(const redisReply *reply);
 /* Ends the op with `err`, later: a callback is never called before the call that it belongs to returns. */
 void queue_op_fail(struct queue_op *op, int err);
