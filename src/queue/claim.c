@@ -272,8 +272,10 @@ static void delay(struct claiming *c, uint64_t eta_ms)
 
 static bool is_claim(const redisReply *reply)
 {
-    return redis_reply_str(redis_reply_at(reply, 0)) && redis_reply_int(redis_reply_at(reply, 1)) > 0 &&
-           redis_reply_str(redis_reply_at(reply, 2));
+    const char *id = redis_reply_str(redis_reply_at(reply, 2));
+
+    return redis_reply_str(redis_reply_at(reply, 0)) && redis_reply_int(redis_reply_at(reply, 1)) > 0 && id &&
+           *id;
 }
 
 static struct queue_claim *claim_new(struct queue_held *held, const redisReply *reply)
