@@ -23,6 +23,7 @@ static struct {
     int peer;               /* the zygote's end of the control socket */
     int child;              /* the child's end of the report; -1: there is none */
     unsigned results, ends;
+    unsigned said_results; /* by this child */
     bool cancelled, said_ok;
 } world;
 
@@ -37,6 +38,7 @@ static void take_run(void)
     if (world.child >= 0)
         close(world.child);
     world.child = msg_take_fd(&run);
+    world.said_results = 0;
     msg_free(&run);
     require(msg_recv(world.child, &job) == 0 && job.type == ENGINE_JOB);
     require(str_eq(msg_get_str(&job), "pdf") && str_eq(msg_get_str(&job), "png"));
@@ -95,6 +97,7 @@ static void on_result(void *arg, const struct engine_report *report)
 static void on_done(void *arg, const struct engine_report *report)
 {
     require(world.ends++ == 0);
+    require(report->outcome != OUTCOME_OK || world.said_results == 1);
     require_harmless(report);
     require(!world.cancelled || report->outcome == OUTCOME_CANCELLED || report->outcome == OUTCOME_INTERNAL);
     world.run = NULL;
@@ -111,8 +114,8 @@ static void child_says(uint8_t type, const uint8_t *body, size_t len, bool with_
     if (with_fd)
         msg_put_fd(&m, world.peer);
     world.said_ok |= type == ENGINE_RESULT && len >= 8 && memcmp(body, &(uint64_t){OUTCOME_OK}, 8) == 0;
-    if (world.child >= 0)
-        (void)!msg_send(world.child, &m);
+    if (world.child >= 0 && msg_send(world.child, &m) == 0 && type == ENGINE_RESULT)
+        world.said_results++;
 }
 
 static void zygote_says(int (*take)(struct zygote *z, struct msg *m), const uint8_t *body, size_t len,

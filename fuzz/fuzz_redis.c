@@ -285,6 +285,8 @@ static void on_claim(void *arg, int err, struct queue_claim *c)
 {
     answered(err);
     require((err == 0) == (c != NULL));
+    if (err == -EAGAIN) /* nothing waits: nothing else may look like it */
+        require(wire.reply->type == REDIS_REPLY_NIL || str_eq(redis_reply_str(wire.reply), "EAGAIN"));
     if (!c)
         return;
     require(!claim && *c->id && *c->tag && *c->name && json_is_array(c->args) && json_is_object(c->kwargs));

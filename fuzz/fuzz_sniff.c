@@ -15,7 +15,7 @@
 #include <magic.h>
 #include <sys/mman.h>
 
-enum { MEMBER_MAX = 1 << 16 };
+enum { MEMBER_MAX = 1 << 16, PEEK = 4096 };
 
 static void parse_zip(int fd)
 {
@@ -110,6 +110,21 @@ static bool looks_for_text(const struct format *f)
     return f->structure == STRUCTURE_TEXT || f->structure == STRUCTURE_XML || f->structure == STRUCTURE_SVG;
 }
 
+static void require_no_subset(int fd)
+{
+    struct zipdir *z;
+
+    if (zipdir_open(fd, &z) < 0)
+        return; /* encrypted: a compound file */
+    for (size_t i = 0; i < zipdir_count(z); i++) {
+        char head[PEEK];
+        ssize_t n = zipdir_peek(z, i, head, sizeof head);
+
+        require(n >= 0 && (n == 0 || plaintext_prolog(head, (size_t)n, NULL) != PROLOG_SUBSET));
+    }
+    zipdir_close(z);
+}
+
 /* As a quarter of the containers and one of the kinds of text, which take long: where libmagic has nothing
  * against it. */
 static void check_all(int fd, size_t chosen)
@@ -130,6 +145,8 @@ static void check_all(int fd, size_t chosen)
         r = sniff_check(sniffer, fd, f, mime);
         format_mime(f, own);
         require(strcmp(mime, r == 0 ? own : allowed) == 0);
+        if (r == 0 && (f->structure == STRUCTURE_OOXML || f->structure == STRUCTURE_ODF))
+            require_no_subset(fd);
         if (f->structure == STRUCTURE_TEXT)
             require((sniff_text(fd, f) == 0) == (r == 0));
         magic_says = "application/x-other";
