@@ -193,6 +193,10 @@ static void test_framing(void **state)
     assert_refused(POST "X-Folded: a\r\n b\r\nContent-Length: 3\r\n\r\nabc", 400);
     assert_refused(POST "Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n", 400);
     assert_refused("POST /memory HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400);
+    assert_refused(POST "Content-Length: 3\r\n:a\r\nabc", 400); /* MHD's header ends here */
+    assert_refused(POST "Content-Length: 3\n:a\nabc", 400);
+    assert_refused(POST "Content-Length: 3\n:\nabc", 400);
+    assert_refused(POST "Content-Length: 3\r\n:\r\nabc", 400);
     assert_refused("GET /hello HTTP/1.1\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\nHost: a/b\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\nHost: a@b\r\n\r\n", 400);
@@ -260,6 +264,7 @@ static void test_nul(void **state)
         size_t len;
     } requests[] = {
 #define REQUEST(s) {s, sizeof s - 1}
+        REQUEST("GET\0\0 /hello HTTP/1.1\r\nHost: a\r\n\r\n"),
         REQUEST("GET /hello\0x HTTP/1.1\r\nHost: a\r\n\r\n"),
         REQUEST("GET /hello?a=\0 HTTP/1.1\r\nHost: a\r\n\r\n"),
         REQUEST("GET /hello HTTP/1.1\r\nHost: a\0b\r\n\r\n"),
