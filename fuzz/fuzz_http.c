@@ -216,6 +216,46 @@ static uint64_t converse(const uint8_t *data, size_t size, size_t cut)
     return server.seen;
 }
 
+/* Is there in the first header what one reader takes for something else than another: a NUL, a folded line,
+ * no name, or a blank behind it? */
+static bool is_ambiguous(const uint8_t *data, size_t size)
+{
+    const char *text = (const char *)data,
+               *ends[] = {memmem(text, size, "\n\r\n", 3), memmem(text, size, "\n\n", 2)};
+    size_t len = size;
+    _cleanup_free_ char *header = NULL;
+
+    if (size == 0 || strchr("\r\n", *text)) /* empty lines before a request are skipped */
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        if (ends[i] && (size_t)(ends[i] - text) < len)
+            len = (size_t)(ends[i] - text);
+    if (len == size)
+        return false;
+    if (memmem(text, len + 2, "\n:\n", 3) ||
+        memmem(text, len + 2, "\n:\r", 3)) /* ends the header: docs/http.md */
+        return false;
+    if (memmem(text, len, "\n ", 2) || memmem(text, len, "\n\t", 2))
+        return true;
+    header = calloc(1, len + 1);
+    require(header != NULL);
+    memcpy(header, text, len);
+    for (size_t i = 0, end; i < len; i++) {
+        for (end = i; end < len && text[end] == '\0'; end++)
+            ;
+        if (end > i && text[end] != '\n') /* but the end of a line it may be: docs/http.md */
+            return true;
+        header[i] = text[i] ? text[i] : '\r';
+    }
+    for (char *line = strchr(header, '\n'); line; line = strchr(line + 1, '\n')) {
+        size_t name = strcspn(line + 1, ":\n");
+
+        if (line[1 + name] == ':' && (name == 0 || strchr(" \t", line[name])))
+            return true;
+    }
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint64_t whole;
@@ -228,6 +268,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size -= 2;
     whole = converse(data + 2, size, size);
     requests = server.requests;
+    require(requests == 0 || !is_ambiguous(data + 2, size));
     require(converse(data + 2, size, (data[0] | (size_t)data[1] << 8) % (size + 1)) == whole);
     require(server.requests == requests);
     return 0;

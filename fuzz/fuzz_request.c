@@ -39,16 +39,54 @@ static void require_apart(json_t *options)
     require(json_equal(whole, options));
 }
 
+/* Is this what GET /formats tells of an option? */
+static bool is_told(const json_t *option, const json_t *value)
+{
+    json_int_t n = 0;
+
+    if (str_eq(json_string_value(json_object_get(option, "type")), "integer"))
+        return json_is_integer(value) &&
+               json_integer_value(value) >= json_integer_value(json_object_get(option, "min")) &&
+               json_integer_value(value) <= json_integer_value(json_object_get(option, "max"));
+    for (const char *p = json_string_value(value); p && *p; p++)
+        n += ((unsigned char)*p & 0xc0) != 0x80;
+    return n >= 1 && n <= json_integer_value(json_object_get(option, "max_length"));
+}
+
+static bool are_told(const struct catalogue_route *route, json_t *options)
+{
+    static json_t *catalogue;
+    const json_t *from, *told;
+    const char *name;
+    json_t *value;
+
+    if (!catalogue)
+        catalogue = catalogue_json();
+    from = json_object_get(json_object_get(catalogue, "formats"), route->from->id);
+    told = json_object_get(json_object_get(from, "options"), route->to->id);
+    json_object_foreach(options, name, value)
+    {
+        const json_t *option = json_object_get(told, name);
+
+        if (!option || !is_told(option, value))
+            return false;
+    }
+    return true;
+}
+
 /* On every way to the target, until one takes the options. */
 static void check_options(const struct body *body)
 {
     for (size_t i = 0; i < n_formats; i++) {
         const struct catalogue_route *route = catalogue_find(&formats[i], body->target);
         char why[160] = "";
+        int r;
 
         if (!route)
             continue;
-        if (catalogue_check_options(route, body->options, why, sizeof why) < 0) {
+        r = catalogue_check_options(route, body->options, why, sizeof why);
+        require((r == 0) == are_told(route, body->options));
+        if (r < 0) {
             require(why[0] && memchr(why, '\0', sizeof why));
         } else if (body->options) {
             require(catalogue_takes_password(route) || !json_object_get(body->options, "password"));
@@ -56,6 +94,14 @@ static void check_options(const struct body *body)
             return;
         }
     }
+}
+
+/* No name stands twice: who takes the first and who takes the second would see different requests. */
+static void require_strict(const char *text, size_t size, const json_t *json)
+{
+    _cleanup_json_ json_t *strict = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+
+    require(strict && json_equal(strict, json));
 }
 
 static void require_convert(const struct body *body)
@@ -76,6 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     require(wanted ? json_is_object(token.json) && token.job_id && !token.target && !token.options
                    : *why && !token.json && !token.job_id);
+    if (wanted)
+        require_strict(text, size, token.json);
     why = "";
     if (body_read_convert(text, size, &convert, &why) < 0) {
         require(*why && !convert.json && !convert.job_id && !convert.target && !convert.options);

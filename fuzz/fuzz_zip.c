@@ -5,6 +5,7 @@
 
 #include "core/cleanup.h"
 #include "core/str.h"
+#include "files/bytes.h"
 #include "files/zipdir.h"
 
 #include <strings.h>
@@ -94,6 +95,29 @@ static void compare(struct zipdir *ours, const uint8_t *data, size_t size)
     zip_discard(theirs);
 }
 
+/* A member is called the same where it begins as in the directory: read straight from the bytes, of archives
+ * without 64-bit numbers. */
+static void require_local_names(const struct zipdir *z, const uint8_t *data, size_t size)
+{
+    const uint8_t *end = memmem(data, size, "PK\5\6", 4), *p = data + bytes_u32(end + 16);
+
+    if (bytes_u16(end + 10) == UINT16_MAX || bytes_u32(end + 12) == UINT32_MAX ||
+        bytes_u32(end + 16) == UINT32_MAX)
+        return;
+    require(bytes_u16(end + 10) == zipdir_count(z));
+    for (size_t i = 0; i < zipdir_count(z); i++) {
+        uint16_t len = bytes_u16(p + 28);
+        uint32_t at = bytes_u32(p + 42);
+
+        if (at != UINT32_MAX) {
+            require(at + UINT64_C(30) + len <= size && memcmp(data + at, "PK\3\4", 4) == 0);
+            require(bytes_u16(data + at + 26) == len && memcmp(data + at + 30, p + 46, len) == 0);
+        }
+        p += 46 + len + bytes_u16(p + 30) + bytes_u16(p + 32);
+        require(p <= data + size);
+    }
+}
+
 static void peek(struct zipdir *z)
 {
     char head[PEEK];
@@ -113,8 +137,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     require(zipdir_count(z) <= ZIPDIR_ENTRIES_MAX && zipdir_inflated(z) <= ZIPDIR_INFLATED_MAX);
     peek(z);
-    if (has_one_end(data, size))
+    if (has_one_end(data, size)) {
+        require_local_names(z, data, size);
         compare(z, data, size);
+    }
     zipdir_close(z);
     return 0;
 }
