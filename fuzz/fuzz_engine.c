@@ -221,6 +221,7 @@ static void end(void)
         turn();
     }
     require(world.ends == 1 && !world.pool.runs);
+    close_child();
     close(world.peer);
     close(world.zygote.control);
     uv_run(&world.loop, UV_RUN_DEFAULT);
