@@ -351,6 +351,7 @@ static void ring(struct redis *r)
 
 static const char *const pairs[] = {"status", "scanning", "progress", "5", NULL};
 static const struct job new_job = {.job_id = JOB, .session_id = SESSION, .original_filename = "a.txt"};
+static const struct job_quota quota = {.jobs = 10, .session_bytes = 1000};
 static const struct worker_info info = {.id = "w"};
 
 /* clang-format off */
@@ -364,7 +365,7 @@ QUESTION(ask_running, session_running(r, SESSION, on_closing, NULL))
 QUESTION(finish_close, session_finish_close(r, SESSION, on_reply, NULL))
 QUESTION(ask_job, job_load(r, SESSION, JOB, on_job, NULL))
 QUESTION(ask_job_shown, job_load_shown(r, SESSION, JOB, on_job, NULL))
-QUESTION(make_job, job_create(r, &new_job, 10, on_job_made, NULL))
+QUESTION(make_job, job_create(r, &new_job, &quota, on_job_made, NULL))
 QUESTION(update_job, job_update(r, SESSION, JOB, pairs, on_reply, NULL))
 QUESTION(ask_events, job_events_load(r, SESSION, 0, NULL, on_events, NULL))
 QUESTION(ask_token, token_load(r, SESSION, on_token, NULL))

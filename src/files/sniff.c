@@ -360,8 +360,7 @@ const char *sniff_refusal(int err)
                "safety. Put into the file what it refers to.";
     case -ENOTUNIQ:
         return "The file is of two kinds at once: an archive, a program, a page or a script is in front of "
-               "it or "
-               "behind it, which is refused for safety. Save it again with the program that made it.";
+               "it or behind it, which is refused for safety. Save it again with the program that made it.";
     default:
         return NULL;
     }
