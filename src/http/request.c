@@ -296,8 +296,8 @@ unsigned http_request_read_header(struct http_request *req, const char *method, 
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, copy_header, &reader);
 
     /* The last line's end, then the empty line's, is where the header ends. MHD takes a line that begins with
-     * a colon for an empty one too; of these only a colon alone before a single LF can't be told from CR LF
-     * any more (docs/http.md). */
+     * a colon or a NUL for an empty one too; of these only one that holds nothing else before a single LF
+     * can't be told from CR LF any more (docs/http.md). */
     if (reader.bad || info->header_size - (size_t)(reader.line_end - method) != 4 ||
         memcmp(reader.line_end, "\0\0\0", 4) != 0)
         return MHD_HTTP_BAD_REQUEST;
