@@ -216,6 +216,27 @@ static uint64_t converse(const uint8_t *data, size_t size, size_t cut)
     return server.seen;
 }
 
+/* A line of nothing but colons and NULs, which ends the header: docs/http.md. */
+static bool has_known_end(const char *text, size_t len)
+{
+    bool only = false;
+    size_t n = 0; /* of them in this line */
+
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\n' && only && n > 0)
+            return true;
+        if (text[i] == '\n') {
+            only = true;
+            n = 0;
+        } else if (text[i] == ':' || text[i] == '\0') {
+            n++;
+        } else if (text[i] != '\r') {
+            only = false;
+        }
+    }
+    return false;
+}
+
 /* Is there in the first header what one reader takes for something else than another: a NUL, a folded line,
  * no name, or a blank behind it? */
 static bool is_ambiguous(const uint8_t *data, size_t size)
@@ -232,8 +253,7 @@ static bool is_ambiguous(const uint8_t *data, size_t size)
             len = (size_t)(ends[i] - text);
     if (len == size)
         return false;
-    if (memmem(text, len + 2, "\n:\n", 3) ||
-        memmem(text, len + 2, "\n:\r", 3)) /* ends the header: docs/http.md */
+    if (has_known_end(text, len + 1))
         return false;
     if (memmem(text, len, "\n ", 2) || memmem(text, len, "\n\t", 2))
         return true;
