@@ -6,6 +6,7 @@
 
 enum { JSON_BODY_MAX = 64 * 1024 };
 
+/* clang-format off */
 static const struct {
     const char *method, *path;
     enum http_body body;
@@ -14,22 +15,17 @@ static const struct {
     {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_OUR_PAGE, LIMIT_SESSION, NULL, api_session_init}},
     {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, LIMIT_UPLOAD, NULL, api_upload}},
     {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_convert}},
-    {"GET",
-     "/job_status",
-     HTTP_BODY_NONE,
-     {API_NEEDS_SESSION, LIMIT_READ, api_job_status_ahead, api_job_status}},
+    {"GET", "/job_status", HTTP_BODY_NONE, {API_NEEDS_SESSION, LIMIT_READ, api_job_status_ahead, api_job_status}},
     {"GET", "/events", HTTP_BODY_NONE, {API_NEEDS_SESSION, LIMIT_READ, NULL, api_events}},
     {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_DOWNLOAD, NULL, api_download_token}},
     {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_DOWNLOAD, NULL, api_download}},
-    {"POST",
-     "/session/close",
-     HTTP_BODY_MEMORY,
-     {API_NEEDS_CSRF_TO_CLOSE_IT, LIMIT_SESSION, NULL, api_session_close}},
+    {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF_TO_CLOSE_IT, LIMIT_SESSION, NULL, api_session_close}},
     {"GET", "/", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_index}},
     {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_formats}},
     {"GET", "/healthz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_NONE, NULL, api_healthz}},
     {"GET", "/readyz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_readyz}},
 };
+/* clang-format on */
 
 /* Where CORS is open, each path answers OPTIONS. Where it is closed, that is a method like any other. */
 static const struct api_endpoint preflight = {API_NEEDS_NOTHING, LIMIT_NONE, NULL, browser_preflight};

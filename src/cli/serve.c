@@ -45,6 +45,7 @@ struct serve {
     struct supervisor supervisor;
     struct part parts[N_PARTS];
     uint64_t started_ms;
+    bool said_unready;
     int data_fd, lock_fd;
     char seal_public[SEAL_PUBLIC_LEN + 1];
     struct cgroup_place *cgroups; /* NULL: none can be had */
@@ -381,15 +382,16 @@ static bool is_ready(const struct settings *s)
 static void on_ready_time(uv_timer_t *timer)
 {
     struct serve *s = timer->data;
-    bool ready;
 
     if (s->supervisor.ending)
         return;
-    ready = is_ready(&s->settings);
-    if (!ready && clock_mono_ms() - s->started_ms < READY_PATIENCE_MS)
-        return;
-    uv_timer_stop(timer);
-    print_welcome(&s->settings, ready);
+    if (is_ready(&s->settings)) {
+        uv_timer_stop(timer);
+        print_welcome(&s->settings, true);
+    } else if (!s->said_unready && clock_mono_ms() - s->started_ms >= READY_PATIENCE_MS) {
+        s->said_unready = true;
+        print_welcome(&s->settings, false);
+    }
 }
 
 static void on_signal(uv_signal_t *handle, int signum)
