@@ -233,12 +233,13 @@ static int check_raster(struct window *w, const char *id)
 static int check_pdf(struct window *w)
 {
     size_t n = w->size < PDF_START ? (size_t)w->size : PDF_START;
-    const unsigned char *p = window_at(w, 0, n), *end = p + n;
+    const unsigned char *p = window_at(w, 0, n), *end;
     uint64_t ends;
     int r;
 
     if (!p)
         return -EIO;
+    end = p + n;
     if (n > 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
         p += 3;
     while (p < end && isspace(*p))

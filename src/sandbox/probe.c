@@ -16,11 +16,12 @@
 #define OR_REDUCED " Or run with DECANT_SANDBOX=reduced, which does without namespaces."
 
 static const char *const step_sentences[ENTER_STEPS_] = {
-    [ENTER_CLONE] = "Namespaces can't be had. Allow them to unprivileged users: sysctl "
-                    "kernel.unprivileged_userns_clone=1, "
-                    "user.max_user_namespaces above 0, kernel.apparmor_restrict_unprivileged_userns=0; in "
-                    "Docker a seccomp "
-                    "profile that allows clone, unshare and mount." OR_REDUCED,
+    [ENTER_CLONE] =
+        "Namespaces can't be had. Allow them to unprivileged users: sysctl "
+        "kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0, "
+        "kernel.apparmor_restrict_unprivileged_userns=0; in Docker a seccomp profile that allows "
+        "clone, unshare and mount; in the place of a chroot, where the kernel has none for users, "
+        "a container." OR_REDUCED,
     [ENTER_CGROUP] = "A process can't become a member of its cgroup: DECANT_CGROUP=off does without.",
     [ENTER_PROCESS] = "A process of its own can't be set up: close_range and prctl are needed (Linux 5.9).",
     [ENTER_MAPS] = "The user namespace can't be mapped: /proc must be mounted, and "
@@ -28,8 +29,7 @@ static const char *const step_sentences[ENTER_STEPS_] = {
     [ENTER_JOB] = "A mount namespace can't be had: a seccomp profile or AppArmor forbids unshare." OR_REDUCED,
     [ENTER_MOUNTS] =
         "A root of its own can't be mounted: allow mount, pivot_root, open_tree, move_mount, mount_setattr "
-        "and "
-        "umount2 in the container's seccomp profile, and mount in its AppArmor profile." OR_REDUCED,
+        "and umount2 in the container's seccomp profile, and mount in its AppArmor profile." OR_REDUCED,
     [ENTER_CAPABILITIES] = "Capabilities can't be given up.",
     [ENTER_LIMITS] = "Resource limits can't be set.",
     [ENTER_LANDLOCK] =

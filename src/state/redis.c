@@ -183,10 +183,11 @@ static int send_script(struct request *q, bool whole)
     const char *bytes = (const char *)(q->lens + q->n_args);
     size_t argc = q->n_args + 2;
     _cleanup_free_ const char **argv = calloc(argc, sizeof *argv + sizeof(size_t));
-    size_t *lens = (size_t *)(argv + argc);
+    size_t *lens;
 
     if (!argv)
         abort();
+    lens = (size_t *)(argv + argc);
     if (!atomic_load(&script->known)) {
         whole = true;
         if (ac)

@@ -196,7 +196,7 @@ static void on_engines_changed(void *arg)
     unsigned up = 0, starting = 0, refused = 0;
     struct engine_info info;
 
-    for (unsigned i = 0; names[i] && i < ENGINES_MAX; i++) {
+    for (unsigned i = 0; i < ENGINES_MAX && names[i]; i++) {
         if (!engine_pool_info(w->engines, names[i], &info))
             continue;
         log_engine(w, i, &info);
