@@ -221,6 +221,11 @@ static void cleanup_password(char **password)
     secret_free(*password);
 }
 
+static void cleanup_clients(struct clients **clients)
+{
+    clients_free(*clients);
+}
+
 static int load_password(const struct settings *s, char **ret)
 {
     int r = s->redis_password_file ? secret_load(AT_FDCWD, s->redis_password_file, ret) : 0;
@@ -251,7 +256,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
     _cleanup_(cleanup_password) char *password = NULL;
     struct seal_public seal;
     struct limits limits;
-    struct clients *clients;
+    _cleanup_(cleanup_clients) struct clients *clients = NULL;
     struct api api = {.settings = s, .seal = s->seal_public ? &seal : NULL};
     int r;
 
@@ -306,7 +311,6 @@ static int serve(const struct settings *s, const sigset_t *signals)
             return EXIT_FAILURE;
     log_info("listening", LOG_S("address", s->listen), LOG_U("port", s->port), LOG_U("loops", n));
     wait_for_end(threads, n, signals);
-    clients_free(clients);
     free_shared(&api);
     log_info("stopped");
     return EXIT_SUCCESS;

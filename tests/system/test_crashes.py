@@ -124,6 +124,7 @@ def in_background(fn):
 
 
 def assert_api_ended_well(server):
+    server.wait_log('"part ended"')  # said when the supervisor has been told, a bit after the process is gone
     ends = [line for line in map(json.loads, filter(lambda line: line.startswith("{"), server.log().splitlines()))
             if line.get("part") == "decant-api"]
     assert [(end["message"], end.get("status")) for end in ends] == [("part ended", 0)], ends

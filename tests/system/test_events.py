@@ -117,7 +117,7 @@ def test_resuming_at_another_process(server, client, events, tmp_path):
     try:
         there = Client(f"http://127.0.0.1:{port}")
         there.session_id, there.csrf = client.session_id, client.csrf
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 if requests.get(there.url + "/readyz", timeout=10).json()["redis"]["ok"]:
                     break

@@ -195,8 +195,8 @@ def test_without_a_public_key_none_are_taken(own_server, tmp_path, server, prote
         api = subprocess.Popen([BIN / "decant-api", "--port", str(port)], env=environment, cwd=server.data, stdout=log, stderr=log)
     try:
         client = Client(f"http://127.0.0.1:{port}")
-        for _ in range(100):
-            with contextlib.suppress(OSError):
+        for _ in range(600):
+            with contextlib.suppress(OSError, AssertionError):  # it listens before it has reached Redis
                 client.init()
                 break
             time.sleep(0.1)
