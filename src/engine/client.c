@@ -418,8 +418,10 @@ int engine_pool_new(uv_loop_t *loop, const struct settings *settings, const char
         engine_pool_free(p);
         return r;
     }
-    for (struct zygote *z = p->zygotes; z; z = z->next)
+    for (struct zygote *z = p->zygotes, *next; z; z = next) {
+        next = z->next;
         start_zygote(z);
+    }
     *ret = p;
     return 0;
 }

@@ -105,6 +105,7 @@ static void map_by_huge_pages(uintptr_t begin, uintptr_t end)
     end &= ~(HUGE_PAGE - 1);
     if (begin == 0 || end < begin + HUGE_PAGES_MIN * HUGE_PAGE)
         return;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): /proc tells numbers
     while (begin < end && madvise((void *)begin, HUGE_PAGE, MADV_COLLAPSE) == 0)
         begin += HUGE_PAGE;
 }

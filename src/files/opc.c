@@ -23,7 +23,7 @@ static bool piece_eq(struct piece a, const char *b)
 /* The next tag called `name`, whatever its prefix, from *at on: what is between "<" and ">". Moves *at. */
 static bool next_tag(const char **at, const char *name, struct piece *ret)
 {
-    for (const char *p = *at; (p = strchr(p, '<'));) {
+    for (const char *p = *at; p && (p = strchr(p, '<'));) {
         const char *end, *local;
 
         if (str_starts(p, "<!--")) {

@@ -177,7 +177,7 @@ bool plaintext_is_html(const char *data, size_t len)
     if (at(p, end, "\xef\xbb\xbf"))
         p += 3;
     if (at(skip_space(p, end), end, "<?xml"))
-        return plaintext_prolog(data, len, &root) == PROLOG_ROOT && is_tag(root, end, "html");
+        return plaintext_prolog(data, len, &root) == PROLOG_ROOT && root && is_tag(root, end, "html");
     for (; (p = memchr(p, '<', (size_t)(end - p))); p++)
         if (p + 1 < end && (isalpha((unsigned char)p[1]) || p[1] == '!' || p[1] == '/'))
             return true;

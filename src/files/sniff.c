@@ -170,7 +170,7 @@ static int check_odf(int fd, const char *type)
     bool book = str_eq(type, epub);
     _cleanup_(cleanup_zipdir) struct zipdir *z = NULL;
     _cleanup_free_ char *said = NULL, *list = NULL;
-    size_t len, list_len;
+    size_t len = 0, list_len = 0;
     int r = zipdir_open(fd, &z);
 
     if (r < 0)
@@ -253,7 +253,7 @@ static int check_pdf(struct window *w)
 /* Those that have a ZIP around them are checked for what surrounds it by zipdir_open(). */
 static int check_other(int fd, const struct format *format)
 {
-    _cleanup_free_ struct window *w = malloc(sizeof *w);
+    _cleanup_free_ struct window *w = calloc(1, sizeof *w);
     int r = w ? window_init(w, fd) : -ENOMEM;
 
     if (r < 0)

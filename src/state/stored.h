@@ -8,5 +8,5 @@
 #pragma once
 
 #define STORED_KEY        "decant:stored"
-#define STORED_SUM_KEY    STORED_KEY ":sum"
-#define STORED_EXPIRY_KEY STORED_KEY ":expiry"
+#define STORED_SUM_KEY    "decant:stored:sum"
+#define STORED_EXPIRY_KEY "decant:stored:expiry"
