@@ -58,7 +58,7 @@ class Events:
             self.text += self.raw.decode()
             self.raw = b""
 
-    def next(self, timeout=30):
+    def next(self, timeout=120):
         """The next event; None when there is none in time, or the stream has ended."""
         deadline = time.monotonic() + timeout
         while True:

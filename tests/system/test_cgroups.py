@@ -50,7 +50,7 @@ def has_cgroups(layers):
     return "cgroup" in layers.split()
 
 
-def eventually(condition, timeout=30):
+def eventually(condition, timeout=180):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -148,7 +148,7 @@ def convert(folder, text, **environment):
     (folder / "a.txt").write_text(text)
     process = subprocess.Popen([BIN / "decant", "convert", folder / "a.txt", folder / "a.pdf"], stderr=subprocess.PIPE, text=True,
                                env={"PATH": "/usr/bin:/bin", "DECANT_CLAMD": "off", "DECANT_JOB_MEMORY": "512M", **sanitizers(), **environment})
-    said = process.communicate(timeout=120)[1]
+    said = process.communicate(timeout=300)[1]
     return process.returncode, process.pid, said
 
 
@@ -162,11 +162,11 @@ def test_on_the_command_line(tmp_path, greedy):
 
 
 def test_doctor_tells():
-    process = subprocess.run([BIN / "decant", "doctor"], capture_output=True, text=True, timeout=120,
+    process = subprocess.run([BIN / "decant", "doctor"], capture_output=True, text=True, timeout=300,
                              env={"PATH": "/usr/bin:/bin", **sanitizers()})
     line = next(line for line in process.stdout.splitlines() if line.split()[1] == "cgroups")
     engine = next(line for line in process.stdout.splitlines() if "sandbox:" in line)
     assert (line.split()[0] == "ok") == has_cgroups(engine.split("sandbox:")[1]), process.stdout
-    off = subprocess.run([BIN / "decant", "doctor"], capture_output=True, text=True, timeout=120,
+    off = subprocess.run([BIN / "decant", "doctor"], capture_output=True, text=True, timeout=300,
                          env={"PATH": "/usr/bin:/bin", "DECANT_CGROUP": "off", **sanitizers()})
     assert "weak     cgroups" in off.stdout and "DECANT_CGROUP is off" in off.stdout and off.returncode == 0

@@ -49,7 +49,7 @@ class Shell:
 
     def run(self, *words):
         process = self.start(*words)
-        process.out, process.err = process.communicate(timeout=120)
+        process.out, process.err = process.communicate(timeout=300)
         return process
 
 
@@ -70,7 +70,7 @@ def runs(pid):
         return False
 
 
-def eventually(condition, timeout=30):
+def eventually(condition, timeout=180):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -227,7 +227,7 @@ def test_killed(open_shell, before, delay):
 def test_interrupted(shell, sig):
     process, pids = start_slow(shell)
     process.send_signal(sig)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 128 + sig and out == ""
     eventually(lambda: not any(map(runs, pids)), 10)
     assert os.listdir(shell.work) == ["slow.docx"]
@@ -238,7 +238,7 @@ def test_interrupted_while_the_engine_starts(shell):
     process = shell.start("convert", "in.docx", "out.pdf")
     eventually(lambda: os.listdir(shell.tmp), 60)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=180)
     assert process.returncode == 130 and os.listdir(shell.work) == ["in.docx"]
 
 
