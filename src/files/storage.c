@@ -20,9 +20,10 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define UPLOADS   "uploads"
-#define CONVERTED "converted"
-#define INCOMING  ".incoming"
+#define UPLOADS     "uploads"
+#define CONVERTED   "converted"
+#define INCOMING    ".incoming"
+#define WORK_PREFIX "work-"
 
 enum { EXTENSION_MAX = 8, REMOVE_ATTEMPTS = 5 };
 
@@ -123,6 +124,16 @@ void storage_close(struct storage *s)
 void storage_use_incoming(struct storage *s)
 {
     s->named = true;
+}
+
+int storage_root(const struct storage *s)
+{
+    return s->root;
+}
+
+int storage_clean_incoming(struct storage *s)
+{
+    return clean_incoming(s->incoming);
 }
 
 int storage_free_bytes(struct storage *s, uint64_t *ret)
@@ -278,13 +289,13 @@ int storage_make_work(int job_fd, char ret_name[sizeof "work-" + ID_UUID_LEN])
     char uuid[ID_UUID_LEN + 1];
 
     id_uuid(uuid);
-    snprintf(ret_name, sizeof "work-" + ID_UUID_LEN, "work-%s", uuid);
+    snprintf(ret_name, sizeof WORK_PREFIX + ID_UUID_LEN, WORK_PREFIX "%s", uuid);
     return mkdirat(job_fd, ret_name, 0700) < 0 ? -errno : 0;
 }
 
 static bool work_valid(const char *work)
 {
-    return str_starts(work, "work-") && id_is_uuid(work + 5);
+    return str_starts(work, WORK_PREFIX) && id_is_uuid(work + strlen(WORK_PREFIX));
 }
 
 static bool component_valid(const char *name)
@@ -317,6 +328,52 @@ int storage_publish(struct storage *s, int job_fd, const char *work, const char 
     if (to < 0)
         return to;
     return renameat(from, name, to, final) < 0 ? -errno : 0;
+}
+
+typedef bool leftover_fn(const char *name, const char *keep);
+
+static bool is_work(const char *name, const char *keep)
+{
+    return str_starts(name, WORK_PREFIX);
+}
+
+static bool is_other(const char *name, const char *keep)
+{
+    return !str_eq(name, keep);
+}
+
+/* Removes the entries of `path` (a folder below `parent_fd`) that are leftovers. */
+static int sweep(int parent_fd, const char *path, leftover_fn *leftover, const char *keep)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+    int first = 0, fd = path_open(parent_fd, path, O_RDONLY | O_DIRECTORY, 0);
+
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    dir = fdopendir(fd);
+    if (!dir) {
+        first = -errno;
+        close(fd);
+        return first;
+    }
+    for (struct dirent *e; (e = readdir(dir));) { // NOLINT(concurrency-mt-unsafe): a stream of our own
+        int r;
+
+        if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") || !leftover(e->d_name, keep))
+            continue;
+        r = path_remove_tree(dirfd(dir), e->d_name);
+        if (r < 0 && first == 0)
+            first = r;
+    }
+    return first;
+}
+
+int storage_sweep_job(int job_fd, const char *keep)
+{
+    const char *slash = strrchr(keep, '/');
+    int r = sweep(job_fd, ".", is_work, NULL), s = sweep(job_fd, CONVERTED, is_other, slash ? slash + 1 : "");
+
+    return r < 0 ? r : s;
 }
 
 /* --- reading and removing */

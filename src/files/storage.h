@@ -8,8 +8,8 @@
  *         where O_TMPFILE can't be had: uploads under random names
  *
  * Every path is built from ids here and nowhere else; "stored path" means such a path below the root.
- * Blocking calls, all short except storage_remove_*, which callers on an event loop run through
- * uv_queue_work. */
+ * Blocking calls, all short except storage_sweep_job and storage_remove_*, which callers on an event loop run
+ * through uv_queue_work. */
 #pragma once
 
 #include "core/cleanup.h"
@@ -57,6 +57,11 @@ int storage_make_work(int job_fd, char ret_name[sizeof "work-" + ID_UUID_LEN]) _
 int storage_publish(struct storage *s, int job_fd, const char *work, const char *name, const char *session_id,
                     const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX]) _warn_unused_;
 
+/* Removes from the job's folder what an attempt that was cut short has left: every work folder, and every
+ * result but the one at `keep` (a stored path; "" keeps none). To be called before an attempt, by the holder
+ * of the claim. 0, or the first -errno after having removed what could be removed. */
+int storage_sweep_job(int job_fd, const char *keep);
+
 /* --- reading and removing; `path` is a stored path, checked to be one (-EINVAL). Removing what isn't there
  * is fine. */
 int storage_open_file(struct storage *s, const char *path) _warn_unused_;
@@ -69,6 +74,10 @@ int storage_remove_file(struct storage *s, const char *path);
 int storage_remove_job(struct storage *s, const char *session_id, const char *job_id);
 int storage_remove_session(struct storage *s, const char *session_id);
 
+/* The descriptor of the root, which stays the storage's. */
+int storage_root(const struct storage *s);
+/* Uploads whose process died, where there is no O_TMPFILE. */
+int storage_clean_incoming(struct storage *s);
 /* Is this exactly a path that this file builds? */
 bool storage_path_valid(const char *path);
 /* Free bytes of the filesystem, or -errno. */

@@ -7,7 +7,6 @@
 #include "engine/password.h"
 #include "state/job.h"
 #include "state/job_leave.h"
-#include "worker/janitor.h"
 #include "worker/settlement.h"
 
 #include <assert.h>
@@ -433,7 +432,7 @@ static void sweep(struct runner *r)
 {
     r->job_fd = storage_open_job(r->context->storage, r->session_id, r->job_id);
     if (r->job_fd >= 0)
-        janitor_sweep_job(r->job_fd, r->kept_path);
+        storage_sweep_job(r->job_fd, r->kept_path);
 }
 
 /* --- before the conversion */

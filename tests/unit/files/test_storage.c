@@ -436,6 +436,44 @@ static void a_root_that_cannot_be_is_refused(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void touch(int dirfd, const char *path)
+{
+    _cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+}
+
+static void a_sweep_leaves_the_upload_and_the_result_that_counts(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX], work[sizeof "work-" + ID_UUID_LEN], kept[STORAGE_PATH_MAX];
+    char inside[STORAGE_PATH_MAX];
+    _cleanup_close_ int job = -1;
+
+    upload(f, "x", path);
+    job = storage_open_job(f->storage, f->session, f->job);
+    assert_true(job >= 0);
+    assert_int_equal(storage_sweep_job(job, ""), 0); /* no result yet */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(storage_make_work(job, work), 0);
+        snprintf(inside, sizeof inside, "%s/out.pdf", work);
+        touch(job, inside);
+        assert_int_equal(storage_publish(f->storage, job, work, "out.pdf", f->session, f->job, "pdf", kept),
+                         0);
+    }
+    touch(job, inside); /* of an attempt that was cut short */
+    assert_int_equal(storage_sweep_job(job, kept), 0);
+    assert_true(exists(f, path));
+    assert_true(exists(f, kept));
+    snprintf(inside, sizeof inside, "%s/%s", f->session, f->job);
+    assert_int_equal(count(f, inside), 2); /* uploads, converted */
+    snprintf(inside, sizeof inside, "%s/%s/converted", f->session, f->job);
+    assert_int_equal(count(f, inside), 1);
+    assert_int_equal(storage_sweep_job(job, ""), 0);
+    assert_int_equal(count(f, inside), 0);
+    assert_true(exists(f, path));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +483,7 @@ int main(void)
         TEST(a_commit_that_fails_leaves_nothing),
         TEST(a_full_disk_is_told_in_advance),
         TEST(leftovers_are_removed_and_uploads_under_way_are_not),
+        TEST(a_sweep_leaves_the_upload_and_the_result_that_counts),
         TEST(a_result_is_published),
         TEST(only_a_plain_file_of_its_own_is_published),
         TEST(paths_that_we_do_not_build_are_refused),
