@@ -5,6 +5,7 @@
 #include "core/str.h"
 #include "state/job_create.lua.h"
 #include "state/job_fields.h"
+#include "state/job_lose.lua.h"
 #include "state/job_update.lua.h"
 #include "state/keys.h"
 #include "state/script.h"
@@ -18,7 +19,8 @@
 enum { NUMBER_MAX = 24, UPDATE_FIELDS_MAX = 64 };
 
 static struct redis_script create_script = {.name = "job_create", .text = job_create_lua},
-                           update_script = {.name = "job_update", .text = job_update_lua};
+                           update_script = {.name = "job_update", .text = job_update_lua},
+                           lose_script = {.name = "job_lose", .text = job_lose_lua};
 
 static const char *const status_names[] = {
     [JOB_UPLOADED] = "uploaded",     [JOB_QUEUED] = "queued",       [JOB_SCANNING] = "scanning",
@@ -312,4 +314,18 @@ void job_update(struct redis *r, const char *session_id, const char *job_id, con
     }
     assert(n > 2 && n % 2 == 0);
     redis_eval(r, &update_script, 1, argv, on_updated, op);
+}
+
+void job_lose(struct redis *r, const char *session_id, const char *job_id, redis_reply_fn *fn, void *arg)
+{
+    struct op *op = op_new(NULL, fn, arg);
+    char key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX], now[CLOCK_RFC3339_LEN + 1];
+
+    job_key(key, session_id, job_id);
+    job_channel(channel, job_id);
+    clock_rfc3339(clock_real_ms(), now);
+    redis_eval(r, &lose_script, 1,
+               REDIS(key, channel, now, outcome_code(OUTCOME_INTERNAL),
+                     "A file of this job is no longer on the server. Upload it again."),
+               on_updated, op);
 }

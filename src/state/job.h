@@ -72,6 +72,10 @@ void job_load_shown(struct redis *r, const char *session_id, const char *job_id,
 void job_update(struct redis *r, const char *session_id, const char *job_id, const char *const fields[],
                 redis_reply_fn *fn, void *arg);
 
+/* Its files are no longer there: one that is uploaded or completed has failed, as whoever asks for them would
+ * find out. Publishes. err -ENOENT when it is gone, -EBUSY when it has another status. */
+void job_lose(struct redis *r, const char *session_id, const char *job_id, redis_reply_fn *fn, void *arg);
+
 /* "session:{sid}:jobs:{jid}", for scripts of the queue that touch the job in the same breath. */
 #define JOB_KEY_MAX (sizeof "session::jobs:" + ID_TOKEN_LEN + ID_UUID_LEN)
 void job_key(char ret[JOB_KEY_MAX], const char *session_id, const char *job_id);

@@ -10,9 +10,11 @@
 #include "state/session_begin_close.lua.h"
 #include "state/session_create.lua.h"
 #include "state/session_finish_close.lua.h"
+#include "state/session_presence.lua.h"
 #include "state/session_running.lua.h"
 #include "state/stored.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -22,7 +24,8 @@ static struct redis_script create_script = {.name = "session_create", .text = se
                                                  .text = session_begin_close_lua},
                            running_script = {.name = "session_running", .text = session_running_lua},
                            finish_close_script = {.name = "session_finish_close",
-                                                  .text = session_finish_close_lua};
+                                                  .text = session_finish_close_lua},
+                           presence_script = {.name = "session_presence", .text = session_presence_lua};
 
 struct op {
     union {
@@ -185,4 +188,49 @@ void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, v
                      STORED_SUM_KEY, STORED_EXPIRY_KEY, session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX,
                      id),
                fn, arg);
+}
+
+struct presence_op {
+    session_presence_fn *fn;
+    void *arg;
+    size_t n;
+    enum session_presence presence[SESSION_PRESENCE_MAX];
+};
+
+static void on_presence(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct presence_op *op = arg;
+
+    for (size_t i = 0; i < op->n && err == 0; i++) {
+        long long answer = redis_reply_int(redis_reply_at(reply, i));
+
+        /* No answer must not look like "gone": its files would be removed. */
+        if (answer < SESSION_GONE || answer > SESSION_CLOSING)
+            err = -EPROTO;
+        else
+            op->presence[i] = (enum session_presence)answer;
+    }
+    op->fn(op->arg, err, op->presence);
+}
+
+void session_presence(struct redis *r, const char (*ids)[ID_TOKEN_LEN + 1], size_t n, session_presence_fn *fn,
+                      void *arg)
+{
+    const char *argv[2 + SESSION_PRESENCE_MAX + 1] = {SESSION_KEY_PREFIX, ":closing"};
+    struct presence_op *op = calloc(1, sizeof *op);
+
+    assert(n <= SESSION_PRESENCE_MAX);
+    if (!op)
+        abort();
+    *op = (struct presence_op){.fn = fn, .arg = arg, .n = n};
+    for (size_t i = 0; i < n; i++)
+        argv[2 + i] = ids[i];
+    redis_eval(r, &presence_script, 0, argv, on_presence, op);
+}
+
+void session_job_ids(struct redis *r, const char *id, redis_reply_fn *fn, void *arg)
+{
+    char key[SESSION_KEY_MAX];
+
+    redis_command(r, REDIS("ZRANGE", session_key(key, id, ":jobs"), "0", "-1"), fn, arg);
 }

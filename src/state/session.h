@@ -32,3 +32,13 @@ void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn
 void session_running(struct redis *r, const char *id, session_closing_fn *fn, void *arg);
 /* Second half, after the files: all keys are gone. */
 void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, void *arg);
+
+/* What is known of sessions, for whoever cleans up after them. The array lives during the callback. */
+enum session_presence { SESSION_GONE, SESSION_OPEN, SESSION_CLOSING };
+enum { SESSION_PRESENCE_MAX = 256 };
+typedef void session_presence_fn(void *arg, int err, const enum session_presence *presence);
+/* `ids` are well-formed, SESSION_PRESENCE_MAX of them at the most. */
+void session_presence(struct redis *r, const char (*ids)[ID_TOKEN_LEN + 1], size_t n, session_presence_fn *fn,
+                      void *arg);
+/* The reply is the list of the session's job ids, by time of creation; empty when it is gone. */
+void session_job_ids(struct redis *r, const char *id, redis_reply_fn *fn, void *arg);

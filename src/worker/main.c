@@ -25,6 +25,7 @@
 #include "state/job.h"
 #include "worker/claimer.h"
 #include "worker/health.h"
+#include "worker/janitor.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -64,6 +65,7 @@ struct worker {
     struct runner_context context;
     struct claimer *claimer;
     struct health *health;
+    struct janitor *janitor;
 
     uv_signal_t signals[3];
     uv_timer_t patience; /* the grace, then the time for giving back */
@@ -95,12 +97,19 @@ static void dismantle(void *arg, int err, const redisReply *reply)
     uv_close((uv_handle_t *)&w->patience, on_signal_closed);
 }
 
+static void on_janitor_over(void *arg)
+{
+    struct worker *w = arg;
+
+    health_free(TAKE_PTR(w->health), dismantle, w);
+}
+
 static void on_idle(void *arg)
 {
     struct worker *w = arg;
 
     engine_pool_on_change(w->engines, NULL, NULL);
-    health_free(TAKE_PTR(w->health), dismantle, w);
+    janitor_free(TAKE_PTR(w->janitor), on_janitor_over, w);
 }
 
 /* What is left is taken over by another worker, or by the next start. */
@@ -328,7 +337,17 @@ static int assemble(struct worker *w)
                                    .worker = w->id,
                                    .slots = w->slots};
 
+    struct janitor_config janitor = {.loop = &w->loop,
+                                     .redis = w->redis,
+                                     .storage = w->storage,
+                                     .owner = w->id,
+                                     .every_ms = JANITOR_EVERY_MS,
+                                     .thorough = JANITOR_THOROUGH,
+                                     .settled_s = JANITOR_SETTLED_S};
+
     r = complain("health", health_new(&health, &w->health));
+    if (r == 0)
+        r = complain("janitor", janitor_new(&janitor, &w->janitor));
     if (r < 0)
         return r;
     redis_sub_start(w->stops, (const char *const[]){JOB_STOP_CHANNEL, NULL}, on_stop_message, w);
