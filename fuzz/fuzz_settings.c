@@ -89,6 +89,8 @@ static void require_sane(const struct settings *s, enum settings_program program
                 s->job_timeout_s <= 86400);
         require(s->job_memory_bytes >= 512 << 20 && s->job_output_bytes >= 1 << 20 && s->jobs <= 1024);
     }
+    if (program & (PROGRAM_SERVE | PROGRAM_API | PROGRAM_WORKER | PROGRAM_DOCTOR))
+        require(strstr(s->engines, "office") || strstr(s->engines, "image") || strstr(s->engines, "pdf"));
     require(s->clamd && words_have("debug info warn error", s->log_level) &&
             words_have("auto json text", s->log_format));
 }
@@ -107,6 +109,7 @@ static void require_handed_on(const struct settings *s, enum settings_program pr
             s->job_memory_bytes == again.job_memory_bytes && s->job_timeout_s == again.job_timeout_s &&
             s->job_timeout_min_s == again.job_timeout_min_s && s->grace_s == again.grace_s);
     require(!s->data == !again.data && (!s->data || str_eq(s->data, again.data)));
+    require(str_eq(s->engines, again.engines));
     require(str_eq(s->log_level, again.log_level) && str_eq(s->log_format, again.log_format));
     require(!s->redis == !again.redis && (!s->redis || str_eq(s->redis, again.redis)));
     clear(&exported);

@@ -77,18 +77,41 @@ static void add_scanner(struct readiness *r, const struct worker_info *workers, 
                    : NULL);
 }
 
+/* Any worker may get any job, so each has to run every engine that is offered here. */
+static bool runs_all(const struct worker_info *worker)
+{
+    _cleanup_json_ json_t *engines = json_loads(worker->engines, 0, NULL);
+
+    for (const char *const *name = catalogue_engines(); *name; name++)
+        if (!json_object_get(engines, *name))
+            return false;
+    return true;
+}
+
+static bool all_run_all(const struct worker_info *workers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!runs_all(&workers[i]))
+            return false;
+    return true;
+}
+
 /* The engines' own words on the layers they run under. */
 static void add_sandbox(struct readiness *r, const struct worker_info *workers, size_t n)
 {
     json_t *engines = n > 0 ? json_loads(workers[0].engines, 0, NULL) : NULL;
     const char *name;
     json_t *engine;
-    bool ok = json_object_size(engines) > 0;
+    bool complete = all_run_all(workers, n);
+    bool ok = complete && json_object_size(engines) > 0;
 
     json_object_foreach(engines, name, engine) ok =
         ok && str_eq(json_string_value(json_object_get(engine, "state")), "up");
     add_part(r, "sandbox", ok,
-             ok ? NULL : "An engine is not running, or not yet; jobs for one that starts wait.",
+             ok          ? NULL
+             : !complete ? "A worker does not run every engine that is offered here: DECANT_ENGINES must be "
+                           "the same for all."
+                         : "An engine is not running, or not yet; jobs for one that starts wait.",
              n > 0 ? json_pack("{s:s, s:o*}", "mode", workers[0].sandbox, "engines", engines) : NULL);
 }
 

@@ -10,6 +10,7 @@
 #include "core/privilege.h"
 #include "core/secret.h"
 #include "core/str.h"
+#include "engine/catalogue.h"
 #include "sandbox/confine.h"
 #include "sandbox/policy_api.h"
 
@@ -329,6 +330,7 @@ int main(int argc, char **argv)
         return EXIT_CONFIG;
     }
     settings_log_init(&settings, "decant-api");
+    catalogue_choose(settings.engines);
     if (privilege_drop(settings.user) < 0 || sodium_init() < 0 || privilege_forbid_core() < 0)
         return EXIT_CONFIG;
     seal_wipe_json();

@@ -180,6 +180,7 @@ static void report_engines(struct doctor *d)
 {
     struct engine_info info;
 
+    say(d, GOOD, "engines", d->settings.engines, NULL);
     for (const char *const *name = catalogue_engines(); *name; name++) {
         char what[32], found[256], layers[64];
 
@@ -250,6 +251,7 @@ int cmd_doctor(int argc, char **argv)
     if (r < 0)
         return r == -ECANCELED ? EXIT_SUCCESS : EXIT_CONFIG;
     settings_log_init(&d.settings, "decant");
+    catalogue_choose(d.settings.engines);
     uv_loop_init(&d.loop);
     check_program(&d, "redis-server", "/usr/bin/redis-server", "redis-server");
     check_program(&d, "clamd", "/usr/sbin/clamd", "clamav-daemon");

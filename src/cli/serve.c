@@ -14,6 +14,7 @@
 #include "core/seal.h"
 #include "core/settings.h"
 #include "core/str.h"
+#include "engine/catalogue.h"
 #include "files/clamd.h"
 #include "sandbox/cgroup.h"
 
@@ -328,21 +329,9 @@ static int prepare_parts(struct serve *s)
 
 /* --- while it runs */
 
-static void print_welcome(const struct settings *s, bool ready)
+static void print_session(const char *url)
 {
-    static const char *const any[] = {"0.0.0.0", "::"};
-    const char *host = str_eq(s->listen, any[0]) || str_eq(s->listen, any[1]) ? "127.0.0.1" : s->listen;
-    char url[96];
-
-    snprintf(url, sizeof url, strchr(host, ':') ? "http://[%s]:%llu" : "http://%s:%llu", host,
-             (unsigned long long)s->port);
-    if (!ready) {
-        printf("\nDecant is at %s, but not ready: %s/readyz and `decant doctor` say why.\n\n", url, url);
-        fflush(stdout);
-        return;
-    }
     printf(
-        "\nDecant is ready at %s; Ctrl-C stops it. In another terminal:\n\n"
         "  URL=%s\n"
         "  api() { curl -s -b cookies -c cookies -H \"X-CSRF-Token: $CSRF\" \"$@\"; }\n"
         "  field() { sed 's/.*\"'$1'\":\"\\([^\"]*\\)\".*/\\1/'; }\n"
@@ -354,7 +343,26 @@ static void print_welcome(const struct settings *s, bool ready)
         "do :; done\n"
         "  LINK=$(api $URL/download_token --json '{\"job_id\":\"'$JOB'\"}' | field url)\n"
         "  curl -s -o hello.pdf \"$URL$LINK\" && ls -l hello.pdf\n\n",
-        url, url);
+        url);
+}
+
+static void print_welcome(const struct settings *s, bool ready)
+{
+    static const char *const any[] = {"0.0.0.0", "::"};
+    const char *host = str_eq(s->listen, any[0]) || str_eq(s->listen, any[1]) ? "127.0.0.1" : s->listen;
+    bool offered = catalogue_find(format_by_id("txt"), format_by_id("pdf")); /* what the session converts */
+    char url[96];
+
+    snprintf(url, sizeof url, strchr(host, ':') ? "http://[%s]:%llu" : "http://%s:%llu", host,
+             (unsigned long long)s->port);
+    if (!ready) {
+        printf("\nDecant is at %s, but not ready: %s/readyz and `decant doctor` say why.\n\n", url, url);
+        fflush(stdout);
+        return;
+    }
+    printf("\nDecant is ready at %s; Ctrl-C stops it.%s\n\n", url, offered ? " In another terminal:" : "");
+    if (offered)
+        print_session(url);
     fflush(stdout);
 }
 
@@ -466,6 +474,7 @@ int cmd_serve(int argc, char **argv)
         return EXIT_USAGE;
     }
     settings_log_init(&s.settings, "decant");
+    catalogue_choose(s.settings.engines);
     /* Redis and clamd inherit the limit. */
     if (privilege_forbid_core() < 0 || prepare_data(&s) < 0)
         return EXIT_CONFIG;

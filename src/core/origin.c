@@ -62,15 +62,13 @@ bool origin_valid(const char *text)
 /* The next word of the list, cut to the size of what can be an origin at all; returns what follows it. */
 static const char *next(const char *list, char ret[HOST_MAX + 32])
 {
-    static const char between[] = " ,";
+    const char *word;
     size_t len;
 
-    list += strspn(list, between);
-    if (!*list)
-        return NULL;
-    len = strcspn(list, between);
-    snprintf(ret, HOST_MAX + 32, "%.*s", (int)len, list);
-    return list + len;
+    list = words_next(list, &word, &len);
+    if (list)
+        snprintf(ret, HOST_MAX + 32, "%.*s", (int)len, word);
+    return list;
 }
 
 bool origins_valid(const char *list)

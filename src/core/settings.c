@@ -8,7 +8,7 @@
 
 enum { JOB_TIMEOUT_MIN_S = 30 };
 
-enum kind { STRING, NUMBER, SIZE, ORIGIN, ORIGINS };
+enum kind { STRING, WORDS, NUMBER, SIZE, ORIGIN, ORIGINS };
 
 struct option {
     const char *env, *flag;
@@ -17,7 +17,7 @@ struct option {
     size_t offset;
     const char *fallback; /* NULL: none */
     uint64_t min, max;
-    const char *choices; /* STRING: space-separated, NULL: any */
+    const char *choices; /* STRING, WORDS: one of these, or some; NULL: any */
     const char *help;
 };
 
@@ -28,6 +28,10 @@ struct option {
 #define TEXT(field, env, flag, programs, fallback, choices, help)                                            \
     {                                                                                                        \
         env, flag, programs, STRING, offsetof(struct settings, field), fallback, 0, 0, choices, help         \
+    }
+#define SOME(field, env, flag, programs, choices, help)                                                      \
+    {                                                                                                        \
+        env, flag, programs, WORDS, offsetof(struct settings, field), choices, 0, 0, choices, help           \
     }
 #define WEB(field, env, flag, programs, kind, help)                                                          \
     {                                                                                                        \
@@ -61,6 +65,8 @@ static const struct option options[] = {
          "file of the password for Redis, which only its owner may read"),
     TEXT(clamd, "DECANT_CLAMD", "clamd", ALL, "unix:/run/clamav/clamd.ctl", NULL,
          "unix:PATH, tcp:HOST:PORT, or off (files are not scanned)"),
+    SOME(engines, "DECANT_ENGINES", "engines", SERVER | PROGRAM_DOCTOR, ENGINE_NAMES,
+         "engines that run, and whose conversions are offered"),
     TEXT(bindir, "DECANT_BINDIR", "bindir", RUNNER, NULL, NULL,
          "folder of the engine programs; default: beside this program"),
     TEXT(libreoffice, "DECANT_LIBREOFFICE", "libreoffice", RUNNER, NULL, NULL,
@@ -208,11 +214,28 @@ static int parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *re
     return 0;
 }
 
+/* At least one, and no other. */
+static bool some_of(const char *choices, const char *text)
+{
+    const char *word;
+    size_t n, words = 0;
+
+    for (const char *p = text; (p = words_next(p, &word, &n)); words++)
+        if (!words_have_n(choices, word, n))
+            return false;
+    return words > 0;
+}
+
 static int set(struct settings *s, const struct option *o, const char *text)
 {
     switch (o->kind) {
     case STRING:
         if (o->choices && !words_have(o->choices, text))
+            return -EINVAL;
+        *text_of(s, o) = text;
+        return 0;
+    case WORDS:
+        if (!some_of(o->choices, text))
             return -EINVAL;
         *text_of(s, o) = text;
         return 0;
@@ -237,6 +260,8 @@ static int set_or_complain(struct settings *s, const struct option *o, const cha
     fprintf(stderr, "%s: \"%s\" is not a valid value: ", o->env, text);
     if (o->kind == STRING)
         fprintf(stderr, "one of: %s\n", o->choices);
+    else if (o->kind == WORDS)
+        fprintf(stderr, "one or more of: %s\n", o->choices);
     else if (o->kind == ORIGIN || o->kind == ORIGINS)
         fprintf(stderr, "%s as a browser writes it, such as https://example.com or http://localhost:8080\n",
                 o->kind == ORIGIN ? "an origin" : "origins with spaces or commas between, each");

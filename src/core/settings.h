@@ -26,6 +26,7 @@ struct settings {
     const char *redis;   /* unix:PATH or tcp:HOST:PORT */
     const char *redis_password_file; /* NULL: none is needed */
     const char *clamd;               /* unix:PATH, tcp:HOST:PORT, or "off" */
+    const char *engines;             /* names of those that run: catalogue_choose */
     const char *bindir;              /* where the engine programs are; NULL: beside this program */
     const char *libreoffice;         /* its program folder; NULL: the usual one */
     const char *user;                /* whom root becomes */

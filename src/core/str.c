@@ -22,13 +22,15 @@ int str_to_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret)
 
 const char *words_next(const char *list, const char **ret_word, size_t *ret_len)
 {
+    static const char between[] = " ,";
+
     if (!list)
         return NULL;
-    list += strspn(list, " ");
+    list += strspn(list, between);
     if (!*list)
         return NULL;
     *ret_word = list;
-    *ret_len = strcspn(list, " ");
+    *ret_len = strcspn(list, between);
     return list + *ret_len;
 }
 

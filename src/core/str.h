@@ -1,4 +1,4 @@
-/* Strings: comparisons that read well, strict number parsing, space-separated word lists. */
+/* Strings: comparisons that read well, strict number parsing, lists of words. */
 #pragma once
 
 #include "core/cleanup.h"
@@ -21,11 +21,12 @@ static inline bool str_starts(const char *s, const char *prefix)
 /* Parses a whole decimal number, no sign, no blanks: 0, -EINVAL, or -ERANGE outside [min, max]. */
 int str_to_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret) _warn_unused_;
 
-/* Is `word` (of `len` bytes) one of the words in the space-separated `list`? Case-sensitive. */
+/* Is `word` (of `len` bytes) one of the words in `list`, which has spaces or commas between? Case-sensitive.
+ */
 bool words_have_n(const char *list, const char *word, size_t len);
 bool words_have(const char *list, const char *word);
 
-/* Walks a space-separated list: sets *word and *len, returns the rest, or NULL at the end.
+/* Walks such a list: sets *word and *len, returns the rest, or NULL at the end.
  *     for (const char *p = list, *w; (p = words_next(p, &w, &n));) … */
 const char *words_next(const char *list, const char **ret_word, size_t *ret_len);
 

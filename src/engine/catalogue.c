@@ -70,6 +70,7 @@ static struct catalogue_route routes[N_ROUTES + 1];
 /* [from × n_formats + to]: the cheapest route, or NULL. Kept for the life of the process. */
 static const struct catalogue_route **cheapest;
 static const char *engines[ENGINES_MAX + 1];
+static const char *chosen; /* NULL: all */
 
 static const struct catalogue_route **cell(const struct format *from, const struct format *to)
 {
@@ -88,13 +89,17 @@ static void add_engine(const char *name)
 
 static void resolve(void)
 {
+    free(cheapest);
     cheapest = calloc(n_formats * n_formats, sizeof *cheapest);
     assert(cheapest);
+    memset(engines, 0, sizeof engines);
     for (size_t i = 0; route_lines[i].engine; i++) {
         const struct route_line *line = &route_lines[i];
         struct catalogue_route *r = &routes[i];
         const struct catalogue_route **best;
 
+        if (chosen && !words_have(chosen, line->engine))
+            continue;
         *r = (struct catalogue_route){line->engine, format_by_id(line->from), format_by_id(line->to),
                                       line->cost, line->copies_embedded};
         assert(r->from && r->to); /* the engine took its names from the same table */
@@ -103,6 +108,13 @@ static void resolve(void)
             *best = r;
         add_engine(line->engine);
     }
+}
+
+void catalogue_choose(const char *names)
+{
+    pthread_once(&once, resolve); /* no later: it would choose again */
+    chosen = names;
+    resolve();
 }
 
 const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to)

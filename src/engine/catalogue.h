@@ -15,6 +15,10 @@ struct catalogue_route {
     bool copies_embedded; /* engine/engine.h */
 };
 
+/* From now on the catalogue is what these engines offer, words that settings.engines may have (they are
+ * borrowed); NULL: all. Before there are threads, and before anything that it returns is kept. */
+void catalogue_choose(const char *names);
+
 /* The cheapest way, or NULL when `to` can't be reached from `from`. */
 const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to);
 
@@ -29,7 +33,7 @@ json_t *catalogue_targets(const struct format *from);
  * null when the option is not applied unless given; a password ("string", with secret) has max_length. */
 json_t *catalogue_json(void);
 
-/* Names of all engines, NULL-terminated. */
+/* Names of the engines, NULL-terminated. */
 const char *const *catalogue_engines(void);
 
 /* Are these the options of a job (object; NULL is fine) on this route? On failure -EINVAL and a sentence in

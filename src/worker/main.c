@@ -436,6 +436,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "decant-worker takes no arguments; --help lists its options\n");
         return EXIT_USAGE;
     }
+    catalogue_choose(w.settings.engines);
     /* As root it can be had everywhere. */
     if (cgroup_place_make(w.settings.cgroup, w.settings.user, &w.cgroups, &w.no_cgroups) < 0)
         w.cgroups = NULL;

@@ -513,16 +513,29 @@ static int remember(struct runner *r, const struct job *job)
     r->sealed_password = strdup(job->sealed_password);
     if (!r->stored_path || !r->kept_path || !r->options || !r->sealed_password)
         return -ENOMEM;
-    if (!storage_path_valid(job->stored_path) || !str_starts(job->stored_path, prefix) || !r->route)
+    if (!storage_path_valid(job->stored_path) || !str_starts(job->stored_path, prefix))
         return -EINVAL;
-    return 0;
+    return r->route ? 0 : -ENOTSUP;
+}
+
+static void log_unusable(const struct runner *r, const struct job *job, int err)
+{
+    if (err == -ENOTSUP)
+        log_error(
+            "no engine of this worker converts that: DECANT_ENGINES must be the same for the API and all "
+            "workers of a queue",
+            LOG_S("job_id", r->job_id), LOG_S("from", job->source_format), LOG_S("to", job->target_format));
+    else
+        log_warn("the job's record is unusable", LOG_S("job_id", r->job_id), LOG_E(err));
 }
 
 /* The job is there, its status is one that can be worked on, and the task is the one that it waits for. */
 static void take(struct runner *r, const struct job *job)
 {
-    if (remember(r, job) < 0) {
-        log_warn("the job's record is unusable", LOG_S("job_id", r->job_id));
+    int err = remember(r, job);
+
+    if (err < 0) {
+        log_unusable(r, job, err);
         fail(r, OUTCOME_INTERNAL);
     } else if (r->claim->gave_up) {
         do_then(r, sweep, give_up);

@@ -17,7 +17,18 @@ import requests
 
 BUILD = Path(os.environ.get("DECANT_BUILD", Path(__file__).resolve().parents[2] / "build"))
 BIN = BUILD / "bin"
+PATIENCE = 180  # seconds for what takes a moment: the machine may be busy
+READY_PATIENCE = 300  # all engines: LibreOffice alone takes a hundred on such a machine
 SANITIZER = re.compile(r"(Address|Leak|UndefinedBehavior)Sanitizer|: runtime error: ")
+
+
+def eventually(condition, complaint=lambda: "it did not happen in time", timeout=PATIENCE, every=0.05):
+    """What the condition returns as soon as that is true; it is asked over and over."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, complaint()
+        time.sleep(every)
+    return value
 
 
 def free_port():
@@ -32,11 +43,15 @@ def sanitizers():
 
 
 class Server:
-    def __init__(self, folder, **environment):
+    """`engines` are the names of those that its tests need; None: all. LibreOffice takes seconds of a processor to start."""
+
+    def __init__(self, folder, engines=None, **environment):
         self.data = Path(folder) / "var"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {"DECANT_LOG_FORMAT": "json", "DECANT_DISK_RESERVE": "1M", **environment}
+        if engines:
+            self.environment["DECANT_ENGINES"] = engines
         self.log_path = Path(folder) / "serve.log"
         self.process = None
         self.binary = BIN / "decant"
@@ -50,29 +65,27 @@ class Server:
             self.wait_ready()
         return self
 
-    def wait_ready(self, timeout=300):
-        deadline = time.monotonic() + timeout
+    def wait_ready(self):
         last = None
-        while time.monotonic() < deadline:
+
+        def is_ready():
+            nonlocal last
             assert self.process.poll() is None, f"decant serve ended with {self.process.returncode}:\n{self.log()[-1500:]}"
             with contextlib.suppress(requests.ConnectionError):
                 last = requests.get(self.url + "/readyz", timeout=10)
-                if last.status_code == 200:
-                    return
-            time.sleep(0.1)
-        raise AssertionError(f"not ready: {last.text if last is not None else 'no answer'}\n{self.log()[-1500:]}")
+                return last.status_code == 200
 
-    def wait_listening(self, timeout=120):
+        eventually(is_ready, lambda: f"not ready: {last.text if last is not None else 'no answer'}\n{self.log()[-1500:]}", READY_PATIENCE)
+
+    def wait_listening(self):
         """Answers and reaches Redis, ready for conversions or not."""
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
+        def reaches_redis():
             with contextlib.suppress(requests.ConnectionError):
-                if requests.get(self.url + "/readyz", timeout=10).json()["redis"]["ok"]:
-                    return
-            time.sleep(0.1)
-        raise AssertionError(f"not listening\n{self.log()[-1500:]}")
+                return requests.get(self.url + "/readyz", timeout=10).json()["redis"]["ok"]
 
-    def stop(self, sig=signal.SIGTERM, timeout=120):
+        eventually(reaches_redis, lambda: f"not listening\n{self.log()[-1500:]}")
+
+    def stop(self, sig=signal.SIGTERM, timeout=PATIENCE):
         if self.process and self.process.poll() is None:
             self.process.send_signal(sig)
             self.process.wait(timeout)
@@ -83,11 +96,8 @@ class Server:
         found = SANITIZER.search(self.log())
         assert not found, self.log()[max(0, found.start() - 200):][:4000]
 
-    def wait_log(self, words, timeout=120):
-        deadline = time.monotonic() + timeout
-        while words not in self.log():
-            assert time.monotonic() < deadline, f"the log does not say: {words}"
-            time.sleep(0.1)
+    def wait_log(self, words, timeout=PATIENCE):
+        eventually(lambda: words in self.log(), lambda: f"the log does not say: {words}", timeout)
 
     def log(self):
         return self.log_path.read_text(errors="replace")

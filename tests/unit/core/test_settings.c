@@ -86,6 +86,28 @@ static void sizes_have_units(void **state)
     }
 }
 
+static void engines_are_chosen_by_name(void **state)
+{
+    static const char *const good[] = {"image", "pdf,image", "office, pdf", " image  image "};
+    static const char *const bad[] = {"",      " ",    ",",         "all",       "image,tiff",
+                                      "Image", "imag", "image;pdf", "image\tpdf"};
+    struct settings s;
+
+    assert_int_equal(load(&s, PROGRAM_WORKER, NULL), 1);
+    assert_string_equal(s.engines, "office image pdf");
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        setenv("DECANT_ENGINES", good[i], 1);
+        assert_int_equal(load(&s, PROGRAM_WORKER, NULL), 1);
+        assert_string_equal(s.engines, good[i]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        setenv("DECANT_ENGINES", bad[i], 1);
+        assert_int_equal(load(&s, PROGRAM_WORKER, NULL), -EINVAL);
+        assert_true(str_starts(captured.text, "DECANT_ENGINES"));
+        assert_non_null(strstr(captured.text, "one or more of: office image pdf"));
+    }
+}
+
 static void a_bad_value_is_refused_by_the_name_of_its_variable(void **state)
 {
     static const struct {
@@ -217,10 +239,11 @@ static void children_read_what_was_exported(void **state)
 {
     struct settings parent, child;
 
-    assert_int_equal(load(&parent, PROGRAM_SERVE,
-                          ARGS("--port=9999", "--job-timeout=7", "--max-upload=3M",
-                               "--cors-origins=https://a.example,http://b.example:8080")),
-                     5);
+    assert_int_equal(
+        load(&parent, PROGRAM_SERVE,
+             ARGS("--port=9999", "--job-timeout=7", "--max-upload=3M",
+                  "--cors-origins=https://a.example,http://b.example:8080", "--engines=pdf,image")),
+        6);
     assert_string_equal(parent.download_origin, "");
     parent.storage = "/elsewhere";
     settings_export(&parent);
@@ -231,6 +254,7 @@ static void children_read_what_was_exported(void **state)
     assert_string_equal(child.storage, "/elsewhere");
     assert_int_equal(load(&child, PROGRAM_WORKER, NULL), 1);
     assert_int_equal(child.job_timeout_s, 7);
+    assert_string_equal(child.engines, "pdf,image");
 }
 
 /* `decant convert` reads few settings; what it hands on has to hold for its engines. */
@@ -255,6 +279,7 @@ int main(void)
         TEST(flags_win_over_variables),
         TEST(options_end_where_arguments_begin),
         TEST(sizes_have_units),
+        TEST(engines_are_chosen_by_name),
         TEST(a_bad_value_is_refused_by_the_name_of_its_variable),
         TEST(a_bad_flag_is_refused),
         TEST(the_least_deadline_fits_the_longest),

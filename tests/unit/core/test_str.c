@@ -40,7 +40,14 @@ static void words_are_walked(void **state)
     assert_int_equal(n, 3);
     assert_memory_equal(word, "two", 3);
     assert_null(words_next(p, &word, &n));
+    p = words_next(", three,four", &word, &n);
+    assert_int_equal(n, 5);
+    assert_memory_equal(word, "three", 5);
+    p = words_next(p, &word, &n);
+    assert_memory_equal(word, "four", n);
+    assert_null(words_next(p, &word, &n));
     assert_null(words_next("", &word, &n));
+    assert_null(words_next(" , ", &word, &n));
     assert_null(words_next("   ", &word, &n));
     assert_null(words_next(NULL, &word, &n));
 }
@@ -53,7 +60,9 @@ static void whole_words_are_found(void **state)
     assert_false(words_have("png jpg", "jp"));
     assert_false(words_have("png jpg", "jpgx"));
     assert_false(words_have("png jpg", "PNG"));
+    assert_true(words_have("png,jpg", "jpg"));
     assert_false(words_have("png jpg", "png jpg"));
+    assert_false(words_have("png,jpg", "png,jpg"));
     assert_false(words_have("png jpg", ""));
     assert_false(words_have(NULL, "png"));
 }

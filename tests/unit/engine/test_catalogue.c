@@ -77,6 +77,28 @@ static void engines_are_named_once(void **state)
     assert_null(engines[2]);
 }
 
+/* What the others offer is not there; what several do goes by those that are left. */
+static void engines_are_chosen(void **state)
+{
+    catalogue_choose("pdf,office");
+    assert_string_equal(catalogue_engines()[0], "office");
+    assert_null(catalogue_engines()[1]);
+    assert_string_equal(find("svg", "png")->engine, "office");
+    assert_null(find("png", "jpg"));
+    assert_false(catalogue_accepts(format_by_id("png")));
+    assert_targets("svg", "png");
+
+    _cleanup_json_ json_t *all = catalogue_json();
+    json_t *map = json_object_get(all, "formats");
+
+    assert_null(json_object_get(map, "webp"));
+    assert_int_equal(json_array_size(json_object_get(json_object_get(map, "png"), "targets")), 0);
+
+    catalogue_choose(NULL);
+    engines_are_named_once(state);
+    the_cheapest_engine_is_taken(state);
+}
+
 static int check(const char *from, const char *to, const char *options, char why[200])
 {
     _cleanup_json_ json_t *o = json_loads(options, JSON_DECODE_ANY, NULL);
@@ -180,6 +202,7 @@ int main(void)
         cmocka_unit_test(only_sources_are_accepted),
         cmocka_unit_test(the_likeliest_target_comes_first),
         cmocka_unit_test(engines_are_named_once),
+        cmocka_unit_test(engines_are_chosen),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(an_option_of_another_target_is_refused),
         cmocka_unit_test(only_what_can_be_protected_takes_a_password),

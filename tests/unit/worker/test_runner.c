@@ -639,6 +639,21 @@ static void refuses_a_path_of_another_job(void **state)
     assert_int_equal(n_conversions, 0);
 }
 
+/* One that no engine of ours converts; an engine of another worker might, but the API should not have offered
+ * it. */
+static void a_job_that_no_engine_here_converts_fails(void **state)
+{
+    struct fixture *f = *state;
+
+    redis_server_do(f->server, "HSET session:%s:jobs:%s target_format png", f->session, f->job);
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "failed");
+    assert_string_equal(field(f, "error_code"), "internal");
+    assert_int_equal(n_conversions, 0);
+}
+
 /* --- tests of the ways out of it */
 
 static void stops_when_told(void **state)
@@ -959,6 +974,7 @@ int main(void)
         TEST(old_tasks_of_a_job_are_skipped),
         TEST(gives_up_after_too_many_starts),
         TEST(refuses_a_path_of_another_job),
+        TEST(a_job_that_no_engine_here_converts_fails),
         TEST(stops_when_told),
         TEST(notices_by_itself_that_it_must_stop),
         TEST(stops_when_its_session_has_expired),
