@@ -498,49 +498,43 @@ static void what_was_not_looked_through_is_told_by_its_name(void **state)
                          cases[i].verdict);
 }
 
-/* Scans by one pool of one connection: the verdicts, in their order. */
-static void scan_in_a_row(struct fixture *f, struct impostor *i, size_t n, enum clamd_verdict *ret)
+/* Scans by one pool of one connection, whose peer gives those answers: a letter for each verdict, and how
+ * many connections it took. */
+static void assert_in_a_row(struct fixture *f, const char *const *answers, const size_t *lengths,
+                            const char *verdicts, unsigned connections)
 {
+    static const char letters[] = {[CLAMD_CLEAN] = 'c',
+                                   [CLAMD_INFECTED] = 'i',
+                                   [CLAMD_INCOMPLETE] = 'l',
+                                   [CLAMD_ENCRYPTED] = 'e',
+                                   [CLAMD_UNAVAILABLE] = 'u'};
     _cleanup_close_ int fd = memory_file("harmless", 8);
-    struct clamd *c = clamd_new(&f->loop, i->url, 1);
+    struct impostor i;
+    struct clamd *c;
 
-    for (size_t k = 0; k < n; k++)
-        ret[k] = scan_by(f, c, fd, TIMEOUT_MS).verdict;
+    impostor_start(&i, answers, lengths);
+    c = clamd_new(&f->loop, i.url, 1);
+    for (; *verdicts; verdicts++)
+        assert_int_equal(letters[scan_by(f, c, fd, TIMEOUT_MS).verdict], *verdicts);
     clamd_free(c);
     loop_for(&f->loop, 20);
+    impostor_end(&i);
+    assert_int_equal(i.connections, connections);
 }
 
 static void a_connection_is_used_again(void **state)
 {
     static const char *const answers[] = {"1: fd[7]: OK", "2: fd[7]: X FOUND", "3: fd[7]: OK", NULL, NULL};
-    struct fixture *f = *state;
-    enum clamd_verdict v[3];
-    struct impostor i;
 
-    impostor_start(&i, answers, NULL);
-    scan_in_a_row(f, &i, ARRAY_SIZE(v), v);
-    impostor_end(&i);
-    assert_int_equal(i.connections, 1);
-    assert_int_equal(v[0], CLAMD_CLEAN);
-    assert_int_equal(v[1], CLAMD_INFECTED);
-    assert_int_equal(v[2], CLAMD_CLEAN);
+    assert_in_a_row(*state, answers, NULL, "cic", 1);
 }
 
 /* The number is the connection's own: an answer of before, late or sent twice, is none. */
 static void an_answer_to_the_last_question_is_no_pass(void **state)
 {
     static const char *const answers[] = {"1: fd[7]: OK", "1: fd[7]: OK", NULL, "1: fd[7]: OK", NULL, NULL};
-    struct fixture *f = *state;
-    enum clamd_verdict v[3];
-    struct impostor i;
 
-    impostor_start(&i, answers, NULL);
-    scan_in_a_row(f, &i, ARRAY_SIZE(v), v);
-    impostor_end(&i);
-    assert_int_equal(i.connections, 2);
-    assert_int_equal(v[0], CLAMD_CLEAN);
-    assert_int_equal(v[1], CLAMD_UNAVAILABLE);
-    assert_int_equal(v[2], CLAMD_CLEAN);
+    assert_in_a_row(*state, answers, NULL, "cuc", 2);
 }
 
 /* A kept connection that ends without a word is nobody's fault; one that was fresh is, and so is a second
@@ -549,17 +543,8 @@ static void a_dead_connection_is_replaced_once(void **state)
 {
     static const char *const answers[] = {"1: fd[7]: OK", "", NULL, "1: fd[7]: OK", "", NULL, "", NULL, NULL};
     static const size_t lengths[] = {13, 0, 0, 13, 0, 0, 0, 0, 0};
-    struct fixture *f = *state;
-    enum clamd_verdict v[3];
-    struct impostor i;
 
-    impostor_start(&i, answers, lengths);
-    scan_in_a_row(f, &i, ARRAY_SIZE(v), v);
-    impostor_end(&i);
-    assert_int_equal(i.connections, 3);
-    assert_int_equal(v[0], CLAMD_CLEAN);
-    assert_int_equal(v[1], CLAMD_CLEAN);
-    assert_int_equal(v[2], CLAMD_UNAVAILABLE);
+    assert_in_a_row(*state, answers, lengths, "ccu", 3);
 }
 
 static void a_kept_connection_that_ends_is_noticed(void **state)
@@ -585,16 +570,8 @@ static void half_an_answer_is_not_asked_again(void **state)
 {
     static const char *const answers[] = {"1: fd[7]: OK", "2: fd[7", NULL, NULL};
     static const size_t lengths[] = {13, 7, 0, 0};
-    struct fixture *f = *state;
-    enum clamd_verdict v[2];
-    struct impostor i;
 
-    impostor_start(&i, answers, lengths);
-    scan_in_a_row(f, &i, ARRAY_SIZE(v), v);
-    impostor_end(&i);
-    assert_int_equal(i.connections, 1);
-    assert_int_equal(v[0], CLAMD_CLEAN);
-    assert_int_equal(v[1], CLAMD_UNAVAILABLE);
+    assert_in_a_row(*state, answers, lengths, "cu", 1);
 }
 
 int main(void)

@@ -3,7 +3,7 @@
 
 #include "core/path.h"
 #include "core/str.h"
-#include "files/clamd.h"
+#include "support/fake_clamd.h"
 #include "support/loop.h"
 #include "worker/deadline.h"
 
@@ -17,65 +17,22 @@
 
 /* --- the scanner: answers `verdicts` one after the other, the last one for ever; ' ' stays silent */
 
-struct clamd {
-    uv_loop_t *loop;
-};
-
-struct clamd_scan {
-    uv_timer_t timer;
-    clamd_fn *fn;
-    void *arg;
-    enum clamd_verdict verdict;
-};
-
 static struct {
     const char *verdicts; /* c, i, l, e, u */
-    unsigned asked, cancelled;
-    uint64_t timeout_ms; /* of the last one */
-    char seen[64];       /* what it held */
+    uint64_t timeout_ms;  /* of the last one */
+    char seen[64];        /* what it held */
 } scanner;
 
-struct clamd *clamd_new(uv_loop_t *loop, const char *url, unsigned connections)
-{
-    struct clamd *c = malloc(sizeof *c);
-
-    assert_non_null(c);
-    c->loop = loop;
-    return c;
-}
-
-unsigned clamd_lost(const struct clamd *c)
-{
-    return 0;
-}
-
-void clamd_free(struct clamd *c)
-{
-    free(c);
-}
-
-static void on_scan_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-static void on_scan(uv_timer_t *timer)
-{
-    struct clamd_scan *s = timer->data;
-
-    uv_close((uv_handle_t *)timer, on_scan_closed);
-    s->fn(s->arg, s->verdict, s->verdict == CLAMD_INFECTED ? "Test.Signature" : "no answer");
-}
-
-struct clamd_scan *clamd_scan_start(struct clamd *c, int fd, uint64_t timeout_ms, clamd_fn *fn, void *arg)
+static struct fake_answer on_scan(int fd, uint64_t timeout_ms)
 {
     static const char letters[] = {[CLAMD_CLEAN] = 'c',
                                    [CLAMD_INFECTED] = 'i',
                                    [CLAMD_INCOMPLETE] = 'l',
                                    [CLAMD_ENCRYPTED] = 'e',
                                    [CLAMD_UNAVAILABLE] = 'u'};
-    struct clamd_scan *s = calloc(1, sizeof *s);
+    static const bool for_ever = true;
     char letter = *scanner.verdicts;
+    struct fake_answer answer = {.verdict = CLAMD_UNAVAILABLE, .held = letter == ' ' ? &for_ever : NULL};
     ssize_t n = pread(fd, scanner.seen, sizeof scanner.seen - 1, 0);
 
     assert_true(n > 0 && timeout_ms > 0);
@@ -83,30 +40,11 @@ struct clamd_scan *clamd_scan_start(struct clamd *c, int fd, uint64_t timeout_ms
     scanner.timeout_ms = timeout_ms;
     if (scanner.verdicts[1])
         scanner.verdicts++;
-    scanner.asked++;
-    s->fn = fn;
-    s->arg = arg;
-    s->verdict = CLAMD_UNAVAILABLE;
     for (size_t i = 0; i < ARRAY_SIZE(letters); i++)
         if (letters[i] == letter)
-            s->verdict = (enum clamd_verdict)i;
-    uv_timer_init(c->loop, &s->timer);
-    s->timer.data = s;
-    if (letter != ' ')
-        uv_timer_start(&s->timer, on_scan, 1, 0);
-    return s;
-}
-
-struct clamd_scan *clamd_version(struct clamd *c, uint64_t timeout_ms, clamd_fn *fn, void *arg)
-{
-    fail(); /* nobody watches it here */
-    return NULL;
-}
-
-void clamd_scan_cancel(struct clamd_scan *s)
-{
-    scanner.cancelled++;
-    uv_close((uv_handle_t *)&s->timer, on_scan_closed);
+            answer.verdict = (enum clamd_verdict)i;
+    answer.detail = answer.verdict == CLAMD_INFECTED ? "Test.Signature" : "no answer";
+    return answer;
 }
 
 /* --- the engine: does `act` in the output folder, then reports */
@@ -247,6 +185,7 @@ static int set_up(void **state)
     struct fixture *f = calloc(1, sizeof *f);
     _cleanup_close_ int uploads = -1;
 
+    fake_clamd = (struct fake_clamd){.scan = on_scan}; /* nobody asks for its version here */
     scanner = (typeof(scanner)){.verdicts = "c"};
     engine = (typeof(engine)){.act = write_pdf,
                               .report = {.outcome = OUTCOME_OK,
@@ -441,7 +380,7 @@ static void says_when_nothing_was_scanned(void **state)
     f->settings.clamd = "off";
     assert_int_equal(run(f), OUTCOME_OK);
     assert_false(f->scanned);
-    assert_int_equal(scanner.asked, 0);
+    assert_int_equal(fake_clamd.scans, 0);
 }
 
 static void infected_bytes_are_gone_and_never_converted(void **state)
@@ -462,7 +401,7 @@ static void what_was_not_looked_through_is_no_pass(void **state)
 
     scanner.verdicts = "lc";
     assert_int_equal(run(f), OUTCOME_SCAN_INCOMPLETE);
-    assert_int_equal(scanner.asked, 1);
+    assert_int_equal(fake_clamd.scans, 1);
     assert_int_equal(engine.runs, 0);
     assert_false(f->scanned);
 }
@@ -473,7 +412,7 @@ static void asks_the_scanner_again(void **state)
 
     scanner.verdicts = "uuc";
     assert_int_equal(run(f), OUTCOME_OK);
-    assert_int_equal(scanner.asked, 3);
+    assert_int_equal(fake_clamd.scans, 3);
     assert_int_equal(engine.runs, 1);
     assert_string_equal(f->detail, "");
 }
@@ -485,7 +424,7 @@ static void no_verdict_is_no_pass(void **state)
     scanner.verdicts = "u";
     f->settings.scan_timeout_s = 1;
     assert_int_equal(run(f), OUTCOME_SCANNER_UNAVAILABLE);
-    assert_true(scanner.asked >= 2);
+    assert_true(fake_clamd.scans >= 2);
     assert_int_equal(engine.runs, 0);
     assert_string_equal(f->detail, "no answer");
 }
@@ -496,7 +435,7 @@ static void what_is_encrypted_is_refused_where_clamd_tells(void **state)
 
     scanner.verdicts = "ec";
     assert_int_equal(run(f), OUTCOME_SCAN_ENCRYPTED);
-    assert_int_equal(scanner.asked, 1);
+    assert_int_equal(fake_clamd.scans, 1);
     assert_int_equal(engine.runs, 0);
     assert_false(f->scanned);
 }
@@ -529,7 +468,7 @@ static void a_result_with_embedded_files_is_scanned(void **state)
 
     f->route.copies_embedded = true;
     assert_int_equal(run(f), OUTCOME_OK);
-    assert_int_equal(scanner.asked, 2);
+    assert_int_equal(fake_clamd.scans, 2);
     assert_true(str_starts(scanner.seen, "%PDF-1.4"));
     assert_true(str_starts(f->published, "%PDF-1.4"));
     assert_int_equal(f->n_stages, 2);
@@ -575,7 +514,7 @@ static void a_result_waits_for_the_scanner(void **state)
     f->route.copies_embedded = true;
     scanner.verdicts = "cuuc";
     assert_int_equal(run(f), OUTCOME_OK);
-    assert_int_equal(scanner.asked, 4);
+    assert_int_equal(fake_clamd.scans, 4);
     assert_int_equal(engine.runs, 1);
 }
 
@@ -592,7 +531,7 @@ static void a_result_to_be_scanned_waits_for_its_process(void **state)
         loop_for(&f->loop, 1);
     loop_for(&f->loop, 20);
     assert_false(f->done);
-    assert_int_equal(scanner.asked, 1);
+    assert_int_equal(fake_clamd.scans, 1);
     end_lingering();
     assert_int_equal(finish(f), OUTCOME_INFECTED);
 }
@@ -604,11 +543,11 @@ static void cancels_the_scan_of_a_result(void **state)
     f->route.copies_embedded = true;
     scanner.verdicts = "c ";
     start(f);
-    while (scanner.asked < 2)
+    while (fake_clamd.scans < 2)
         loop_for(&f->loop, 1);
     conversion_cancel(f->conversion);
     assert_int_equal(finish(f), OUTCOME_CANCELLED);
-    assert_int_equal(scanner.cancelled, 1);
+    assert_int_equal(fake_clamd.cancelled, 1);
     assert_string_equal(f->published, "");
 }
 
@@ -837,7 +776,7 @@ static void a_missing_upload_is_internal(void **state)
     start(f);
     assert_true(loop_until(&f->loop, &f->done, 10000));
     assert_int_equal(f->outcome, OUTCOME_INTERNAL);
-    assert_int_equal(engine.runs + scanner.asked, 0);
+    assert_int_equal(engine.runs + fake_clamd.scans, 0);
     close(uploads);
 }
 
@@ -849,7 +788,7 @@ static void cancels_before_the_first_turn(void **state)
     conversion_cancel(f->conversion);
     assert_false(f->done);
     assert_int_equal(finish(f), OUTCOME_CANCELLED);
-    assert_int_equal(scanner.asked, 0);
+    assert_int_equal(fake_clamd.scans, 0);
 }
 
 static void cancels_a_scan(void **state)
@@ -858,13 +797,13 @@ static void cancels_a_scan(void **state)
 
     scanner.verdicts = " ";
     start(f);
-    for (int i = 0; i < 1000 && scanner.asked == 0; i++)
+    for (int i = 0; i < 1000 && fake_clamd.scans == 0; i++)
         loop_for(&f->loop, 10);
-    assert_int_equal(scanner.asked, 1);
+    assert_int_equal(fake_clamd.scans, 1);
     conversion_cancel(f->conversion);
     conversion_cancel(f->conversion);
     assert_int_equal(finish(f), OUTCOME_CANCELLED);
-    assert_int_equal(scanner.cancelled, 1);
+    assert_int_equal(fake_clamd.cancelled, 1);
 }
 
 static void cancels_the_wait_for_the_scanner(void **state)
@@ -899,7 +838,7 @@ static void cancels_from_within_an_event(void **state)
 
     f->cancel_at_stage = true;
     assert_int_equal(run(f), OUTCOME_CANCELLED);
-    assert_int_equal(scanner.asked, 0);
+    assert_int_equal(fake_clamd.scans, 0);
 
     f->done = false;
     f->settings.clamd = "off"; /* so that the first stage is converting */

@@ -3,6 +3,7 @@
 
 #include "core/str.h"
 #include "files/clamd_probe.h"
+#include "support/fake_clamd.h"
 #include "support/loop.h"
 
 #include <setjmp.h>
@@ -17,19 +18,6 @@ enum { PATIENCE_MS = 60000 };
 
 /* --- clamd: what it says of a file and of itself */
 
-struct clamd {
-    uv_loop_t *loop;
-};
-
-struct clamd_scan {
-    uv_timer_t timer;
-    clamd_fn *fn;
-    void *arg;
-    enum clamd_verdict verdict;
-    const char *detail;
-    bool held; /* while clamd.holds_scan */
-};
-
 struct clamd_probe {
     uv_timer_t timer;
     clamd_probe_fn *fn;
@@ -41,73 +29,26 @@ static struct {
     const char *version; /* NULL: it is away */
     enum clamd_fitness fitness;
     bool holds_probe, holds_scan;
-    unsigned scans, probes, versions, cancelled, lost;
+    unsigned probes, versions;
 } clamd;
 
-struct clamd *clamd_new(uv_loop_t *loop, const char *url, unsigned connections)
+static struct fake_answer on_scan(int fd, uint64_t timeout_ms)
 {
-    struct clamd *c = malloc(sizeof *c);
-
-    assert_non_null(c);
-    c->loop = loop;
-    return c;
+    return (struct fake_answer){.verdict = clamd.verdict,
+                                .detail = clamd.verdict == CLAMD_INFECTED ? "Test.Signature" : "",
+                                .held = &clamd.holds_scan};
 }
 
-unsigned clamd_lost(const struct clamd *c)
+static struct fake_answer on_version(void)
 {
-    return clamd.lost;
-}
-
-void clamd_free(struct clamd *c)
-{
-    free(c);
+    clamd.versions++;
+    return clamd.version ? (struct fake_answer){.verdict = CLAMD_CLEAN, .detail = clamd.version}
+                         : (struct fake_answer){.verdict = CLAMD_UNAVAILABLE, .detail = "nobody there"};
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     free(handle->data);
-}
-
-static void on_answer(uv_timer_t *timer)
-{
-    struct clamd_scan *s = timer->data;
-
-    if (s->held && clamd.holds_scan)
-        return;
-    uv_close((uv_handle_t *)timer, on_closed);
-    s->fn(s->arg, s->verdict, s->detail);
-}
-
-static struct clamd_scan *answer(struct clamd *c, enum clamd_verdict verdict, const char *detail, bool held,
-                                 clamd_fn *fn, void *arg)
-{
-    struct clamd_scan *s = calloc(1, sizeof *s);
-
-    assert_non_null(s);
-    *s = (struct clamd_scan){.fn = fn, .arg = arg, .verdict = verdict, .detail = detail, .held = held};
-    uv_timer_init(c->loop, &s->timer);
-    s->timer.data = s;
-    uv_timer_start(&s->timer, on_answer, 1, 1);
-    return s;
-}
-
-struct clamd_scan *clamd_scan_start(struct clamd *c, int fd, uint64_t timeout_ms, clamd_fn *fn, void *arg)
-{
-    clamd.scans++;
-    return answer(c, clamd.verdict, clamd.verdict == CLAMD_INFECTED ? "Test.Signature" : "", true, fn, arg);
-}
-
-struct clamd_scan *clamd_version(struct clamd *c, uint64_t timeout_ms, clamd_fn *fn, void *arg)
-{
-    clamd.versions++;
-    return clamd.version ? answer(c, CLAMD_CLEAN, clamd.version, false, fn, arg)
-                         : answer(c, CLAMD_UNAVAILABLE, "nobody there", false, fn, arg);
-}
-
-void clamd_scan_cancel(struct clamd_scan *s)
-{
-    clamd.cancelled++;
-    uv_close((uv_handle_t *)&s->timer, on_closed);
 }
 
 static void on_probed(uv_timer_t *timer)
@@ -131,7 +72,7 @@ struct clamd_probe *clamd_probe_start(struct clamd *c, const struct clamd_demand
     clamd.probes++;
     p->fn = fn;
     p->arg = arg;
-    uv_timer_init(c->loop, &p->timer);
+    uv_timer_init(fake_clamd_loop(c), &p->timer);
     p->timer.data = p;
     uv_timer_start(&p->timer, on_probed, 1, 1);
     return p;
@@ -161,6 +102,7 @@ static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
 
+    fake_clamd = (struct fake_clamd){.scan = on_scan, .version = on_version};
     clamd = (typeof(clamd)){.verdict = CLAMD_CLEAN, .version = "ClamAV 1/1/today", .fitness = CLAMD_FIT};
     uv_loop_init(&f->loop);
     f->settings = (struct settings){.clamd = "unix:/nowhere",
@@ -241,19 +183,19 @@ static void a_verdict_is_remembered_by_what_was_seen(void **state)
     assert_int_equal(scan(f).verdict, CLAMD_CLEAN);
     clamd.verdict = CLAMD_INFECTED; /* were it asked again */
     assert_int_equal(scan(f).verdict, CLAMD_CLEAN);
-    assert_int_equal(clamd.scans, 1);
+    assert_int_equal(fake_clamd.scans, 1);
 
     /* other bytes are another file, whatever it is called */
     assert_int_equal(pwrite(f->fd, "H", 1, 0), 1);
     assert_int_equal(scan(f).verdict, CLAMD_INFECTED);
-    assert_int_equal(clamd.scans, 2);
+    assert_int_equal(fake_clamd.scans, 2);
     clamd.verdict = CLAMD_CLEAN;
 
     struct result r = scan(f);
 
     assert_int_equal(r.verdict, CLAMD_INFECTED);
     assert_string_equal(r.detail, "Test.Signature");
-    assert_int_equal(clamd.scans, 2);
+    assert_int_equal(fake_clamd.scans, 2);
 }
 
 static void no_verdict_is_not_remembered(void **state)
@@ -266,7 +208,7 @@ static void no_verdict_is_not_remembered(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(none); i++) {
         clamd.verdict = none[i];
         assert_int_equal(scan(f).verdict, none[i]);
-        assert_int_equal(clamd.scans, i + 1);
+        assert_int_equal(fake_clamd.scans, i + 1);
     }
 }
 
@@ -278,11 +220,11 @@ static void it_is_forgotten_after_its_time(void **state)
     watch(f);
     wait_state(f, SCANNER_UP);
     scan(f);
-    for (int i = 0; i < 600 && clamd.scans < 2; i++) {
+    for (int i = 0; i < 600 && fake_clamd.scans < 2; i++) {
         loop_for(&f->loop, 100);
         scan(f);
     }
-    assert_int_equal(clamd.scans, 2);
+    assert_int_equal(fake_clamd.scans, 2);
 }
 
 static void nothing_is_remembered_when_that_is_off(void **state)
@@ -294,7 +236,7 @@ static void nothing_is_remembered_when_that_is_off(void **state)
     wait_state(f, SCANNER_UP);
     scan(f);
     scan(f);
-    assert_int_equal(clamd.scans, 2);
+    assert_int_equal(fake_clamd.scans, 2);
 }
 
 static void new_signatures_forget_all(void **state)
@@ -331,7 +273,7 @@ static void a_late_verdict_is_not_remembered(void **state)
     assert_true(loop_until(&f->loop, &r.done, PATIENCE_MS));
     assert_int_equal(r.verdict, CLAMD_CLEAN);
     scan(f);
-    assert_int_equal(clamd.scans, 2);
+    assert_int_equal(fake_clamd.scans, 2);
 }
 
 static void there_is_no_verdict_before_it_was_tried(void **state)
@@ -344,7 +286,7 @@ static void there_is_no_verdict_before_it_was_tried(void **state)
     for (int i = 0; i < PATIENCE_MS && clamd.probes == 0; i++)
         loop_for(&f->loop, 1);
     assert_int_equal(scan(f).verdict, CLAMD_UNAVAILABLE);
-    assert_int_equal(clamd.scans, 0);
+    assert_int_equal(fake_clamd.scans, 0);
     clamd.holds_probe = false;
     wait_state(f, SCANNER_UP);
     assert_int_equal(scan(f).verdict, CLAMD_CLEAN);
@@ -366,7 +308,7 @@ static void one_that_is_unfit_gives_none(void **state)
 
     assert_int_equal(r.verdict, CLAMD_UNAVAILABLE);
     assert_string_equal(r.detail, "set something");
-    assert_int_equal(clamd.scans, 0);
+    assert_int_equal(fake_clamd.scans, 0);
 }
 
 static void one_that_was_away_is_tried_again(void **state)
@@ -386,7 +328,7 @@ static void one_that_was_away_is_tried_again(void **state)
     wait_state(f, SCANNER_UP);
     assert_int_equal(clamd.probes, 2);
     scan(f); /* which is not remembered from before */
-    assert_int_equal(clamd.scans, 2);
+    assert_int_equal(fake_clamd.scans, 2);
 }
 
 /* It may be set up otherwise, though its version is the same: its word counts again when it has been tried.
@@ -400,16 +342,16 @@ static void one_that_was_started_again_is_tried_again(void **state)
     wait_state(f, SCANNER_UP);
     clamd.holds_scan = true;
     assert_non_null(scanner_scan(f->scanner, f->fd, PATIENCE_MS, on_result, &r));
-    while (clamd.scans == 0)
+    while (fake_clamd.scans == 0)
         loop_for(&f->loop, 1);
-    clamd.lost++;
+    fake_clamd.lost++;
     clamd.fitness = CLAMD_UNFIT;
     clamd.holds_scan = false;
     assert_true(loop_until(&f->loop, &r.done, PATIENCE_MS));
     assert_int_equal(r.verdict, CLAMD_UNAVAILABLE);
     wait_state(f, SCANNER_UNFIT);
     assert_int_equal(clamd.probes, 2);
-    clamd.lost++;
+    fake_clamd.lost++;
     clamd.fitness = CLAMD_FIT;
     assert_int_equal(scan(f).verdict, CLAMD_UNAVAILABLE);
     wait_state(f, SCANNER_UP);
@@ -423,7 +365,7 @@ static void who_does_not_watch_takes_it_as_it_is(void **state)
 
     assert_int_equal(scan(f).verdict, CLAMD_CLEAN);
     assert_int_equal(scan(f).verdict, CLAMD_CLEAN);
-    assert_int_equal(clamd.scans, 2);
+    assert_int_equal(fake_clamd.scans, 2);
     assert_int_equal(clamd.probes + clamd.versions, 0);
 }
 
@@ -436,16 +378,16 @@ static void a_cancelled_scan_is_silent(void **state)
     wait_state(f, SCANNER_UP);
     scanner_scan_cancel(scanner_scan(f->scanner, f->fd, PATIENCE_MS, on_result, &r));
     loop_for(&f->loop, 50);
-    assert_int_equal(clamd.scans, 0);
+    assert_int_equal(fake_clamd.scans, 0);
     clamd.holds_scan = true;
 
     struct scanner_scan *s = scanner_scan(f->scanner, f->fd, PATIENCE_MS, on_result, &r);
 
-    while (clamd.scans == 0)
+    while (fake_clamd.scans == 0)
         loop_for(&f->loop, 1);
     scanner_scan_cancel(s);
     loop_for(&f->loop, 50);
-    assert_int_equal(clamd.cancelled, 1);
+    assert_int_equal(fake_clamd.cancelled, 1);
     assert_false(r.done);
 }
 
