@@ -22,11 +22,11 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def own_server(tmp_path):
-    """own_server(NAME=value, …): a server with settings of its own, ended with the test."""
+    """own_server(engines, NAME=value, …): a server with settings of its own, ended with the test."""
     started = []
 
-    def start(ready=True, **environment):
-        started.append(Server(tmp_path / f"server{len(started)}", **environment))
+    def start(engines, ready=True, **environment):
+        started.append(Server(tmp_path / f"server{len(started)}", engines, **environment))
         started[-1].log_path.parent.mkdir()
         return started[-1].start(ready)
 

@@ -89,3 +89,8 @@ def eicar():
 def slow_docx(paragraphs=40000):
     """A document that takes LibreOffice some seconds."""
     return docx([f"Paragraph {i}: the quick brown fox jumps over the lazy dog, again and again." for i in range(paragraphs)])
+
+
+def slow_pdf(pages=200):
+    """One that takes the PDF engine some seconds to draw, with progress all the while; the result is a ZIP archive."""
+    return pdf(["the quick brown fox jumps over the lazy dog"] * pages)

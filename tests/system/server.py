@@ -96,8 +96,8 @@ class Server:
         found = SANITIZER.search(self.log())
         assert not found, self.log()[max(0, found.start() - 200):][:4000]
 
-    def wait_log(self, words, timeout=PATIENCE):
-        eventually(lambda: words in self.log(), lambda: f"the log does not say: {words}", timeout)
+    def wait_log(self, words):
+        eventually(lambda: words in self.log(), lambda: f"the log does not say: {words}")
 
     def log(self):
         return self.log_path.read_text(errors="replace")

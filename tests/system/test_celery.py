@@ -2,8 +2,6 @@
 on the other, over a Redis of the test's own."""
 
 import json
-import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -15,8 +13,8 @@ import pytest
 import redis
 from celery.exceptions import TaskRevokedError
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("DECANT_BUILD", REPOSITORY / "build"))
+from server import BUILD, eventually, free_port
+
 ECHO = BUILD / "tests/unit/queue/queue_echo"
 
 STOCK_WORKER = """
@@ -42,16 +40,6 @@ app.worker_main(["worker", "--pool=solo", "--queues=decant", "--loglevel=warning
 """
 
 
-def wait_for(condition, seconds=15):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
-
-
 def end(process, how=signal.SIGTERM):
     if process.poll() is None:
         process.send_signal(how)
@@ -64,9 +52,7 @@ def end(process, how=signal.SIGTERM):
 
 @pytest.fixture
 def server(tmp_path):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly",
                                 "no", "--dir", str(tmp_path)], stdout=subprocess.DEVNULL)
     client = redis.Redis(port=port, decode_responses=True)
@@ -77,7 +63,7 @@ def server(tmp_path):
         except redis.ConnectionError:
             return False
 
-    wait_for(up)
+    eventually(up)
     client.url = f"redis://127.0.0.1:{port}/0"
     client.our_url = f"tcp:127.0.0.1:{port}"
     yield client
@@ -102,7 +88,7 @@ def start_ours(server):
 @pytest.fixture
 def ours(server):
     process = start_ours(server)
-    wait_for(lambda: server.zcard("decant:workers"))
+    eventually(lambda: server.zcard("decant:workers"))
     yield process
     assert process.poll() is None, "our worker has ended"
     end(process)
@@ -112,7 +98,7 @@ def start_stock(server):
     process = subprocess.Popen([sys.executable, "-c", STOCK_WORKER, server.url], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     # its binding is the last thing it declares before it consumes
-    wait_for(lambda: server.exists("_kombu.binding.decant") or process.poll() is not None, 30)
+    eventually(lambda: server.exists("_kombu.binding.decant") or process.poll() is not None)
     assert process.poll() is None
     return process
 
@@ -131,7 +117,7 @@ def send_ours(server, name, kwargs):
 
 
 def assert_clean(server):
-    wait_for(lambda: not server.exists("unacked", "unacked_index", "decant"))
+    eventually(lambda: not server.exists("unacked", "unacked_index", "decant"))
 
 
 KWARGS = {"src": "ü/😀.docx", "empty": [], "object": {}, "none": None, "number": 1.5, "big": "x" * 100_000}
@@ -164,7 +150,7 @@ def test_started_is_seen(app, ours):
 
 def test_started_names_the_worker(app, ours):
     result = app.send_task("test.slow")
-    wait_for(lambda: result.state == "STARTED")
+    eventually(lambda: result.state == "STARTED")
     assert result.info == {"pid": ours.pid, "hostname": socket.gethostname()}
     result.get(timeout=60)
 
@@ -177,7 +163,7 @@ def test_priorities(app, ours, priority):
 def test_countdown(server, app, ours):
     start = time.monotonic()
     result = app.send_task("test.echo", kwargs={"a": 1}, countdown=1.5)
-    wait_for(lambda: server.zcard("decant:delayed"))
+    eventually(lambda: server.zcard("decant:delayed"))
     assert result.get(timeout=60) == {"a": 1}
     assert time.monotonic() - start > 1.4
     assert_clean(server)
@@ -196,7 +182,7 @@ def test_expired_is_revoked(app, server):
 
 def test_ignore_result(app, server, ours):
     result = app.send_task("test.echo", ignore_result=True)
-    wait_for(lambda: server.exists(f"decant:deliveries:{result.id}") == 0 and server.llen("decant") == 0)
+    eventually(lambda: server.exists(f"decant:deliveries:{result.id}") == 0 and server.llen("decant") == 0)
     assert_clean(server)
     assert server.exists(f"celery-task-meta-{result.id}") == 0
 
@@ -233,7 +219,7 @@ def test_killed_worker_is_taken_over(server, app):
     second = None
     try:
         result = app.send_task("test.slow", kwargs={"a": 1})
-        wait_for(lambda: result.state == "STARTED")
+        eventually(lambda: result.state == "STARTED")
         second = start_ours(server)
         end(first, signal.SIGKILL)
         assert result.get(timeout=60) == {"a": 1}

@@ -3,21 +3,18 @@
 The engine that takes too much is tests/unit/sandbox/greedy_engine.c, in the office engine's place. Where the host has no
 cgroups to give, the tests see to it that nobody claims otherwise; DECANT_SANDBOX_MUST_WORK=1 allows root no such way out."""
 
-import contextlib
-import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 import requests
 
 from client import Client
-from server import BIN, BUILD, sanitizers
+from server import BIN, BUILD, eventually, sanitizers
 
 CGROUPS = Path("/sys/fs/cgroup")
 MUST_WORK = os.environ.get("DECANT_SANDBOX_MUST_WORK") == "1" and os.geteuid() == 0
@@ -50,13 +47,6 @@ def has_cgroups(layers):
     return "cgroup" in layers.split()
 
 
-def eventually(condition, timeout=180):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def greedy():
     """A folder with all programs, one of which takes what it can get."""
@@ -77,7 +67,7 @@ def run(client, text):
 
 
 def test_what_takes_too_much_dies_alone(own_server, greedy):
-    server = own_server(DECANT_BINDIR=greedy, DECANT_JOB_MEMORY="512M", DECANT_JOBS="4")
+    server = own_server("office", DECANT_BINDIR=greedy, DECANT_JOB_MEMORY="512M", DECANT_JOBS="4")
     client = Client(server.url)
     client.init()
     bounded = has_cgroups(layers_of(server))
@@ -98,7 +88,7 @@ def test_what_takes_too_much_dies_alone(own_server, greedy):
 
 def test_it_is_the_cgroup_that_bounds(own_server, greedy):
     """The control: without it, the same are stopped by nothing."""
-    server = own_server(DECANT_BINDIR=greedy, DECANT_JOB_MEMORY="512M", DECANT_CGROUP="off")
+    server = own_server("office", DECANT_BINDIR=greedy, DECANT_JOB_MEMORY="512M", DECANT_CGROUP="off")
     client = Client(server.url)
     client.init()
     assert "cgroup" not in layers_of(server).split() and "DECANT_CGROUP is off" in server.log()
@@ -108,7 +98,7 @@ def test_it_is_the_cgroup_that_bounds(own_server, greedy):
 
 @pytest.mark.parametrize("victim", ["decant-engine-office", "decant-worker"])
 def test_nothing_stays_of_the_killed(own_server, greedy, victim):
-    server = own_server(DECANT_BINDIR=greedy)
+    server = own_server("office", DECANT_BINDIR=greedy)
     client = Client(server.url)
     client.init()
     bounded = has_cgroups(layers_of(server))
@@ -129,7 +119,7 @@ def test_nothing_stays_of_the_killed(own_server, greedy, victim):
 
 
 def test_the_next_start_clears_up(own_server, greedy):
-    server = own_server(DECANT_BINDIR=greedy)
+    server = own_server("office", DECANT_BINDIR=greedy)
     bounded = has_cgroups(layers_of(server))
     killed = server.process.pid
     assert bool(places(killed)) == bounded
@@ -163,10 +153,10 @@ def test_on_the_command_line(tmp_path, greedy):
 
 def test_doctor_tells():
     process = subprocess.run([BIN / "decant", "doctor"], capture_output=True, text=True, timeout=300,
-                             env={"PATH": "/usr/bin:/bin", **sanitizers()})
+                             env={"PATH": "/usr/bin:/bin", "DECANT_ENGINES": "image", **sanitizers()})
     line = next(line for line in process.stdout.splitlines() if line.split()[1] == "cgroups")
     engine = next(line for line in process.stdout.splitlines() if "sandbox:" in line)
     assert (line.split()[0] == "ok") == has_cgroups(engine.split("sandbox:")[1]), process.stdout
     off = subprocess.run([BIN / "decant", "doctor"], capture_output=True, text=True, timeout=300,
-                         env={"PATH": "/usr/bin:/bin", "DECANT_CGROUP": "off", **sanitizers()})
+                         env={"PATH": "/usr/bin:/bin", "DECANT_ENGINES": "image", "DECANT_CGROUP": "off", **sanitizers()})
     assert "weak     cgroups" in off.stdout and "DECANT_CGROUP is off" in off.stdout and off.returncode == 0

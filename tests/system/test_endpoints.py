@@ -9,7 +9,8 @@ import pytest
 import requests
 
 from client import Client, problem
-from fixtures import docx, pdf, png
+from fixtures import docx, pdf, png, slow_docx, slow_pdf
+from server import eventually
 
 BITS256 = re.compile(r"[0-9a-f]{64}")
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -143,14 +144,12 @@ def test_close_leaves_nothing(server):
 
 
 def test_close_stops_running_jobs(own_server):
-    from fixtures import slow_docx
-    server = own_server(DECANT_JOBS="1")
+    server = own_server("image pdf", DECANT_JOBS="1")
     client = Client(server.url)
     client.init()
-    running = client.start("slow.docx", slow_docx(), "pdf")
+    running = client.start("slow.pdf", slow_pdf(2000), "png")
     waiting = client.start("a.png", png(), "jpg")
-    while client.status(running).json()["status"] != "processing":
-        time.sleep(0.05)
+    eventually(lambda: client.status(running).json()["status"] == "processing")
     assert client.close().json() == {"closed": True}
     assert server.files() == [] and not (server.data / "storage" / client.session_id).exists()
     assert [key for key in server.redis().scan_iter("*") if running in key or waiting in key or client.session_id in key] == []
@@ -161,7 +160,6 @@ def test_close_stops_running_jobs(own_server):
 
 
 def test_waiting_for_a_change(client):
-    from fixtures import slow_docx
     job_id = client.upload("a.docx", slow_docx(4000)).json()["job_id"]
     started = time.monotonic()
     assert client.status(job_id, wait=1).json()["status"] == "uploaded"

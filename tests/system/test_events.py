@@ -1,5 +1,6 @@
 """GET /events against the contract: order, resuming, limits, and what happens when something goes away."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import requests
 
 from client import Client, problem
 from fixtures import png
-from server import BIN, free_port, sanitizers
+from server import BIN, eventually, free_port, sanitizers
 from sse import Events
 
 STATUSES = ["uploaded", "queued", "scanning", "processing", "completed"]
@@ -30,7 +31,7 @@ def events():
         stream.close()
 
 
-def upload(client, name="a.txt", data=b"hello\n"):
+def upload(client, name="a.png", data=png()):
     answer = client.upload(name, data)
     assert answer.status_code == 201, answer.text
     return answer.json()["job_id"]
@@ -74,7 +75,7 @@ def test_a_job_from_upload_to_end(client, events):
 
 
 def test_state_at_the_beginning(client, events):
-    jobs = [upload(client, f"{i}.txt") for i in range(70)]
+    jobs = [upload(client, f"{i}.png") for i in range(70)]
     stream = events(client)
     seen = stream.until(lambda event: event.job["job_id"] == jobs[-1])
     assert [event.job["job_id"] for event in seen] == jobs
@@ -82,13 +83,13 @@ def test_state_at_the_beginning(client, events):
 
 
 def test_resuming(client, events):
-    first, second = upload(client, "1.txt"), upload(client, "2.txt")
+    first, second = upload(client, "1.png"), upload(client, "2.png")
     stream = events(client)
     seen = stream.until(lambda event: event.job["job_id"] == second)
     stream.close()
     client.convert(first, "pdf")
     client.wait(first)
-    third = upload(client, "3.txt")
+    third = upload(client, "3.png")
 
     later = events(client, last_id=seen[-1].id).until(lambda event: event.job["job_id"] == third)
     assert [event.job["job_id"] for event in later] == [first, third]
@@ -97,7 +98,7 @@ def test_resuming(client, events):
     # From the middle: what came after, and nothing before it. From the end: only what comes.
     assert [e.job["job_id"] for e in events(client, last_id=later[0].id).until(lambda e: e.job["job_id"] == third)] == [third]
     stream = events(client, last_id=later[-1].id)
-    fourth = upload(client, "4.txt")
+    fourth = upload(client, "4.png")
     assert stream.next().job["job_id"] == fourth
 
 
@@ -117,19 +118,18 @@ def test_resuming_at_another_process(server, client, events, tmp_path):
     try:
         there = Client(f"http://127.0.0.1:{port}")
         there.session_id, there.csrf = client.session_id, client.csrf
-        for _ in range(1200):
-            try:
-                if requests.get(there.url + "/readyz", timeout=10).json()["redis"]["ok"]:
-                    break
-            except requests.ConnectionError:
-                pass
+
+        def is_there():
             assert process.poll() is None, log_path.read_text()
-            time.sleep(0.05)
-        first = upload(client, "1.txt")
+            with contextlib.suppress(requests.ConnectionError):
+                return requests.get(there.url + "/readyz", timeout=10).json()["redis"]["ok"]
+
+        eventually(is_there)
+        first = upload(client, "1.png")
         here = events(client)
         seen = here.next()
         assert seen.job["job_id"] == first
-        second = upload(client, "2.txt")
+        second = upload(client, "2.png")
         both = [here.next(), events(there, last_id=seen.id).next()]
         assert [event.job["job_id"] for event in both] == [second, second]
         assert both[0].id == both[1].id and both[0].job == both[1].job
@@ -142,7 +142,7 @@ def test_sessions_are_apart(client, other, events):
     mine, theirs = events(client), events(other)
     job_id = upload(client)
     assert mine.next().job["job_id"] == job_id
-    own = upload(other, "own.txt")
+    own = upload(other, "own.png")
     assert theirs.next().job["job_id"] == own
     assert theirs.next(0.3) is None and mine.next(0.3) is None
 
@@ -194,7 +194,7 @@ def test_closing_the_session_ends_the_stream(server, events):
 
 
 def test_expiry_ends_the_stream(own_server, events):
-    server = own_server(ready=False, DECANT_SESSION_TTL="3")
+    server = own_server("image", ready=False, DECANT_SESSION_TTL="3")
     server.wait_listening()
     client = Client(server.url)
     client.init()
@@ -204,7 +204,7 @@ def test_expiry_ends_the_stream(own_server, events):
 
 
 def test_stopping_ends_the_stream(own_server, events):
-    server = own_server(ready=False)
+    server = own_server("image", ready=False)
     server.wait_listening()
     client = Client(server.url)
     client.init()
@@ -216,7 +216,7 @@ def test_stopping_ends_the_stream(own_server, events):
 
 
 def test_limits(own_server, events):
-    server = own_server(ready=False, DECANT_SESSION_EVENT_STREAMS="2", DECANT_MAX_EVENT_STREAMS="3")
+    server = own_server("image", ready=False, DECANT_SESSION_EVENT_STREAMS="2", DECANT_MAX_EVENT_STREAMS="3")
     server.wait_listening()
     one, two = Client(server.url), Client(server.url)
     one.init()
@@ -231,15 +231,12 @@ def test_limits(own_server, events):
 
     # A client that goes is noticed, whatever the server was doing.
     open_streams[0].close()
-    deadline = time.monotonic() + 60
-    while (stream := events(two)).status != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(lambda: events(two).status == 200)
     assert events(one).status == 429
 
 
 def test_redis_goes_away(own_server, events):
-    server = own_server(ready=False)
+    server = own_server("image", ready=False)
     server.wait_listening()
     client = Client(server.url)
     client.init()
@@ -257,7 +254,7 @@ def test_redis_goes_away(own_server, events):
 
 def test_redis_hangs(own_server, events):
     """As little as a connection that breaks does one that says nothing end a stream."""
-    server = own_server(ready=False)
+    server = own_server("image", ready=False)
     server.wait_listening()
     client = Client(server.url)
     client.init()
@@ -290,7 +287,7 @@ def test_progress_ten_times_a_second(server, client, events):
 
 
 def test_a_reader_that_falls_behind_gets_the_newest_state(server, client, events):
-    jobs = [upload(client, f"{'x' * 200}{i}.txt") for i in range(190)]
+    jobs = [upload(client, f"{'x' * 200}{i}.png") for i in range(190)]
     stream = events(client, receive_buffer=4096)
     time.sleep(0.3)  # the socket is full now
     rounds = 10
@@ -307,7 +304,7 @@ def test_a_reader_that_falls_behind_gets_the_newest_state(server, client, events
 
 
 def test_nothing_is_left_of_many_streams(own_server, events):
-    server = own_server(ready=False, DECANT_SESSION_EVENT_STREAMS="500", DECANT_THREADS="1")
+    server = own_server("image", ready=False, DECANT_SESSION_EVENT_STREAMS="500", DECANT_THREADS="1")
     server.wait_listening()
     [pid] = server.children("decant-api")
     client = Client(server.url)
@@ -325,7 +322,4 @@ def test_nothing_is_left_of_many_streams(own_server, events):
     assert descriptors() >= before + 300
     for stream in streams:
         stream.close()
-    deadline = time.monotonic() + 60
-    while descriptors() > before + 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: descriptors() <= before + 5)

@@ -25,7 +25,7 @@ addresses = (f"198.51.{n // 256}.{n % 256}" for n in itertools.count(1))
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("limits"), DECANT_CLAMD="off", DECANT_TRUSTED_PROXIES="127.0.0.1",
+    server = Server(tmp_path_factory.mktemp("limits"), "office image", DECANT_CLAMD="off", DECANT_TRUSTED_PROXIES="127.0.0.1",
                     DECANT_RATE_SESSION="address=6/h", DECANT_RATE_UPLOAD="session=8/h address=12/h", DECANT_RATE_CONVERT="session=8/h",
                     DECANT_RATE_READ="session=60/h address=100/h", DECANT_RATE_DOWNLOAD="address=5/h", DECANT_RATE_PAGE="address=40/h",
                     DECANT_SESSION_UPLOADS="2", DECANT_ADDRESS_UPLOADS="3", DECANT_MAX_UPLOADS="5", DECANT_ADDRESS_EVENT_STREAMS="3",
@@ -404,7 +404,7 @@ def client_of(client):
 @pytest.fixture
 def small_disk(tmp_path):
     """A server whose storage is a disk of 24 MiB, of which 8 are its reserve."""
-    server = Server(tmp_path, DECANT_CLAMD="off", DECANT_DISK_RESERVE="8M")
+    server = Server(tmp_path, "office", DECANT_CLAMD="off", DECANT_DISK_RESERVE="8M")
     storage = server.data / "storage"
     server.start(ready=False).wait_listening()
     server.stop()  # whoever owns the folders has made them
@@ -468,9 +468,9 @@ def test_no_address_is_kept(strict):
 @pytest.mark.parametrize("name, value, words", [("DECANT_RATE_UPLOAD", "many", "DECANT_RATE_UPLOAD"),
                                                 ("DECANT_TRUSTED_PROXIES", "localhost", "DECANT_TRUSTED_PROXIES")])
 def test_bad_settings_are_refused(tmp_path, name, value, words):
-    server = Server(tmp_path, **{name: value})
+    server = Server(tmp_path, "image", **{name: value})
     server.start(ready=False)
     try:
-        server.wait_log(words, timeout=PATIENCE)
+        server.wait_log(words)
     finally:
         server.stop()

@@ -1,10 +1,10 @@
 """Behind the real nginx: downloads are handed over by X-Accel-Redirect, and the storage can't be reached otherwise."""
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import requests
 
 from client import Client, problem
 from fixtures import png
-from server import free_port
+from server import Server, eventually, free_port
 from sse import Events
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "http.md"
@@ -44,25 +44,32 @@ def documented(folder, port, server):
     return re.sub(r"\n *ssl_.*;", "", text)
 
 
-@pytest.fixture
-def behind_nginx(own_server, tmp_path):
-    nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin")
-    server = own_server(DECANT_ACCEL_PREFIX="/_files", DECANT_CORS_ORIGINS="https://app.example.com")
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory):
+    """The server, the address of nginx in front of it, and the folder of nginx's logs."""
+    folder = tmp_path_factory.mktemp("nginx")
+    server = Server(folder, "image", DECANT_ACCEL_PREFIX="/_files", DECANT_CORS_ORIGINS="https://app.example.com").start()
     port = free_port()
-    config = tmp_path / "nginx.conf"
-    config.write_text(CONFIG.format(folder=tmp_path, documented=documented(tmp_path, port, server), user="user root;" if os.geteuid() == 0 else ""))
-    process = subprocess.Popen([nginx, "-c", config])
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
-            break
-        except requests.ConnectionError:
-            assert process.poll() is None
-            time.sleep(0.05)
-    yield server, Client(f"http://127.0.0.1:{port}")
+    config = folder / "nginx.conf"
+    config.write_text(CONFIG.format(folder=folder, documented=documented(folder, port, server), user="user root;" if os.geteuid() == 0 else ""))
+    process = subprocess.Popen([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-c", config])
+
+    def answers():
+        assert process.poll() is None
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+
+    eventually(answers)
+    yield server, f"http://127.0.0.1:{port}", folder
     process.terminate()
     process.wait(10)
+    server.stop()
+
+
+@pytest.fixture
+def behind_nginx(nginx):
+    server, url, _ = nginx
+    return server, Client(url)
 
 
 def test_download_by_nginx(behind_nginx):
@@ -89,7 +96,7 @@ def test_download_by_nginx(behind_nginx):
     assert requests.get(client.url + "/_files/" + path).status_code == 404
 
 
-def test_nothing_gets_past_nginx(behind_nginx, tmp_path):
+def test_nothing_gets_past_nginx(behind_nginx, nginx):
     """Pages of its own host may, others not; links out of the tree lead nowhere; its logs hold what they may."""
     server, client = behind_nginx
     client.init()
@@ -113,10 +120,10 @@ def test_nothing_gets_past_nginx(behind_nginx, tmp_path):
     problem(client.download("/download?token=" + token), 404, "token_invalid")
     assert client.close().status_code == 200
 
-    deadline = time.monotonic() + 60  # nginx writes a line when its client has the answer
-    while '"POST /session/close" 200' not in (tmp_path / "access.log").read_text() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    access, logs = (tmp_path / "access.log").read_text(), (tmp_path / "error.log").read_text()
+    folder = nginx[2]
+    # nginx writes a line when its client has the answer
+    eventually(lambda: '"POST /session/close" 200' in (folder / "access.log").read_text())
+    access, logs = (folder / "access.log").read_text(), (folder / "error.log").read_text()
     assert '"GET /download" 200' in access and '"POST /session/close" 200' in access
     for secret in (client.session_id, client.csrf, token, "very-private-name"):
         assert secret not in access + logs + server.log()

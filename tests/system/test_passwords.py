@@ -136,7 +136,7 @@ def test_formats_say_what_takes_one(client):
 
 
 def test_it_is_nowhere_to_be_found(own_server, tmp_path, protected):
-    server = own_server(DECANT_LOG_LEVEL="debug")
+    server = own_server("office pdf", DECANT_LOG_LEVEL="debug")
     client = Client(server.url)
     client.init()
     needles = texts(PASSWORD)
@@ -176,18 +176,18 @@ def test_it_is_nowhere_to_be_found(own_server, tmp_path, protected):
 
 
 def test_a_job_waits_for_its_key_across_a_restart(own_server, protected):
-    server = own_server(DECANT_JOBS="1")
+    server = own_server("pdf", DECANT_JOBS="1")
     client = Client(server.url)
     client.init()
     key = (server.data / "keys" / "seal").read_text()
-    job = client.start("secret.odt", protected["odt"], "txt", password=PASSWORD)
+    job = client.start("secret.pdf", protected["pdf"], "txt", password=PASSWORD)
     server.stop()
     server.start()
     assert (server.data / "keys" / "seal").read_text() == key
     assert client.wait(job)["status"] == "completed"
 
 
-def test_without_a_public_key_none_are_taken(own_server, tmp_path, server, protected):
+def test_without_a_public_key_none_are_taken(tmp_path, server, protected):
     """An API that was started without one, beside the parts of a running server."""
     port = free_port()
     environment = {"PATH": "/usr/bin:/bin", **sanitizers(), "DECANT_REDIS": "unix:redis/redis.sock", "DECANT_STORAGE": "storage", "DECANT_DISK_RESERVE": "1M"}
@@ -215,13 +215,14 @@ def run(*arguments, **kwargs):
 
 
 def test_convert_reads_it_from_a_file(protected, tmp_path):
-    (tmp_path / "secret.docx").write_bytes(protected["docx"])
+    for name in ("secret.docx", "secret.pdf"):
+        (tmp_path / name).write_bytes(protected[name.split(".")[1]])
     (tmp_path / "plain.txt").write_text("no secret")
     (tmp_path / "password").write_text(PASSWORD + "\nnot this line\n")
-    assert run(tmp_path / "secret.docx", tmp_path / "a.pdf").returncode == 12
+    assert run(tmp_path / "secret.pdf", tmp_path / "a.txt").returncode == 12
     done = run(tmp_path / "secret.docx", tmp_path / "plain.txt", "--to", "odt", "--password-file", tmp_path / "password")
     assert done.returncode == 0, done.stderr
-    done = run(tmp_path / "secret.docx", tmp_path / "a.txt", "--password-file", "-", input=PASSWORD + "\n")
+    done = run(tmp_path / "secret.pdf", tmp_path / "a.txt", "--password-file", "-", input=PASSWORD + "\n")
     assert done.returncode == 0 and "the words inside" in (tmp_path / "a.txt").read_text()
 
 
@@ -239,10 +240,10 @@ def test_convert_takes_none_that_others_could_read_or_that_opens_nothing(protect
 
 
 def test_convert_asks_at_the_terminal_without_showing_it(protected, tmp_path):
-    (tmp_path / "secret.odt").write_bytes(protected["odt"])
+    (tmp_path / "secret.pdf").write_bytes(protected["pdf"])
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(BIN / "decant", ["decant", "convert", str(tmp_path / "secret.odt"), str(tmp_path / "a.txt"), "--ask-password"],
+        os.execve(BIN / "decant", ["decant", "convert", str(tmp_path / "secret.pdf"), str(tmp_path / "a.txt"), "--ask-password"],
                   {"PATH": "/usr/bin:/bin"})
     shown = b""
     with contextlib.suppress(OSError):

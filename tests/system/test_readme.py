@@ -38,7 +38,7 @@ def test_serve_prints_the_same_session(server):
 
 
 def test_serve_starts_without_complaints(own_server):
-    server = own_server()
+    server = own_server(None)
     for complaint in ('"level":"error"', "can't be reached", '"state":"down"', "part died", "part ended"):
         assert complaint not in server.log()
 

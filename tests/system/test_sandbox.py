@@ -6,6 +6,7 @@ import pytest
 
 from client import Client
 from fixtures import docx, odt, pdf, png
+from server import Server
 
 ODT_FIELDS = "".join(f'<text:p><text:file-name text:display="{what}" text:fixed="false">stale</text:file-name></text:p>'
                      for what in ("full", "path", "name", "name-and-extension"))
@@ -18,13 +19,16 @@ def text_of(client, name, data):
     return subprocess.run(["pdftotext", "-", "-"], input=result, capture_output=True, check=True).stdout.decode()
 
 
-@pytest.fixture
-def reduced(own_server, tmp_path):
+@pytest.fixture(scope="module")
+def reduced(tmp_path_factory):
     """A session with a server whose sandbox is reduced and whose data folder lies where engines may not walk."""
-    tmp_path.chmod(0o700)
-    client = Client(own_server(DECANT_SANDBOX="reduced").url)
+    folder = tmp_path_factory.mktemp("reduced")
+    folder.chmod(0o700)
+    server = Server(folder, DECANT_SANDBOX="reduced").start()
+    client = Client(server.url)
     client.init()
-    return client
+    yield client
+    server.stop()
 
 
 @pytest.mark.parametrize("mode, folder", [("client", "/"), ("reduced", "/proc/self/cwd/.tmp/")], ids=["full", "reduced"])

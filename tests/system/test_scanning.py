@@ -92,7 +92,7 @@ def test_the_same_bytes_are_not_scanned_twice(client, server):
 @pytest.fixture(scope="module")
 def strict_server(tmp_path_factory):
     """Refuses what is encrypted, and knows a virus more."""
-    server = Server(tmp_path_factory.mktemp("strict"), DECANT_SCAN_ENCRYPTED="refuse").start()
+    server = Server(tmp_path_factory.mktemp("strict"), "office image", DECANT_SCAN_ENCRYPTED="refuse").start()
     database = server.data / "clamav" / "database" / "decant-test.ndb"
     with open(database, "a") as f:
         f.write("Decant.Hidden:0:*:" + HIDDEN.hex() + "\n")
@@ -229,7 +229,7 @@ def test_one_that_passes_what_it_did_not_see_is_not_used(strict_server):
 
 
 def test_scanner_that_hangs(own_server):
-    server = own_server(DECANT_SCAN_TIMEOUT="2")
+    server = own_server("image", DECANT_SCAN_TIMEOUT="2")
     client = Client(server.url)
     client.init()
     clamd = server.children("clamd")[0]
@@ -249,7 +249,7 @@ def test_scanner_that_hangs(own_server):
 
 
 def test_scanner_that_dies_comes_back(own_server):
-    server = own_server(DECANT_SCAN_TIMEOUT="30")
+    server = own_server("image", DECANT_SCAN_TIMEOUT="30")
     client = Client(server.url)
     client.init()
     os.kill(server.children("clamd")[0], signal.SIGKILL)

@@ -11,6 +11,7 @@ import requests
 
 from client import Client, problem
 from fixtures import docx, pdf, png, zipped
+from server import eventually
 
 LIMIT = 100 * 1024 * 1024
 
@@ -41,7 +42,7 @@ def test_a_job_without_its_session(server, client):
 
 
 def test_expired_session(own_server):
-    server = own_server(DECANT_SESSION_TTL="2")
+    server = own_server("image", DECANT_SESSION_TTL="2")
     client = Client(server.url)
     client.init()
     problem(client.status(some_uuid()), 404, "job_not_found")
@@ -94,7 +95,7 @@ def test_unknown_download_token(client, token):
 
 
 def test_expired_download_token(own_server):
-    server = own_server(DECANT_TOKEN_TTL="4")
+    server = own_server("image", DECANT_TOKEN_TTL="4")
     client = Client(server.url)
     client.init()
     job_id = client.start("a.png", png(), "jpg")
@@ -265,7 +266,7 @@ def test_wrong_state(client):
 # --- 429
 
 def test_too_many_jobs_in_a_session(own_server):
-    server = own_server(DECANT_MAX_JOBS="2")
+    server = own_server("image", DECANT_MAX_JOBS="2")
     client = Client(server.url)
     client.init()
     assert client.upload("a.png", png()).status_code == 201
@@ -278,7 +279,7 @@ def test_too_many_jobs_in_a_session(own_server):
 
 
 def test_queue_full(own_server):
-    server = own_server(DECANT_QUEUE_MAX="1", DECANT_JOBS="1")
+    server = own_server("image", DECANT_QUEUE_MAX="1", DECANT_JOBS="1")
     worker = server.children("decant-worker")[0]
     client = Client(server.url)
     client.init()
@@ -313,7 +314,7 @@ class stopped:
 # --- 507
 
 def test_disk_reserve_reached(own_server):
-    server = own_server(ready=False, DECANT_DISK_RESERVE="1T")
+    server = own_server("image", ready=False, DECANT_DISK_RESERVE="1T")
     server.wait_listening()
     client = Client(server.url)
     client.init()
@@ -324,7 +325,7 @@ def test_disk_reserve_reached(own_server):
 # --- 503
 
 def test_redis_away(own_server):
-    server = own_server()
+    server = own_server("image")
     client = Client(server.url)
     client.init()
     job_id = client.upload("a.png", png()).json()["job_id"]
@@ -334,7 +335,5 @@ def test_redis_away(own_server):
         assert int(answer.headers["Retry-After"]) > 0
         assert requests.get(server.url + "/healthz", timeout=10).status_code == 200
         assert requests.get(server.url + "/readyz", timeout=30).status_code == 503
-    deadline = time.monotonic() + 60
-    while client.status(job_id).status_code != 200 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    eventually(lambda: client.status(job_id).status_code == 200)
     assert client.status(job_id).json()["status"] == "uploaded"
