@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "api/browser.h"
+#include "api/peer.h"
 #include "core/log.h"
 #include "core/str.h"
 
@@ -42,8 +43,8 @@ void api_abandon(struct api_call *call)
     call_end(call);
 }
 
-/* `retry_after_s`: 0 for none. */
-/* `client` is the keyed hash of the client's address. */
+/* `client` is the keyed hash of the client's address, and needed where the error is audited alone.
+ * `retry_after_s`: 0 for none. */
 static void reply_problem(struct http_request *req, const char *client, enum api_error error,
                           const char *detail, uint64_t retry_after_s)
 {
@@ -80,20 +81,6 @@ void api_fail_state(struct api_call *call, int err)
                  "The server can't reach its database just now. Try again in a moment.");
 }
 
-/* Whose address counts: the peer's, or what proxies of ours say of it. */
-static void name_client(struct http_request *req, char ret[static CLIENT_ADDRESS_LEN + 1])
-{
-    const struct clients *clients = ((struct api *)http_request_app(req))->clients;
-    struct in6_addr address = client_of_peer(http_request_peer(req));
-    const char *line = NULL;
-
-    while (client_is_proxy(clients, &address) &&
-           (line = http_request_header_before(req, "X-Forwarded-For", line)) &&
-           client_forwarded(clients, line, &address))
-        ;
-    client_address_name(clients, &address, ret);
-}
-
 void api_http_error(struct http_request *req, unsigned status)
 {
     static const struct {
@@ -111,12 +98,13 @@ void api_http_error(struct http_request *req, unsigned status)
     };
     enum api_error error = api_error_for_status(status);
     const char *detail = "The request is not well-formed.";
-    char client[CLIENT_ADDRESS_LEN + 1];
+    char client[CLIENT_ADDRESS_LEN + 1] = "";
 
     for (size_t i = 0; i < ARRAY_SIZE(details); i++)
         if (details[i].error == error)
             detail = details[i].detail;
-    name_client(req, client);
+    if (api_error_info(error)->audit)
+        peer_name_client(req, client);
     reply_problem(req, client, error, detail, api_error_info(error)->retry_after_s);
 }
 
@@ -221,7 +209,7 @@ static void identify(struct api_call *call)
 {
     const char *session_id = http_request_cookie(call->req, "session_id");
 
-    name_client(call->req, call->address);
+    peer_name_client(call->req, call->address);
     call->client.of[CLIENT_ADDRESS] = call->address;
     if (id_is_token(session_id))
         call->client.of[CLIENT_SESSION] = session_id;

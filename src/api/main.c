@@ -7,6 +7,7 @@
 
 #include "api/browser.h"
 #include "api/events.h"
+#include "api/peer.h"
 #include "core/privilege.h"
 #include "core/secret.h"
 #include "core/str.h"
@@ -149,31 +150,6 @@ static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *
         pthread_join(threads[i].thread, NULL);
 }
 
-/* Connections of proxies of ours are not counted: their clients are many. */
-static bool admit(void *app, const struct sockaddr *peer)
-{
-    struct api *api = app;
-    struct in6_addr address = client_of_peer(peer);
-    char name[CLIENT_ADDRESS_LEN + 1];
-
-    if (client_is_proxy(api->clients, &address))
-        return true;
-    client_address_name(api->clients, &address, name);
-    return slots_take(api->connections, &(struct client_names){{[CLIENT_ADDRESS] = name}}) == 0;
-}
-
-static void left(void *app, const struct sockaddr *peer)
-{
-    struct api *api = app;
-    struct in6_addr address = client_of_peer(peer);
-    char name[CLIENT_ADDRESS_LEN + 1];
-
-    if (client_is_proxy(api->clients, &address))
-        return;
-    client_address_name(api->clients, &address, name);
-    slots_release(api->connections, &(struct client_names){{[CLIENT_ADDRESS] = name}});
-}
-
 static int make_slots(const struct settings *s, struct api *api)
 {
     const struct {
@@ -292,8 +268,8 @@ static int serve(const struct settings *s, const sigset_t *signals)
         .n_routes = n_routes,
         .prepare = browser_prepare,
         .error = api_http_error,
-        .admit = admit,
-        .left = left,
+        .admit = peer_admit,
+        .left = peer_left,
     };
 
     r = http_address_free(s->listen, (uint16_t)s->port);

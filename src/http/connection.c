@@ -20,9 +20,16 @@ struct http_connection *http_connection_of(struct MHD_Connection *mhd)
     return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-const struct sockaddr *http_connection_peer(const struct http_connection *conn)
+/* False: the application does not want it. */
+static bool admit(struct http_connection *conn)
 {
-    return MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    const struct http_config *config = &conn->loop->config;
+
+    if (!config->admit)
+        return true;
+    conn->peer = config->admit(
+        config->app, MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    return conn->peer;
 }
 
 static struct http_connection *connection_new(struct http_loop *l, struct MHD_Connection *mhd)
@@ -39,7 +46,7 @@ static struct http_connection *connection_new(struct http_loop *l, struct MHD_Co
     if (conn->next)
         conn->next->prev = conn;
     l->connections = conn;
-    if (l->config.admit && !l->config.admit(l->config.app, http_connection_peer(conn))) {
+    if (!admit(conn)) {
         conn->refused = true;
         http_connection_kill(conn);
     }
@@ -64,8 +71,8 @@ static void connection_free(struct http_connection *conn)
         conn->loop->connections = conn->next;
     if (conn->next)
         conn->next->prev = conn->prev;
-    if (conn->loop->config.left && !conn->refused)
-        conn->loop->config.left(conn->loop->config.app, http_connection_peer(conn));
+    if (conn->peer)
+        conn->loop->config.left(conn->loop->config.app, conn->peer);
     if (conn->linger || unread_bytes(conn) > 0) {
         fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
         if (fd >= 0)

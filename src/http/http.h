@@ -57,10 +57,10 @@ struct http_config {
         *prepare; /* before a request is handled or refused: sets headers of any answer; NULL: none */
     http_error_fn *error;
     void *app; /* http_request_app() gives it back */
-    /* Asked for each new connection; false closes it unanswered. `left` tells the end of one that was
-     * admitted. Both NULL: all are. */
-    bool (*admit)(void *app, const struct sockaddr *peer);
-    void (*left)(void *app, const struct sockaddr *peer);
+    /* Asked for each new connection: what is returned stays with it; NULL closes it unanswered. `left` gets
+     * it back at the end of one that was admitted. Both NULL: all are. */
+    void *(*admit)(void *app, const struct sockaddr *address);
+    void (*left)(void *app, void *peer);
 };
 
 /* 0, or -EADDRINUSE when any program listens there. Listeners of one user share a port without a word, so a
@@ -96,8 +96,8 @@ int64_t http_request_content_length(const struct http_request *req);            
 void http_request_allow(const struct http_request *req, struct buf *out);
 const void *http_request_route(const struct http_request *req);
 void *http_request_app(const struct http_request *req);
-/* Who is at the other end of the connection; NULL once the request has ended. */
-const struct sockaddr *http_request_peer(const struct http_request *req);
+/* What `admit` made of the other end of the connection; NULL once the request has ended. */
+const void *http_request_peer(const struct http_request *req);
 /* Zeroed memory that is freed with the request; ends the process when there is none. */
 void *http_request_alloc(struct http_request *req, size_t size);
 char *http_request_strdup(struct http_request *req, const char *s);

@@ -45,7 +45,8 @@ struct http_connection {
     struct http_loop *loop;
     struct http_connection *prev, *next;
     struct MHD_Connection *mhd;
-    int fd; /* MHD's; valid until it says that the connection is closed */
+    int fd;     /* MHD's; valid until it says that the connection is closed */
+    void *peer; /* what the application keeps of it */
     struct http_request *req;
     uint64_t header_deadline_ms; /* UINT64_MAX while a request is being served */
     bool linger;                 /* the client may still be sending when this closes */
@@ -115,7 +116,6 @@ void http_loop_wake(struct http_loop *l);
 void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
                             enum MHD_ConnectionNotificationCode code);
 struct http_connection *http_connection_of(struct MHD_Connection *mhd);
-const struct sockaddr *http_connection_peer(const struct http_connection *conn);
 /* Ends it without ceremony: MHD sees the hang-up and cleans up. */
 void http_connection_kill(struct http_connection *conn);
 void http_connection_sweep(struct http_loop *l);

@@ -360,9 +360,9 @@ void *http_request_app(const struct http_request *req)
     return req->app;
 }
 
-const struct sockaddr *http_request_peer(const struct http_request *req)
+const void *http_request_peer(const struct http_request *req)
 {
-    return req->conn ? http_connection_peer(req->conn) : NULL;
+    return req->conn ? req->conn->peer : NULL;
 }
 
 bool http_request_gone(const struct http_request *req)
