@@ -41,6 +41,14 @@ static void upload_fail(struct upload *u, enum api_error error, const char *deta
     api_fail(TAKE_PTR(u->call), error, detail);
 }
 
+/* What an upload holds of the server's. A client that leaves while its file is checked gives nothing back
+ * before that has ended: else it could have any number of files in the making, and of checks waiting. */
+static void let_go(struct upload *u)
+{
+    storage_upload_abort(u->api->storage, &u->file);
+    slots_release(u->api->uploads, u->client);
+}
+
 static int refuse(struct upload *u, enum api_error error, const char *detail)
 {
     u->error = error;
@@ -250,7 +258,7 @@ static void on_type_checked(uv_work_t *work, int status)
 
     u->checking = false;
     if (u->ended) {
-        storage_upload_abort(u->api->storage, &u->file);
+        let_go(u);
         api_abandon(TAKE_PTR(u->call));
     } else if (accept_file(u)) {
         create_job(u);
@@ -295,9 +303,8 @@ static void on_request_end(void *arg)
     struct upload *u = arg;
 
     u->ended = true;
-    slots_release(u->api->uploads, u->client);
     if (!u->checking)
-        storage_upload_abort(u->api->storage, &u->file);
+        let_go(u);
     multipart_free(u->parser);
     if (u->call && !u->whole)
         api_abandon(TAKE_PTR(u->call));
