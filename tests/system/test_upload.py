@@ -15,6 +15,7 @@ from client import Client, problem
 from fixtures import png
 from halt import halted, pool_of
 from raw import Raw, request
+from server import Server
 
 LIMIT = 100 * 1024 * 1024
 
@@ -203,3 +204,101 @@ def test_a_server_that_stops_while_a_file_is_looked_at_that_nobody_waits_for(one
         one_slot.wait_log('"stopping"')
     assert one_slot.stop() == 0
     assert one_slot.files() == storage
+
+
+# --- as large as is allowed, and a byte more
+
+SMALL, FRAMING = 100 * 1024, 64 * 1024  # what the form around the file may take besides
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("small"), DECANT_CLAMD="off", DECANT_MAX_UPLOAD="100k")
+    server.start(ready=False).wait_listening()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def sender(small):
+    """A session of which nothing is left but what the test says it has stored: sender.stored."""
+    client = begin(small)
+    client.stored = []
+    yield client
+    files = [small.data / "storage" / name for name in small.files() if client.session_id in name]
+    assert [path.stat().st_size for path in files] == client.stored
+    assert len(list(small.redis().scan_iter(f"session:{client.session_id}:jobs:*"))) == len(client.stored)
+    assert int(small.redis().hget("decant:stored", client.session_id) or 0) == sum(client.stored)
+    until(lambda: Descriptors(small).unnamed() == [])
+    assert client.close().status_code == 200
+
+
+def in_chunks(body):
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[i:i + 5000] for i in range(0, len(body), 5000))) + b"0\r\n\r\n"
+
+
+def send(server, client, body, chunked):
+    """The whole body, however early the answer comes."""
+    with Raw(server.port) as connection:
+        if chunked:
+            connection.try_send(header(client, b"Transfer-Encoding: chunked") + in_chunks(body))
+        else:
+            connection.try_send(header(client, b"Content-Length: %d" % len(body)) + body)
+        return connection.answer()
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+def test_the_limit_is_the_files_own_size(small, sender, chunked):
+    assert sender.init().json()["limits"]["max_upload_bytes"] == SMALL
+    for size, status, code in [(SMALL, 201, None), (SMALL + 1, 413, "too_large"), (SMALL + FRAMING + 1, 413, "too_large")]:
+        answer = send(small, sender, form(b"x" * size, "a.txt"), chunked)
+        assert (answer.status, answer.code) == (status, code)
+    sender.stored = [SMALL]
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+@pytest.mark.parametrize("field, status", [(FRAMING - 1024, 201), (FRAMING + 1, 413)], ids=["fits", "too much"])
+def test_the_form_around_the_file_has_room_of_its_own(small, sender, chunked, field, status):
+    body = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\n' + b"n" * field + b"\r\n" + form(b"x" * SMALL, "a.txt")
+    assert send(small, sender, body, chunked).status == status
+    sender.stored = [SMALL] if status == 201 else []
+
+
+def test_what_is_announced_too_large_is_refused_before_it_is_sent(small, sender):
+    for expect in ([], [b"Expect: 100-continue"]):
+        with Raw(small.port) as connection:
+            connection.send(header(sender, b"Content-Length: %d" % (SMALL + FRAMING + 1), *expect))
+            answer = connection.answer()  # and no "100 Continue" ahead of it
+            assert (answer.status, answer.code) == (413, "too_large")
+    with Raw(small.port) as connection:
+        connection.send(header(sender, b"Content-Length: %d" % (SMALL + FRAMING), b"Expect: 100-continue"))
+        assert connection.answer().status == 100
+
+
+@pytest.mark.parametrize("fields", [[b"Content-Length: %d" % (SMALL + FRAMING)], [b"Transfer-Encoding: chunked"]], ids=["announced", "chunked"])
+def test_the_byte_that_is_too_many_is_answered_before_the_rest(small, sender, fields):
+    """The rest never comes, as far as the server knows; a boundary's length may be kept back to be looked at."""
+    part = form(b"x" * SMALL, "a.txt").removesuffix(b"\r\n--b--\r\n") + b"x" * 100
+    with Raw(small.port) as connection:
+        connection.send(header(sender, *fields) + (b"%x\r\n%s\r\n" % (len(part), part) if fields[0].startswith(b"Transfer") else part))
+        answer = connection.answer()
+        assert (answer.status, answer.code, answer.headers["connection"]) == (413, "too_large", "close")
+
+
+@pytest.mark.parametrize("announced", [10, 500, 5000, SMALL])
+def test_a_body_longer_than_it_says(small, sender, announced):
+    """What is announced is the body. Behind it a request would begin, which the rest is not."""
+    with Raw(small.port) as connection:
+        connection.try_send(header(sender, b"Content-Length: %d" % announced) + form(b"x" * (2 * SMALL), "a.txt"))
+        first = connection.answer()
+        assert (first.status, first.code) == (400, "bad_request")
+        assert all(answer.status >= 400 for answer in connection.answers())
+
+
+@pytest.mark.parametrize("leave", [Raw.reset, Raw.finish], ids=["resets", "closes"])
+def test_a_body_shorter_than_it_says(small, sender, leave):
+    with Raw(small.port) as connection:
+        connection.send(header(sender, b"Content-Length: %d" % SMALL) + form(b"x" * 1000, "a.txt"))
+        leave(connection)
+        if leave is Raw.finish:
+            assert connection.answer() is None
