@@ -314,9 +314,13 @@ static void audit(const struct runner *r, const struct conversion_report *report
         enum outcome outcome;
         const char *code;
     } decisions[] = {
-        {OUTCOME_INFECTED, "infected"},       {OUTCOME_SCANNER_UNAVAILABLE, "scanner_unavailable"},
-        {OUTCOME_TIMED_OUT, "timed_out"},     {OUTCOME_SCAN_INCOMPLETE, "scan_incomplete"},
-        {OUTCOME_TOO_COMPLEX, "too_complex"}, {OUTCOME_ENGINE_CRASHED, "engine_crashed"},
+        {OUTCOME_INFECTED, "infected"},
+        {OUTCOME_SCANNER_UNAVAILABLE, "scanner_unavailable"},
+        {OUTCOME_TIMED_OUT, "timed_out"},
+        {OUTCOME_SCAN_INCOMPLETE, "scan_incomplete"},
+        {OUTCOME_TOO_COMPLEX, "too_complex"},
+        {OUTCOME_SCAN_ENCRYPTED, "scan_encrypted"},
+        {OUTCOME_ENGINE_CRASHED, "engine_crashed"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(decisions); i++)

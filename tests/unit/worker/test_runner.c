@@ -1,4 +1,5 @@
 /* The runner and the claimer against a real Redis and real files; the conversion is the test's own. */
+#include "captured.h"
 #include "worker/claimer.h"
 #include "worker/runner.h"
 
@@ -515,6 +516,62 @@ static void infections_name_the_signature(void **state)
     assert_string_equal(field(f, "scan"), "infected");
 }
 
+/* The audit lines in what was logged. */
+static unsigned count_audits(const char *log)
+{
+    unsigned n = 0;
+
+    for (const char *at = log; (at = strstr(at, "\"audit\":")); at++)
+        n++;
+    return n;
+}
+
+/* What the scanner or the sandbox decided is one line of the log, and nothing else is. */
+static void decisions_are_audited(void **state)
+{
+    static const struct {
+        enum outcome outcome;
+        bool forbidden_call;
+        const char *code; /* NULL: none */
+    } cases[] = {
+        {OUTCOME_INFECTED, false, "infected"},
+        {OUTCOME_SCANNER_UNAVAILABLE, false, "scanner_unavailable"},
+        {OUTCOME_SCAN_INCOMPLETE, false, "scan_incomplete"},
+        {OUTCOME_SCAN_ENCRYPTED, false, "scan_encrypted"},
+        {OUTCOME_TIMED_OUT, false, "timed_out"},
+        {OUTCOME_TOO_COMPLEX, false, "too_complex"},
+        {OUTCOME_ENGINE_CRASHED, false, "engine_crashed"},
+        {OUTCOME_ENGINE_CRASHED, true, "forbidden_call"},
+        {OUTCOME_PASSWORD_REQUIRED, false, NULL},
+        {OUTCOME_CORRUPT_INPUT, false, NULL},
+        {OUTCOME_NO_OUTPUT, false, NULL},
+        {OUTCOME_INTERNAL, false, NULL},
+    };
+    static struct captured log;
+    struct fixture *f = *state;
+    char line[256];
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct conversion_report report = report_of(cases[i].outcome);
+
+        n_conversions = 0;
+        conversion_started = false;
+        set_job(f, "queued");
+        report.forbidden_call = cases[i].forbidden_call;
+        start_converting(f);
+        capture_begin(&log, STDERR_FILENO);
+        conversions[0].events.done(conversions[0].arg, &report);
+        conversions[0].events.gone(conversions[0].arg);
+        wait_over(f);
+        capture_end(&log);
+        snprintf(line, sizeof line, "\"audit\":\"%s\",\"job_id\":\"%s\",\"engine\":\"test\"}\n",
+                 cases[i].code, f->job);
+        if (count_audits(log.text) != (cases[i].code ? 1 : 0) || (cases[i].code && !strstr(log.text, line)))
+            fail_msg("%s: %s", outcome_code(cases[i].outcome), log.text);
+        assert_null(strstr(log.text, f->session));
+    }
+}
+
 static void refuses_strange_tasks(void **state)
 {
     struct fixture *f = *state;
@@ -967,6 +1024,7 @@ int main(void)
         TEST(tells_progress_at_most_ten_times_a_second),
         TEST(failures_say_why),
         TEST(infections_name_the_signature),
+        TEST(decisions_are_audited),
         TEST(refuses_strange_tasks),
         TEST(a_job_that_is_gone_leaves_no_file),
         TEST(a_cancelled_job_is_swept_and_let_go),
