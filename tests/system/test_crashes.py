@@ -97,6 +97,7 @@ def test_a_refused_sandbox_ends_all(own_server, programs):
     server = own_server("image pdf", ready=False, DECANT_BINDIR=str(programs))
     assert server.process.wait(60) == 78
     assert "policy can't be compiled" in server.log()
+    assert '"audit":"sandbox_refused","engine":"pdf"' in server.log()
 
 
 def test_a_missing_engine_takes_its_conversions_alone(own_server, programs):

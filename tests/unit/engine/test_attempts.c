@@ -90,6 +90,7 @@ struct ending {
     bool input_is_intact, has_result;
     int status; /* of the control's process */
     enum outcome outcome;
+    bool forbidden_call;
     char report[256];
 };
 
@@ -381,6 +382,7 @@ static void end_job(struct job *j)
     char result[80];
 
     j->ending->outcome = j->run.report.outcome;
+    j->ending->forbidden_call = j->run.report.forbidden_call;
     snprintf(result, sizeof result, "work/%s", j->run.name);
     j->ending->has_result = j->run.name[0] && faccessat(j->fd, result, F_OK, 0) == 0;
     if (path_read_file(j->fd, "work/" ATTEMPT_REPORT, 1000, &report, NULL) == 0)
@@ -557,6 +559,8 @@ static bool is_as_expected(const struct ending *e)
     const struct attempt *a = e->attempt;
     bool succeeded = str_eq(words(e), "succeeded\n"), crashed = e->outcome == OUTCOME_ENGINE_CRASHED;
 
+    if (e->forbidden_call != (a && a->end == ATTEMPT_DEADLY && !(e->reduced && a->where & REDUCED)))
+        return false;
     if (!a)
         return succeeded && e->outcome == OUTCOME_OK && e->has_result;
     if (a->end == ATTEMPT_ALLOWED || (e->reduced && a->where & REDUCED))
