@@ -219,7 +219,8 @@ static void redis_part(struct part *p)
     *p = redis;
 }
 
-/* clamd wants a full path for its log: its working directory is one. Limits above the largest upload, so that
+/* Its own log would name what is infected by its path, in which the session's id is: without one that goes to
+ * standard output, which is dropped, and errors to standard error. Limits above the largest upload, so that
  * "too big to scan" is an alert and never a silent pass; beyond 2 GiB clamd's own numbers end, which is that
  * alert too. What nobody waits for any more ends by itself (MaxScanTime). */
 static int write_clamd_config(struct serve *s)
@@ -236,18 +237,16 @@ static int write_clamd_config(struct serve *s)
             return r;
         log_warn(SIGNATURES_ADVICE);
     }
-    buf_printf(
-        &text,
-        "Foreground yes\nLocalSocket " CLAMD_SOCKET "\nLocalSocketMode 600\nFixStaleSocket yes\n"
-        "DatabaseDirectory %s\nTemporaryDirectory clamav/tmp\nLogFile /proc/self/cwd/log/clamd.log\nLogTime "
-        "yes\n"
-        "MaxThreads %d\nStreamMaxLength %llu\nMaxFileSize %llu\nMaxScanSize %llu\nMaxScanTime "
-        "%llu\nAlertExceedsMax "
-        "yes\nAlertEncrypted %s\n",
-        real ? SIGNATURES_SYSTEM_DIR : "clamav/database", CLAMD_CONNECTIONS + 2,
-        (unsigned long long)upload + (1 << 20), (unsigned long long)upload * 4,
-        (unsigned long long)upload * 8, (unsigned long long)s->settings.scan_timeout_s * 1000,
-        str_eq(s->settings.scan_encrypted, "refuse") ? "yes" : "no");
+    buf_printf(&text,
+               "Foreground yes\nLocalSocket " CLAMD_SOCKET "\nLocalSocketMode 600\nFixStaleSocket yes\n"
+               "DatabaseDirectory %s\nTemporaryDirectory clamav/tmp\n"
+               "MaxThreads %d\nStreamMaxLength %llu\nMaxFileSize %llu\nMaxScanSize %llu\nMaxScanTime "
+               "%llu\nAlertExceedsMax "
+               "yes\nAlertEncrypted %s\n",
+               real ? SIGNATURES_SYSTEM_DIR : "clamav/database", CLAMD_CONNECTIONS + 2,
+               (unsigned long long)upload + (1 << 20), (unsigned long long)upload * 4,
+               (unsigned long long)upload * 8, (unsigned long long)s->settings.scan_timeout_s * 1000,
+               str_eq(s->settings.scan_encrypted, "refuse") ? "yes" : "no");
     fd = openat(s->data_fd, "clamav/clamd.conf", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return -errno;

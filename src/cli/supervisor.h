@@ -16,7 +16,7 @@ struct part {
     const char *argv[PART_ARGS_MAX]; /* NULL-terminated */
     int program_fd;                  /* O_PATH of the executable */
     const char *needs[2];    /* Unix sockets, below dir_fd, whose server has to answer first; or NULL */
-    bool quiet;              /* it logs into a file of its own: what it prints is dropped */
+    bool quiet;              /* what it prints to standard output is dropped */
     unsigned end_order;      /* the least are told to end first; the next when those are gone */
     uint64_t end_timeout_ms; /* SIGKILL after that */
 

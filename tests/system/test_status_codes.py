@@ -319,6 +319,7 @@ def test_disk_reserve_reached(own_server):
     client = Client(server.url)
     client.init()
     problem(client.upload("a.png", png()), 507, "storage_full")
+    assert '"audit":"storage_full"' in server.log()
     assert server.files() == []
 
 
