@@ -135,6 +135,14 @@ static void raise_nofile(const struct settings *s)
                  LOG_U("descriptors", limit.rlim_cur));
 }
 
+static void on_redis_trouble(void *arg, const char *trouble)
+{
+    if (*trouble)
+        log_error("Redis can't be reached, and most requests are refused", LOG_S("why", trouble));
+    else
+        log_info("Redis answers");
+}
+
 /* Waits in the main thread until the first signal ends the loops and all threads are done. A second one does
  * not wait for the requests that are under way: whatever is cut off by it leaves nothing half-done. */
 static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *signals)
@@ -281,6 +289,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
     for (size_t i = 0; i < n; i++)
         if (loop_start(&threads[i], &api, &limits, &http) < 0)
             return EXIT_FAILURE;
+    redis_on_trouble(threads[0].api.redis, on_redis_trouble, NULL); /* one tells of all */
     if (confine(s) < 0)
         return EXIT_CONFIG;
     for (size_t i = 0; i < n; i++)

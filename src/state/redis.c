@@ -45,6 +45,8 @@ struct redis {
     uv_idle_t idle;                   /* runs while `failed` has some */
     int open_handles;
     bool closing;
+    redis_trouble_fn *trouble_fn;
+    void *trouble_arg;
 };
 
 static void list_init(struct list *l)
@@ -293,7 +295,15 @@ static void on_link(void *arg)
 {
 }
 
-static const struct redis_link_ops link_ops = {.up = on_link, .down = on_link};
+static void on_trouble(void *arg, const char *trouble)
+{
+    struct redis *r = arg;
+
+    if (r->trouble_fn)
+        r->trouble_fn(r->trouble_arg, trouble);
+}
+
+static const struct redis_link_ops link_ops = {.up = on_link, .down = on_link, .trouble = on_trouble};
 
 int redis_new(uv_loop_t *loop, const char *url, const char *password, struct redis **ret)
 {
@@ -352,4 +362,10 @@ bool redis_connected(const struct redis *r)
 const char *redis_trouble(const struct redis *r)
 {
     return redis_link_trouble(r->link);
+}
+
+void redis_on_trouble(struct redis *r, redis_trouble_fn *fn, void *arg)
+{
+    r->trouble_fn = fn;
+    r->trouble_arg = arg;
 }

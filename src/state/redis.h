@@ -38,6 +38,9 @@ void redis_free(struct redis *r);
 bool redis_connected(const struct redis *r);
 /* Why there is no connection, for logs and diagnosis; "" when there is one. */
 const char *redis_trouble(const struct redis *r);
+/* `fn` is told whenever that changes. It must not use the connection. */
+typedef void redis_trouble_fn(void *arg, const char *trouble);
+void redis_on_trouble(struct redis *r, redis_trouble_fn *fn, void *arg);
 
 /* A command as a NULL-terminated array of strings; `fn` may be NULL. Not for SUBSCRIBE and its like. */
 void redis_command(struct redis *r, const char *const argv[], redis_reply_fn *fn, void *arg);

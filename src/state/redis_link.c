@@ -143,7 +143,12 @@ static int watch_context(struct redis_link *l, redisAsyncContext *ac)
 
 static void set_trouble(struct redis_link *l, const char *reason)
 {
+    char before[sizeof l->trouble];
+
+    memcpy(before, l->trouble, sizeof before);
     snprintf(l->trouble, sizeof l->trouble, "%s", reason);
+    if (!l->closing && l->ops->trouble && !str_eq(l->trouble, before))
+        l->ops->trouble(l->arg, l->trouble);
 }
 
 static void finish(struct redis_link *l)
@@ -336,7 +341,7 @@ int redis_link_new(uv_loop_t *loop, const char *url, const char *password, const
     l->ops = ops;
     l->arg = arg;
     l->delay_ms = DELAY_MIN_MS;
-    set_trouble(l, "not connected yet");
+    strcpy(l->trouble, "not connected yet");
     uv_timer_init(loop, &l->timer);
     l->timer.data = l;
     uv_timer_start(&l->timer, attempt, 0, 0);

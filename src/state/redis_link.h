@@ -12,6 +12,7 @@ struct redis_link;
 struct redis_link_ops {
     void (*up)(void *arg);   /* Redis has answered: commands may be sent */
     void (*down)(void *arg); /* the connection is gone; the callbacks of all its commands have been called */
+    void (*trouble)(void *arg, const char *trouble); /* it has become another one; NULL: nobody asks */
 };
 
 /* -EINVAL for a URL that is neither unix:PATH nor tcp:HOST:PORT. Calls `ops` from the loop only. */

@@ -262,6 +262,14 @@ static void name_worker(struct worker *w)
     snprintf(w->id, sizeof w->id, "decant@%s:%d:%.8s", host, (int)getpid(), uuid);
 }
 
+static void on_redis_trouble(void *arg, const char *trouble)
+{
+    if (*trouble)
+        log_error("Redis can't be reached, and no jobs are taken", LOG_S("why", trouble));
+    else
+        log_info("Redis answers");
+}
+
 static int connect_redis(struct worker *w)
 {
     const struct settings *s = &w->settings;
@@ -274,6 +282,7 @@ static int connect_redis(struct worker *w)
 
     if (r < 0)
         return r;
+    redis_on_trouble(w->redis, on_redis_trouble, NULL);
     r = complain("subscribing", redis_sub_new(&w->loop, s->redis, w->redis_password, &w->stops));
     if (r < 0)
         return r;

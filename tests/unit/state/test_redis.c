@@ -93,6 +93,48 @@ static void test_close_on_exec(void **state)
     fixture_stop(&f);
 }
 
+/* What is told of a connection, one after the other. */
+struct troubles {
+    char text[512];
+};
+
+static void on_trouble(void *arg, const char *trouble)
+{
+    struct troubles *t = arg;
+    size_t len = strlen(t->text);
+
+    snprintf(t->text + len, sizeof t->text - len, "%.9s;", *trouble ? trouble : "up");
+}
+
+static void test_trouble_is_told_when_it_changes(void **state)
+{
+    static const char *const options[] = {"--requirepass", "se cret", NULL};
+    struct troubles told = {""}, told_wrong = {""};
+    struct fixture f;
+    struct redis *wrong;
+
+    fixture_start(&f, options, "se cret");
+    redis_on_trouble(f.r, on_trouble, &told);
+    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), "other", &wrong), 0);
+    redis_on_trouble(wrong, on_trouble, &told_wrong);
+    fixture_wait_connected(&f, true);
+    for (int i = 0; i < 500 && !*told_wrong.text; i++)
+        loop_for(&f.loop, 10);
+    loop_for(&f.loop, 400); /* it tries again, and says nothing new */
+    assert_string_equal(told.text, "up;");
+    assert_string_equal(told_wrong.text, "WRONGPASS;");
+    redis_server_kill(f.server);
+    fixture_wait_connected(&f, false);
+    assert_true(str_starts(told.text, "up;") && strlen(told.text) > strlen("up;"));
+    told.text[0] = '\0';
+    redis_server_restart(f.server);
+    fixture_wait_connected(&f, true);
+    assert_true(strlen(told.text) >= strlen("up;"));
+    assert_string_equal(told.text + strlen(told.text) - strlen("up;"), "up;");
+    redis_free(wrong);
+    fixture_stop(&f);
+}
+
 static void test_password(void **state)
 {
     static const char *const options[] = {"--requirepass", "se cret", NULL};
@@ -409,13 +451,13 @@ static void test_tcp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_urls),      cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_password),  cmocka_unit_test(test_close_on_exec),
-        cmocka_unit_test(test_scripts),   cmocka_unit_test(test_pipeline),
-        cmocka_unit_test(test_restart),   cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_own_sleep), cmocka_unit_test(test_unavailable),
-        cmocka_unit_test(test_freeing),   cmocka_unit_test(test_retrier),
-        cmocka_unit_test(test_tcp),
+        cmocka_unit_test(test_urls),          cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_password),      cmocka_unit_test(test_trouble_is_told_when_it_changes),
+        cmocka_unit_test(test_close_on_exec), cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_pipeline),      cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_silence),       cmocka_unit_test(test_own_sleep),
+        cmocka_unit_test(test_unavailable),   cmocka_unit_test(test_freeing),
+        cmocka_unit_test(test_retrier),       cmocka_unit_test(test_tcp),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
