@@ -1,12 +1,9 @@
 """The servers confine themselves: what the kernel says of them from outside, and that nothing is dumped."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
-
-from server import BIN, free_port, sanitizers
 
 
 def status(pid):
@@ -38,14 +35,3 @@ def test_nobody_leaves_a_core_file(server, name):
     for pid in pids:
         limits = Path(f"/proc/{pid}/limits").read_text()
         assert re.search(r"^Max core file size +0 +0 ", limits, re.M), limits
-
-
-def test_a_password_comes_by_a_file_that_is_private(tmp_path):
-    """One that others may read is refused before anything is opened."""
-    secret = tmp_path / "secret"
-    secret.write_text("open sesame\n")
-    secret.chmod(0o644)
-    tmp_path.chmod(0o755)
-    environment = {"PATH": "/usr/bin:/bin", **sanitizers(), "DECANT_PORT": str(free_port()), "DECANT_REDIS_PASSWORD_FILE": str(secret)}
-    answer = subprocess.run([BIN / "decant-api"], env=environment, capture_output=True, text=True, timeout=60)
-    assert answer.returncode == 78 and "DECANT_REDIS_PASSWORD_FILE" in answer.stderr, answer.stderr
