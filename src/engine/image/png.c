@@ -8,12 +8,14 @@
  * other's history costs less than a hundredth.
  *
  * What else the file says (resolution, EXIF, XMP, texts) is left to libvips: it saves one pixel with the same
- * metadata, and its chunks are taken over.
+ * metadata, and its chunks are taken over, with the picture's size in EXIF put right.
  *
  * vips_sink_disc() hands lines over on two threads, but never on both at once. They fill the strips in turn
  * and write them in the same order; a strip's own thread shares nothing with the others, so there is no lock.
  */
 #include "engine/image/picture.h"
+
+#include "core/str.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -293,6 +295,64 @@ static int generate_nothing(VipsRegion *to, void *sequence, void *a, void *b, gb
     return 0;
 }
 
+static void *find_exif(VipsImage *image, const char *name, GValue *value, void *a)
+{
+    return str_starts(name, "exif-ifd") ? image : NULL;
+}
+
+/* Where there is no block of EXIF, libvips' writer of PNG (8.14) makes none of the values that it has: an
+ * empty one, for it to fill. */
+static void begin_exif(VipsImage *image)
+{
+    static const char empty[] = "Exif\0\0"
+                                "II*\0\10\0\0\0"
+                                "\0\0"
+                                "\0\0\0\0";
+
+    if (vips_image_map(image, find_exif, NULL))
+        vips_image_set_blob_copy(image, VIPS_META_EXIF_NAME, empty, sizeof empty - 1);
+}
+
+static size_t little16(const unsigned char *p)
+{
+    return p[0] | (size_t)p[1] << 8;
+}
+
+static size_t little32(const unsigned char *p)
+{
+    return little16(p) | little16(p + 2) << 16;
+}
+
+/* The entry of `tag` in the directory at `at` (TIFF 6.0 section 2), or NULL. */
+static unsigned char *find_entry(unsigned char *exif, size_t len, size_t at, unsigned tag)
+{
+    enum { ENTRY = 12 };
+
+    if (at > len || len - at < 2)
+        return NULL;
+    for (size_t n = little16(exif + at), entry = at + 2; n > 0 && entry + ENTRY <= len; n--, entry += ENTRY)
+        if (little16(exif + entry) == tag)
+            return exif + entry;
+    return NULL;
+}
+
+/* PixelXDimension and PixelYDimension (EXIF 2.3 section 4.6.5) of what was saved with one pixel. */
+static void put_size_into_exif(unsigned char *exif, size_t len, const VipsImage *image)
+{
+    enum { DIRECTORY = 4, VALUE = 8, CAMERA = 0x8769, WIDTH = 0xa002, HEIGHT = 0xa003 };
+    const uint32_t size[] = {htole32((uint32_t)image->Xsize), htole32((uint32_t)image->Ysize)};
+    unsigned char *camera, *entry;
+
+    if (len < VALUE || memcmp(exif, "II*\0", 4) != 0)
+        return;
+    camera = find_entry(exif, len, little32(exif + DIRECTORY), CAMERA);
+    for (unsigned i = 0; camera && i < ARRAY_SIZE(size); i++) {
+        entry = find_entry(exif, len, little32(camera + VALUE), i == 0 ? WIDTH : HEIGHT);
+        if (entry)
+            memcpy(entry + VALUE, &size[i], sizeof size[i]);
+    }
+}
+
 /* A PNG of one pixel with the metadata of `image`. */
 static int save_one_pixel(VipsImage *image, unsigned char **ret, size_t *ret_len)
 {
@@ -303,6 +363,7 @@ static int save_one_pixel(VipsImage *image, unsigned char **ret, size_t *ret_len
         return -EINVAL;
     one->Xsize = one->Ysize = 1;
     vips_image_set_progress(one, FALSE);
+    begin_exif(one);
     if (vips_image_generate(one, NULL, generate_nothing, NULL, NULL, NULL) ||
         vips_pngsave_buffer(one, &data, ret_len, NULL))
         return -EINVAL;
@@ -328,6 +389,8 @@ static int write_head(struct png *png, VipsImage *image)
     for (size_t at = SIGNATURE; r == 0 && memcmp(data + at + 4, "IDAT", 4) != 0; at += len + FRAME) {
         memcpy(&len, data + at, sizeof len);
         len = be32toh(len);
+        if (memcmp(data + at + 4, "eXIf", 4) == 0)
+            put_size_into_exif(data + at + 8, len, image);
         r = write_chunk(png, (const char *)data + at + 4, data + at + 8, len);
     }
     if (r < 0)
