@@ -1,5 +1,6 @@
 """What other pages in a user's browser can do to a session (nothing), and what answers tell browsers to do."""
 
+import json
 import re
 import socket
 import subprocess
@@ -88,6 +89,61 @@ def test_common_headers(server, client):
         assert no_cors(answer) and "Vary" not in answer.headers
     for name, value in COMMON.items():
         assert stream.headers[name.lower()] == value
+
+
+def test_no_cache_keeps_what_has_an_id(server, client, other):
+    job, _ = client.result("a.png", png(), "jpg")
+    job_id, unstarted = job["job_id"], client.upload("b.png", png())
+    url = client.token(job_id).json()["url"]
+    answers = [client.request("GET", "/session/init"), unstarted, client.convert(unstarted.json()["job_id"], "webp"), client.status(job_id), client.token(job_id),
+               other.status(job_id), other.token(job_id), client.status(job_id, wait=1), client.convert(job_id, "pdf"), client.download(url[:-1]),
+               client.request("POST", "/upload", csrf=False), Client(server.url).status(job_id), client.request("GET", f"/{client.session_id}"),
+               client.request("DELETE", "/upload"), client.request("POST", "/convert", data=b" " * 200_000), client.upload("a.exe", b"x"),
+               client.request("GET", "/session/init", headers={"Origin": "https://evil.example"}), client.download(url, Range="bytes=99999999-")]
+    answers.append(client.close())
+    for answer in answers:
+        assert answer.headers["Cache-Control"] == "no-store", (answer.url, answer.status_code)
+        assert "ETag" not in answer.headers and "Last-Modified" not in answer.headers and "Expires" not in answer.headers
+
+
+def test_each_secret_is_told_once(server):
+    """The session's id by the cookie alone, its token by /session/init alone, a link's by /download_token alone."""
+    client = Client(server.url)
+    begun = client.init()
+    stream = Events(client)
+    job, _ = client.result("a.png", png(), "jpg")
+    failed = client.start("b.docx", docx(["<"]), "pdf")
+    client.wait(failed)
+    links = [client.token(job["job_id"]) for _ in range(2)]
+    tokens = [link.json()["token"] for link in links]
+    others = [client.upload("c.png", png()), client.status(job["job_id"]), client.status(failed), client.convert(job["job_id"], "png"), client.download(links[0].json()["url"]),
+              client.download(links[1].json()["url"], Range="bytes=0-3"), ask(server.url), ask(server.url, path="/readyz"), ask(server.url, path="/"), client.close()]
+    events = stream.wait_end()
+    assert events
+    said = [(str(answer.headers), answer.content) for answer in others] + [(str(stream.headers), json.dumps(event.job).encode()) for event in events]
+    for headers, body in said:
+        for secret in (client.session_id, client.csrf, *tokens):
+            assert secret not in headers and secret.encode() not in body
+    assert begun.headers["Set-Cookie"].count(client.session_id) == 1 and client.session_id not in begun.text and begun.text.count(client.csrf) == 1
+    assert client.csrf not in str(begun.headers) and len(set(tokens)) == 2
+    for link, token in zip(links, tokens):
+        assert link.text.count(token) == 2 and client.session_id not in link.text + str(link.headers) and client.csrf not in link.text  # itself, and its address
+
+
+@pytest.mark.parametrize("chosen", ["f" * 64, "0" * 64, "{upper}", "{closed}", "x", "../" * 20])
+def test_nobody_chooses_the_id_of_a_session(server, chosen):
+    """By a cookie that was planted, an attacker would know it."""
+    closed = Client(server.url)
+    closed.init()
+    client = Client(server.url)
+    client.session_id = chosen.replace("{closed}", closed.session_id).replace("{upper}", closed.session_id.upper())
+    if chosen == "{closed}":
+        closed.close()
+    planted = client.session_id
+    client.init()
+    assert client.session_id not in (planted, planted.lower()) and re.fullmatch("[0-9a-f]{64}", client.session_id)
+    assert not server.redis().exists(f"session:{planted}")
+    client.close()
 
 
 def test_downloads_never_run(client):

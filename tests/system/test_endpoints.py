@@ -10,6 +10,7 @@ import requests
 
 from client import Client, problem
 from fixtures import docx, pdf, png, slow_docx, slow_pdf
+from processes import Watch
 from server import eventually
 
 BITS256 = re.compile(r"[0-9a-f]{64}")
@@ -105,6 +106,25 @@ def test_names_survive_but_do_no_harm(client, server, name, kept):
     for path in server.files():
         assert re.fullmatch(r"[0-9a-f]+/[0-9a-f-]+/(uploads|converted)/[0-9a-f-]+\.[a-z0-9]+", path)
     assert kept not in server.log() or kept == "x.docx"
+
+
+@pytest.mark.parametrize("stem", ["Größe", "отчёт", "τιμολόγιο", "دفتر", "מסמך", "रिपोर्ट", "報告書", "문서", "สรุป", "ทดสอบ 🗂️ ✓", "a\u0301e\u0308", "𝒜𝓁𝑔𝑒𝒷𝓇𝒶", "100 % & \"x\" 'y'; z", "--help", "$(id)`id`"])
+def test_a_name_in_any_script_comes_back_with_the_result(server, client, stem):
+    """And is nowhere else: no path, no command line, no log has it while the file is converted."""
+    needles = [text.encode() for text in (stem, stem.encode("unicode_escape").decode(), requests.utils.quote(stem))]
+    with Watch(server, needles) as watch:
+        answer = client.request("POST", "/upload", headers={"Content-Type": "multipart/form-data; boundary=b"}, data=(
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="' + stem.replace('"', "%22").encode() + b'.png"\r\n\r\n' + png() + b"\r\n--b--\r\n"))
+        assert answer.status_code == 201 and answer.json()["original_filename"] == stem + ".png", answer.text
+        job_id = answer.json()["job_id"]
+        assert client.convert(job_id, "jpg").status_code == 202
+        assert client.wait(job_id)["output"]["filename"] == stem + ".jpg"
+    assert watch.seen and watch.found == []
+    disposition = client.download(client.token(job_id).json()["url"]).headers["Content-Disposition"]
+    plain, _, extended = disposition.partition("; filename*=UTF-8''")
+    assert requests.utils.unquote(extended) == stem + ".jpg" and re.fullmatch(r"[A-Za-z0-9!#$&+.^_`|~%-]+", extended)  # of RFC 8187 attr-char
+    assert plain.startswith('attachment; filename="') and plain.isascii() and plain.isprintable()
+    assert all(stem not in path for path in server.files()) and not any(needle.decode() in server.log() for needle in needles)
 
 
 def test_formats_tell_what_uploads_are_taken(client):

@@ -4,7 +4,6 @@ import contextlib
 import os
 import pty
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from client import Client, problem
 from fixtures import docx, pdf, png
+from processes import Watch
 from server import BIN, free_port, sanitizers
 
 PROTECT = Path(__file__).resolve().parents[1] / "support" / "protect.py"
@@ -32,46 +32,6 @@ def protected(tmp_path_factory):
 def texts(secret):
     """The bytes by which it would be found, however what is not ASCII is written, and as documents have it."""
     return [secret[:8].encode(), secret[:8].encode("utf-16-le")]
-
-
-def processes(server):
-    """Pids of the server and all its descendants."""
-    found, todo = [], [server.process.pid]
-    while todo:
-        pid = todo.pop()
-        found.append(pid)
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{pid}/task"):
-                todo += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
-    return found
-
-
-class Watch(threading.Thread):
-    """Looks at the command lines and environments of all processes, over and over."""
-
-    def __init__(self, server, needles):
-        super().__init__()
-        self.server, self.needles = server, needles
-        self.stopped = threading.Event()
-        self.seen, self.found = set(), []
-
-    def run(self):
-        while not self.stopped.wait(0.005):
-            for pid in processes(self.server):
-                for name in ("cmdline", "environ", "comm"):
-                    with contextlib.suppress(OSError):
-                        data = Path(f"/proc/{pid}/{name}").read_bytes()
-                        self.seen.add((pid, name))
-                        if any(needle in data for needle in self.needles):
-                            self.found.append((pid, name))
-
-    def __exit__(self, *_):
-        self.stopped.set()
-        self.join()
-
-    def __enter__(self):
-        self.start()
-        return self
 
 
 @contextlib.contextmanager
