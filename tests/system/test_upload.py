@@ -120,6 +120,7 @@ class Descriptors:
 
     def __init__(self, server):
         self.folder, self.storage = Path(f"/proc/{server.children('decant-api')[0]}/fd"), str((server.data / "storage").resolve())
+        self.port = f":{server.port:04X}"
 
     def links(self):
         found = []
@@ -130,6 +131,12 @@ class Descriptors:
 
     def count(self):
         return len(self.links())
+
+    def settle(self):
+        """Until all who have closed their connection are known to have left: those of theirs that wait to be closed count, too."""
+        established, close_wait = "01", "08"
+        until(lambda: not [line for line in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
+                           if line[1].endswith(self.port) and line[3] in (established, close_wait)])
 
     def sockets(self):
         return sum(target.startswith("socket:") for _, target in self.links())
@@ -159,6 +166,7 @@ def healthy(server):
 def leave_while_checked(server, client, data, leave):
     """Within halted(): the whole file is there, nobody has looked at it, and the server knows that its client has left."""
     api = Descriptors(server)
+    api.settle()
     sockets = api.sockets()
     with Raw(server.port) as connection:
         body = form(data)
@@ -175,14 +183,13 @@ def test_a_client_that_leaves_while_its_file_is_looked_at(one_slot, data, leave)
     api, client, other = Descriptors(one_slot), begin(one_slot), begin(one_slot)
     files = one_slot.files()
     client.http.close(), other.http.close()
-    until(lambda: api.unnamed() == [])
+    api.settle()
     before = api.count()
     with halted(pool_of(one_slot.children("decant-api")[0])):
         leave_while_checked(one_slot, client, data, leave)
         # What it holds of the server's is held as long as its file is: else leaving would be a way around the limits.
         problem(other.upload("b.png", png()), 429, "rate_limited")
         assert api.unnamed() == [len(data)] and healthy(one_slot)
-        other.http.close()
     until(lambda: api.unnamed() == [])
     until(lambda: other.upload("b.png", png()).status_code == 201)
     other.http.close()
