@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
@@ -42,33 +46,100 @@ static int check_dropped(uid_t uid, gid_t gid)
     return setuid(0) == 0 ? -EPERM : 0;
 }
 
+int privilege_find(const char *setting, const char *user, struct privilege_ids *ret)
+{
+    int r;
+
+    *ret = (struct privilege_ids){0};
+    r = find_user(user, &ret->uid, &ret->gid);
+
+    if (r == -ENOENT) {
+        fprintf(stderr,
+                "%s: started as root, but the user \"%s\" does not exist. Create it "
+                "(useradd --system --no-create-home --shell /usr/sbin/nologin %s) or name another one.\n",
+                setting, user, user);
+        return r;
+    }
+    if (r == 0 && ret->uid == 0) {
+        fprintf(stderr, "%s: \"%s\" is root itself. Name a user without privileges.\n", setting, user);
+        return -EINVAL;
+    }
+    if (r < 0)
+        fprintf(stderr, "%s: \"%s\" can't be looked up: %s\n", setting, user, strerror(-r));
+    return r;
+}
+
+int privilege_become(const struct privilege_ids *ids)
+{
+    pid_t parent = getppid();
+    int signal_number = 0;
+    int r;
+
+    if (prctl(PR_GET_PDEATHSIG, &signal_number) < 0 || setgroups(0, NULL) < 0 ||
+        setresgid(ids->gid, ids->gid, ids->gid) < 0 || setresuid(ids->uid, ids->uid, ids->uid) < 0)
+        return -errno;
+    r = check_dropped(ids->uid, ids->gid);
+    if (r < 0 || signal_number == 0)
+        return r;
+    if (prctl(PR_SET_PDEATHSIG, signal_number) < 0)
+        return -errno;
+    return getppid() == parent ? 0 : -ESRCH;
+}
+
 int privilege_drop(const char *user)
 {
-    uid_t uid = 0;
-    gid_t gid = 0;
+    struct privilege_ids ids;
     int r;
 
     if (geteuid() != 0 && getuid() != 0)
         return 0;
-    r = find_user(user, &uid, &gid);
-    if (r == -ENOENT) {
-        fprintf(stderr,
-                "DECANT_USER: started as root, but the user \"%s\" does not exist. Create it "
-                "(useradd --system --no-create-home --shell /usr/sbin/nologin %s) or name another one.\n",
-                user, user);
+    r = privilege_find("DECANT_USER", user, &ids);
+    if (r < 0)
         return r;
-    }
-    if (r == 0 && uid == 0) {
-        fprintf(stderr, "DECANT_USER: \"%s\" is root itself. Name a user without privileges.\n", user);
-        return -EINVAL;
-    }
-    if (r == 0 && (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0))
-        r = -errno;
-    if (r == 0)
-        r = check_dropped(uid, gid);
+    r = privilege_become(&ids);
     if (r < 0)
         fprintf(stderr, "DECANT_USER: could not become \"%s\": %s\n", user, strerror(-r));
     return r;
+}
+
+static bool is_among(const int *capabilities, int one)
+{
+    for (; *capabilities >= 0; capabilities++)
+        if (*capabilities == one)
+            return true;
+    return false;
+}
+
+int privilege_keep(const int *capabilities)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct kept[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    /* The kernel says EINVAL beyond the last that it knows. */
+    for (int one = 0; one <= 63; one++)
+        if (!is_among(capabilities, one) && prctl(PR_CAPBSET_DROP, one, 0, 0, 0) < 0 && errno != EINVAL)
+            return -errno;
+    for (; *capabilities >= 0; capabilities++) {
+        kept[CAP_TO_INDEX(*capabilities)].permitted |= CAP_TO_MASK(*capabilities);
+        kept[CAP_TO_INDEX(*capabilities)].effective |= CAP_TO_MASK(*capabilities);
+    }
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+        syscall(SYS_capset, &header, kept) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+/* These calls tell no failure; one that fails leaves us without the right, which is then what is seen. */
+void privilege_borrow(const struct privilege_ids *ids)
+{
+    setfsgid(ids->gid);
+    setfsuid(ids->uid);
+}
+
+void privilege_return(void)
+{
+    setfsuid(geteuid());
+    setfsgid(getegid());
 }
 
 /* The limit alone is not enough: a core_pattern that is a pipe is not bounded by it. And a program that is
