@@ -302,6 +302,26 @@ static int serve(const struct settings *s, const sigset_t *signals)
     return EXIT_SUCCESS;
 }
 
+/* A user of its own, in the worker's group: the storage is the group's. */
+static int give_root_away(const struct settings *s)
+{
+    struct privilege_ids worker, ids;
+    int r;
+
+    if (geteuid() != 0)
+        return 0;
+    r = privilege_find("DECANT_USER", s->user, &worker);
+    if (r == 0)
+        r = privilege_find("DECANT_API_USER", s->api_user, &ids);
+    if (r < 0)
+        return r;
+    ids.gid = worker.gid;
+    r = privilege_become(&ids);
+    if (r < 0)
+        log_error("DECANT_API_USER: the API can't become this user", LOG_S("user", s->api_user), LOG_E(r));
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct settings settings;
@@ -316,11 +336,11 @@ int main(int argc, char **argv)
     }
     settings_log_init(&settings, "decant-api");
     catalogue_choose(settings.engines);
-    if (privilege_drop(settings.user) < 0 || sodium_init() < 0 || privilege_forbid_core() < 0)
+    if (give_root_away(&settings) < 0 || sodium_init() < 0 || privilege_forbid_core() < 0)
         return EXIT_CONFIG;
     seal_wipe_json();
     raise_nofile(&settings);
-    umask(077);
+    umask(0); /* what files/storage.h makes has the mode that it says */
 
     /* Blocked before any thread is made, so that only the main thread's sigwait sees them. */
     signal(SIGPIPE, SIG_IGN);

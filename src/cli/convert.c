@@ -6,8 +6,8 @@
  * very moment when the whole result does. Nothing but the folder in $TMPDIR is ever left behind, and that
  * only by SIGKILL.
  *
- * Started as root the engines still run as settings.user, who owns the job folders; files are read and
- * written as root, as cp would. */
+ * Started as root the engines still run as settings.engine_user, who comes into a job's folder by its
+ * descriptor and can't pass the one above; files are read and written as root, as cp would. */
 #include "cli/commands.h"
 #include "cli/convert_plan.h"
 #include "cli/convert_view.h"
@@ -16,7 +16,6 @@
 #include "core/id.h"
 #include "core/log.h"
 #include "core/path.h"
-#include "core/privilege.h"
 #include "core/seal.h"
 #include "core/str.h"
 #include "sandbox/cgroup.h"
@@ -63,8 +62,6 @@ struct run {
 
     char workspace[sizeof WORKSPACE + ID_UUID_LEN]; /* its name below tmp_fd, "" until it is there */
     int tmp_fd, workspace_fd;
-    uid_t engine_uid; /* as root: whom the engines run as */
-    gid_t engine_gid;
     mode_t file_mode; /* of new results: 0666 less the umask */
 
     struct task *tasks;
@@ -109,7 +106,7 @@ static int resolve_output(const char *path, char ret[PATH_MAX], mode_t *mode)
 /* A file for writing in `dir`, unnamed where the filesystem can; else `temp` names it. */
 static int open_temporary(int dir, const char *temp, bool *named)
 {
-    int fd = path_tmpfile(dir);
+    int fd = path_tmpfile(dir, 0600);
 
     *named = fd == -EOPNOTSUPP;
     return *named ? path_open(dir, temp, O_RDWR | O_CREAT | O_EXCL, 0600) : fd;
@@ -263,27 +260,21 @@ static void on_converted(void *arg, const struct conversion_report *report)
     on_task_over(t);
 }
 
-/* Makes the job folder with a copy of the input in it. */
+/* Makes the job folder with a copy of the input in it, open to who has a descriptor of it. */
 static int make_job(struct task *t, int from)
 {
     struct run *run = t->run;
     _cleanup_close_ int uploads = -1, to = -1;
 
-    t->job_fd = path_make_dir(run->workspace_fd, t->folder);
+    t->job_fd = path_make_dir(run->workspace_fd, t->folder, 0711);
     if (t->job_fd < 0)
         return t->job_fd;
-    uploads = path_make_dir(t->job_fd, UPLOADS);
+    uploads = path_make_dir(t->job_fd, UPLOADS, 0711);
     if (uploads < 0)
         return uploads;
     snprintf(t->input, sizeof t->input, UPLOADS "/input.%s", t->item->route->from->id);
-    to = path_open(t->job_fd, t->input, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (to < 0)
-        return to;
-    if (geteuid() == 0 && (fchown(t->job_fd, run->engine_uid, run->engine_gid) < 0 ||
-                           fchown(uploads, run->engine_uid, run->engine_gid) < 0 ||
-                           fchown(to, run->engine_uid, run->engine_gid) < 0))
-        return -errno;
-    return copy_file(run, from, to);
+    to = path_open(t->job_fd, t->input, O_RDWR | O_CREAT | O_EXCL, 0644);
+    return to < 0 ? to : copy_file(run, from, to);
 }
 
 /* On one of libuv's threads: an exit status other than 0 in the result ends the task. */
@@ -409,7 +400,6 @@ static int make_workspace(struct run *run)
 {
     const char *tmp = getenv("TMPDIR"); // NOLINT(concurrency-mt-unsafe): nothing runs yet
     char name[sizeof run->workspace] = WORKSPACE;
-    int r = 0;
 
     id_uuid(name + strlen(WORKSPACE));
     run->tmp_fd = open(tmp && *tmp ? tmp : "/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -417,13 +407,7 @@ static int make_workspace(struct run *run)
         return -errno;
     memcpy(run->workspace, name, sizeof name);
     run->workspace_fd = path_open(run->tmp_fd, name, O_RDONLY | O_DIRECTORY, 0);
-    if (run->workspace_fd < 0)
-        return run->workspace_fd;
-    if (geteuid() == 0)
-        r = privilege_lookup(run->plan->settings.user, &run->engine_uid, &run->engine_gid);
-    if (geteuid() == 0 && r == 0 && fchown(run->workspace_fd, run->engine_uid, run->engine_gid) < 0)
-        r = -errno;
-    return r;
+    return run->workspace_fd < 0 ? run->workspace_fd : 0;
 }
 
 /* Only the engines that are needed are started. */
@@ -447,7 +431,7 @@ static void prepare_cgroups(struct run *run)
     struct settings *s = &run->plan->settings;
     const char *why;
 
-    if (cgroup_place_make(s->cgroup, s->user, &run->cgroups, &why) < 0)
+    if (cgroup_place_make(s->cgroup, s->engine_user, &run->cgroups, &why) < 0)
         log_debug("conversions run without cgroups", LOG_S("why", why));
     s->cgroup = cgroup_place_folders(run->cgroups);
 }
@@ -455,10 +439,9 @@ static void prepare_cgroups(struct run *run)
 static int set_up(struct run *run)
 {
     const struct settings *s = &run->plan->settings;
-    mode_t mask = umask(077);
+    mode_t mask = umask(0); /* from here on all modes are said */
     int r;
 
-    umask(mask);
     run->file_mode = 0666 & ~mask;
     run->slots = s->jobs ? s->jobs : uv_available_parallelism();
     run->tasks = calloc(run->plan->n_items, sizeof *run->tasks);

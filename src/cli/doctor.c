@@ -217,7 +217,7 @@ static void check_cgroups(struct doctor *d)
 {
     const char *why;
 
-    if (cgroup_place_make(d->settings.cgroup, d->settings.user, &d->cgroups, &why) == 0)
+    if (cgroup_place_make(d->settings.cgroup, d->settings.engine_user, &d->cgroups, &why) == 0)
         say(d, GOOD, "cgroups", cgroup_place_folders(d->cgroups), NULL);
     else
         say(d, WEAK, "cgroups", "a job's memory, threads and processor time are bounded by rlimits alone",

@@ -2,8 +2,14 @@
  * append-only file, a private clamd, the API and the worker, supervised.
  *
  * Every part runs with the data folder as its working directory and finds everything by relative paths, and
- * the programs themselves are opened before root is given away: so it works wherever the folders lie, even
- * below a home directory that the unprivileged user can't enter. */
+ * the programs themselves are opened before root's rights are given away: so it works wherever the folders
+ * lie, even below a home directory that the unprivileged users can't enter.
+ *
+ * Started as root the parts are of several users, so that none of them can reach into another: the API, the
+ * engines, and the worker with Redis and clamd. API and worker share a group, and by it the storage and
+ * Redis's socket; everything else in the data folder is the worker's alone. Engines are not of that group,
+ * and so can't pass the data folder. Started by anybody else all are of that user, and its folders private.
+ */
 #include "cli/commands.h"
 #include "cli/signatures.h"
 #include "cli/supervisor.h"
@@ -16,6 +22,7 @@
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "files/clamd.h"
+#include "files/storage.h"
 #include "sandbox/cgroup.h"
 
 #include <arpa/inet.h>
@@ -24,6 +31,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 enum { EXIT_USAGE = 2, EXIT_CONFIG = 78, READY_POLL_MS = 250, READY_PATIENCE_MS = 90000, N_PARTS = 4 };
 enum { PART_REDIS, PART_CLAMD, PART_WORKER, PART_API };
@@ -47,6 +55,8 @@ struct serve {
     struct part parts[N_PARTS];
     uint64_t started_ms;
     bool said_unready;
+    bool is_root;
+    struct privilege_ids worker, api; /* if so */
     int data_fd, lock_fd;
     char seal_public[SEAL_PUBLIC_LEN + 1];
     struct cgroup_place *cgroups; /* NULL: none can be had */
@@ -55,13 +65,16 @@ struct serve {
 
 /* --- the data folder */
 
-static int make_dir(struct serve *s, const char *name, uid_t uid, gid_t gid)
+/* `mode` is for who shares it; without such it is as private as can be. An older folder gets it as well. */
+static int make_dir(struct serve *s, const char *name, mode_t mode)
 {
-    _cleanup_close_ int fd = path_make_dir(s->data_fd, name);
+    _cleanup_close_ int fd = path_make_dir(s->data_fd, name, 0700);
 
     if (fd < 0)
         return fd;
-    return geteuid() == 0 && fchown(fd, uid, gid) < 0 ? -errno : 0;
+    if (s->is_root && (fchown(fd, s->worker.uid, s->worker.gid) < 0 || fchmod(fd, mode) < 0))
+        return -errno;
+    return 0;
 }
 
 static int complain(const char *what, const char *name, int r)
@@ -86,9 +99,11 @@ static int lock_data(struct serve *s)
 
 /* The key that document passwords are sealed with: made once, so that jobs which wait can be opened after a
  * restart. */
-static int prepare_seal(struct serve *s, uid_t uid, gid_t gid)
+static int prepare_seal(struct serve *s)
 {
     _cleanup_close_ int keys = path_open(s->data_fd, "keys", O_RDONLY | O_DIRECTORY, 0);
+    uid_t uid = s->is_root ? s->worker.uid : geteuid();
+    gid_t gid = s->is_root ? s->worker.gid : getegid();
     struct seal_key *key = NULL;
     int r = keys < 0 ? keys : seal_key_make(keys, strrchr(SEAL_KEY, '/') + 1, uid, gid);
 
@@ -101,12 +116,68 @@ static int prepare_seal(struct serve *s, uid_t uid, gid_t gid)
     return 0;
 }
 
+_noreturn_ static void share_storage(const struct serve *s)
+{
+    int r = fchdir(s->data_fd) < 0 ? -errno : privilege_become(&s->worker);
+
+    umask(0);
+    if (r == 0)
+        r = storage_share("storage");
+    _exit(-r);
+}
+
+/* By who owns it, in a process of its own. */
+static int prepare_storage(struct serve *s)
+{
+    pid_t pid;
+    int status;
+
+    if (!s->is_root)
+        return make_dir(s, "storage", 0700);
+
+    _cleanup_close_ int fd = path_make_dir(s->data_fd, "storage", 0700);
+
+    if (fd < 0)
+        return fd;
+    if (fchown(fd, s->worker.uid, s->worker.gid) < 0)
+        return -errno;
+    pid = fork();
+    if (pid == 0)
+        share_storage(s);
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        return -errno;
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
+/* All of them before anything is made: who is missing is missed at the start. */
+static int find_users(struct serve *s)
+{
+    struct privilege_ids engine;
+    int r;
+
+    s->is_root = geteuid() == 0;
+    if (!s->is_root)
+        return 0;
+    if (privilege_find("DECANT_USER", s->settings.user, &s->worker) < 0 ||
+        privilege_find("DECANT_API_USER", s->settings.api_user, &s->api) < 0 ||
+        privilege_find("DECANT_ENGINE_USER", s->settings.engine_user, &engine) < 0)
+        return -ENOENT;
+    s->api.gid = s->worker.gid;
+    if (engine.uid == s->worker.uid) /* asked for: they share all */
+        return 0;
+    r = privilege_stranger("DECANT_ENGINE_USER", s->settings.engine_user, &engine, &s->worker);
+    return r < 0 ? r : privilege_stranger("DECANT_ENGINE_USER", s->settings.engine_user, &engine, &s->api);
+}
+
 static int prepare_data(struct serve *s)
 {
-    static const char *const folders[] = {".",      "redis", "clamav/database", "clamav/tmp",
-                                          "clamav", "log",   "storage",         "keys"};
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
+    /* The group passes the data folder and redis/, where the socket is. Everything else there is private by
+     * its own mode; the storage is as files/storage.h says, by those to whom it belongs. */
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } folders[] = {{".", 0710},          {"redis", 0710}, {"clamav", 0700}, {"clamav/database", 0700},
+                   {"clamav/tmp", 0700}, {"log", 0700},   {"keys", 0700}};
     int r;
 
     if (mkdir(s->settings.data, 0700) < 0 && errno != EEXIST)
@@ -117,14 +188,13 @@ static int prepare_data(struct serve *s)
     r = lock_data(s);
     if (r < 0)
         return r;
-    if (uid == 0 && privilege_lookup(s->settings.user, &uid, &gid) < 0)
-        return complain("there is no user", s->settings.user, -ENOENT);
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-        r = make_dir(s, folders[i], uid, gid);
+        r = make_dir(s, folders[i].name, folders[i].mode);
         if (r < 0)
-            return complain("can't make the folder", folders[i], r);
+            return complain("can't make the folder", folders[i].name, r);
     }
-    return prepare_seal(s, uid, gid);
+    r = prepare_storage(s);
+    return r < 0 ? complain("can't prepare the folder", "storage", r) : prepare_seal(s);
 }
 
 /* While we may: the worker has no right to make one. */
@@ -132,7 +202,7 @@ static void prepare_cgroups(struct serve *s)
 {
     const char *why;
 
-    if (cgroup_place_make(s->settings.cgroup, s->settings.user, &s->cgroups, &why) < 0)
+    if (cgroup_place_make(s->settings.cgroup, s->settings.engine_user, &s->cgroups, &why) < 0)
         log_warn("conversions run without cgroups", LOG_S("why", why));
     s->settings.cgroup = cgroup_place_folders(s->cgroups);
 }
@@ -185,7 +255,7 @@ static int find_own(int bindir_fd, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
-static void redis_part(struct part *p)
+static void redis_part(const struct serve *s, struct part *p)
 {
     static const struct part redis = {
         .name = "redis",
@@ -217,6 +287,10 @@ static void redis_part(struct part *p)
     };
 
     *p = redis;
+    p->user = s->worker;
+    for (size_t i = 0; s->is_root && p->argv[i]; i++)
+        if (str_eq(p->argv[i], "--unixsocketperm"))
+            p->argv[i + 1] = "770"; /* for the API */
 }
 
 /* Its own log would name what is infected by its path, in which the session's id is: without one that goes to
@@ -253,7 +327,7 @@ static int write_clamd_config(struct serve *s)
     return buf_error(&text) || write(fd, text.data, text.len) != (ssize_t)text.len ? -EIO : 0;
 }
 
-static void clamd_part(struct part *p)
+static void clamd_part(const struct serve *s, struct part *p)
 {
     static const struct part clamd = {
         .name = "clamd",
@@ -264,15 +338,18 @@ static void clamd_part(struct part *p)
     };
 
     *p = clamd;
+    p->user = s->worker;
 }
 
-static void own_part(struct part *p, const char *program, const char *scanner, uint64_t grace_s)
+static struct part own_part(const struct serve *s, const char *program, const struct privilege_ids *user,
+                            const char *scanner)
 {
-    *p = (struct part){.name = program,
-                       .argv = {program, NULL},
-                       .needs = {REDIS_SOCKET, scanner},
-                       .end_order = 0,
-                       .end_timeout_ms = (grace_s + 10) * 1000};
+    return (struct part){.name = program,
+                         .argv = {program, NULL},
+                         .user = *user,
+                         .needs = {REDIS_SOCKET, scanner},
+                         .end_order = 0,
+                         .end_timeout_ms = (s->settings.grace_s + 10) * 1000};
 }
 
 /* What every part of ours reads from its environment. */
@@ -302,7 +379,7 @@ static int prepare_parts(struct serve *s)
     if (bindir_fd < 0)
         return complain("can't open", "the folder of the programs", bindir_fd);
     export_settings(s, bindir);
-    redis_part(p);
+    redis_part(s, p);
     if ((p++->program_fd = find_program("redis-server", "redis-server")) < 0)
         return -ENOENT;
     if (scan) {
@@ -310,16 +387,17 @@ static int prepare_parts(struct serve *s)
 
         if (r < 0)
             return complain("can't write", "clamav/clamd.conf", r);
-        clamd_part(p);
+        clamd_part(s, p);
         if ((p++->program_fd = find_program("clamd", "clamav-daemon")) < 0)
             return -ENOENT;
     } else {
         log_warn("scanning for viruses is switched off (DECANT_CLAMD=off)");
     }
-    own_part(p, "decant-worker", scan ? CLAMD_SOCKET : NULL, s->settings.grace_s);
+    *p = own_part(s, "decant-worker", &s->worker, scan ? CLAMD_SOCKET : NULL);
+    p->drops_itself = true; /* when it has the process that starts engines, which become somebody else */
     if ((p++->program_fd = find_own(bindir_fd, "decant-worker")) < 0)
         return -ENOENT;
-    own_part(p, "decant-api", NULL, s->settings.grace_s);
+    *p = own_part(s, "decant-api", &s->api, NULL);
     if ((p++->program_fd = find_own(bindir_fd, "decant-api")) < 0)
         return -ENOENT;
     s->supervisor.n_parts = (size_t)(p - s->parts);
@@ -444,7 +522,6 @@ static int run(struct serve *s)
     s->has_terminal = isatty(STDIN_FILENO);
     s->supervisor.loop = &s->loop;
     s->supervisor.parts = s->parts;
-    s->supervisor.user = s->settings.user;
     s->supervisor.dir_fd = s->data_fd;
     s->supervisor.ended = on_ended;
     s->supervisor.arg = s;
@@ -475,7 +552,7 @@ int cmd_serve(int argc, char **argv)
     settings_log_init(&s.settings, "decant");
     catalogue_choose(s.settings.engines);
     /* Redis and clamd inherit the limit. */
-    if (privilege_forbid_core() < 0 || prepare_data(&s) < 0)
+    if (privilege_forbid_core() < 0 || find_users(&s) < 0 || prepare_data(&s) < 0)
         return EXIT_CONFIG;
     prepare_cgroups(&s);
     r = prepare_parts(&s) < 0 ? EXIT_CONFIG : run(&s);

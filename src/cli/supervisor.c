@@ -2,23 +2,27 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "core/privilege.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
 enum { BACKOFF_FIRST_MS = 200, BACKOFF_MAX_MS = 10000, STEADY_MS = 30000 };
 enum { NEEDS_POLL_MS = 50, NEEDS_MAX_MS = 60000 };
 
+/* To become the parts' users, and to end who is another user. */
+static const int rights[] = {CAP_SETUID, CAP_SETGID, CAP_KILL, -1};
+
 /* In the child. Each part gets a process group of its own: Ctrl-C on the terminal reaches the supervisor
  * alone, which ends the parts in their order. If the supervisor dies, so do they. */
-static _noreturn_ void become(const struct supervisor *s, const struct part *p, pid_t parent)
+static _noreturn_ void become(const struct part *p, pid_t parent)
 {
     sigset_t none;
 
@@ -26,7 +30,8 @@ static _noreturn_ void become(const struct supervisor *s, const struct part *p, 
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     setpgid(0, 0);
-    if (fchdir(s->dir_fd) < 0 || privilege_drop(s->user) < 0)
+    umask(077);
+    if (geteuid() == 0 && !p->drops_itself && privilege_become(&p->user) < 0)
         _exit(PART_REFUSES);
     if (p->quiet) {
         int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -55,25 +60,34 @@ static void restart_later(struct part *p)
 }
 
 /* Does a server listen there? A socket's file may be left over from one that is gone. */
-static bool answers(int dir_fd, const char *path)
+static bool answers(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir_fd, path);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+}
+
+/* As the part would find it: as ourselves we can't pass its folders. */
+static bool misses(const struct part *p)
+{
+    bool missing = false;
+
+    if (geteuid() == 0)
+        privilege_borrow(&p->user);
+    for (size_t i = 0; i < ARRAY_SIZE(p->needs); i++)
+        missing = missing || (p->needs[i] && !answers(p->needs[i]));
+    if (geteuid() == 0)
+        privilege_return();
+    return missing;
 }
 
 /* A worker that starts before Redis answers complains, and one that starts before clamd has read its
  * signatures fails the jobs that waited for it. Past NEEDS_MAX_MS the part may say itself what it misses. */
 static bool must_wait(struct part *p)
 {
-    const struct supervisor *s = p->supervisor;
-    bool missing = false;
-
-    for (size_t i = 0; i < ARRAY_SIZE(p->needs); i++)
-        missing = missing || (p->needs[i] && !answers(s->dir_fd, p->needs[i]));
-    if (!missing) {
+    if (!misses(p)) {
         p->waiting_ms = 0;
         return false;
     }
@@ -92,7 +106,7 @@ static void part_start(struct part *p)
     pid_t parent = getpid(), pid = fork();
 
     if (pid == 0)
-        become(p->supervisor, p, parent);
+        become(p, parent);
     p->started_ms = clock_mono_ms();
     if (pid < 0) {
         log_error("part not started", LOG_S("part", p->name), LOG_E(-errno));
@@ -206,6 +220,10 @@ int supervisor_start(struct supervisor *s)
 {
     int r = uv_signal_init(s->loop, &s->child);
 
+    if (r == 0 && fchdir(s->dir_fd) < 0)
+        r = -errno;
+    if (r == 0 && geteuid() == 0)
+        r = privilege_keep(rights);
     if (r == 0)
         r = uv_signal_start(&s->child, on_child, SIGCHLD);
     if (r < 0)

@@ -1,8 +1,12 @@
-/* Keeps a few programs running: each is started with the same folder and user, restarted with back-off when
- * it dies, and ended in a chosen order. Used by `decant serve`. */
+/* Keeps a few programs running: each is started in the same folder as its own user, restarted with back-off
+ * when it dies, and ended in a chosen order. Used by `decant serve`.
+ *
+ * Started as root it stays that, as only root can start parts as other users again; it gives up what it
+ * doesn't need for it, and reads nothing from anybody but how its children ended. */
 #pragma once
 
 #include "core/cleanup.h"
+#include "core/privilege.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +19,8 @@ struct part {
     const char *name;
     const char *argv[PART_ARGS_MAX]; /* NULL-terminated */
     int program_fd;                  /* O_PATH of the executable */
+    struct privilege_ids user;       /* whom it runs as, if we are root */
+    bool drops_itself;               /* it is started as root, and becomes its user by itself */
     const char *needs[2];    /* Unix sockets, below dir_fd, whose server has to answer first; or NULL */
     bool quiet;              /* what it prints to standard output is dropped */
     unsigned end_order;      /* the least are told to end first; the next when those are gone */
@@ -31,8 +37,7 @@ struct supervisor {
     uv_loop_t *loop;
     struct part *parts;
     size_t n_parts;
-    const char *user; /* whom root becomes in every part */
-    int dir_fd;       /* the parts' working directory */
+    int dir_fd; /* the parts' working directory, which is ours from the start on */
     void (*ended)(void *arg,
                   int status); /* all parts are gone; the status that made it end, 0 after supervisor_end */
     void *arg;
@@ -48,7 +53,8 @@ struct supervisor {
  * everything ends. */
 enum { PART_REFUSES = 78 };
 
-/* Starts all parts. The struct and the parts must stay where they are until `ended`. */
+/* Starts all parts, after having given up all rights of root's but those that it takes: they are gone for the
+ * caller too. The struct and the parts must stay where they are until `ended`. */
 int supervisor_start(struct supervisor *s) _warn_unused_;
 /* SIGTERM to each part, in order; again (a second Ctrl-C): SIGKILL to all. */
 void supervisor_end(struct supervisor *s);

@@ -37,7 +37,7 @@ int path_open(int dirfd, const char *path, int flags, mode_t mode)
     return fd < 0 ? -errno : (int)fd;
 }
 
-int path_make_dir(int dirfd, const char *path)
+int path_make_dir(int dirfd, const char *path, mode_t mode)
 {
     _cleanup_free_ char *copy = strdup(path);
     char *rest = copy, *name;
@@ -50,7 +50,7 @@ int path_make_dir(int dirfd, const char *path)
     while ((name = strsep(&rest, "/"))) {
         if (!*name)
             continue;
-        if (mkdirat(at, name, 0700) < 0 && errno != EEXIST)
+        if (mkdirat(at, name, mode) < 0 && errno != EEXIST)
             return -errno;
 
         int next = path_open(at, name, O_DIRECTORY | O_RDONLY, 0);
@@ -188,9 +188,9 @@ int path_remove_tree(int dirfd, const char *name)
     return r;
 }
 
-int path_tmpfile(int dirfd)
+int path_tmpfile(int dirfd, mode_t mode)
 {
-    int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
 
     if (fd < 0)
         return errno == EISDIR ? -EOPNOTSUPP : -errno;

@@ -11,9 +11,8 @@
 /* openat2(2) below `dirfd` with O_CLOEXEC, RESOLVE_BENEATH and no symlinks: a descriptor or -errno. */
 int path_open(int dirfd, const char *path, int flags, mode_t mode) _warn_unused_;
 
-/* Opens directory `path` below `dirfd`, making each missing component with mode 0700: a descriptor or -errno.
- */
-int path_make_dir(int dirfd, const char *path) _warn_unused_;
+/* Opens directory `path` below `dirfd`, making each missing component with `mode`: a descriptor or -errno. */
+int path_make_dir(int dirfd, const char *path, mode_t mode) _warn_unused_;
 
 /* Removes `name` (one component) below `dirfd` with all that is in it; a missing one is fine. 0 or the first
  * -errno, after having removed what could be removed. Never follows links. However deep the tree is, it takes
@@ -22,7 +21,7 @@ int path_remove_tree(int dirfd, const char *name);
 
 /* An unnamed regular file in `dirfd` for writing, or -errno. path_link gives it a name. Where the filesystem
  * has no O_TMPFILE, -EOPNOTSUPP. */
-int path_tmpfile(int dirfd) _warn_unused_;
+int path_tmpfile(int dirfd, mode_t mode) _warn_unused_;
 
 /* Links the open unnamed file `fd` as `name` below `dirfd`; -EEXIST when the name is taken. */
 int path_link(int fd, int dirfd, const char *name) _warn_unused_;

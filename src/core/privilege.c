@@ -69,6 +69,19 @@ int privilege_find(const char *setting, const char *user, struct privilege_ids *
     return r;
 }
 
+int privilege_stranger(const char *setting, const char *user, const struct privilege_ids *ids,
+                       const struct privilege_ids *others)
+{
+    if (ids->uid == others->uid)
+        fprintf(stderr, "%s: \"%s\" is the user of another part too. Name one of its own.\n", setting, user);
+    else if (ids->gid == others->gid)
+        fprintf(stderr,
+                "%s: \"%s\" is in the group that shares the storage. Give it one of its own "
+                "(groupadd --system %s; usermod -g %s %s) or name another user.\n",
+                setting, user, user, user, user);
+    return ids->uid == others->uid || ids->gid == others->gid ? -EINVAL : 0;
+}
+
 int privilege_become(const struct privilege_ids *ids)
 {
     pid_t parent = getppid();

@@ -14,6 +14,11 @@ struct privilege_ids {
  * the name of what is wrong: -ENOENT when there is no such user, -EINVAL when it is root. */
 int privilege_find(const char *setting, const char *user, struct privilege_ids *ret) _warn_unused_;
 
+/* Whether `user`, of these ids, has nothing of `others` that kernel and files would know them both by: user
+ * and group. Prints, with `setting`, what to do when it has: -EINVAL. */
+int privilege_stranger(const char *setting, const char *user, const struct privilege_ids *ids,
+                       const struct privilege_ids *others) _warn_unused_;
+
 /* From root to `ids` for good: no supplementary groups; real, effective and saved ids. What the process gets
  * at its parent's death (PR_SET_PDEATHSIG), which the kernel forgets then, stays. 0, or -errno: the process
  * must not go on. */

@@ -29,7 +29,8 @@ struct settings {
     const char *engines;             /* names of those that run: catalogue_choose */
     const char *bindir;              /* where the engine programs are; NULL: beside this program */
     const char *libreoffice;         /* its program folder; NULL: the usual one */
-    const char *user;                /* whom root becomes */
+    /* whom root becomes: in the worker, Redis and clamd; in the API; in the engines */
+    const char *user, *api_user, *engine_user;
     /* the HTTP side */
     const char *listen;
     uint64_t port;

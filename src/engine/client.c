@@ -160,7 +160,7 @@ static void on_control(uv_poll_t *handle, int status, int events)
     struct zygote *z = handle->data;
 
     if (drain_control(z) < 0) {
-        handle_kill(z->pidfd);
+        launcher_kill(z->pool->launcher, z->pidfd);
         handle_unwatch(&z->control_watch);
     } else if (z->state == ENGINE_UP) {
         zygote_pump(z);
@@ -248,7 +248,7 @@ void zygote_dismiss_retired(struct engine_pool *p)
         if (!z->retired || has_runs(z))
             continue;
         if (z->pid)
-            handle_kill(z->pidfd); /* on_zygote_gone comes back here */
+            launcher_kill(z->pool->launcher, z->pidfd); /* on_zygote_gone comes back here */
         else
             free_zygote(z);
     }
@@ -314,7 +314,7 @@ static void on_warm_up_too_long(uv_timer_t *timer)
     struct zygote *z = timer->data;
 
     snprintf(z->said, sizeof z->said, "the engine was not ready within %d s", WARM_UP_MAX_MS / 1000);
-    handle_kill(z->pidfd);
+    launcher_kill(z->pool->launcher, z->pidfd);
 }
 
 static int watch_zygote(struct zygote *z)
@@ -337,7 +337,7 @@ static void end_zygote(struct zygote *z)
 {
     int status;
 
-    handle_kill(z->pidfd);
+    launcher_kill(z->pool->launcher, z->pidfd);
     if (launcher_reap(z->pool->launcher, z->pid, &status) < 0)
         await(z->pidfd);
     z->pid = 0;
@@ -455,9 +455,9 @@ void engine_pool_reload(struct engine_pool *p)
 static void kill_all(struct engine_pool *p)
 {
     for (struct engine_run *r = p->runs; r; r = r->next)
-        handle_kill(r->pidfd);
+        launcher_kill(r->pool->launcher, r->pidfd);
     for (struct zygote *z = p->zygotes; z; z = z->next)
-        handle_kill(z->pidfd);
+        launcher_kill(z->pool->launcher, z->pidfd);
     for (struct engine_run *r = p->runs; r; r = r->next)
         await(r->pidfd);
     for (struct zygote *z = p->zygotes; z; z = z->next)

@@ -1,6 +1,7 @@
 /* One run: from the request to done(). client.c says which states it goes through. */
 #include "engine/client_parts.h"
 #include "engine/handles.h"
+#include "engine/launcher.h"
 #include "engine/protocol.h"
 
 #include "core/clock.h"
@@ -90,7 +91,7 @@ static void call_result(struct engine_run *r)
 
     if (!r->result || !r->facts.has_result || verdict(&r->facts) != OUTCOME_OK)
         return;
-    handle_kill(r->pidfd);
+    launcher_kill(r->pool->launcher, r->pidfd);
     report.outcome = OUTCOME_OK;
     report.cpu_ms = r->said_cpu_ms;
     report.peak_kib = r->said_peak_kib;
@@ -118,9 +119,9 @@ static void on_deadline(uv_timer_t *timer)
 
     if (r->state == RUNNING) {
         r->facts.timed_out = true;
-        handle_kill(r->pidfd);
+        launcher_kill(r->pool->launcher, r->pidfd);
     } else if (r->state == SENT) {
-        handle_kill(r->zygote->pidfd);
+        launcher_kill(r->pool->launcher, r->zygote->pidfd);
     }
 }
 
@@ -129,7 +130,7 @@ static void on_deadline(uv_timer_t *timer)
 static void misbehaves(struct engine_run *r)
 {
     r->facts.misbehaved = true;
-    handle_kill(r->pidfd);
+    launcher_kill(r->pool->launcher, r->pidfd);
     handle_unwatch(&r->report_watch);
 }
 
@@ -345,7 +346,7 @@ int run_take_spawned(struct zygote *z, struct msg *m)
     r->state = RUNNING;
     r->started_ms = clock_mono_ms();
     if (r->facts.cancelled || r->facts.misbehaved)
-        handle_kill(r->pidfd);
+        launcher_kill(r->pool->launcher, r->pidfd);
     uv_update_time(r->pool->loop); /* or the deadline counts from when this turn of the loop began */
     uv_timer_start(r->timer, on_deadline, r->deadline_ms, 0);
     call_result(r); /* it may have been read before this */
@@ -422,7 +423,7 @@ void run_orphan(struct engine_run *r)
 {
     r->state = ORPHANED;
     uv_timer_stop(r->timer);
-    handle_kill(r->pidfd);
+    launcher_kill(r->pool->launcher, r->pidfd);
     if (r->pidfd >= 0) {
         if (handle_watch(r->pool->loop, r->pidfd, on_orphan_gone, r, &r->pidfd_watch) < 0)
             run_conclude(r, OUTCOME_INTERNAL);
@@ -497,5 +498,5 @@ void engine_run_cancel(struct engine_run *r)
     else if (r->state == QUEUED)
         run_conclude(r, OUTCOME_CANCELLED);
     else
-        handle_kill(r->pidfd);
+        launcher_kill(r->pool->launcher, r->pidfd);
 }

@@ -1,8 +1,6 @@
 #include "engine/handles.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/syscall.h>
 
 static void free_handle(uv_handle_t *handle)
 {
@@ -53,10 +51,4 @@ void handle_close_fd(int *fd)
 {
     if (*fd >= 0)
         close(TAKE_FD(*fd));
-}
-
-void handle_kill(int pidfd)
-{
-    if (pidfd >= 0)
-        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }

@@ -16,5 +16,3 @@ void handle_free_timer(uv_timer_t **timer);
 
 /* Closes *fd unless it is -1, which it is afterwards. */
 void handle_close_fd(int *fd);
-/* SIGKILL by pidfd; -1 is fine. */
-void handle_kill(int pidfd);

@@ -1,10 +1,8 @@
-/* The program is opened first and executed by descriptor: as root we may see it where the user that it will
- * run as may not (a build below /root), and it can't be exchanged in between. Between fork and exec only bare
- * system calls are made, as this process may have other threads; glibc's setuid family would talk to them. */
+/* The program is opened first and executed by descriptor: its folder may lie where we can't walk (a build
+ * below /root), and it can't be exchanged in between. Between fork and exec only bare system calls are made.
+ */
 #include "engine/launch.h"
 #include "engine/protocol.h"
-
-#include "core/privilege.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,9 +23,6 @@ struct environment {
 struct plan {
     char *title; /* as process listings show it */
     int program, control, null;
-    bool drop;
-    uid_t uid;
-    gid_t gid;
     pid_t parent;
     struct environment environment;
 };
@@ -130,11 +125,6 @@ _noreturn_ static void run_child(const struct plan *p)
         dup2(p->control, ENGINE_CONTROL_FD) < 0 ||
         syscall(SYS_close_range, ENGINE_CONTROL_FD + 1, ~0U, 1 << 2 /* CLOSE_RANGE_CLOEXEC */) < 0)
         _exit(LAUNCH_EXIT_EXEC);
-    if (p->drop &&
-        (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0 ||
-         syscall(SYS_setresuid, p->uid, p->uid, p->uid) < 0))
-        _exit(LAUNCH_EXIT_EXEC);
-    /* After the change of user, which clears it. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != p->parent)
         _exit(LAUNCH_EXIT_EXEC);
     syscall(SYS_execveat, p->program, "", argv, p->environment.strings, AT_EMPTY_PATH);
@@ -166,12 +156,6 @@ static int prepare(const struct settings *s, int programs, const char *name, str
 
     if (r < 0)
         return r;
-    p->drop = geteuid() == 0;
-    if (p->drop) {
-        r = privilege_lookup(s->user ? s->user : "decant", &p->uid, &p->gid);
-        if (r < 0)
-            return r;
-    }
     p->null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (p->null < 0)
         return -errno;

@@ -1,5 +1,7 @@
 /* Requests and answers take turns on one socket pair, and both sides block: starting a program is a fork, and
- * who asks for the status of an engine has seen its end already. */
+ * who asks for the status of an engine has seen its end already. KILL has no answer, and waits for none: the
+ * socket holds some two hundred of them. Being in the same order as the others, it comes before a REAP of the
+ * same process. */
 #include "engine/launcher.h"
 #include "engine/launch.h"
 
@@ -20,6 +22,7 @@ enum message {
     LAUNCHED,   /* u64 errno, and when that is 0: u64 pid; fds: pidfd, control */
     REAP,       /* u64 pid */
     REAPED,     /* u64 errno, u64 wait status */
+    KILL,       /* fd: pidfd */
 };
 
 enum { SOCKET_FD = 3, PROGRAMS_FD = 4, EXIT_LOST = 1 };
@@ -82,6 +85,17 @@ static int answer_reap(struct msg *request)
     return msg_send(SOCKET_FD, &answer);
 }
 
+/* Whom it can't kill is gone already, or not of our user: then it is none of ours. */
+static int obey_kill(struct msg *request)
+{
+    _cleanup_close_ int pidfd = msg_take_fd(request);
+
+    if (msg_done(request) < 0 || pidfd < 0)
+        return -EBADMSG;
+    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    return 0;
+}
+
 static int answer(const struct settings *settings)
 {
     struct msg request;
@@ -91,6 +105,7 @@ static int answer(const struct settings *settings)
         return r;
     r = request.type == LAUNCH ? answer_launch(settings, &request)
         : request.type == REAP ? answer_reap(&request)
+        : request.type == KILL ? obey_kill(&request)
                                : -EBADMSG;
     msg_free(&request);
     return r;
@@ -98,7 +113,7 @@ static int answer(const struct settings *settings)
 
 /* Only the socket and the programs' folder stay open. Signals for the whole group, as Ctrl-C, are its maker's
  * to obey; they are blocked and not ignored, which engines would inherit. */
-static int settle(int sock, int programs, pid_t parent)
+static int settle(const struct privilege_ids *ids, int sock, int programs, pid_t parent)
 {
     static const char title[] = "decant-launch";
     sigset_t all;
@@ -113,14 +128,18 @@ static int settle(int sock, int programs, pid_t parent)
         syscall(SYS_close_range, PROGRAMS_FD + 1, ~0U, 0) < 0 || fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0 ||
         fcntl(PROGRAMS_FD, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
+    if (ids && privilege_become(ids) < 0)
+        return -EPERM;
+    /* After the change of user, which clears both. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || privilege_forbid_core() < 0)
         return -errno;
     return getppid() == parent ? 0 : -ESRCH;
 }
 
-_noreturn_ static void be_launcher(const struct settings *settings, int sock, int programs, pid_t parent)
+_noreturn_ static void be_launcher(const struct settings *settings, const struct privilege_ids *ids, int sock,
+                                   int programs, pid_t parent)
 {
-    if (settle(sock, programs, parent) < 0)
+    if (settle(ids, sock, programs, parent) < 0)
         _exit(EXIT_LOST);
     while (answer(settings) == 0)
         ;
@@ -145,11 +164,17 @@ int launcher_start(const struct settings *settings, struct launcher **ret)
 {
     _cleanup_close_ int ours = -1, theirs = -1, programs = launch_open_programs(settings);
     struct launcher *l;
+    struct privilege_ids ids;
     pid_t parent = getpid();
-    int pair[2];
+    bool is_root = geteuid() == 0;
+    int pair[2], r = 0;
 
     if (programs < 0)
         return programs;
+    if (is_root)
+        r = privilege_lookup(settings->engine_user, &ids.uid, &ids.gid);
+    if (r < 0)
+        return r;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
     ours = pair[0];
@@ -161,7 +186,7 @@ int launcher_start(const struct settings *settings, struct launcher **ret)
         return -ENOMEM;
     l->pid = fork();
     if (l->pid == 0)
-        be_launcher(settings, theirs, programs, parent);
+        be_launcher(settings, is_root ? &ids : NULL, theirs, programs, parent);
     if (l->pid < 0) {
         free(l);
         return -errno;
@@ -239,4 +264,16 @@ int launcher_reap(struct launcher *l, pid_t pid, int *ret_status)
     r = msg_done(&answer);
     msg_free(&answer);
     return r;
+}
+
+void launcher_kill(struct launcher *l, int pidfd)
+{
+    _cleanup_msg_ struct msg request;
+
+    if (pidfd < 0 || l->lost)
+        return;
+    msg_init(&request, KILL);
+    msg_put_fd(&request, pidfd);
+    if (msg_send(l->sock, &request) < 0)
+        l->lost = true;
 }

@@ -108,7 +108,7 @@ static const char *become_zygote(void)
     static const int ignored_signals[] = {SIGPIPE, SIGHUP};
 
     if (getuid() == 0 || geteuid() == 0)
-        return "an engine must not run as root: set DECANT_USER to an unprivileged user";
+        return "an engine must not run as root: set DECANT_ENGINE_USER to an unprivileged user";
     write_oom_score("500");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         privilege_forbid_core() < 0)

@@ -1,4 +1,4 @@
-/* See storage.h for the tree. Two things are not obvious:
+/* See storage.h for the tree and its modes. Two things are not obvious:
  *
  * - An upload is an unnamed file (O_TMPFILE) until it is committed, so that a crash leaves nothing. Where the
  *   filesystem has no such files it has a random name in .incoming/ and an flock(2), which tells the cleaner
@@ -26,9 +26,11 @@
 #define WORK_PREFIX "work-"
 
 enum { EXTENSION_MAX = 8, REMOVE_ATTEMPTS = 5 };
+enum { SHARED = 02770, PRIVATE = 0700, BELOW = 0771, WORK = 0777 };
 
 struct storage {
     int root, incoming;
+    mode_t session_mode;
     atomic_bool named; /* no O_TMPFILE here */
 };
 
@@ -45,7 +47,7 @@ static int make_root(const char *root)
             return -errno;
         *slash = '/';
     }
-    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+    return mkdir(path, PRIVATE) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 static int clean_incoming(int incoming)
@@ -86,19 +88,26 @@ static void spread_sessions(int root)
     }
 }
 
+/* Folders inherit the group and the bit. */
+static mode_t session_mode(const struct stat *root)
+{
+    return root->st_mode & S_ISGID ? SHARED & 0777 : PRIVATE;
+}
+
 int storage_open(const char *root, struct storage **ret)
 {
     _cleanup_close_ int fd = -1, incoming = -1;
     struct storage *s;
+    struct stat st;
     int r = make_root(root);
 
     if (r < 0)
         return r;
     fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0 || fstat(fd, &st) < 0)
         return -errno;
     spread_sessions(fd);
-    incoming = path_make_dir(fd, INCOMING);
+    incoming = path_make_dir(fd, INCOMING, session_mode(&st));
     if (incoming < 0)
         return incoming;
     r = clean_incoming(incoming);
@@ -107,7 +116,8 @@ int storage_open(const char *root, struct storage **ret)
     s = malloc(sizeof *s);
     if (!s)
         return -ENOMEM;
-    *s = (struct storage){.root = TAKE_FD(fd), .incoming = TAKE_FD(incoming)};
+    *s = (struct storage){
+        .root = TAKE_FD(fd), .incoming = TAKE_FD(incoming), .session_mode = session_mode(&st)};
     *ret = s;
     return 0;
 }
@@ -156,7 +166,7 @@ static int begin_named(struct storage *s, struct storage_upload *u)
         struct stat st;
 
         id_uuid(u->incoming);
-        fd = path_open(s->incoming, u->incoming, O_RDWR | O_CREAT | O_EXCL, 0600);
+        fd = path_open(s->incoming, u->incoming, O_RDWR | O_CREAT | O_EXCL, STORAGE_FILE_MODE);
         if (fd < 0)
             return fd;
         if (flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0) {
@@ -191,7 +201,7 @@ int storage_upload_begin(struct storage *s, uint64_t expected, uint64_t reserve,
     if (__builtin_add_overflow(expected, reserve, &needed) || needed > available)
         return -ENOSPC;
     if (!s->named) {
-        int fd = path_tmpfile(s->root);
+        int fd = path_tmpfile(s->root, STORAGE_FILE_MODE);
 
         if (fd >= 0) {
             ret->fd = fd;
@@ -240,11 +250,16 @@ static int new_path(const char *session_id, const char *job_id, const char *fold
 
 static int name_upload(struct storage *s, const struct storage_upload *u, const char *path, const char *name)
 {
-    char folder[STORAGE_PATH_MAX];
-    _cleanup_close_ int dir = -1;
+    char folder[STORAGE_PATH_MAX], *below;
+    _cleanup_close_ int session = -1, dir = -1;
 
     snprintf(folder, sizeof folder, "%.*s", (int)(name - 1 - path), path);
-    dir = path_make_dir(s->root, folder);
+    below = strchr(folder, '/');
+    *below++ = '\0';
+    session = path_make_dir(s->root, folder, s->session_mode);
+    if (session < 0)
+        return session;
+    dir = path_make_dir(session, below, BELOW);
     if (dir < 0)
         return dir;
     if (!*u->incoming)
@@ -290,7 +305,7 @@ int storage_make_work(int job_fd, char ret_name[sizeof "work-" + ID_UUID_LEN])
 
     id_uuid(uuid);
     snprintf(ret_name, sizeof WORK_PREFIX + ID_UUID_LEN, WORK_PREFIX "%s", uuid);
-    return mkdirat(job_fd, ret_name, 0700) < 0 ? -errno : 0;
+    return mkdirat(job_fd, ret_name, WORK) < 0 ? -errno : 0;
 }
 
 static bool work_valid(const char *work)
@@ -324,7 +339,7 @@ int storage_publish(struct storage *s, int job_fd, const char *work, const char 
         return -errno;
     if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
         return -EINVAL;
-    to = path_make_dir(job_fd, CONVERTED);
+    to = path_make_dir(job_fd, CONVERTED, BELOW);
     if (to < 0)
         return to;
     return renameat(from, name, to, final) < 0 ? -errno : 0;

@@ -7,6 +7,13 @@
  *     {root}/.incoming/
  *         where O_TMPFILE can't be had: uploads under random names
  *
+ * Who may what: the root's mode says it. Below one that is 0700 everything belongs to one user, as when API
+ * and worker are the same. Below one that is 02770 everything is the group's, whoever has made it: sessions
+ * are 02770. Nobody else passes those; behind them job folders and uploads are open to others, since engines,
+ * which are neither that user nor of that group, come in by the descriptor of a job's folder: they read its
+ * upload and write into its work folder, where what they make is the group's. The modes are what is asked of
+ * the kernel, so the umask has to be 0.
+ *
  * Every path is built from ids here and nowhere else; "stored path" means such a path below the root.
  * Blocking calls, all short except storage_sweep_job and storage_remove_*, which callers on an event loop run
  * through uv_queue_work. */
@@ -20,12 +27,19 @@
 
 struct storage;
 
+/* Makes the root one that the caller's group shares, as above, with all that was kept there before: for the
+ * owner of the root, which is made if it is missing. What is shared already costs a look at the root; what
+ * isn't, one at each file, once. -EPERM when the root is somebody else's. */
+int storage_share(const char *root) _warn_unused_;
 /* Opens (and makes, 0700) the root. Removes what is left in .incoming from before. The storage may be used by
  * several threads. */
 int storage_open(const char *root, struct storage **ret) _warn_unused_;
 void storage_close(struct storage *s);
 /* From now on as on a filesystem without O_TMPFILE; for tests of that way. */
 void storage_use_incoming(struct storage *s);
+
+/* Of uploads and results: below folders that strangers can't pass. */
+enum { STORAGE_FILE_MODE = 0644 };
 
 /* Longest stored path and its NUL. */
 enum { STORAGE_PATH_MAX = 256 };

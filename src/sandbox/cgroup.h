@@ -19,9 +19,9 @@
 
 struct cgroup_place;
 
-/* `setting` is DECANT_CGROUP: "auto" makes a place for `user`, whom root becomes, and clears those whose
- * makers were killed; "off"; else the folders of one that somebody else made, which is taken as it is. On
- * failure -errno and a static sentence; -ECANCELED for "off". A process moves itself into the place on v2,
+/* `setting` is DECANT_CGROUP: "auto" makes a place for `user`, whom root runs engines as, and clears those
+ * whose makers were killed; "off"; else the folders of one that somebody else made, which is taken as it is.
+ * On failure -errno and a static sentence; -ECANCELED for "off". A process moves itself into the place on v2,
  * and has to be single then. */
 int cgroup_place_make(const char *setting, const char *user, struct cgroup_place **ret,
                       const char **ret_why) _warn_unused_;

@@ -118,20 +118,58 @@ static void stop_distributing(int dir)
         (void)!cgroup_write(dir, "cgroup.subtree_control", "-memory -pids");
 }
 
+/* What is in the place is its owner's to remove: root without its capabilities (cli/supervisor.h) isn't let.
+ */
+static void begin_as_owner(const struct cgroup_place *p)
+{
+    const struct privilege_ids owner = {p->uid, p->gid};
+
+    if (geteuid() == 0)
+        privilege_borrow(&owner);
+}
+
+static void end_as_owner(void)
+{
+    if (geteuid() == 0)
+        privilege_return();
+}
+
+/* A hierarchy's topmost cgroup lets its owner write only by a capability, or by changing its mode. */
+static void remove_from(int parent, const char *name)
+{
+    struct stat st;
+
+    if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno != EACCES || fstat(parent, &st) < 0 ||
+        fchmod(parent, (st.st_mode & 07777) | S_IWUSR) < 0)
+        return;
+    unlinkat(parent, name, AT_REMOVEDIR);
+    (void)!fchmod(parent, st.st_mode & 07777);
+}
+
+static void leave_own_storey(struct cgroup_place *p, const struct made *m)
+{
+    if (p->distributes)
+        stop_distributing(p->home);
+    if (cgroup_enter(p->home) < 0)
+        return;
+    begin_as_owner(p);
+    unlinkat(m->dir, CGROUP_SELF, AT_REMOVEDIR);
+    end_as_owner();
+}
+
 static void unmake_folder(struct cgroup_place *p)
 {
     struct made *m = &p->made[--p->n_made];
 
+    begin_as_owner(p);
     remove_children(m->dir);
-    if (p->home >= 0) {
-        /* A cgroup that distributes takes no process, and it stops only when nobody is left to receive. */
+    /* A cgroup that distributes takes no process, and it stops only when nobody is left to receive. */
+    if (p->home >= 0)
         stop_distributing(m->dir);
-        if (p->distributes)
-            stop_distributing(p->home);
-        if (cgroup_enter(p->home) == 0)
-            unlinkat(m->dir, CGROUP_SELF, AT_REMOVEDIR);
-    }
-    unlinkat(m->parent, p->name, AT_REMOVEDIR);
+    end_as_owner();
+    if (p->home >= 0)
+        leave_own_storey(p, m);
+    remove_from(m->parent, p->name);
     close(m->dir);
     close(m->parent);
     p->folders[0] = '\0';

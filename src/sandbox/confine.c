@@ -17,6 +17,7 @@
 #include <netdb.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -104,7 +105,7 @@ static int allow_peers(const struct confinement *c, int ruleset, int abi)
 
 static int enter_landlock(const struct confinement *c, int abi)
 {
-    _cleanup_close_ int ruleset = landlock_begin(abi, c->signals);
+    _cleanup_close_ int ruleset = landlock_begin(abi);
     int r = ruleset < 0 ? ruleset : landlock_allow(ruleset, abi, c->storage, LANDLOCK_READ_WRITE, false);
 
     if (r == 0)

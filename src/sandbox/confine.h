@@ -5,15 +5,12 @@
 
 #include "core/cleanup.h"
 
-#include <stdbool.h>
-
 enum { CONFINE_PEERS_MAX = 2 };
 
 struct confinement {
     const char *policy;                   /* text of the seccomp policy */
     const char *storage;                  /* the one folder that may be read and written */
     const char *peers[CONFINE_PEERS_MAX]; /* whom it connects to: unix:PATH, tcp:HOST:PORT; or NULL */
-    bool signals;                         /* it ends processes that it did not start itself */
 };
 
 /* In force for this process and all that it makes, and proved by attempts. In the main thread, before there

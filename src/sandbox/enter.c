@@ -106,7 +106,7 @@ static int enter_process(int keep_fd)
     sigemptyset(&none);
     if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         return -errno;
-    umask(077);
+    umask(007); /* what it makes in the output folder is for the folder's group: files/storage.h */
     return keep_descriptors(keep_fd, -1);
 }
 
@@ -222,7 +222,8 @@ static int enter_in_place(struct sandbox_job *job, const struct job_files *files
     if (snprintf(job->input_path, sizeof job->input_path, "%s/" INPUT_NAME "%s", tmp,
                  extension(job->input)) >= (int)sizeof job->input_path)
         return -ENAMETOOLONG;
-    if (mkdir(tmp, 0700) < 0 && errno != EEXIST)
+    /* For the group too, as it is who empties it. */
+    if (mkdir(tmp, 0770) < 0 && errno != EEXIST)
         return -errno;
     return copy_input(files->input, job->input_path);
 }
@@ -334,7 +335,7 @@ static int enter_landlock(const struct sandbox *s, const struct sandbox_job *job
     static const char *const own[] = {"/dev/zero",         "/dev/urandom",     "/dev/random",
                                       "/proc/self/maps",   "/proc/self/stat",  "/proc/self/smaps_rollup",
                                       "/proc/self/status", "/proc/self/statm", NULL};
-    _cleanup_close_ int ruleset = landlock_begin(s->landlock_abi, false);
+    _cleanup_close_ int ruleset = landlock_begin(s->landlock_abi);
     int r, abi = s->landlock_abi;
 
     if (ruleset < 0)
@@ -351,7 +352,7 @@ static int enter_landlock(const struct sandbox *s, const struct sandbox_job *job
     if (r == 0 && (job->input || !s->config.reduced))
         r = landlock_allow(ruleset, abi, tmp, LANDLOCK_READ_WRITE, false);
     if (r == 0 && job->input)
-        r = landlock_allow(ruleset, abi, job->output_path, LANDLOCK_READ_WRITE, false);
+        r = landlock_allow(ruleset, abi, job->output_path, LANDLOCK_WRITE_FILES, false);
     if (r == 0 && job->input)
         r = landlock_allow(ruleset, abi, job->input_path, LANDLOCK_READ, false);
     return r < 0 ? r : landlock_enter(ruleset);

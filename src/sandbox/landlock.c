@@ -57,12 +57,12 @@ int landlock_abi(void)
     return abi < 0 ? -errno : (int)abi;
 }
 
-int landlock_begin(int abi, bool signals)
+int landlock_begin(int abi)
 {
     struct ruleset_attr attr = {
         .fs = known_rights(abi),
         .net = NET_BIND_TCP | NET_CONNECT_TCP,
-        .scoped = SCOPE_ABSTRACT_SOCKET | (signals ? 0 : SCOPE_SIGNAL),
+        .scoped = SCOPE_ABSTRACT_SOCKET | SCOPE_SIGNAL,
     };
     size_t size = abi >= 6                    ? sizeof attr
                   : abi >= LANDLOCK_ABI_PORTS ? sizeof(uint64_t) * 2
@@ -81,8 +81,9 @@ static uint64_t rights_for(enum landlock_access access, int abi)
     if (access == LANDLOCK_WRITE_FILE)
         rights |= FS_WRITE_FILE;
     if (access == LANDLOCK_READ_WRITE)
-        rights |= FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG | FS_REFER |
-                  FS_TRUNCATE;
+        rights |= FS_MAKE_DIR | FS_REMOVE_DIR;
+    if (access == LANDLOCK_READ_WRITE || access == LANDLOCK_WRITE_FILES)
+        rights |= FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_REFER | FS_TRUNCATE;
     return rights & known_rights(abi);
 }
 

@@ -13,12 +13,13 @@ enum landlock_access {
     LANDLOCK_LIST,
     LANDLOCK_READ,
     LANDLOCK_WRITE_FILE,
-    LANDLOCK_READ_WRITE /* a folder */
+    LANDLOCK_WRITE_FILES, /* a folder, for files only: no folder can be made in it */
+    LANDLOCK_READ_WRITE   /* a folder */
 };
 
 /* A ruleset that denies everything, or -errno: every right that the kernel's version knows, TCP and signals
- * and abstract sockets to outside included; but for signals where `signals` says so. A descriptor. */
-int landlock_begin(int abi, bool signals) _warn_unused_;
+ * and abstract sockets to outside included. A descriptor. */
+int landlock_begin(int abi) _warn_unused_;
 /* Lets `path` be reached; a missing one is fine when `optional`. */
 int landlock_allow(int ruleset, int abi, const char *path, enum landlock_access access,
                    bool optional) _warn_unused_;

@@ -79,6 +79,7 @@ static const struct constant {
     NAMED(AF_INET6),
     NAMED(S_ISUID),
     NAMED(S_ISGID),
+    NAMED(S_IRWXG),
     NAMED(EPERM),
     NAMED(EACCES),
     NAMED(ENOSYS),

@@ -131,7 +131,6 @@ static int open_regular(int job_fd, const char *path, struct stat *ret)
 static int take_copy(struct conversion *c, int from)
 {
     _cleanup_close_ int folder = -1, to = -1;
-    struct stat st;
     off_t at = 0;
     ssize_t n;
     int r = storage_make_work(c->job_fd, c->copy_name);
@@ -141,11 +140,9 @@ static int take_copy(struct conversion *c, int from)
     folder = path_open(c->job_fd, c->copy_name, O_RDONLY | O_DIRECTORY, 0);
     if (folder < 0)
         return folder;
-    to = path_open(folder, c->output_name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    to = path_open(folder, c->output_name, O_RDWR | O_CREAT | O_EXCL, STORAGE_FILE_MODE);
     if (to < 0)
         return to;
-    if (geteuid() == 0 && (fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0))
-        return -errno;
     do
         n = sendfile(to, from, &at, (size_t)(COPY_MAX - at));
     while (n > 0 && at < COPY_MAX);
@@ -399,22 +396,6 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
     finish(c, c->cancelled ? OUTCOME_CANCELLED : engine->outcome);
 }
 
-/* The engines write into the work folder. Where they run as somebody else than we do, it becomes theirs. */
-static int make_work(struct conversion *c)
-{
-    struct stat st;
-    int r = storage_make_work(c->job_fd, c->work_name);
-
-    if (r < 0)
-        c->work_name[0] = '\0';
-    if (r < 0 || geteuid() != 0)
-        return r;
-    if (fstat(c->job_fd, &st) < 0 ||
-        fchownat(c->job_fd, c->work_name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    return 0;
-}
-
 /* What opens with a password is packed tight below it: neither its size nor its directory tell what it holds.
  * The options are searched as text, which leaves no further copy of the password; one that another option
  * would feign only buys what every file may be given. */
@@ -428,9 +409,10 @@ static void set_deadline(struct conversion *c)
 
 static void start_engine(struct conversion *c)
 {
-    int r = make_work(c);
+    int r = storage_make_work(c->job_fd, c->work_name);
 
     if (r < 0) {
+        c->work_name[0] = '\0';
         set_detail(c, strerror(-r));
         finish(c, OUTCOME_INTERNAL);
         return;

@@ -39,7 +39,7 @@ void conversion_shared_done(struct conversion_shared *s);
 int conversion_sniff(struct conversion_shared *s, int fd, const struct format *format) _warn_unused_;
 
 struct conversion_request {
-    int job_fd; /* the job's folder; borrowed until `done`. As root: its owner is whom engines run as */
+    int job_fd;        /* the job's folder; borrowed until `done`; files/storage.h: who comes in by it */
     const char *input; /* below the job's folder, as "uploads/….docx" */
     const struct catalogue_route *route;
     const char *options; /* JSON object; with the document's password, if there is one */

@@ -2,8 +2,9 @@
  * publishes the results. One process, one loop; slow file operations alone go to libuv's threads. It opens no
  * document itself.
  *
- *     start    settings → root is given away → storage, Redis, engines; tasks are claimed once an engine is
- * up SIGTERM  no more claims → running jobs get settings.grace_s → the rest goes back to the queue → exit 0
+ *     start    settings → the process that starts engines → root is given away → storage, Redis; tasks are
+ *              claimed once an engine is up
+ *     SIGTERM  no more claims → running jobs get settings.grace_s → the rest goes back to the queue → exit 0
  *              (a second signal ends the grace, a third the process)
  *     SIGHUP   fresh engines replace the running ones: for upgraded libraries
  *
@@ -18,6 +19,7 @@
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "engine/client.h"
+#include "files/storage.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/confine.h"
 #include "sandbox/policy_worker.h"
@@ -50,6 +52,7 @@ struct worker {
     char id[HOST_MAX + ID_UUID_LEN + 32];
     unsigned slots;
 
+    bool engines_apart;           /* they are of another user than we */
     struct cgroup_place *cgroups; /* NULL: none can be had */
     const char *no_cgroups;       /* why */
     struct storage *storage;
@@ -290,14 +293,41 @@ static int connect_redis(struct worker *w)
     return complain("DECANT_QUEUE is no name for a queue", w->queue ? 0 : -EINVAL);
 }
 
+/* Engines and what starts them keep whom they are, and we become somebody else. */
+static int give_root_away(struct worker *w)
+{
+    int r = privilege_drop(w->settings.user);
+
+    /* The change of user made the process dumpable again, where the host wants that. */
+    return r < 0 ? r : complain("core files", privilege_forbid_core());
+}
+
+static int open_storage(struct worker *w)
+{
+    const char *root = w->settings.storage;
+
+    if (w->engines_apart) {
+        int r =
+            complain("DECANT_STORAGE can't be shared with the API: it has to be a folder of DECANT_USER's",
+                     storage_share(root));
+
+        if (r < 0)
+            return r;
+    }
+    return complain("DECANT_STORAGE can't be opened", storage_open(root, &w->storage));
+}
+
 static int prepare(struct worker *w)
 {
     const struct settings *s = &w->settings;
-    /* First: what starts engines is a copy of this process, and must not know a secret. */
+    /* First: what starts engines is a copy of this process, needs root to be theirs, and must not know a
+     * secret. */
     int r = complain("the engines can't be started", engine_pool_new(&w->loop, s, NULL, &w->engines));
 
     if (r == 0)
-        r = complain("DECANT_STORAGE can't be opened", storage_open(s->storage, &w->storage));
+        r = give_root_away(w);
+    if (r == 0)
+        r = open_storage(w);
     if (r < 0)
         return r;
     if (s->seal_key)
@@ -391,8 +421,7 @@ static int confine(struct worker *w)
 {
     const struct confinement c = {.policy = policy_worker,
                                   .storage = w->settings.storage,
-                                  .peers = {w->settings.redis, w->settings.clamd},
-                                  .signals = true};
+                                  .peers = {w->settings.redis, w->settings.clamd}};
     const char *why;
     int r = confine_process(&c, &why);
 
@@ -423,6 +452,8 @@ static int run(struct worker *w)
         log_warn("conversions run without namespaces: DECANT_SANDBOX is reduced");
     if (!w->cgroups)
         log_warn("conversions run without cgroups", LOG_S("why", w->no_cgroups));
+    if (!w->engines_apart)
+        log_info("engines share the worker's user: started as root they have one of their own");
     uv_run(&w->loop, UV_RUN_DEFAULT);
     storage_close(w->storage);
     seal_key_free(w->seal);
@@ -430,6 +461,22 @@ static int run(struct worker *w)
     cgroup_place_free(w->cgroups);
     log_info("worker ended", LOG_S("worker", w->id));
     return w->status;
+}
+
+/* Before anything is begun. Who names one user for both has what everybody has who doesn't start as root. */
+static int find_users(struct worker *w)
+{
+    struct privilege_ids ours, engines;
+
+    if (geteuid() != 0)
+        return 0;
+    if (privilege_find("DECANT_USER", w->settings.user, &ours) < 0 ||
+        privilege_find("DECANT_ENGINE_USER", w->settings.engine_user, &engines) < 0)
+        return -ENOENT;
+    w->engines_apart = ours.uid != engines.uid;
+    return w->engines_apart
+               ? privilege_stranger("DECANT_ENGINE_USER", w->settings.engine_user, &engines, &ours)
+               : 0;
 }
 
 int main(int argc, char **argv)
@@ -446,14 +493,14 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     catalogue_choose(w.settings.engines);
+    if (find_users(&w) < 0)
+        return EXIT_CONFIG;
     /* As root it can be had everywhere. */
-    if (cgroup_place_make(w.settings.cgroup, w.settings.user, &w.cgroups, &w.no_cgroups) < 0)
+    if (cgroup_place_make(w.settings.cgroup, w.settings.engine_user, &w.cgroups, &w.no_cgroups) < 0)
         w.cgroups = NULL;
     w.settings.cgroup = cgroup_place_folders(w.cgroups);
-    if (privilege_drop(w.settings.user) < 0)
-        return EXIT_CONFIG;
     settings_log_init(&w.settings, "worker");
-    umask(077);
+    umask(0); /* what files/storage.h makes has the mode that it says */
     seal_wipe_json();
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || privilege_forbid_core() < 0)
         return EXIT_CONFIG;

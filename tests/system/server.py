@@ -5,6 +5,7 @@ the test that ends the server."""
 
 import contextlib
 import os
+import pwd
 import re
 import signal
 import socket
@@ -42,6 +43,14 @@ def sanitizers():
     return {name: value for name, value in os.environ.items() if name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS")}
 
 
+def identity(user):
+    """For a process that this user is to run, as root has it; None: as we are."""
+    if not user:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
 class Server:
     """`engines` are the names of those that its tests need; None: all. LibreOffice takes seconds of a processor to start."""
 
@@ -55,12 +64,14 @@ class Server:
         self.log_path = Path(folder) / "serve.log"
         self.process = None
         self.binary = BIN / "decant"
+        self.user = None  # whom it is started as, by name
 
     def start(self, ready=True):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "serve", "--data", self.data, "--port", str(self.port)],
-                env={"PATH": "/usr/bin:/bin", **sanitizers(), **self.environment}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                env={"PATH": "/usr/bin:/bin", **sanitizers(), **self.environment}, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                **identity(self.user))
         if ready:
             self.wait_ready()
         return self

@@ -94,8 +94,8 @@ static void open_files_are_not_inherited(void **state)
 
 static void folders_are_made(void **state)
 {
-    _cleanup_close_ int deep = path_make_dir(dir, "a/b/c"), again = path_make_dir(dir, "a//b/c/"),
-                        here = path_make_dir(dir, "");
+    _cleanup_close_ int deep = path_make_dir(dir, "a/b/c", 0700), again = path_make_dir(dir, "a//b/c/", 0700),
+                        here = path_make_dir(dir, "", 0700);
     struct stat st;
 
     assert_true(deep >= 0 && again >= 0 && here >= 0);
@@ -108,17 +108,17 @@ static void folders_are_not_made_elsewhere(void **state)
 {
     write_file(dir, "file", "x");
     assert_int_equal(symlinkat("/tmp", dir, "link"), 0);
-    assert_int_equal(path_make_dir(dir, "../decant-escaped"), -EXDEV);
-    assert_int_equal(path_make_dir(dir, "a/../../decant-escaped"), -EXDEV);
-    assert_int_equal(path_make_dir(dir, "link/decant-escaped"), -ELOOP);
-    assert_int_equal(path_make_dir(dir, "file/x"), -ENOTDIR);
+    assert_int_equal(path_make_dir(dir, "../decant-escaped", 0700), -EXDEV);
+    assert_int_equal(path_make_dir(dir, "a/../../decant-escaped", 0700), -EXDEV);
+    assert_int_equal(path_make_dir(dir, "link/decant-escaped", 0700), -ELOOP);
+    assert_int_equal(path_make_dir(dir, "file/x", 0700), -ENOTDIR);
     assert_false(exists(tmp, "decant-escaped"));
 }
 
 static void trees_are_removed(void **state)
 {
-    close(path_make_dir(dir, "tree/a/b"));
-    close(path_make_dir(dir, "tree/a/c"));
+    close(path_make_dir(dir, "tree/a/b", 0700));
+    close(path_make_dir(dir, "tree/a/c", 0700));
     write_file(dir, "tree/file", "x");
     write_file(dir, "tree/a/b/file", "x");
     assert_int_equal(mkfifoat(dir, "tree/a/c/pipe", 0600), 0);
@@ -135,8 +135,8 @@ static void links_are_removed_and_not_followed(void **state)
 {
     char target[64];
 
-    close(path_make_dir(dir, "tree/sub"));
-    close(path_make_dir(dir, "kept"));
+    close(path_make_dir(dir, "tree/sub", 0700));
+    close(path_make_dir(dir, "kept", 0700));
     write_file(dir, "kept/file", "x");
     snprintf(target, sizeof target, "/tmp/%s/kept", name);
     assert_int_equal(symlinkat(target, dir, "tree/absolute"), 0);
@@ -186,7 +186,7 @@ static void folders_without_permissions_are_removed(void **state)
     if (pid == 0) {
         if (getuid() == 0 && (fchown(dir, 65534, 65534) < 0 || setgid(65534) < 0 || setuid(65534) < 0))
             _exit(10);
-        close(path_make_dir(dir, "tree/a/b/c"));
+        close(path_make_dir(dir, "tree/a/b/c", 0700));
         if (fchmodat(dir, "tree/a/b", 0, 0) < 0 || fchmodat(dir, "tree/a", 0, 0) < 0 ||
             fchmodat(dir, "tree", 0, 0) < 0)
             _exit(11);
@@ -201,7 +201,7 @@ static void what_cannot_be_removed_is_an_error_and_the_rest_goes(void **state)
     pid_t pid;
     int status;
 
-    close(path_make_dir(dir, "tree/foreign/sub"));
+    close(path_make_dir(dir, "tree/foreign/sub", 0700));
     write_file(dir, "tree/file", "x");
     if (getuid() != 0)
         skip(); /* only root can make what another can't remove */
@@ -221,7 +221,7 @@ static void what_cannot_be_removed_is_an_error_and_the_rest_goes(void **state)
 
 static void unnamed_files_get_a_name(void **state)
 {
-    _cleanup_close_ int fd = path_tmpfile(dir);
+    _cleanup_close_ int fd = path_tmpfile(dir, 0600);
     _cleanup_free_ char *data = NULL;
     size_t len;
 
@@ -237,7 +237,7 @@ static void unnamed_files_get_a_name(void **state)
 
 static void a_reopened_file_is_read_only_and_from_the_start(void **state)
 {
-    _cleanup_close_ int fd = path_tmpfile(dir), again = -1;
+    _cleanup_close_ int fd = path_tmpfile(dir, 0600), again = -1;
     char data[8] = "";
 
     assert_int_equal(write(fd, "hello", 5), 5);

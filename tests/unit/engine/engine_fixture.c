@@ -57,13 +57,13 @@ struct fixture *fixture_start(const char *bindir, const char *const *engines, co
 
     assert_non_null(f);
     f->settings = (struct settings){.bindir = bindir,
-                                    .user = "nobody",
+                                    .engine_user = "nobody",
                                     .sandbox = mode,
                                     .log_level = "info",
                                     .log_format = "text",
                                     .job_memory_bytes = memory_bytes,
                                     .job_output_bytes = output_bytes};
-    if (cgroup_place_make("auto", f->settings.user, &f->cgroups, &why) < 0)
+    if (cgroup_place_make("auto", f->settings.engine_user, &f->cgroups, &why) < 0)
         print_message("jobs have no cgroup: %s\n", why);
     f->settings.cgroup = cgroup_place_folders(f->cgroups);
     strcpy(f->folder, "/tmp/decant-test-XXXXXX");
@@ -106,11 +106,11 @@ int fixture_make_job(struct fixture *f, const char *input, const void *data, siz
     int job;
 
     id_uuid(ret_name);
-    job = path_make_dir(f->folder_fd, ret_name);
+    job = path_make_dir(f->folder_fd, ret_name, 0700);
     assert_true(job >= 0);
     fixture_change_owner(job);
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-        _cleanup_close_ int fd = path_make_dir(job, folders[i]);
+        _cleanup_close_ int fd = path_make_dir(job, folders[i], 0700);
 
         assert_true(fd >= 0);
         fixture_change_owner(fd);

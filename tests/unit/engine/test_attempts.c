@@ -226,7 +226,7 @@ static void make_outside(void)
 
     fixture_change_owner(fd);
     fixture_write_file(fd, "secret", "secret", 6);
-    folder = path_make_dir(fd, "folder");
+    folder = path_make_dir(fd, "folder", 0700);
     assert_true(folder >= 0);
     fixture_change_owner(folder);
     listen_everywhere();

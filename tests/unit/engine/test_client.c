@@ -693,6 +693,7 @@ static void keeps_a_zygote_that_nothing_can_replace(void **state)
     pid_t old;
 
     assert_non_null(mkdtemp(folder));
+    assert_int_equal(chmod(folder, 0755), 0); /* it is not root that looks there */
     snprintf(program, sizeof program, "%s/decant-engine-fake", folder);
     assert_int_equal(symlink(BINDIR "/decant-engine-fake", program), 0);
     f = fixture_start(folder, only_fake, "reduced", MEMORY, OUTPUT);
@@ -737,7 +738,7 @@ static void tells_why_an_engine_is_down(void **state)
                  {"lawless", "policy can't be compiled", true}};
     static const char *const names[] = {"refusing", "threaded", "absent", "outdated", "lawless", NULL};
     struct settings settings = {.bindir = BINDIR,
-                                .user = "nobody",
+                                .engine_user = "nobody",
                                 .sandbox = "reduced",
                                 .log_level = "error",
                                 .job_memory_bytes = MEMORY,

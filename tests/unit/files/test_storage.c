@@ -87,7 +87,7 @@ static void assert_content(struct fixture *f, const char *path, const char *expe
 
     assert_true(fd >= 0);
     assert_int_equal(fstat(fd, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(st.st_mode & 07777, STORAGE_FILE_MODE);
     assert_int_equal(st.st_nlink, 1);
     assert_int_equal(read(fd, data, sizeof data - 1), strlen(expected));
     assert_string_equal(data, expected);
@@ -211,7 +211,7 @@ static int make_result(struct fixture *f, char work[48], const char *name)
     assert_int_equal(storage_make_work(job, work), 0);
     assert_true(str_starts(work, "work-"));
     dir = openat(job, work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "result", 6), 6);
     return job;
@@ -393,21 +393,96 @@ static void nothing_but_jobs_and_sessions_is_removed(void **state)
     assert_true(exists(f, path));
 }
 
-static void folders_are_private(void **state)
+/* The root, the session, the job, its folders, a file; below them a work folder. */
+static void check_modes(struct fixture *f, const mode_t expected[5], mode_t work)
+{
+    char path[STORAGE_PATH_MAX], full[512], name[sizeof "work-" + ID_UUID_LEN];
+    _cleanup_close_ int job = -1;
+    struct stat st;
+
+    upload(f, "hello", path);
+    for (size_t level = 4; level > 0; level--) {
+        snprintf(full, sizeof full, "%s/%s", f->root, path);
+        assert_int_equal(stat(full, &st), 0);
+        assert_int_equal(st.st_mode & 07777, expected[level]);
+        *(strrchr(path, '/') ? strrchr(path, '/') : path) = '\0';
+    }
+    assert_int_equal(stat(f->root, &st), 0);
+    assert_int_equal(st.st_mode & 07777, expected[0]);
+    job = storage_open_job(f->storage, f->session, f->job);
+    assert_int_equal(storage_make_work(job, name), 0);
+    assert_int_equal(fstatat(job, name, &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, work);
+}
+
+static void sessions_are_private(void **state)
+{
+    check_modes(*state, (const mode_t[]){0700, 0700, 0771, 0771, 0644}, 0777);
+}
+
+/* As an older version left everything, and a stranger something. */
+static void make_old_tree(struct fixture *f, const char *path)
+{
+    _cleanup_close_ int root = open(f->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), stray = -1;
+    char part[STORAGE_PATH_MAX];
+
+    assert_int_equal(fchmodat(root, path, 0600, 0), 0);
+    strcpy(part, path);
+    for (char *slash; (slash = strrchr(part, '/'));) {
+        *slash = '\0';
+        assert_int_equal(fchmodat(root, part, 0700, 0), 0);
+    }
+    assert_int_equal(fchmodat(root, ".incoming", 0700, 0), 0);
+    stray = path_make_dir(root, "stray", 0700);
+    assert_true(stray >= 0);
+    assert_int_equal(symlinkat(f->dir, root, "link"), 0);
+}
+
+static void a_tree_becomes_the_groups(void **state)
 {
     struct fixture *f = *state;
     char path[STORAGE_PATH_MAX], full[512];
     struct stat st;
 
     upload(f, "hello", path);
-    for (char *slash; (slash = strrchr(path, '/'));) {
-        *slash = '\0';
+    make_old_tree(f, path);
+    storage_close(f->storage);
+    assert_int_equal(storage_share(f->root), 0);
+    assert_int_equal(storage_open(f->root, &f->storage), 0);
+    assert_content(f, path, "hello");
+    id_token(f->session);
+    check_modes(f, (const mode_t[]){02770, 02770, 02771, 02771, 0644}, 02777);
+    for (size_t i = 0; i < 4; i++) {
+        const mode_t modes[] = {0644, 02771, 02771, 02770};
+
         snprintf(full, sizeof full, "%s/%s", f->root, path);
         assert_int_equal(stat(full, &st), 0);
-        assert_int_equal(st.st_mode & 0777, 0700);
+        assert_int_equal(st.st_mode & 07777, modes[i]);
+        *(strrchr(path, '/') ? strrchr(path, '/') : path) = '\0';
     }
-    assert_int_equal(stat(f->root, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0700);
+    snprintf(full, sizeof full, "%s/.incoming", f->root);
+    assert_int_equal(stat(full, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 02770);
+    snprintf(full, sizeof full, "%s/stray", f->root);
+    assert_int_equal(stat(full, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    assert_int_equal(stat(f->dir, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    assert_int_equal(storage_share(f->root), 0); /* again is fine */
+}
+
+/* What was shared once is not looked through again, and a foreign root is nobody's to share. */
+static void only_the_owner_shares_it(void **state)
+{
+    struct fixture *f = *state;
+
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chown(f->root, 65534, 65534), 0);
+    assert_int_equal(storage_share(f->root), -EPERM);
+    assert_int_equal(chown(f->root, 65534, getegid()), 0);
+    assert_int_equal(chmod(f->root, 02770), 0);
+    assert_int_equal(storage_share(f->root), 0);
 }
 
 /* Where the filesystem has a word for it. */
@@ -476,6 +551,8 @@ static void a_sweep_leaves_the_upload_and_the_result_that_counts(void **state)
 
 int main(void)
 {
+    umask(0); /* as those who use it */
+
     const struct CMUnitTest tests[] = {
         TEST(an_upload_appears_when_it_is_committed),
         TEST(without_unnamed_files_it_has_a_random_name),
@@ -492,7 +569,9 @@ int main(void)
         TEST(files_are_removed),
         TEST(jobs_and_sessions_are_removed),
         TEST(nothing_but_jobs_and_sessions_is_removed),
-        TEST(folders_are_private),
+        TEST(sessions_are_private),
+        TEST(a_tree_becomes_the_groups),
+        TEST(only_the_owner_shares_it),
         TEST(sessions_lie_apart),
         TEST(a_root_that_cannot_be_is_refused),
     };

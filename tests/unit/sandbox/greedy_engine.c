@@ -60,6 +60,16 @@ static enum outcome be_modest(struct engine_job *job)
     return OUTCOME_OK;
 }
 
+/* A result that its group may not read either, and it is by the group that a worker of another user does. */
+static enum outcome hide(struct engine_job *job)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/result.pdf", job->output_path);
+    return unlink(path) == 0 && close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0)) == 0 ? OUTCOME_OK
+                                                                                          : OUTCOME_INTERNAL;
+}
+
 static enum outcome hang(struct engine_job *job)
 {
     stay(NULL);
@@ -69,7 +79,11 @@ static enum outcome hang(struct engine_job *job)
 static const struct {
     const char *word;
     enum outcome (*fn)(struct engine_job *job);
-} actions[] = {{"memory", take_memory}, {"threads", take_threads}, {"modest", be_modest}, {"hang", hang}};
+} actions[] = {{"memory", take_memory},
+               {"threads", take_threads},
+               {"modest", be_modest},
+               {"hang", hang},
+               {"hide", hide}};
 
 static bool write_result(struct engine_job *job)
 {

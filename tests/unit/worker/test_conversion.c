@@ -198,7 +198,7 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(f->dir));
     f->job_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(f->job_fd >= 0);
-    uploads = path_make_dir(f->job_fd, "uploads");
+    uploads = path_make_dir(f->job_fd, "uploads", 0700);
     write_at(uploads, "input.txt", "hello");
     f->settings = (struct settings){.clamd = "unix:/nowhere",
                                     .scan_encrypted = "allow",

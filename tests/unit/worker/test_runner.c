@@ -611,7 +611,7 @@ static void make_leftovers(struct fixture *f)
     _cleanup_close_ int job = storage_open_job(f->storage, f->session, f->job), converted = -1, file = -1;
 
     assert_int_equal(storage_make_work(job, work), 0);
-    converted = path_make_dir(job, "converted");
+    converted = path_make_dir(job, "converted", 0700);
     file = openat(converted, "left.pdf", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_true(file >= 0);
 }
