@@ -285,7 +285,7 @@ def main():
     parser.add_argument("--seed", default=secrets.token_hex(4))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="decant-soak-") as folder:
-        server = Server(folder, DECANT_JOB_TIMEOUT="20", DECANT_JOB_MEMORY="768M", DECANT_JOB_OUTPUT="64M", DECANT_MAX_UPLOAD="32M").start()
+        server = Server(folder, DECANT_JOB_TIMEOUT="60", DECANT_JOB_MEMORY="768M", DECANT_JOB_OUTPUT="64M", DECANT_MAX_UPLOAD="32M").start()
         soak = Soak(server, arguments.seed, arguments.minutes * 60)
         print(f"{arguments.minutes:g} minutes, seed {soak.seed}", flush=True)
         try:

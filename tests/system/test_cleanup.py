@@ -21,7 +21,7 @@ def folders(server):
 
 
 def test_expired_sessions_leave_nothing(own_server):
-    server = own_server(DECANT_SESSION_TTL=str(TTL))
+    server = own_server("image", DECANT_SESSION_TTL=str(TTL))
     upload(server)
     old = folders(server)
     assert len(old) == 1
