@@ -71,6 +71,9 @@ static void connection_free(struct http_connection *conn)
         conn->loop->connections = conn->next;
     if (conn->next)
         conn->next->prev = conn->prev;
+    /* MHD (0.9.75) tells no end of a request for whose query, and the refusal, its memory did not suffice. */
+    if (conn->req)
+        http_request_end(TAKE_PTR(conn->req), true);
     if (conn->peer)
         conn->loop->config.left(conn->loop->config.app, conn->peer);
     if (conn->linger || unread_bytes(conn) > 0) {

@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-atomic_uint ended, gone, received, started;
+atomic_uint ended, gone, received, started, under_way;
 
 static struct {
     pthread_t thread;
@@ -331,8 +331,15 @@ static void on_error(struct http_request *req, unsigned status)
     http_reply_json(req, status, json_pack("{s:i, s:s}", "status", (int)status, "id", http_request_id(req)));
 }
 
+static void count_over(void *arg)
+{
+    under_way--;
+}
+
 static void on_prepare(struct http_request *req)
 {
+    under_way++;
+    http_request_on_end(req, count_over, NULL);
     http_reply_header(req, "X-Prepared", "yes");
     http_reply_header(req, "X-Twice", "prepared");
 }
@@ -432,6 +439,7 @@ int server_setup(void **state)
 int server_teardown(void **state)
 {
     server_stop();
+    assert_int_equal(under_way, 0); /* each request that began has ended, whatever became of it */
     return 0;
 }
 

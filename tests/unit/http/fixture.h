@@ -12,10 +12,11 @@
 /* Set before server_start; back to these after server_stop. */
 extern struct http_config server_config;
 
-extern atomic_uint ended;    /* on_end calls */
-extern atomic_uint gone;     /* of them: http_request_gone() was true */
-extern atomic_uint received; /* bytes that /stream's data() was given */
-extern atomic_uint started;  /* handlers that ran */
+extern atomic_uint ended;     /* on_end calls */
+extern atomic_uint gone;      /* of them: http_request_gone() was true */
+extern atomic_uint received;  /* bytes that /stream's data() was given */
+extern atomic_uint started;   /* handlers that ran */
+extern atomic_uint under_way; /* requests of any kind that have begun and not ended */
 
 void server_start(void);
 void server_stop(void);

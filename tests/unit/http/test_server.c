@@ -340,6 +340,24 @@ static void test_header_too_large(void **state)
     free(request);
 }
 
+/* Each parameter takes 48 bytes of MHD's pool and more, so the request's line fits and what is made of it
+ * does not. */
+static void test_too_many_parameters(void **state)
+{
+    char query[6001], *request = NULL;
+
+    for (size_t i = 0; i < sizeof query - 1; i++)
+        query[i] = i % 2 ? '&' : 'a';
+    query[sizeof query - 1] = '\0';
+    assert_true(asprintf(&request, "GET /hello?%s HTTP/1.1\r\nHost: a\r\n\r\n", query) > 0);
+    for (int i = 0; i < 3; i++)
+        assert_refused(request, 431);
+    for (int i = 0; under_way > 0 && i < 2500; i++)
+        usleep(1000);
+    assert_int_equal(under_way, 0);
+    free(request);
+}
+
 static void test_too_many_headers(void **state)
 {
     char request[4096];
@@ -448,6 +466,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_query_is_strict, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_header_too_large, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_too_many_headers, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_parameters, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_quiesce, server_setup, server_teardown),
         cmocka_unit_test_setup(test_free_with_requests, server_setup),
         cmocka_unit_test(test_address_in_use),
