@@ -33,7 +33,8 @@ struct engine_option {
 struct engine_job {
     const struct format *from, *to;
     const char *input_path;  /* absolute, ends in .{from->id} */
-    const char *output_path; /* absolute path of the folder for the result */
+    const char *output_path; /* absolute path of the folder for the result; what a try before this one has
+                                left in it is written over */
     const json_t *options;   /* object, validated against the engine's options */
     /* filled by convert() */
     char output_name[64];   /* the result's name in the folder, such as "result.pdf" or "result.zip" */

@@ -116,7 +116,7 @@ static enum outcome put_page(void *sink, struct sheet *s)
 static enum outcome write_file(struct engine_job *job, const struct target *target, PopplerDocument *document,
                                int pages, const struct page_settings *settings, const char *path)
 {
-    _cleanup_fclose_ FILE *file = fopen(path, "wxe");
+    _cleanup_fclose_ FILE *file = fopen(path, "we");
     _cleanup_buf_ struct buf out = BUF_INIT(PAGE_BYTES_MAX);
     struct text_file f = {.file = file, .target = target, .out = &out, .empty = true};
     const struct pages work = {.job = job,

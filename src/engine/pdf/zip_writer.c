@@ -40,7 +40,7 @@ int zip_writer_new(const char *path, struct zip_writer **ret)
     if (!z)
         return -ENOMEM;
     z->directory = BUF_INIT(DIRECTORY_MAX);
-    z->file = fopen(path, "wxe");
+    z->file = fopen(path, "we");
     if (!z->file) {
         int r = -errno;
 

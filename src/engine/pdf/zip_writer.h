@@ -19,7 +19,7 @@ struct zip_content {
     bool deflated;
 };
 
-/* A new file, or -errno. */
+/* A file that is new or written over; or -errno. */
 int zip_writer_new(const char *path, struct zip_writer **ret) _warn_unused_;
 /* Takes the bytes out of `from`, unless it fails: -EFBIG, -ENOMEM. */
 int zip_content_make(struct buf *from, bool compress, struct zip_content *ret) _warn_unused_;

@@ -185,6 +185,23 @@ static void every_pair_converts(void **state)
     assert_true(pairs > 200);
 }
 
+static void leftovers_are_written_over(void **state)
+{
+    const char *input = make_png(*state, "again.png", false), *word;
+    char to[16];
+    size_t len;
+
+    for (const char *p = engine_image.conversions[0].to; (p = words_next(p, &word, &len));) {
+        snprintf(to, sizeof to, "%.*s", (int)len, word);
+        if (str_eq(to, "png"))
+            continue;
+
+        struct run run = run_good(&engine_image, *state, "png", to, input, "{}");
+
+        run_again(&engine_image, &run, "png", to, input, "{}");
+    }
+}
+
 static int offer_everything(const char *unused)
 {
     const char *a, *b;
@@ -681,6 +698,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_is_offered),
         cmocka_unit_test(every_pair_converts),
+        cmocka_unit_test(leftovers_are_written_over),
         cmocka_unit_test(transparency),
         cmocka_unit_test(transparency_is_mixed_with_white),
         cmocka_unit_test(png_is_lossless),

@@ -94,20 +94,16 @@ static void convert(const struct engine *engine, struct engine_job *job, struct 
     shared->pages = job->pages;
 }
 
-struct run run_convert(const struct engine *engine, const char *folder, const char *from, const char *to,
-                       const char *input, const char *options)
+static struct run run_into(const struct engine *engine, const char *output, const char *from, const char *to,
+                           const char *input, const char *options)
 {
-    static unsigned counter;
     struct run *shared =
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct run result;
-    char output[256];
     int report[2];
     pid_t pid;
 
     assert_true(shared != MAP_FAILED);
-    snprintf(output, sizeof output, "%s/out-%u", folder, counter++);
-    assert_int_equal(mkdir(output, 0700), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, report), 0);
     fflush(NULL);
     pid = fork();
@@ -130,6 +126,36 @@ struct run run_convert(const struct engine *engine, const char *folder, const ch
     munmap(shared, sizeof *shared);
     snprintf(result.path, sizeof result.path, "%s/%s", output, result.name);
     return result;
+}
+
+struct run run_convert(const struct engine *engine, const char *folder, const char *from, const char *to,
+                       const char *input, const char *options)
+{
+    static unsigned counter;
+    char output[256];
+
+    snprintf(output, sizeof output, "%s/out-%u", folder, counter++);
+    assert_int_equal(mkdir(output, 0700), 0);
+    return run_into(engine, output, from, to, input, options);
+}
+
+void run_again(const struct engine *engine, const struct run *before, const char *from, const char *to,
+               const char *input, const char *options)
+{
+    _cleanup_free_ char *output = strndup(before->path, (size_t)(strrchr(before->path, '/') - before->path));
+    static const char left[] = "by an attempt that was cut short";
+    size_t first_len, len;
+    _cleanup_free_ char *first = read_file(before->path, &first_len);
+
+    assert_non_null(output);
+    write_file(before->path, left, sizeof left - 1);
+
+    struct run result = run_into(engine, output, from, to, input, options);
+    _cleanup_free_ char *second = read_file(result.path, &len);
+
+    assert_int_equal(result.outcome, OUTCOME_OK);
+    assert_string_equal(result.path, before->path);
+    assert_int_equal(len, first_len);
 }
 
 struct run run_good(const struct engine *engine, const char *folder, const char *from, const char *to,

@@ -24,7 +24,11 @@ struct run {
 /* Converts `input` into a new folder below `folder`. `options` is JSON. */
 struct run run_convert(const struct engine *engine, const char *folder, const char *from, const char *to,
                        const char *input, const char *options);
-/* The same, and it has to succeed with a file that libmagic takes for its format. */
+/* Once more into the folder of `before`, where an attempt that was cut short has left part of a result under
+ * its name: it has to succeed, with a result of that size. */
+void run_again(const struct engine *engine, const struct run *before, const char *from, const char *to,
+               const char *input, const char *options);
+/* The same as run_convert, and it has to succeed with a file that libmagic takes for its format. */
 struct run run_good(const struct engine *engine, const char *folder, const char *from, const char *to,
                     const char *input, const char *options);
 

@@ -84,6 +84,8 @@ static void every_target_as_file_or_archive(void **state)
         struct run one = good(*state, to, make_pdf(*state, "one.pdf", 1), "{}");
         struct run many = good(*state, to, make_pdf(*state, "many.pdf", 3), "{}");
 
+        run_again(&engine_pdf, &one, "pdf", to, in(*state, "one.pdf"), "{}");
+        run_again(&engine_pdf, &many, "pdf", to, in(*state, "many.pdf"), "{}");
         assert_string_equal(one.format, to);
         assert_int_equal(one.pages, 1);
         assert_string_equal(many.format, single ? to : "zip");
