@@ -193,7 +193,7 @@ def test_redis_killed(crash_server):
 def test_everything_killed_with_jobs_waiting(crash_server):
     """The supervisor itself dies: its parts end too, and the next start goes on with what was queued."""
     server, client = crash_server
-    jobs = [client.start("slow.pdf", slow_pdf(100), "png") for _ in range(6)]
+    jobs = [client.start("slow.pdf", slow_pdf(60), "png") for _ in range(6)]
     parts = [pid for name in ("decant-api", "decant-worker", "redis-server", "clamd", "decant-engine-pdf") for pid in server.children(name)]
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
@@ -207,7 +207,7 @@ def test_everything_killed_with_jobs_waiting(crash_server):
 def test_stopped_with_jobs_waiting(crash_server):
     """Ctrl-C loses nothing."""
     server, client = crash_server
-    jobs = [client.start("slow.pdf", slow_pdf(100), "png") for _ in range(6)] + [client.start("a.png", png(), "jpg")]
+    jobs = [client.start("slow.pdf", slow_pdf(60), "png") for _ in range(6)] + [client.start("a.png", png(), "jpg")]
     assert server.stop(signal.SIGINT) == 0
     server.start()
     for job_id in jobs:
