@@ -38,6 +38,13 @@ def free_port():
         return s.getsockname()[1]
 
 
+def started(pid):
+    """When the process began, in ticks: numbers of processes start again from the first now and then, and tell nothing. Of one that is gone: 0."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return 0
+
+
 def sanitizers():
     """How the sanitizers of the build are set, for an environment that has little else."""
     return {name: value for name, value in os.environ.items() if name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS")}
@@ -127,7 +134,7 @@ class Server:
             with contextlib.suppress(OSError):
                 if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].split(b" ")[0].decode().endswith(name):
                     found.append(pid)
-        return sorted(found)
+        return sorted(found, key=started)  # and those of one moment as they were found: parents before their children
 
     def files(self):
         """All regular files under the storage root, relative to it."""
