@@ -7,6 +7,14 @@ from client import Client
 from server import Server
 
 
+LONGEST = ["test_crashes", "test_slow_clients", "test_convert_cli", "test_http", "test_passwords", "test_cgroups", "test_status_codes", "test_celery"]
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first, so that none of several processes is left alone with one of them."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 def pytest_make_parametrize_id(val, argname):
     """Files as parameters go by a number, and not by all their bytes."""
     return f"{argname}-{len(val)}-{zlib.crc32(val):08x}" if isinstance(val, bytes) and len(val) > 40 else None
