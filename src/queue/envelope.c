@@ -8,8 +8,6 @@
 #include "queue/iso_time.h"
 
 #include <errno.h>
-#include <sodium.h>
-#include <strings.h>
 
 enum { REPR_MAX_BYTES = 1024 };
 
@@ -40,65 +38,27 @@ static char *safe_repr(const json_t *kwargs)
     return buf_error(&b) ? strdup("{...}") : buf_take(&b);
 }
 
-static int encode_body(const json_t *kwargs, char **ret)
-{
-    /* "O" takes a reference of its own and gives it back: what the caller sees does not change. */
-    _cleanup_json_ json_t *body = json_pack("[[], O, {s:n, s:n, s:n, s:n}]", (json_t *)kwargs, "callbacks",
-                                            "errbacks", "chain", "chord");
-    _cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-
-    if (!text)
-        return -EINVAL;
-
-    size_t len = strlen(text), room = sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
-
-    if (room > ENVELOPE_MAX_BYTES)
-        return -EMSGSIZE;
-
-    char *encoded = malloc(room);
-
-    if (!encoded)
-        return -ENOMEM;
-    sodium_bin2base64(encoded, room, (const unsigned char *)text, len, sodium_base64_VARIANT_ORIGINAL);
-    *ret = encoded;
-    return 0;
-}
-
 int envelope_encode(const struct envelope_task *task, char **ret_message)
 {
     _cleanup_json_ json_t *kwargs = task->kwargs ? json_incref((json_t *)task->kwargs) : json_object();
-    _cleanup_free_ char *repr = safe_repr(kwargs), *body = NULL;
-    char tag[ID_UUID_LEN + 1];
+    _cleanup_free_ char *repr = safe_repr(kwargs);
 
     if (!repr)
         return -ENOMEM;
 
-    int r = encode_body(kwargs, &body);
-
-    if (r < 0)
-        return r;
-    id_uuid(tag);
-
+    _cleanup_json_ json_t *body =
+        json_pack("[[], O, {s:n, s:n, s:n, s:n}]", kwargs, "callbacks", "errbacks", "chain", "chord");
     _cleanup_json_ json_t *headers =
         json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:i, s:[n, n], s:s, s:n, s:s, s:s, s:s, s:b}",
                   "lang", "c", "task", task->name, "id", task->id, "shadow", "eta", "expires", "group",
                   "group_index", "retries", 0, "timelimit", "root_id", task->id, "parent_id", "argsrepr",
                   "()", "kwargsrepr", repr, "origin", task->origin, "ignore_result", 0);
-    _cleanup_json_ json_t *properties = json_pack(
-        "{s:s, s:s, s:i, s:{s:s, s:s}, s:i, s:s, s:s}", "correlation_id", task->id, "reply_to",
-        task->reply_to, "delivery_mode", 2, "delivery_info", "exchange", "", "routing_key", task->queue,
-        "priority", (int)task->priority, "body_encoding", "base64", "delivery_tag", tag);
-    _cleanup_json_ json_t *message =
-        json_pack("{s:s, s:s, s:s, s:O, s:O}", "body", body, "content-encoding", "utf-8", "content-type",
-                  "application/json", "headers", headers, "properties", properties);
-    _cleanup_free_ char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+    _cleanup_json_ json_t *properties = kombu_properties("", task->queue, 2, task->priority);
 
-    if (!text)
+    if (!properties || json_object_set_new(properties, "correlation_id", json_string(task->id)) < 0 ||
+        json_object_set_new(properties, "reply_to", json_string(task->reply_to)) < 0)
         return -EINVAL;
-    if (strlen(text) > ENVELOPE_MAX_BYTES)
-        return -EMSGSIZE;
-    *ret_message = TAKE_PTR(text);
-    return 0;
+    return kombu_write(body, headers, properties, ret_message);
 }
 
 void envelope_free(struct envelope *e)
@@ -125,13 +85,6 @@ static bool given(const json_t *object, const char *key)
     const json_t *value = json_object_get(object, key);
 
     return value && !json_is_null(value);
-}
-
-static bool string_is(const json_t *object, const char *key, const char *expected)
-{
-    const char *value = json_string_value(json_object_get(object, key));
-
-    return value && strcasecmp(value, expected) == 0;
 }
 
 static int copy_string(const json_t *object, const char *key, char **ret)
@@ -163,33 +116,9 @@ static bool has_callbacks(const json_t *embed)
     return false;
 }
 
-/* The body's text: base64 as kombu writes it, or as it stands when no encoding is named. */
-static json_t *load_body(const json_t *message, const json_t *properties)
+static int decode_body(const struct kombu *k, struct envelope *e, const char **ret_reason)
 {
-    const json_t *body = json_object_get(message, "body");
-    const char *text = json_string_value(body), *end;
-    size_t len = json_string_length(body), n;
-
-    if (!text)
-        return NULL;
-    if (!given(properties, "body_encoding"))
-        return json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-    if (!string_is(properties, "body_encoding", "base64"))
-        return NULL;
-
-    _cleanup_free_ unsigned char *bytes = malloc(len + 1);
-
-    if (!bytes ||
-        sodium_base642bin(bytes, len + 1, text, len, NULL, &n, &end, sodium_base64_VARIANT_ORIGINAL) < 0 ||
-        end != text + len)
-        return NULL;
-    return json_loadb((const char *)bytes, n, JSON_REJECT_DUPLICATES, NULL);
-}
-
-static int decode_body(const json_t *message, const json_t *properties, struct envelope *e,
-                       const char **ret_reason)
-{
-    _cleanup_json_ json_t *body = load_body(message, properties);
+    _cleanup_json_ json_t *body = kombu_body(k);
     json_t *args = json_array_get(body, 0), *kwargs = json_array_get(body, 1),
            *embed = json_array_get(body, 2);
 
@@ -225,24 +154,15 @@ static int decode_headers(const json_t *headers, struct envelope *e, const char 
 int envelope_decode(const char *message, size_t len, struct envelope *ret, const char **ret_reason)
 {
     _cleanup_envelope_ struct envelope e = {0};
-
-    if (len > ENVELOPE_MAX_BYTES)
-        return refuse(ret_reason, "larger than a message may be");
-
-    _cleanup_json_ json_t *m = json_loadb(message, len, JSON_REJECT_DUPLICATES, NULL);
-    const json_t *headers = json_object_get(m, "headers"), *properties = json_object_get(m, "properties");
-
-    if (!json_is_object(headers) || !json_is_object(properties))
-        return refuse(ret_reason, "not a JSON object with headers and properties");
-    if (!string_is(m, "content-type", "application/json") || !string_is(m, "content-encoding", "utf-8"))
-        return refuse(ret_reason, "not JSON in UTF-8 by its content type");
-
-    int r = decode_headers(headers, &e, ret_reason);
+    _cleanup_kombu_ struct kombu k = {0};
+    int r = kombu_read(message, len, &k, ret_reason);
 
     if (r == 0)
-        r = decode_body(m, properties, &e, ret_reason);
+        r = decode_headers(k.headers, &e, ret_reason);
     if (r == 0)
-        r = copy_string(properties, "reply_to", &e.reply_to);
+        r = decode_body(&k, &e, ret_reason);
+    if (r == 0)
+        r = copy_string(k.properties, "reply_to", &e.reply_to);
     if (r < 0)
         return r;
     *ret = e;

@@ -1,18 +1,17 @@
-/* Task messages: kombu's envelope around Celery's message protocol 2, written and strictly read.
- *
- * The envelope is a JSON object: `body` (base64 of the JSON [args, kwargs, embed]), `content-type`,
- * `content-encoding`, `headers` (task, id, eta, expires, …) and `properties` (priority, reply_to, …).
+/* Task messages: Celery's message protocol 2, written and strictly read. The body is [args, kwargs, embed],
+ * the headers have task, id, eta, expires, …, the properties priority, reply_to, …
  * https://docs.celeryq.dev/en/stable/internals/protocol.html */
 #pragma once
 
 #include "core/cleanup.h"
 #include "core/id.h"
+#include "queue/kombu.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ENVELOPE_MAX_BYTES = 1024 * 1024 };
+enum { ENVELOPE_MAX_BYTES = KOMBU_MAX_BYTES };
 
 /* What a new message says. */
 struct envelope_task {
