@@ -71,7 +71,8 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
                       const struct http_config *http)
 {
     const struct settings *s = api->settings;
-    const struct queue_config queue = {.name = s->queue, .max_length = s->queue_max};
+    const struct queue_config queue = {
+        .name = s->queue, .prefix = s->queue_prefix, .max_length = s->queue_max};
     struct http_config config = *http;
     int r;
 
@@ -91,9 +92,13 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
     if (r < 0)
         return r;
     t->api.queue = queue_new(t->api.redis, &queue);
+    if (!t->api.queue) {
+        log_error("DECANT_QUEUE or DECANT_QUEUE_KEYPREFIX has characters that it can't have");
+        return -EINVAL;
+    }
     t->api.events = events_new();
     t->api.limiter = limiter_new(t->api.redis, limits);
-    r = t->api.queue && t->api.events && t->api.limiter ? sniffer_new(&t->api.sniffer) : -ENOMEM;
+    r = t->api.events && t->api.limiter ? sniffer_new(&t->api.sniffer) : -ENOMEM;
     if (r < 0) {
         log_error("libmagic's database can't be loaded", LOG_E(r));
         return r;

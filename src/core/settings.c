@@ -142,6 +142,8 @@ static const struct option options[] = {
     NUM(token_ttl_s, "DECANT_TOKEN_TTL", "token-ttl", PROGRAM_SERVE | PROGRAM_API, "600", 1, 86400,
         "seconds until a download link expires"),
     TEXT(queue, "DECANT_QUEUE", "queue", SERVER, "decant", NULL, "name of the Celery queue"),
+    TEXT(queue_prefix, "DECANT_QUEUE_KEYPREFIX", "queue-keyprefix", SERVER, "", NULL,
+         "what stands in front of the queue's keys and channels: Celery's global_keyprefix"),
     NUM(queue_max, "DECANT_QUEUE_MAX", "queue-max", PROGRAM_SERVE | PROGRAM_API, "10000", 1, 10000000,
         "waiting tasks before new ones are refused"),
     NUM(max_deliveries, "DECANT_MAX_DELIVERIES", "max-deliveries", PROGRAM_SERVE | PROGRAM_WORKER, "3", 1,

@@ -53,7 +53,7 @@ struct settings {
     const char *cors_origins;    /* whose pages may use the API (core/origin.h), "" none but ours */
     const char *download_origin; /* where downloads are served alone, "" where everything is */
     /* the queue */
-    const char *queue;
+    const char *queue, *queue_prefix;
     uint64_t queue_max;      /* longest queue that still takes a job */
     uint64_t max_deliveries; /* starts of one task before it is given up */
     /* the worker and its sandbox */

@@ -22,6 +22,8 @@
 
 #include <errno.h>
 
+#define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 enum {
     HASH_MAX_ARGS = 64, /* key, field, expected, channel and the pairs */
     FIXED_MAX_ARGS = 9,
@@ -45,7 +47,7 @@ static struct redis_script scripts[N_SCRIPTS] = {
 
 struct queue *queue_new(struct redis *r, const struct queue_config *config)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    static const char allowed[] = PLAIN, allowed_prefix[] = PLAIN ":/{}";
     static const char *const steps[] = {"",
                                         "\x06\x16"
                                         "3",
@@ -54,9 +56,10 @@ struct queue *queue_new(struct redis *r, const struct queue_config *config)
                                         "\x06\x16"
                                         "9"};
     char host[256] = "";
+    const char *prefix = config->prefix ? config->prefix : "";
     size_t len = strlen(config->name);
 
-    if (len == 0 || strspn(config->name, allowed) != len)
+    if (len == 0 || strspn(config->name, allowed) != len || strspn(prefix, allowed_prefix) != strlen(prefix))
         return NULL;
 
     struct queue *q = calloc(1, sizeof *q);
@@ -64,10 +67,11 @@ struct queue *queue_new(struct redis *r, const struct queue_config *config)
     if (!q)
         abort();
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
-        if (asprintf(&q->lists[i], "%s%s", config->name, steps[i]) < 0)
+        if (asprintf(&q->lists[i], "%s%s%s", prefix, config->name, steps[i]) < 0)
             abort();
     q->r = r;
     q->config = *config;
+    q->config.prefix = prefix;
     q->refs = 1;
     id_uuid(q->owner);
     gethostname(host, sizeof host - 1);
@@ -171,7 +175,18 @@ void queue_op_fail(struct queue_op *op, int err)
 void queue_eval_list(struct queue *q, enum queue_script script, const char *const argv[], redis_reply_fn *fn,
                      void *arg)
 {
-    redis_eval(q->r, &scripts[script], 0, argv, fn, arg);
+    size_t n = 0;
+
+    while (argv[n])
+        n++;
+
+    _cleanup_free_ const char **all = calloc(n + 2, sizeof *all);
+
+    if (!all)
+        abort();
+    all[0] = q->config.prefix;
+    memcpy(all + 1, argv, n * sizeof *all);
+    redis_eval(q->r, &scripts[script], 1, all, fn, arg);
 }
 
 void queue_eval(struct queue *q, enum queue_script script, const char *const fixed[],

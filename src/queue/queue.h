@@ -22,12 +22,14 @@ struct queue;
 
 struct queue_config {
     const char *name;        /* "decant"; letters, digits, "_", "-" and "." */
+    const char *prefix;      /* of all keys and channels but results: kombu's global_keyprefix. NULL: none */
     uint64_t max_length;     /* enqueue refuses past it */
     uint64_t max_deliveries; /* claim gives up on a task past it */
     uint64_t lease_ms;       /* a worker that has not refreshed for this long has lost its claims */
 };
 
-/* Borrows `r` and the strings. NULL for a name of another form. */
+/* Borrows `r` and the strings. NULL for a name or a prefix (in which "/", ":", "{" and "}" may be too) of
+ * another form. */
 struct queue *queue_new(struct redis *r, const struct queue_config *config);
 /* Before or after `r` is freed. Claims that are still out may be freed later. */
 void queue_free(struct queue *q);

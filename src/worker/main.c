@@ -277,6 +277,7 @@ static int connect_redis(struct worker *w)
 {
     const struct settings *s = &w->settings;
     struct queue_config config = {.name = s->queue,
+                                  .prefix = s->queue_prefix,
                                   .max_length = s->queue_max,
                                   .max_deliveries = s->max_deliveries,
                                   .lease_ms = LEASE_MS};
@@ -290,7 +291,8 @@ static int connect_redis(struct worker *w)
     if (r < 0)
         return r;
     w->queue = queue_new(w->redis, &config);
-    return complain("DECANT_QUEUE is no name for a queue", w->queue ? 0 : -EINVAL);
+    return complain("DECANT_QUEUE or DECANT_QUEUE_KEYPREFIX has characters that it can't have",
+                    w->queue ? 0 : -EINVAL);
 }
 
 /* Engines and what starts them keep whom they are, and we become somebody else. */

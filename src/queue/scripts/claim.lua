@@ -5,7 +5,7 @@ local lease_ms, max_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local function pop()
     for _, step in ipairs(STEPS) do
-        local message = redis.call('RPOP', queue .. step)
+        local message = redis.call('RPOP', PREFIX .. queue .. step)
         if message then
             return message
         end

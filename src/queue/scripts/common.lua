@@ -1,10 +1,14 @@
 -- Goes in front of every script of the queue: the keys, and the steps that several of them share.
 -- One Redis server, not a cluster: scripts name their keys themselves. All times are the server's own.
 --
+-- KEYS[1] is what stands in front of all their names but those of results: kombu's global_keyprefix, or nothing.
+--
 -- Messages are moved as text and never re-encoded: cjson would turn [] into {}.
-local UNACKED, INDEX = 'unacked', 'unacked_index'
-local WORKERS, DELAYED, DEAD = 'decant:workers', 'decant:delayed', 'decant:dead'
-local CLAIMS, DELIVERIES, FINISHED = 'decant:claims:', 'decant:deliveries:', 'decant:finished:'
+local PREFIX = KEYS[1]
+local UNACKED, INDEX = PREFIX .. 'unacked', PREFIX .. 'unacked_index'
+local WORKERS, DELAYED, DEAD = PREFIX .. 'decant:workers', PREFIX .. 'decant:delayed', PREFIX .. 'decant:dead'
+local CLAIMS, DELIVERIES = PREFIX .. 'decant:claims:', PREFIX .. 'decant:deliveries:'
+local FINISHED, WATCH = PREFIX .. 'decant:finished:', PREFIX .. 'decant:watch'
 local STEPS = {'', '\6\0223', '\6\0226', '\6\0229'} -- kombu's separator is the two bytes 06 16
 local WEEK, RESULT_TTL = 604800, 86400
 local DEAD_MAX, DEAD_TTL, DEAD_BYTES = 10000, 2592000, 65536
@@ -18,7 +22,7 @@ end
 local function in_queue(queue)
     local n = 0
     for _, step in ipairs(STEPS) do
-        n = n + redis.call('LLEN', queue .. step)
+        n = n + redis.call('LLEN', PREFIX .. queue .. step)
     end
     return n
 end
@@ -28,7 +32,7 @@ local function list_of(queue, message)
     local ok, m = pcall(cjson.decode, message)
     local priority = ok and type(m) == 'table' and type(m.properties) == 'table' and
                          tonumber(m.properties.priority) or 0
-    return queue .. (STEPS[math.min(math.max(math.floor(priority / 3), 0), 3) + 1] or '')
+    return PREFIX .. queue .. (STEPS[math.min(math.max(math.floor(priority / 3), 0), 3) + 1] or '')
 end
 
 -- What `unacked` holds for a claim: kombu's [message, exchange, routing_key]. The default exchange routes by

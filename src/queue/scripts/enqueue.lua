@@ -30,7 +30,7 @@ end
 if crowd ~= '' and crowded() then
     return 'EDQUOT'
 end
-redis.call('LPUSH', queue .. STEPS[step + 1], message)
+redis.call('LPUSH', PREFIX .. queue .. STEPS[step + 1], message)
 hash_set(7)
 if crowd ~= '' then
     redis.call('SADD', crowd, key)

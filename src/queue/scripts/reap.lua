@@ -5,10 +5,10 @@
 -- reap renews it.
 local lease_ms, visibility_s = tonumber(ARGV[1]), tonumber(ARGV[2])
 local ms, seconds = now()
-local since = tonumber(redis.call('GET', 'decant:watch') or ms)
+local since = tonumber(redis.call('GET', WATCH) or ms)
 local n = 0
 
-redis.call('SET', 'decant:watch', string.format('%d', since), 'PX', math.ceil(lease_ms / 2))
+redis.call('SET', WATCH, string.format('%d', since), 'PX', math.ceil(lease_ms / 2))
 if ms - since < lease_ms then
     return 0
 end

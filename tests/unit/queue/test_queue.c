@@ -71,6 +71,54 @@ static void test_names(void **state)
         assert_null(queue_new(f->r, &(struct queue_config){.name = bad[i]}));
 }
 
+/* Two installations with prefixes of their own share nothing but the results, whose names are unique. */
+static void test_prefix(void **state)
+{
+    struct fixture *f = *state;
+    struct queue *plain = f->q, *prefixed;
+    struct queue_claim *c;
+    int err;
+
+    prefixed = queue_new(f->r, &(struct queue_config){.name = "decant",
+                                                      .prefix = "pfx:/{1}",
+                                                      .max_length = 5,
+                                                      .max_deliveries = 1,
+                                                      .lease_ms = LEASE_MS});
+    assert_non_null(prefixed);
+    assert_null(queue_new(f->r, &(struct queue_config){.name = "decant", .prefix = "p x"}));
+    f->q = prefixed;
+    assert_int_equal(enqueue(f, A, 4, NULL), 0);
+    assert_int_equal(enqueue(f, B, 0, NULL), 0);
+    assert_int_equal(redis_server_int(f->server, "LLEN pfx:/{1}decant" STEP(3)), 1);
+    assert_int_equal(length(f), 2);
+    f->q = plain;
+    assert_null(claim_as(f, f->q, W1, &err));
+    assert_int_equal(err, -EAGAIN);
+
+    f->q = prefixed;
+    c = claim(f);
+    assert_string_equal(c->id, B);
+    assert_int_equal(redis_server_int(f->server, "HLEN pfx:/{1}unacked"), 1);
+    assert_int_equal(refresh_as(f, f->q, W1), 0);
+    assert_int_equal(release_as(f, f->q, W1, c, NULL), 0);
+    queue_claim_free(c);
+    c = claim(f);
+    assert_string_equal(c->id, B);
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, NULL), 0);
+    queue_claim_free(c);
+    reap_past_lease(f, NULL, NULL);
+    assert_int_equal(goodbye_as(f, f->q, W1), 0);
+
+    redisReply *keys = redis_server_reply(f->server, "KEYS *");
+
+    for (size_t i = 0; i < keys->elements; i++)
+        assert_true(str_starts(keys->element[i]->str, "pfx:/{1}") ||
+                    str_eq(keys->element[i]->str, "celery-task-meta-" B));
+    freeReplyObject(keys);
+    f->q = plain;
+    queue_free(prefixed);
+}
+
 static void test_priority_lists(void **state)
 {
     struct fixture *f = *state;
@@ -511,12 +559,16 @@ int main(void)
 {
 #define QUEUE_TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        QUEUE_TEST(test_names),          QUEUE_TEST(test_priority_lists), QUEUE_TEST(test_full),
-        QUEUE_TEST(test_enqueue_hash),   QUEUE_TEST(test_unsayable),      QUEUE_TEST(test_done),
-        QUEUE_TEST(test_done_again),     QUEUE_TEST(test_done_hash),      QUEUE_TEST(test_done_failures),
-        QUEUE_TEST(test_success_stands), QUEUE_TEST(test_ignore_result),  QUEUE_TEST(test_started),
-        QUEUE_TEST(test_release),        QUEUE_TEST(test_goodbye),        QUEUE_TEST(test_everything_expires),
-        QUEUE_TEST(test_crowd),          QUEUE_TEST(test_tally),          QUEUE_TEST(test_no_redis),
+        QUEUE_TEST(test_names),          QUEUE_TEST(test_prefix),
+        QUEUE_TEST(test_priority_lists), QUEUE_TEST(test_full),
+        QUEUE_TEST(test_enqueue_hash),   QUEUE_TEST(test_unsayable),
+        QUEUE_TEST(test_done),           QUEUE_TEST(test_done_again),
+        QUEUE_TEST(test_done_hash),      QUEUE_TEST(test_done_failures),
+        QUEUE_TEST(test_success_stands), QUEUE_TEST(test_ignore_result),
+        QUEUE_TEST(test_started),        QUEUE_TEST(test_release),
+        QUEUE_TEST(test_goodbye),        QUEUE_TEST(test_everything_expires),
+        QUEUE_TEST(test_crowd),          QUEUE_TEST(test_tally),
+        QUEUE_TEST(test_no_redis),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
