@@ -3,45 +3,22 @@
  * callbacks and chains) is refused with a reason instead of being run by halves. */
 #include "queue/envelope.h"
 
-#include "core/buf.h"
 #include "core/str.h"
 #include "queue/iso_time.h"
+#include "queue/repr.h"
 
 #include <errno.h>
-
-enum { REPR_MAX_BYTES = 1024 };
 
 unsigned envelope_step(unsigned priority)
 {
     return priority > 9 ? 3 : priority / 3;
 }
 
-/* Monitors show this text. It tells ids (UUIDs) alone, never names, options or session ids. The form is
- * Python's. */
-static char *safe_repr(const json_t *kwargs)
-{
-    _cleanup_buf_ struct buf b = BUF_INIT(REPR_MAX_BYTES);
-    const char *key, *between = "";
-    json_t *value;
-
-    buf_append_str(&b, "{");
-    json_object_foreach((json_t *)kwargs, key, value)
-    {
-        bool shown = id_is_uuid(json_string_value(value));
-
-        if (strspn(key, "abcdefghijklmnopqrstuvwxyz_") != strlen(key))
-            continue;
-        buf_printf(&b, "%s'%s': '%s'", between, key, shown ? json_string_value(value) : "...");
-        between = ", ";
-    }
-    buf_append_str(&b, "}");
-    return buf_error(&b) ? strdup("{...}") : buf_take(&b);
-}
-
 int envelope_encode(const struct envelope_task *task, char **ret_message)
 {
     _cleanup_json_ json_t *kwargs = task->kwargs ? json_incref((json_t *)task->kwargs) : json_object();
-    _cleanup_free_ char *repr = safe_repr(kwargs);
+    _cleanup_json_ json_t *shown = repr_kwargs(kwargs);
+    _cleanup_free_ char *repr = repr_python(shown);
 
     if (!repr)
         return -ENOMEM;
