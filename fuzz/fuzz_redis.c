@@ -8,6 +8,7 @@
 #include "fuzz.h"
 
 #include "core/str.h"
+#include "queue/monitor.h"
 #include "queue/queue.h"
 #include "state/job_events.h"
 #include "state/redis_link.h"
@@ -262,6 +263,27 @@ static void on_length(void *arg, int err, uint64_t length)
     require(err == 0 || length == 0);
 }
 
+static void on_revoked(void *arg, int err, const json_t *ages)
+{
+    const char *id;
+    json_t *age;
+
+    answered(err);
+    require(err == 0 ? json_is_object(ages) : !ages);
+    json_object_foreach((json_t *)ages, id, age) require(*id == '\0' || json_real_value(age) >= 0);
+}
+
+static void on_scheduled(void *arg, int err, const json_t *tasks)
+{
+    const json_t *task;
+    size_t i;
+
+    answered(err);
+    require(err == 0 ? json_is_array(tasks) : !tasks);
+    json_array_foreach(tasks, i, task) require(json_is_string(json_object_get(task, "eta")) &&
+                                               json_is_object(json_object_get(task, "request")));
+}
+
 static void on_news(void *arg, const char *news)
 {
     require(!news || strlen(news) < SIZE_MAX);
@@ -377,13 +399,16 @@ QUESTION(due, queue_due(queue, on_queue, NULL))
 QUESTION(say_goodbye, queue_goodbye(queue, "decant@h:1:r", on_queue, NULL))
 QUESTION(ask_length, queue_length(queue, on_length, NULL))
 QUESTION(ask_leases, queue_workers(queue, on_length, NULL))
+QUESTION(ask_revoked, queue_revoked(queue, on_revoked, NULL))
+QUESTION(ask_scheduled, queue_scheduled(queue, true, on_scheduled, NULL))
 
 static void (*const questions[UINT8_MAX + 1])(struct redis *r) = {
     ['s'] = ask_session, ['c'] = ask_closing, ['S'] = make_session, ['b'] = begin_close, ['r'] = ask_running,
     ['f'] = finish_close, ['j'] = ask_job, ['v'] = ask_job_shown, ['J'] = make_job, ['u'] = update_job,
     ['e'] = ask_events, ['t'] = ask_token, ['T'] = make_token, ['w'] = ask_workers, ['W'] = put_worker,
     ['q'] = enqueue, ['C'] = claim_and_finish, ['R'] = reap, ['d'] = due, ['g'] = say_goodbye,
-    ['l'] = ask_length, ['n'] = ask_leases, ['m'] = watch, ['B'] = ring,
+    ['l'] = ask_length, ['n'] = ask_leases, ['x'] = ask_revoked, ['a'] = ask_scheduled,
+    ['m'] = watch, ['B'] = ring,
 };
 /* clang-format on */
 

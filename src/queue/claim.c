@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/str.h"
 #include "queue/envelope.h"
+#include "queue/monitor.h"
 #include "queue/queue_impl.h"
 #include "queue/result.h"
 
@@ -119,12 +120,22 @@ void queue_done(struct queue *q, const char *worker, const struct queue_claim *c
     finish(queue_op_new(q, fn, arg), worker, claim, result, hash);
 }
 
-void queue_started(struct queue *q, const char *worker, const struct queue_claim *claim, const json_t *meta)
+/* Takes `payload` over; NULL: there is nothing to tell. */
+static void tell_state(struct queue *q, const char *worker, const struct queue_claim *claim, char *payload)
 {
-    _cleanup_free_ char *payload = claim->ignore_result ? NULL : result_started_payload(claim, meta);
-
     if (payload)
         queue_eval(q, SCRIPT_STARTED, REDIS(worker, claim->tag, claim->id, payload), NULL, NULL, NULL);
+    free(payload);
+}
+
+void queue_started(struct queue *q, const char *worker, const struct queue_claim *claim, const json_t *meta)
+{
+    tell_state(q, worker, claim, claim->ignore_result ? NULL : result_started_payload(claim, meta));
+}
+
+void queue_retried(struct queue *q, const char *worker, const struct queue_claim *claim, const char *why)
+{
+    tell_state(q, worker, claim, claim->ignore_result ? NULL : result_retry_payload(claim, why));
 }
 
 void queue_release(struct queue *q, const char *worker, const struct queue_claim *claim,
@@ -208,6 +219,7 @@ struct claiming {
     void *arg;
     struct queue_held *held;   /* while it is on its way */
     struct queue_claim *claim; /* while it is put aside */
+    struct queue_result unrun; /* how that ends */
 };
 
 static void claiming_end(struct claiming *c, int err, struct queue_claim *claim)
@@ -239,10 +251,21 @@ static void on_put_aside(void *arg, int err)
     ask(c);
 }
 
+static void on_unrun(void *arg, int err)
+{
+    struct claiming *c = arg;
+
+    if (err == 0 && c->q->unrun && !c->q->freed)
+        c->q->unrun(c->q->unrun_arg, c->claim, &c->unrun);
+    on_put_aside(c, err);
+}
+
+/* The strings in `result` are constants. */
 static void finish_unrun(struct claiming *c, const struct queue_result *result)
 {
-    struct queue_op *op = queue_op_new(c->q, on_put_aside, c);
+    struct queue_op *op = queue_op_new(c->q, on_unrun, c);
 
+    c->unrun = *result;
     op->inner = true;
     finish(op, c->worker, c->claim, result, NULL);
 }
@@ -288,6 +311,7 @@ static struct queue_claim *claim_new(struct queue_held *held, const redisReply *
         !(claim->message = strndup(message->str, message->len)))
         abort();
     claim->deliveries = (uint64_t)redis_reply_int(redis_reply_at(reply, 1));
+    claim->revoked = redis_reply_int(redis_reply_at(reply, 3)) == 1;
     claim->held = held;
     held->claim = claim;
     held->state = HELD_SURE;
@@ -320,8 +344,8 @@ static void look_at(struct claiming *c, const redisReply *message)
     }
     move_envelope(c->claim, &e);
     if (e.expires_ms > 0 && e.expires_ms <= now) {
-        finish_unrun(c, &(struct queue_result){.state = QUEUE_REVOKED, .exc_message = "expired"});
-    } else if (e.eta_ms > now) {
+        finish_unrun(c, &(struct queue_result){.state = QUEUE_REVOKED, .exc_message = QUEUE_EXPIRED});
+    } else if (e.eta_ms > now && !c->claim->revoked) {
         delay(c, e.eta_ms);
     } else {
         c->claim->gave_up = c->claim->deliveries > c->q->config.max_deliveries;
@@ -350,7 +374,7 @@ static void on_claimed(void *arg, int err, const redisReply *reply)
 
 static void ask(struct claiming *c)
 {
-    char lease[24], max[24];
+    char lease[24], max[24], revoked_ttl[24];
 
     if (c->q->freed) {
         claiming_end(c, -ECANCELED, NULL);
@@ -359,8 +383,16 @@ static void ask(struct claiming *c)
     c->held = held_new(c->q, c->worker);
     snprintf(lease, sizeof lease, "%lu", c->q->config.lease_ms);
     snprintf(max, sizeof max, "%d", ENVELOPE_MAX_BYTES);
-    queue_eval(c->q, SCRIPT_CLAIM, REDIS(c->q->config.name, c->worker, c->q->owner, c->held->tag, lease, max),
-               NULL, on_claimed, c);
+    snprintf(revoked_ttl, sizeof revoked_ttl, "%d", QUEUE_REVOKED_TTL_S);
+    queue_eval(c->q, SCRIPT_CLAIM,
+               REDIS(c->q->config.name, c->worker, c->q->owner, c->held->tag, lease, max, revoked_ttl), NULL,
+               on_claimed, c);
+}
+
+void queue_on_unrun(struct queue *q, queue_unrun_fn *fn, void *arg)
+{
+    q->unrun = fn;
+    q->unrun_arg = arg;
 }
 
 void queue_claim(struct queue *q, const char *worker, queue_claim_fn *fn, void *arg)

@@ -5,7 +5,9 @@
 #include "queue/queue.h"
 
 #include "core/str.h"
+#include "queue/describe.h"
 #include "queue/envelope.h"
+#include "queue/event.h"
 #include "queue/queue_impl.h"
 
 #include "claim.lua.h"
@@ -17,10 +19,14 @@
 #include "reap.lua.h"
 #include "refresh.lua.h"
 #include "release.lua.h"
+#include "reply.lua.h"
+#include "revoke.lua.h"
+#include "revoked.lua.h"
 #include "started.lua.h"
 #include "stats.lua.h"
 
 #include <errno.h>
+#include <time.h>
 
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -43,6 +49,9 @@ static struct redis_script scripts[N_SCRIPTS] = {
     [SCRIPT_REAP] = {.name = "reap", .text = reap_lua},
     [SCRIPT_GOODBYE] = {.name = "goodbye", .text = goodbye_lua},
     [SCRIPT_STATS] = {.name = "stats", .text = stats_lua},
+    [SCRIPT_REVOKE] = {.name = "revoke", .text = revoke_lua},
+    [SCRIPT_REVOKED] = {.name = "revoked", .text = revoked_lua},
+    [SCRIPT_REPLY] = {.name = "reply", .text = reply_lua},
 };
 
 struct queue *queue_new(struct redis *r, const struct queue_config *config)
@@ -75,6 +84,7 @@ struct queue *queue_new(struct redis *r, const struct queue_config *config)
     q->refs = 1;
     id_uuid(q->owner);
     gethostname(host, sizeof host - 1);
+    tzset(); /* events say how far we are from UTC, and /etc may be closed later */
     snprintf(q->origin, sizeof q->origin, "gen%d@%s", (int)getpid(), host);
     return q;
 }
@@ -212,6 +222,22 @@ void queue_eval(struct queue *q, enum queue_script script, const char *const fix
     queue_eval_list(q, script, argv, fn, arg);
 }
 
+/* "task-sent", as Celery's clients tell it with task_send_sent_event; "" when it is not wanted. */
+static char *sent_event(struct queue *q, const char *message)
+{
+    struct event e = {.type = "task-sent", .node = q->origin};
+    char *text = NULL;
+
+    if (!q->config.sent_events)
+        return strdup("");
+    e.fields = describe_sent(message, strlen(message));
+    e.clock = lamport_forward(&q->clock);
+    if (!e.fields || event_encode(&e, &text) < 0)
+        text = strdup("");
+    json_decref(e.fields);
+    return text;
+}
+
 void queue_enqueue(struct queue *q, const struct queue_task *task, const struct queue_hash *hash,
                    queue_fn *fn, void *arg)
 {
@@ -231,12 +257,17 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
         queue_op_fail(op, r);
         return;
     }
+
+    _cleanup_free_ char *sent = sent_event(q, message);
+
+    if (!sent)
+        abort();
     snprintf(max, sizeof max, "%lu", q->config.max_length);
     snprintf(step, sizeof step, "%u", envelope_step(task->priority));
     snprintf(crowd_max, sizeof crowd_max, "%lu", task->crowd_max);
     queue_eval(q, SCRIPT_ENQUEUE,
-               REDIS(q->config.name, max, step, message, task->crowd ? task->crowd : "", crowd_max), hash,
-               queue_op_on_code, op);
+               REDIS(q->config.name, max, step, message, task->crowd ? task->crowd : "", crowd_max, sent),
+               hash, queue_op_on_code, op);
 }
 
 void queue_reap(struct queue *q, queue_fn *fn, void *arg)

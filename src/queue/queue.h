@@ -26,6 +26,7 @@ struct queue_config {
     uint64_t max_length;     /* enqueue refuses past it */
     uint64_t max_deliveries; /* claim gives up on a task past it */
     uint64_t lease_ms;       /* a worker that has not refreshed for this long has lost its claims */
+    bool sent_events;        /* enqueue publishes the event "task-sent" */
 };
 
 /* Borrows `r` and the strings. NULL for a name or a prefix (in which "/", ":", "{" and "}" may be too) of
@@ -69,6 +70,7 @@ struct queue_claim {
     json_t *args, *kwargs;
     uint64_t deliveries;      /* 1 the first time */
     bool gave_up;             /* deliveries > max: fail it, don't run it */
+    bool revoked;             /* Celery's remote control has called it off (monitor.h): don't run it */
     bool lost;                /* a refresh has found that another worker has taken it over */
     char *reply_to, *message; /* as it was received */
     char *group_id, *parent_id;
@@ -83,6 +85,12 @@ void queue_claim_free(struct queue_claim *c);
  * REVOKED, and the next one is tried. */
 typedef void queue_claim_fn(void *arg, int err, struct queue_claim *claim);
 void queue_claim(struct queue *q, const char *worker, queue_claim_fn *fn, void *arg);
+
+/* Tells of each message that came to its end there, acknowledged and never run: refused or expired. */
+struct queue_result;
+#define QUEUE_EXPIRED "expired" /* the exc_message of the latter */
+typedef void queue_unrun_fn(void *arg, const struct queue_claim *claim, const struct queue_result *result);
+void queue_on_unrun(struct queue *q, queue_unrun_fn *fn, void *arg);
 
 /* Renews the worker's lease and its claims; call every second, also when idle. err -ESTALE: another worker
  * has taken over one of ours, and its claim says `lost`; -EEXIST as above. */
@@ -113,6 +121,9 @@ void queue_done(struct queue *q, const char *worker, const struct queue_claim *c
 
 /* Publishes the state STARTED (or PROGRESS with `meta`) as Celery clients see it; the claim stays. */
 void queue_started(struct queue *q, const char *worker, const struct queue_claim *claim, const json_t *meta);
+
+/* The same with RETRY: it was begun, and will be again. */
+void queue_retried(struct queue *q, const char *worker, const struct queue_claim *claim, const char *why);
 
 /* Gives a claim back unharmed, to be the next one served (shutdown); the delivery does not count. */
 void queue_release(struct queue *q, const char *worker, const struct queue_claim *claim,

@@ -1,6 +1,7 @@
 /* Shared by queue.c, claim.c and bell.c; private to this folder. */
 #pragma once
 
+#include "queue/lamport.h"
 #include "queue/queue.h"
 
 #define QUEUE_TAG_PREFIX "decant:" /* scripts/reap.lua tells our claims from stock consumers' by it */
@@ -17,6 +18,9 @@ enum queue_script {
     SCRIPT_REAP,
     SCRIPT_GOODBYE,
     SCRIPT_STATS,
+    SCRIPT_REVOKE,
+    SCRIPT_REVOKED,
+    SCRIPT_REPLY,
     N_SCRIPTS,
 };
 
@@ -44,6 +48,9 @@ struct queue {
     char owner[ID_UUID_LEN + 1];
     char origin[300];
     struct queue_held *held;
+    queue_unrun_fn *unrun;
+    void *unrun_arg;
+    struct lamport clock; /* of the events that tell of new tasks */
     unsigned refs;
     bool freed;
 };

@@ -38,6 +38,11 @@ static char *dump(const struct queue_claim *claim, const char *status, json_t *v
     return text && strlen(text) <= ENVELOPE_MAX_BYTES ? TAKE_PTR(text) : NULL;
 }
 
+static json_t *exception(const char *type, const char *message, const char *module)
+{
+    return json_pack("{s:s, s:[s], s:s}", "exc_type", type, "exc_message", message, "exc_module", module);
+}
+
 char *result_payload(const struct queue_claim *claim, const struct queue_result *result)
 {
     char date[CLOCK_RFC3339_LEN + 1];
@@ -46,10 +51,8 @@ char *result_payload(const struct queue_claim *claim, const struct queue_result 
     if (result->state == QUEUE_SUCCESS)
         value = result->result ? json_incref((json_t *)result->result) : json_null();
     else
-        value = json_pack("{s:s, s:[s], s:s}", "exc_type",
-                          result->exc_type ? result->exc_type : states[result->state].exc_type, "exc_message",
-                          result->exc_message ? result->exc_message : "", "exc_module",
-                          states[result->state].exc_module);
+        value = exception(result->exc_type ? result->exc_type : states[result->state].exc_type,
+                          result->exc_message ? result->exc_message : "", states[result->state].exc_module);
     clock_rfc3339(clock_real_ms(), date);
     date[CLOCK_RFC3339_LEN - 1] = '\0'; /* Celery 5.2 writes UTC without saying so */
     return dump(claim, states[result->state].status, value, date);
@@ -63,4 +66,9 @@ char *result_started_payload(const struct queue_claim *claim, const json_t *meta
         return dump(claim, "PROGRESS", json_incref((json_t *)meta), NULL);
     gethostname(host, sizeof host - 1);
     return dump(claim, "STARTED", json_pack("{s:i, s:s}", "pid", (int)getpid(), "hostname", host), NULL);
+}
+
+char *result_retry_payload(const struct queue_claim *claim, const char *why)
+{
+    return dump(claim, "RETRY", exception("Retry", why, "celery.exceptions"), NULL);
 }

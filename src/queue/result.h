@@ -9,6 +9,7 @@
 char *result_payload(const struct queue_claim *claim, const struct queue_result *result);
 /* STARTED, with {"pid", "hostname"}; or PROGRESS, with `meta`. */
 char *result_started_payload(const struct queue_claim *claim, const json_t *meta);
+char *result_retry_payload(const struct queue_claim *claim, const char *why);
 
 /* The name of a last state as it is stored: "SUCCESS", … */
 const char *result_status(enum queue_state state);

@@ -1,7 +1,7 @@
--- claim: QUEUE WORKER OWNER TAG LEASE_MS MAX_BYTES. Answers nil when nothing waits, {message, deliveries, id},
+-- claim: QUEUE WORKER OWNER TAG LEASE_MS MAX_BYTES REVOKED_TTL_S. Answers nil when nothing waits, {message, deliveries, id, revoked},
 -- or AGAIN after a run of messages that were none.
 local queue, worker, owner, tag = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local lease_ms, max_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
+local lease_ms, max_bytes, revoked_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]) * 1000
 
 local function pop()
     for _, step in ipairs(STEPS) do
@@ -42,7 +42,8 @@ local function take(message, id)
     end
     local deliveries = redis.call('INCR', DELIVERIES .. id)
     redis.call('EXPIRE', DELIVERIES .. id, WEEK)
-    return {message, deliveries, id}
+    local revoked = tonumber(redis.call('ZSCORE', REVOKED, id) or '')
+    return {message, deliveries, id, revoked and revoked > ms - revoked_ms and 1 or 0}
 end
 
 if is_other(worker, owner) then

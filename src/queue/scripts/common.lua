@@ -7,6 +7,7 @@
 local PREFIX = KEYS[1]
 local UNACKED, INDEX = PREFIX .. 'unacked', PREFIX .. 'unacked_index'
 local WORKERS, DELAYED, DEAD = PREFIX .. 'decant:workers', PREFIX .. 'decant:delayed', PREFIX .. 'decant:dead'
+local REVOKED = PREFIX .. 'decant:revoked'
 local CLAIMS, DELIVERIES = PREFIX .. 'decant:claims:', PREFIX .. 'decant:deliveries:'
 local FINISHED, WATCH = PREFIX .. 'decant:finished:', PREFIX .. 'decant:watch'
 local STEPS = {'', '\6\0223', '\6\0226', '\6\0229'} -- kombu's separator is the two bytes 06 16

@@ -1,8 +1,8 @@
--- enqueue: QUEUE MAX_LENGTH STEP MESSAGE CROWD CROWD_MAX [hash]. Either all of it happens or nothing. CROWD is empty when there is
--- no such limit.
+-- enqueue: QUEUE MAX_LENGTH STEP MESSAGE CROWD CROWD_MAX SENT [hash]. Either all of it happens or nothing. CROWD is empty when there is
+-- no such limit, SENT (an event) when nobody is to be told.
 local queue, max, step, message = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local crowd, crowd_max, key = ARGV[5], tonumber(ARGV[6]), ARGV[7]
-local code = hash_check(7)
+local crowd, crowd_max, sent, key = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local code = hash_check(8)
 
 -- Whoever has reached its end does not say so: who comes looks.
 local function crowded()
@@ -31,12 +31,15 @@ if crowd ~= '' and crowded() then
     return 'EDQUOT'
 end
 redis.call('LPUSH', PREFIX .. queue .. STEPS[step + 1], message)
-hash_set(7)
+hash_set(8)
 if crowd ~= '' then
     redis.call('SADD', crowd, key)
     local expiry = redis.call('PEXPIRETIME', key)
     if expiry > 0 then
         redis.call('PEXPIREAT', crowd, expiry)
     end
+end
+if sent ~= '' then
+    redis.call('PUBLISH', PREFIX .. '/0.celeryev/task.sent', sent)
 end
 return 'OK'
