@@ -71,8 +71,10 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
                       const struct http_config *http)
 {
     const struct settings *s = api->settings;
-    const struct queue_config queue = {
-        .name = s->queue, .prefix = s->queue_prefix, .max_length = s->queue_max};
+    const struct queue_config queue = {.name = s->queue,
+                                       .prefix = s->queue_prefix,
+                                       .max_length = s->queue_max,
+                                       .sent_events = str_eq(s->task_events, "on")};
     struct http_config config = *http;
     int r;
 

@@ -39,6 +39,8 @@ static const struct {
         {"too_complex",
          "A part of this file is encrypted, so that the virus scanner can't look through it, and this server "
          "converts no such files. Try it without the protection."},
+    [OUTCOME_REVOKED] = {"cancelled_by_operator",
+                         "The conversion was cancelled by the operator of this server."},
 };
 
 const char *outcome_code(enum outcome outcome)

@@ -15,6 +15,7 @@ enum outcome {
     OUTCOME_INTERNAL,
     OUTCOME_SCAN_INCOMPLETE, /* too complex for the virus scanner: clients see the same code */
     OUTCOME_SCAN_ENCRYPTED,  /* the same, as part of it is encrypted, where the policy refuses that */
+    OUTCOME_REVOKED,         /* cancelled by the operator (Celery's remote control) */
     OUTCOME_COUNT_,
 };
 

@@ -54,6 +54,8 @@ struct settings {
     const char *download_origin; /* where downloads are served alone, "" where everything is */
     /* the queue */
     const char *queue, *queue_prefix;
+    const char *task_events; /* "on" or "off" */
+    const char *worker_name; /* NULL: decant@HOST */
     uint64_t queue_max;      /* longest queue that still takes a job */
     uint64_t max_deliveries; /* starts of one task before it is given up */
     /* the worker and its sandbox */

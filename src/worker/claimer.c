@@ -16,6 +16,8 @@ struct claimer {
     unsigned ticks;
     struct runner **running; /* `slots` places, the first n_running taken */
     unsigned n_running;
+    unsigned limit;
+    bool paused;
     bool claiming;  /* a claim is on its way */
     bool finishing; /* no more claims */
     bool leaving;   /* the lease is being given up */
@@ -64,7 +66,7 @@ static void on_claim(void *arg, int err, struct queue_claim *claim)
         struct runner *r = runner_start(c->config.context, c->config.worker, claim, on_over, c);
 
         c->running[c->n_running++] = r;
-        if (c->finishing)
+        if (c->finishing || c->paused)
             runner_release(r);
         claim_more(c);
     } else if (err == -EAGAIN && !c->finishing) {
@@ -75,7 +77,7 @@ static void on_claim(void *arg, int err, struct queue_claim *claim)
 
 static void claim_more(struct claimer *c)
 {
-    if (c->claiming || c->finishing || c->n_running == c->config.slots)
+    if (c->claiming || c->finishing || c->paused || c->n_running >= c->limit)
         return;
     c->claiming = true;
     queue_claim(c->queue, c->config.worker, on_claim, c);
@@ -125,6 +127,7 @@ int claimer_new(const struct claimer_config *config, struct claimer **ret)
         return -ENOMEM;
     c->config = *config;
     c->queue = config->context->queue;
+    c->limit = config->slots;
     r = queue_bell_new(loop, c->queue, config->redis_url, config->redis_password, on_bell, c, &c->bell);
     if (r < 0)
         return r;
@@ -144,6 +147,33 @@ void claimer_start(struct claimer *c)
 unsigned claimer_running(const struct claimer *c)
 {
     return c->n_running;
+}
+
+void claimer_each(const struct claimer *c, void (*fn)(void *arg, struct runner *r), void *arg)
+{
+    for (unsigned i = 0; i < c->n_running; i++)
+        fn(arg, c->running[i]);
+}
+
+unsigned claimer_limit(const struct claimer *c)
+{
+    return c->limit;
+}
+
+/* The next tick, or the end of a task, claims for what is free now. */
+void claimer_set_limit(struct claimer *c, unsigned limit)
+{
+    c->limit = limit;
+}
+
+bool claimer_consumes(const struct claimer *c)
+{
+    return !c->paused;
+}
+
+void claimer_consume(struct claimer *c, bool on)
+{
+    c->paused = !on;
 }
 
 void claimer_finish(struct claimer *c, claimer_fn *idle, void *arg)

@@ -22,6 +22,17 @@ int claimer_new(const struct claimer_config *config, struct claimer **ret) _warn
 void claimer_start(struct claimer *c);
 
 unsigned claimer_running(const struct claimer *c);
+/* In no order; `fn` ends none. */
+void claimer_each(const struct claimer *c, void (*fn)(void *arg, struct runner *r), void *arg);
+
+/* How many tasks at once: at first, and at most, as many as there are slots. Those that run are left alone.
+ */
+unsigned claimer_limit(const struct claimer *c);
+void claimer_set_limit(struct claimer *c, unsigned limit);
+
+/* Off: claims nothing until it is on again, and holds its lease. */
+bool claimer_consumes(const struct claimer *c);
+void claimer_consume(struct claimer *c, bool on);
 
 /* Claims no more; `idle` is called once when nothing runs any more and the lease is given up. */
 void claimer_finish(struct claimer *c, claimer_fn *idle, void *arg);

@@ -52,7 +52,7 @@ void health_tell(struct health *h)
         .scanner_remark = scanner.remark,
         .test_signatures = scanner.test_signatures,
         .jobs = claimer_running(h->config.claimer),
-        .slots = h->config.slots,
+        .slots = claimer_limit(h->config.claimer),
     };
 
     worker_info_put(h->config.redis, &info, NULL, NULL);

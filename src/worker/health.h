@@ -16,7 +16,6 @@ struct health_config {
     struct scanner *scanner;
     const struct claimer *claimer;
     const char *worker;
-    unsigned slots;
 };
 
 struct health;

@@ -69,6 +69,7 @@ struct worker {
     struct claimer *claimer;
     struct health *health;
     struct janitor *janitor;
+    struct task_events *events;
 
     uv_signal_t signals[3];
     uv_timer_t patience; /* the grace, then the time for giving back */
@@ -93,6 +94,7 @@ static void dismantle(void *arg, int err, const redisReply *reply)
     claimer_free(w->claimer);
     engine_pool_free(w->engines);
     conversion_shared_done(&w->conversions);
+    task_events_free(w->events);
     queue_free(w->queue);
     redis_free(w->redis);
     for (size_t i = 0; i < ARRAY_SIZE(w->signals); i++)
@@ -112,6 +114,7 @@ static void on_idle(void *arg)
     struct worker *w = arg;
 
     engine_pool_on_change(w->engines, NULL, NULL);
+    task_events_offline(w->events);
     janitor_free(TAKE_PTR(w->janitor), on_janitor_over, w);
 }
 
@@ -348,11 +351,20 @@ static int prepare(struct worker *w)
     r = complain("libmagic", conversion_shared_init(&w->conversions, &w->loop, s, w->engines));
     if (r < 0)
         return r;
+
+    struct task_events_config events = {
+        .loop = &w->loop, .queue = w->queue, .node = s->worker_name, .tasks = str_eq(s->task_events, "on")};
+
+    r = complain("DECANT_WORKER_NAME has characters that it can't have",
+                 task_events_new(&events, &w->events));
+    if (r < 0)
+        return r;
     w->context = (struct runner_context){.loop = &w->loop,
                                          .redis = w->redis,
                                          .queue = w->queue,
                                          .storage = w->storage,
                                          .conversions = &w->conversions,
+                                         .events = w->events,
                                          .seal = w->seal};
     return 0;
 }
@@ -375,8 +387,7 @@ static int assemble(struct worker *w)
                                    .engines = w->engines,
                                    .scanner = w->conversions.scanner,
                                    .claimer = w->claimer,
-                                   .worker = w->id,
-                                   .slots = w->slots};
+                                   .worker = w->id};
 
     struct janitor_config janitor = {.loop = &w->loop,
                                      .redis = w->redis,

@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#define RELEASED "the worker ends before the task does"
+
 enum { RETRY_MS = 1000, PROGRESS_EVERY_MS = 100, WORKER_MAX = 128, NUMBER_MAX = 24 };
 
 struct runner {
@@ -28,10 +30,13 @@ struct runner {
 
     struct conversion *conversion;
     bool stopped, released, settling, ended;
+    bool revoked;   /* by Celery's remote control */
+    int signal;     /* that terminates it; 0: it isn't begun, or runs on */
     bool occupied;  /* the conversion's process and folders are not gone yet */
     bool over_then; /* when they are */
     unsigned percent;
     uint64_t progress_sent_ms, started_ms;
+    uint64_t begun_ms, begun_real_ms; /* 0: the job isn't marked as ours yet */
 
     uv_timer_t timer; /* what `retry` waits for */
     void (*retry)(struct runner *r);
@@ -127,6 +132,8 @@ static void end(struct runner *r)
         r->over_then = true;
         return;
     }
+    if (r->begun_ms)
+        task_events_over(r->context->events);
     log_info("task over", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
              LOG_S("ending", ending_name(r->ending)), LOG_U("ms", clock_mono_ms() - r->started_ms));
     r->over(r->arg, r);
@@ -186,12 +193,28 @@ static void leave(struct runner *r)
     job_leave(r->context->redis, r->session_id, r->job_id, r->worker, on_left, r);
 }
 
+/* What Celery's monitors hear of how it ended. */
+static void announce(struct runner *r)
+{
+    struct task_end end = {.runtime_ms = r->begun_ms ? clock_mono_ms() - r->begun_ms : 0,
+                           .requeued = r->ending == END_RELEASED,
+                           .begun = r->begun_ms != 0,
+                           .signal = r->signal,
+                           .why = RELEASED};
+    _cleanup_settlement_ struct settlement s;
+
+    settlement_make(&s, r->ending, r->session_id, r->job_id, &r->attempt);
+    task_events_ended(r->context->events, r->claim, &s.result, &end);
+}
+
 static void on_settled(void *arg, int err)
 {
     struct runner *r = arg;
 
     if (!answered(r))
         return;
+    if (err == 0 || err == -ENOENT || err == -EBUSY)
+        announce(r);
     /* While Redis is away the claimer says so, once for all. */
     if (err != 0)
         log_at(unanswered(err) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "the task was not settled",
@@ -214,6 +237,8 @@ static void settle_now(struct runner *r)
 
     settlement_make(&s, r->ending, r->session_id, r->job_id, &r->attempt);
     r->pending++;
+    if (r->ending == END_RELEASED && r->begun_ms)
+        queue_retried(r->context->queue, r->worker, r->claim, RELEASED);
     if (r->ending == END_RELEASED)
         queue_release(r->context->queue, r->worker, r->claim, s.has_hash ? &s.hash : NULL, on_settled, r);
     else
@@ -228,6 +253,12 @@ static void settle(struct runner *r, enum ending ending)
     r->ending = ending;
     uv_timer_stop(&r->timer);
     settle_now(r);
+}
+
+static void call_off(struct runner *r)
+{
+    r->attempt.reason = r->signal ? "terminated" : "revoked";
+    settle(r, END_CALLED_OFF);
 }
 
 static void skip(struct runner *r, const char *why)
@@ -355,8 +386,12 @@ static void on_converted(void *arg, const struct conversion_report *report)
         settle(r, END_COMPLETED);
     else if (report->outcome != OUTCOME_CANCELLED)
         settle(r, END_FAILED);
+    else if (r->stopped)
+        settle(r, END_REVOKED);
+    else if (r->revoked)
+        call_off(r);
     else
-        settle(r, r->released && !r->stopped ? END_RELEASED : END_REVOKED);
+        settle(r, r->released ? END_RELEASED : END_REVOKED);
 }
 
 static void on_gone(void *arg)
@@ -373,6 +408,8 @@ static bool called_off(struct runner *r)
 {
     if (r->stopped)
         settle(r, END_REVOKED);
+    else if (r->revoked && r->route) /* what has to be wiped from the job's record is known */
+        call_off(r);
     else if (r->released)
         settle(r, END_RELEASED);
     return r->settling;
@@ -443,6 +480,14 @@ static void sweep(struct runner *r)
 
 static void start(struct runner *r);
 
+static void begun(struct runner *r)
+{
+    r->begun_ms = clock_mono_ms();
+    r->begun_real_ms = clock_real_ms();
+    queue_started(r->context->queue, r->worker, r->claim, NULL);
+    task_events_started(r->context->events, r->claim);
+}
+
 static void on_marked(void *arg, int err, const redisReply *reply)
 {
     struct runner *r = arg;
@@ -457,7 +502,7 @@ static void on_marked(void *arg, int err, const redisReply *reply)
     if (err != 0) /* gone or cancelled in this very moment; the sweep is for what came before */
         r->stopped = true;
     else
-        queue_started(r->context->queue, r->worker, r->claim, NULL);
+        begun(r);
     do_then(r, sweep, convert);
 }
 
@@ -492,7 +537,10 @@ static void end_revoked(struct runner *r)
 
 static void skip_gone(struct runner *r)
 {
-    skip(r, "gone");
+    if (r->revoked)
+        call_off(r);
+    else
+        skip(r, "gone");
 }
 
 static const struct catalogue_route *find_route(const struct job *job)
@@ -541,6 +589,8 @@ static void take(struct runner *r, const struct job *job)
     if (err < 0) {
         log_unusable(r, job, err);
         fail(r, OUTCOME_INTERNAL);
+    } else if (r->revoked) {
+        do_then(r, sweep, call_off);
     } else if (r->claim->gave_up) {
         do_then(r, sweep, give_up);
     } else {
@@ -605,10 +655,15 @@ static void begin(struct runner *r)
 {
     const char *session_id = json_string_value(json_object_get(r->claim->kwargs, "session_id"));
     const char *job_id = json_string_value(json_object_get(r->claim->kwargs, "job_id"));
+    bool known = str_eq(r->claim->name, TASK_CONVERT);
+    bool complete = id_is_token(session_id) && id_is_uuid(job_id);
 
-    if (!str_eq(r->claim->name, TASK_CONVERT)) {
+    task_events_received(r->context->events, r->claim);
+    if (r->revoked && !(known && complete)) {
+        call_off(r);
+    } else if (!known) {
         reject(r, "unknown_task", "This worker knows the task " TASK_CONVERT " alone.");
-    } else if (!id_is_token(session_id) || !id_is_uuid(job_id)) {
+    } else if (!complete) {
         reject(r, "bad_arguments", TASK_CONVERT " needs the keyword arguments session_id and job_id.");
     } else {
         r->session_id = session_id;
@@ -633,6 +688,7 @@ struct runner *runner_start(const struct runner_context *context, const char *wo
                          .session_id = "",
                          .job_id = "",
                          .job_fd = -1,
+                         .revoked = claim->revoked,
                          .started_ms = clock_mono_ms()};
     snprintf(r->worker, sizeof r->worker, "%s", worker);
     uv_timer_init(context->loop, &r->timer);
@@ -644,6 +700,27 @@ struct runner *runner_start(const struct runner_context *context, const char *wo
 const char *runner_job_id(const struct runner *r)
 {
     return r->job_id;
+}
+
+const struct queue_claim *runner_claim(const struct runner *r)
+{
+    return r->claim;
+}
+
+uint64_t runner_begun_ms(const struct runner *r)
+{
+    return r->begun_real_ms;
+}
+
+bool runner_revoke(struct runner *r, bool terminate, int signal_number)
+{
+    if (r->settling || (r->begun_ms && !terminate))
+        return false;
+    r->revoked = true;
+    r->signal = terminate ? signal_number : 0;
+    if (r->conversion)
+        conversion_cancel(r->conversion);
+    return true;
 }
 
 /* The states before the conversion look at the flags when their answer has come. */

@@ -14,6 +14,7 @@
 #include "queue/queue.h"
 #include "state/redis.h"
 #include "worker/conversion.h"
+#include "worker/task_events.h"
 
 #define TASK_CONVERT "decant.convert"
 
@@ -25,6 +26,7 @@ struct runner_context {
     struct storage *storage;
     struct conversion_shared *conversions;
     const struct seal_key *seal; /* opens document passwords; NULL: there is no key */
+    struct task_events *events;  /* NULL: nobody is told */
 };
 
 struct runner;
@@ -40,8 +42,16 @@ struct runner *runner_start(const struct runner_context *context, const char *wo
 /* "" while there is none in the task. */
 const char *runner_job_id(const struct runner *r);
 
+const struct queue_claim *runner_claim(const struct runner *r);
+/* When the job was marked as ours, in ms since 1970; 0: not yet. */
+uint64_t runner_begun_ms(const struct runner *r);
+
 /* The job was cancelled or its session closed: ends as REVOKED. */
 void runner_stop(struct runner *r);
+
+/* Celery's remote control has revoked the task: ends so, if it isn't begun yet; with `terminate` and the
+ * signal that is named as the reason, also when it is. False when it runs on. */
+bool runner_revoke(struct runner *r, bool terminate, int signal_number);
 
 /* Asks Redis whether that is so. After a reconnection: a message to stop may have been missed. */
 void runner_check(struct runner *r);

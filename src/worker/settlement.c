@@ -7,9 +7,9 @@
 #include <assert.h>
 
 static const char *const ending_names[] = {
-    [END_COMPLETED] = "completed", [END_FAILED] = "failed",   [END_GAVE_UP] = "gave_up",
-    [END_REVOKED] = "revoked",     [END_SKIPPED] = "skipped", [END_REJECTED] = "rejected",
-    [END_RELEASED] = "released",
+    [END_COMPLETED] = "completed", [END_FAILED] = "failed",         [END_GAVE_UP] = "gave_up",
+    [END_REVOKED] = "revoked",     [END_CALLED_OFF] = "called_off", [END_SKIPPED] = "skipped",
+    [END_REJECTED] = "rejected",   [END_RELEASED] = "released",
 };
 
 const char *ending_name(enum ending ending)
@@ -91,6 +91,15 @@ static void make_failed(struct settlement *s, enum queue_state state, const stru
     s->result = (struct queue_result){.state = state, .exc_type = code, .exc_message = sentence};
 }
 
+static void make_called_off(struct settlement *s, const struct attempt *a)
+{
+    set(s, "status", job_status_name(JOB_CANCELLED));
+    set(s, "completed_at", s->now);
+    set(s, "error_code", outcome_code(OUTCOME_REVOKED));
+    set(s, "error_message", outcome_sentence(OUTCOME_REVOKED));
+    s->result = (struct queue_result){.state = QUEUE_REVOKED, .exc_message = a->reason};
+}
+
 void settlement_make(struct settlement *s, enum ending ending, const char *session_id, const char *job_id,
                      const struct attempt *a)
 {
@@ -123,6 +132,9 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
         s->result = (struct queue_result){.state = QUEUE_REVOKED,
                                           .exc_type = outcome_code(OUTCOME_CANCELLED),
                                           .exc_message = outcome_sentence(OUTCOME_CANCELLED)};
+        break;
+    case END_CALLED_OFF:
+        make_called_off(s, a);
         break;
     case END_SKIPPED:
         s->has_hash = false;

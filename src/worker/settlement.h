@@ -12,11 +12,12 @@
 enum ending {
     END_COMPLETED,
     END_FAILED,
-    END_GAVE_UP,  /* failed, and to the dead letters: it was started too often */
-    END_REVOKED,  /* cancelled, or its session closed */
-    END_SKIPPED,  /* there is nothing to do (any more) */
-    END_REJECTED, /* it is no task of ours */
-    END_RELEASED, /* back to the queue */
+    END_GAVE_UP,    /* failed, and to the dead letters: it was started too often */
+    END_REVOKED,    /* cancelled, or its session closed */
+    END_CALLED_OFF, /* by Celery's remote control: this cancels the job */
+    END_SKIPPED,    /* there is nothing to do (any more) */
+    END_REJECTED,   /* it is no task of ours */
+    END_RELEASED,   /* back to the queue */
 };
 const char *ending_name(enum ending ending);
 
@@ -32,7 +33,7 @@ struct attempt {
     const char *published; /* stored path */
     const struct format *output_format;
     uint64_t output_size, output_pages;
-    /* SKIPPED; REJECTED: a code and a sentence */
+    /* SKIPPED; REJECTED: a code and a sentence; CALLED_OFF: Celery's word for how */
     const char *reason, *reason_text;
 };
 

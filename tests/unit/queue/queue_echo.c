@@ -49,7 +49,9 @@ static void finish(struct run *run)
     struct queue_claim *c = run->claim;
     struct queue_result result = {.state = QUEUE_SUCCESS, .result = c->kwargs};
 
-    if (c->gave_up)
+    if (c->revoked)
+        result = (struct queue_result){.state = QUEUE_REVOKED, .exc_message = "revoked"};
+    else if (c->gave_up)
         result =
             (struct queue_result){.state = QUEUE_REJECTED, .exc_type = "GaveUp", .exc_message = "too often"};
     else if (str_eq(c->name, "test.fail"))

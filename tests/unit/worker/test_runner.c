@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 
@@ -866,6 +867,7 @@ static void gives_the_task_back(void **state)
     assert_string_equal(field(f, "worker"), "");
     assert_int_equal(redis_server_int(f->server, "LLEN decant"), 1);
     assert_int_equal(redis_server_int(f->server, "EXISTS decant:deliveries:%s", f->task), 0);
+    assert_true(result_has(f, "\"RETRY\""));
 }
 
 static void gives_back_before_it_begins(void **state)
@@ -878,6 +880,7 @@ static void gives_back_before_it_begins(void **state)
     wait_over(f);
     assert_int_equal(redis_server_int(f->server, "LLEN decant"), 1);
     assert_int_equal(n_conversions, 0);
+    assert_int_equal(redis_server_int(f->server, "EXISTS celery-task-meta-%s", f->task), 0);
 }
 
 static void a_stop_is_stronger_than_a_release(void **state)
@@ -892,6 +895,97 @@ static void a_stop_is_stronger_than_a_release(void **state)
     wait_over(f);
     assert_int_equal(redis_server_int(f->server, "LLEN decant"), 0);
     assert_true(result_has(f, "REVOKED"));
+}
+
+/* --- Celery's remote control */
+
+static void assert_called_off(struct fixture *f, const char *how)
+{
+    assert_string_equal(field(f, "status"), "cancelled");
+    assert_string_equal(field(f, "error_code"), "cancelled_by_operator");
+    assert_string_equal(field(f, "worker"), "");
+    assert_string_not_equal(field(f, "completed_at"), "");
+    assert_true(result_has(f, "\"REVOKED\""));
+    assert_true(result_has(f, "TaskRevokedError"));
+    assert_true(result_has(f, how));
+    assert_int_equal(entries(f, "converted"), -1);
+    assert_int_equal(entries(f, "uploads"), 1); /* it is the session's */
+}
+
+static void a_revoked_task_never_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct seal_key *key = new_key(f);
+
+    seal_password(f, key, f->job);
+    redis_server_do(f->server, "EVAL %s 0 %s",
+                    "return redis.call('ZADD', 'decant:revoked', redis.call('TIME')[1] * 1000, ARGV[1])",
+                    f->task);
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_int_equal(n_conversions, 0);
+    assert_called_off(f, "revoked");
+    assert_string_equal(field(f, "sealed_password"), "");
+    seal_key_free(key);
+}
+
+static void a_task_is_revoked_before_it_begins(void **state)
+{
+    struct fixture *f = *state;
+
+    enqueue(f);
+    start(f);
+    assert_int_equal(runner_begun_ms(f->runner), 0);
+    assert_true(runner_revoke(f->runner, false, 0));
+    wait_over(f);
+    assert_int_equal(n_conversions, 0);
+    assert_called_off(f, "revoked");
+}
+
+static void what_runs_is_stopped_to_terminate_it(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    assert_int_not_equal(runner_begun_ms(f->runner), 0);
+    assert_string_equal(runner_claim(f->runner)->id, f->task);
+    assert_false(runner_revoke(f->runner, false, 0));
+    assert_false(conversions[0].cancelled);
+    assert_true(runner_revoke(f->runner, true, SIGTERM));
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    assert_false(runner_revoke(f->runner, true, SIGTERM)); /* too late */
+    wait_over(f);
+    assert_called_off(f, "terminated");
+}
+
+static void a_closed_session_is_stronger_than_a_revocation(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    set_job(f, "cancelled");
+    assert_true(runner_revoke(f->runner, true, SIGTERM));
+    runner_stop(f->runner);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_string_equal(field(f, "error_code"), "");
+    assert_string_equal(field(f, "worker"), "");
+    assert_true(result_has(f, "REVOKED"));
+}
+
+static void a_revoked_task_of_a_strange_kind(void **state)
+{
+    struct fixture *f = *state;
+
+    redis_server_do(f->server, "ZADD decant:revoked 9000000000000 %s", f->task);
+    enqueue_as(f, "other.task", f->task, f->session, f->job);
+    start(f);
+    wait_over(f);
+    assert_true(result_has(f, "\"REVOKED\""));
+    assert_string_equal(field(f, "status"), "queued");
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 0);
 }
 
 /* --- the claimer */
@@ -959,6 +1053,53 @@ static void slots_are_filled_and_no_more(void **state)
     claimer_free(claimer);
 }
 
+static void enqueue_another(struct fixture *f)
+{
+    id_uuid(f->job);
+    id_uuid(f->task);
+    make_upload(f);
+    set_job(f, "queued");
+    enqueue(f);
+}
+
+static void count_runner(void *arg, struct runner *r)
+{
+    (*(unsigned *)arg)++;
+}
+
+static void claims_as_many_as_it_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct claimer *claimer = new_claimer(f, 2);
+    unsigned running = 0;
+
+    claimer_consume(claimer, false);
+    assert_false(claimer_consumes(claimer));
+    claimer_start(claimer);
+    enqueue(f);
+    enqueue_another(f);
+    loop_for(&f->loop, 1500);
+    assert_int_equal(claimer_running(claimer), 0);
+    assert_int_equal(redis_server_int(f->server, "ZCARD decant:workers"), 1); /* it holds its lease */
+
+    claimer_set_limit(claimer, 1);
+    claimer_consume(claimer, true);
+    wait_conversions(f, 1);
+    loop_for(&f->loop, 1500);
+    assert_int_equal(n_conversions, 1);
+
+    claimer_set_limit(claimer, 2);
+    wait_conversions(f, 2);
+    claimer_each(claimer, count_runner, &running);
+    assert_int_equal(running, 2);
+    claimer_set_limit(claimer, 1); /* those that run are left alone */
+    assert_int_equal(claimer_running(claimer), 2);
+    finish(&conversions[0], OUTCOME_CORRUPT_INPUT);
+    finish(&conversions[1], OUTCOME_CORRUPT_INPUT);
+    finish_claimer(f, claimer);
+    claimer_free(claimer);
+}
+
 static void the_right_job_is_stopped(void **state)
 {
     struct fixture *f = *state;
@@ -1017,6 +1158,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(converts),
+        TEST(a_revoked_task_never_runs),
+        TEST(a_task_is_revoked_before_it_begins),
+        TEST(what_runs_is_stopped_to_terminate_it),
+        TEST(a_closed_session_is_stronger_than_a_revocation),
+        TEST(a_revoked_task_of_a_strange_kind),
+        TEST(claims_as_many_as_it_is_told),
         TEST(who_lingers_holds_the_slot_alone),
         TEST(a_password_is_opened_for_the_conversion_and_goes_with_it),
         TEST(a_job_that_is_given_back_keeps_its_password),
