@@ -26,6 +26,7 @@
 #include "sandbox/sandbox.h"
 #include "state/job.h"
 #include "worker/claimer.h"
+#include "worker/control.h"
 #include "worker/health.h"
 #include "worker/janitor.h"
 
@@ -70,6 +71,7 @@ struct worker {
     struct health *health;
     struct janitor *janitor;
     struct task_events *events;
+    struct control *control;
 
     uv_signal_t signals[3];
     uv_timer_t patience; /* the grace, then the time for giving back */
@@ -115,6 +117,7 @@ static void on_idle(void *arg)
 
     engine_pool_on_change(w->engines, NULL, NULL);
     task_events_offline(w->events);
+    control_free(w->control);
     janitor_free(TAKE_PTR(w->janitor), on_janitor_over, w);
 }
 
@@ -158,6 +161,15 @@ static void on_signal(uv_signal_t *handle, int signal_number)
         on_grace_over(&w->patience);
     else
         on_out_of_time(&w->patience);
+}
+
+/* Repeated, it isn't the second signal: that ends the grace. */
+static void on_shutdown(void *arg)
+{
+    struct worker *w = arg;
+
+    if (w->signals_seen == 0)
+        on_signal(&w->signals[0], SIGTERM);
 }
 
 static void on_hangup(uv_signal_t *handle, int signal_number)
@@ -388,6 +400,16 @@ static int assemble(struct worker *w)
                                    .scanner = w->conversions.scanner,
                                    .claimer = w->claimer,
                                    .worker = w->id};
+    struct control_config control = {.loop = &w->loop,
+                                     .settings = &w->settings,
+                                     .redis_password = w->redis_password,
+                                     .queue = w->queue,
+                                     .claimer = w->claimer,
+                                     .engines = w->engines,
+                                     .events = w->events,
+                                     .slots = w->slots,
+                                     .shutdown = on_shutdown,
+                                     .arg = w};
 
     struct janitor_config janitor = {.loop = &w->loop,
                                      .redis = w->redis,
@@ -400,6 +422,8 @@ static int assemble(struct worker *w)
     r = complain("health", health_new(&health, &w->health));
     if (r == 0)
         r = complain("janitor", janitor_new(&janitor, &w->janitor));
+    if (r == 0)
+        r = complain("remote control", control_new(&control, &w->control));
     if (r < 0)
         return r;
     redis_sub_start(w->stops, (const char *const[]){JOB_STOP_CHANNEL, NULL}, on_stop_message, w);
