@@ -192,7 +192,11 @@ static bool signals_others(int abi)
 #if defined(__SANITIZE_ADDRESS__)
     return false; /* it stops its threads */
 #endif
-    return kill(getppid(), 0) == 0 || kill(1, 0) == 0;
+    pid_t parent = getppid();
+
+    /* In a container of its own it is process 1 itself, and its parent is 0, which kill() takes for its
+     * group. */
+    return (parent > 0 && kill(parent, 0) == 0) || (getpid() != 1 && kill(1, 0) == 0);
 }
 
 static bool listens(int abi)

@@ -1,6 +1,8 @@
 """The servers confine themselves: what the kernel says of them from outside, and that nothing is dumped."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,23 @@ def test_nobody_leaves_a_core_file(server, name):
     for pid in pids:
         limits = Path(f"/proc/{pid}/limits").read_text()
         assert re.search(r"^Max core file size +0 +0 ", limits, re.M), limits
+
+
+@pytest.mark.parametrize("name, sign", [("decant-api", '"listening"'), ("decant-worker", '"worker started"')])
+def test_process_one_is_confined_too(tmp_path, name, sign):
+    """As in a container: the parent is out of sight, and what a probe must not reach is somebody else."""
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    storage.chmod(0o777)
+    tmp_path.chmod(0o755)
+    apart = ["unshare", "--pid", "--fork", "--kill-child"] + ([] if os.geteuid() == 0 else ["--user", "--map-current-user"])
+    environment = {"PATH": "/usr/bin:/bin", **sanitizers(), "DECANT_PORT": str(free_port()), "DECANT_STORAGE": "storage", "DECANT_LOG_FORMAT": "json",
+                   "DECANT_REDIS": "unix:nobody", "DECANT_CLAMD": "off", "DECANT_CGROUP": "off"}
+    with subprocess.Popen([*apart, BIN / name], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        said = ""
+        for line in process.stderr:
+            said += line
+            if sign in line or "can't be confined" in line:
+                break
+        process.kill()  # and its child with it
+        assert sign in said and '"pid":1,' in said, said
