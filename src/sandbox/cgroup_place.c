@@ -120,12 +120,12 @@ static void stop_distributing(int dir)
 
 /* What is in the place is its owner's to remove: root without its capabilities (cli/supervisor.h) isn't let.
  */
-static void begin_as_owner(const struct cgroup_place *p)
+static void begin_as_owner(int dir)
 {
-    const struct privilege_ids owner = {p->uid, p->gid};
+    struct stat st;
 
-    if (geteuid() == 0)
-        privilege_borrow(&owner);
+    if (geteuid() == 0 && fstat(dir, &st) == 0)
+        privilege_borrow(&(struct privilege_ids){st.st_uid, st.st_gid});
 }
 
 static void end_as_owner(void)
@@ -152,7 +152,7 @@ static void leave_own_storey(struct cgroup_place *p, const struct made *m)
         stop_distributing(p->home);
     if (cgroup_enter(p->home) < 0)
         return;
-    begin_as_owner(p);
+    begin_as_owner(m->dir);
     unlinkat(m->dir, CGROUP_SELF, AT_REMOVEDIR);
     end_as_owner();
 }
@@ -161,7 +161,7 @@ static void unmake_folder(struct cgroup_place *p)
 {
     struct made *m = &p->made[--p->n_made];
 
-    begin_as_owner(p);
+    begin_as_owner(m->dir);
     remove_children(m->dir);
     /* A cgroup that distributes takes no process, and it stops only when nobody is left to receive. */
     if (p->home >= 0)
@@ -363,8 +363,11 @@ static void clear_foreign(const struct cgroup_place *p)
     while (rest && (path = strsep(&rest, ":"))) {
         _cleanup_close_ int dir = open_folder(path);
 
-        if (dir >= 0)
-            cgroup_clear_stale(dir, "");
+        if (dir < 0)
+            continue;
+        begin_as_owner(dir);
+        cgroup_clear_stale(dir, "");
+        end_as_owner();
     }
 }
 

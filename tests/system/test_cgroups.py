@@ -142,6 +142,35 @@ def convert(folder, text, **environment):
     return process.returncode, process.pid, said
 
 
+@pytest.fixture
+def foreign():
+    """A place that is not ours to make, of v1: a folder in each hierarchy, whose owner the engines are."""
+    mounts = {name: mount for mount, _ in hierarchies() for name in ("memory", "pids") if name in mount.name.split(",")}
+    if os.geteuid() != 0 or len(mounts) < 2 or (mounts["memory"] / "cgroup.controllers").exists():
+        pytest.skip("needs root, and hierarchies of v1")
+    folders = [mount / f"test-foreign-{os.getpid()}" for mount in dict.fromkeys(mounts.values())]
+    for folder in folders:
+        folder.mkdir()
+        shutil.chown(folder, "decant-engine", "decant-engine")
+    yield folders
+    for folder in folders:
+        folder.rmdir()
+
+
+def test_a_place_of_somebody_else_is_left_as_it_was(own_server, greedy, foreign):
+    server = own_server(DECANT_BINDIR=greedy, DECANT_CGROUP=":".join(map(str, foreign)), DECANT_JOB_MEMORY="512M")
+    client = Client(server.url)
+    client.init()
+    assert "cgroup" in layers_of(server).split()
+    assert run(client, "memory")["error_code"] == "too_complex"
+    client.start("b.txt", b"hang", "pdf")
+    for folder in foreign:
+        assert [job for job in folder.iterdir() if job.is_dir()]
+    assert server.stop() == 0
+    for folder in foreign:
+        assert [job for job in folder.iterdir() if job.is_dir()] == []
+
+
 def test_on_the_command_line(tmp_path, greedy):
     status, pid, said = convert(tmp_path, "modest", DECANT_BINDIR=greedy)
     assert status == 0 and places(pid) == [], said
