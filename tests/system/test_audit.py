@@ -171,7 +171,7 @@ def test_what_takes_too_much(server, client):
 
 
 def test_what_takes_too_long(own_server):
-    server = own_server(DECANT_CLAMD="off", DECANT_JOB_TIMEOUT="1")
+    server = own_server("office", DECANT_CLAMD="off", DECANT_JOB_TIMEOUT="1")
     client = Client(server.url)
     client.init()
     decided(server, client.start("a.docx", slow_docx(), "pdf"), "timed_out")
@@ -244,7 +244,7 @@ def whole_flow(server, client):
 
 def test_no_log_has_anything_that_is_secret(own_server):
     """Of the API, the worker, the engines, clamd and the supervisor, which log all they can; Redis is the place for it."""
-    server = own_server(DECANT_TRUSTED_PROXIES="127.0.0.1", DECANT_LOG_LEVEL="debug")
+    server = own_server(None, DECANT_TRUSTED_PROXIES="127.0.0.1", DECANT_LOG_LEVEL="debug")
     secrets, jobs = set(), []
     for address in ADDRESSES[:2]:
         found, started = whole_flow(server, From(server.url, address))

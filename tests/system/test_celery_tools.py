@@ -96,7 +96,7 @@ class Tools:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("tools"), DECANT_WORKER_NAME=NODE, DECANT_JOBS="1", DECANT_SCAN_TIMEOUT="900",
+    server = Server(tmp_path_factory.mktemp("tools"), "image", DECANT_WORKER_NAME=NODE, DECANT_JOBS="1", DECANT_SCAN_TIMEOUT="900",
                     DECANT_SCAN_CACHE="0").start()
     yield server
     server.stop()
@@ -372,7 +372,7 @@ def test_a_stock_worker_mingles(server, tools):
 
 
 def test_prefix_and_events_from_the_start(own_server, tmp_path):
-    server = own_server(DECANT_WORKER_NAME=NODE, DECANT_QUEUE_KEYPREFIX="pfx:", DECANT_TASK_EVENTS="on")
+    server = own_server("image", DECANT_WORKER_NAME=NODE, DECANT_QUEUE_KEYPREFIX="pfx:", DECANT_TASK_EVENTS="on")
     tools = Tools(server, tmp_path / "celery", global_keyprefix="pfx:")
     stranger = Tools(server, tmp_path / "stranger")
     client = Client(server.url)

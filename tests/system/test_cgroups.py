@@ -158,7 +158,7 @@ def foreign():
 
 
 def test_a_place_of_somebody_else_is_left_as_it_was(own_server, greedy, foreign):
-    server = own_server(DECANT_BINDIR=greedy, DECANT_CGROUP=":".join(map(str, foreign)), DECANT_JOB_MEMORY="512M")
+    server = own_server("office", DECANT_BINDIR=greedy, DECANT_CGROUP=":".join(map(str, foreign)), DECANT_JOB_MEMORY="512M")
     client = Client(server.url)
     client.init()
     assert "cgroup" in layers_of(server).split()

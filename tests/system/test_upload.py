@@ -153,7 +153,7 @@ class Descriptors:
 @pytest.fixture
 def one_slot(own_server):
     """A server with one loop that takes one upload at a time."""
-    server = own_server(ready=False, DECANT_CLAMD="off", DECANT_THREADS="1", DECANT_MAX_UPLOADS="1")
+    server = own_server("image", ready=False, DECANT_CLAMD="off", DECANT_THREADS="1", DECANT_MAX_UPLOADS="1")
     server.wait_listening()
     begin(server).upload("warm.png", png())  # the pool's threads are there from now on
     return server
