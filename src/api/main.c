@@ -295,7 +295,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
     }
     for (size_t i = 0; i < n; i++)
         if (loop_start(&threads[i], &api, &limits, &http) < 0)
-            return EXIT_FAILURE;
+            return EXIT_CONFIG;
     redis_on_trouble(threads[0].api.redis, on_redis_trouble, NULL); /* one tells of all */
     if (confine(s) < 0)
         return EXIT_CONFIG;
