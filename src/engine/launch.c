@@ -1,6 +1,7 @@
 /* The program is opened first and executed by descriptor: its folder may lie where we can't walk (a build
- * below /root), and it can't be exchanged in between. Between fork and exec only bare system calls are made.
- */
+ * below /root), and it can't be exchanged in between. Between fork and exec only bare system calls are made,
+ * and it is _Fork(): fork() runs libuv's handler in the child, which closes the descriptors of libuv's pipe by
+ * their numbers. In the launcher these have long been closed, and are what the engine gets. */
 #include "engine/launch.h"
 #include "engine/protocol.h"
 
@@ -179,7 +180,7 @@ int launch_engine(const struct settings *settings, int programs, const char *nam
         r = make_pair(&ours, &plan.control);
     if (r < 0)
         return r;
-    pid = fork();
+    pid = _Fork();
     if (pid < 0)
         return -errno;
     if (pid == 0)

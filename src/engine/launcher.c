@@ -185,8 +185,10 @@ int launcher_start(const struct settings *settings, struct launcher **ret)
     if (!l)
         return -ENOMEM;
     l->pid = fork();
-    if (l->pid == 0)
+    if (l->pid == 0) {
+        free(l); /* that is for who talks to one */
         be_launcher(settings, is_root ? &ids : NULL, theirs, programs, parent);
+    }
     if (l->pid < 0) {
         free(l);
         return -errno;

@@ -1,5 +1,6 @@
 """What the sandbox shows of us to a document, and what it needs of the machine, seen from outside."""
 
+import os
 import subprocess
 
 import pytest
@@ -36,6 +37,15 @@ def test_documents_print_no_path_of_ours(request, mode, folder):
     client = request.getfixturevalue(mode)
     assert text_of(client, "report.odt", odt(ODT_FIELDS)).split() == [f"{folder}document.odt", folder, "document", "document.odt"]
     assert text_of(client, "report.docx", docx([DOCX_FIELDS])).split() == ["document.docx" + folder + "document.docx"]
+
+
+def test_engines_inherit_nothing(server):
+    """But the log and the way to the worker: nothing to read from, and nothing of the data."""
+    for engine in ("office", "image", "pdf"):
+        [pid] = server.children(f"decant-engine-{engine}")[:1]
+        held = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        assert held[0] == "/dev/null" and held[1] == held[2] == str(server.log_path) and held[3].startswith("socket:"), held
+        assert not [name for name in held.values() if name.startswith(str(server.data))], held
 
 
 def test_reduced_works_below_a_folder_that_engines_may_not_enter(reduced):
