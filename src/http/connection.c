@@ -104,7 +104,7 @@ void http_connection_kill(struct http_connection *conn)
 static bool too_slow(struct http_connection *conn, uint64_t now_ms)
 {
     struct http_request *req = conn->req;
-    bool sends = req->phase == PHASE_READING && req->has_body && !req->paused && !req->answered;
+    bool sends = req->phase == PHASE_READING && req->has_body && !req->answered;
     bool takes = req->answered && !req->cut && !req->taken;
     uint64_t window_ms = req->config->rate_window_ms ? req->config->rate_window_ms : HTTP_RATE_WINDOW_MS;
     uint64_t elapsed_ms = now_ms - req->rate_since_ms, moved;
@@ -155,7 +155,7 @@ static bool may_have_left(struct http_connection *conn, uint64_t now_ms)
     if (!req)
         return fresh;
     if (req->suspended)
-        return !req->paused && !req->gone && now_ms >= req->suspended_since_ms + HTTP_GONE_AFTER_MS;
+        return !req->gone && now_ms >= req->suspended_since_ms + HTTP_GONE_AFTER_MS;
     return req->phase == PHASE_NEW || (req->phase == PHASE_READING && req->has_body && !req->answered);
 }
 

@@ -140,16 +140,10 @@ static void take_body(struct http_request *req, const char *data, size_t len)
 
 static enum MHD_Result step_body(struct http_request *req, const char *data, size_t *len)
 {
-    if (!req->paused) {
-        req->received += *len;
-        take_body(req, data, *len);
-        *len = 0;
-    }
-    if (req->cut)
-        return MHD_NO;
-    if (req->paused)
-        http_exchange_suspend(req);
-    return MHD_YES;
+    req->received += *len;
+    take_body(req, data, *len);
+    *len = 0;
+    return req->cut ? MHD_NO : MHD_YES;
 }
 
 static void end_stream(struct http_request *req)
@@ -161,10 +155,6 @@ static void end_stream(struct http_request *req)
 
 static enum MHD_Result step_whole(struct http_request *req)
 {
-    if (req->paused) {
-        http_exchange_suspend(req);
-        return MHD_YES;
-    }
     if (req->phase == PHASE_READING) {
         req->phase = PHASE_WHOLE;
         if (req->stream)
@@ -277,23 +267,5 @@ void http_request_stream(struct http_request *req, const struct http_stream *str
         req->phase = PHASE_STARTING;
     else
         req->end_due = true; /* there is no body: WHOLE already */
-    http_exchange_resume(req);
-}
-
-void http_request_pause(struct http_request *req)
-{
-    if (req->phase != PHASE_STARTING && req->phase != PHASE_READING)
-        return;
-    req->paused = true;
-    if (!req->in_call)
-        http_exchange_suspend(req);
-}
-
-void http_request_resume(struct http_request *req)
-{
-    if (!req->paused)
-        return;
-    req->paused = false;
-    req->rate_since_ms = 0;
     http_exchange_resume(req);
 }

@@ -109,16 +109,12 @@ bool http_request_gone(const struct http_request *req); /* the client went away 
 void http_request_on_end(struct http_request *req, void (*fn)(void *arg), void *arg);
 
 /* --- streamed bodies: data() takes all it is given, and returns 0, or -errno to have no more of it (the rest
- * is discarded; the handler replies). end() comes after the last byte; not if the client broke off. Pause and
- * resume throttle the client. */
+ * is discarded; the handler replies). end() comes after the last byte; not if the client broke off. */
 struct http_stream {
     int (*data)(void *arg, const void *data, size_t len);
     void (*end)(void *arg);
 };
 void http_request_stream(struct http_request *req, const struct http_stream *stream, void *arg);
-/* No data() and no end() from here on (a data() that is running counts as taken) until resumed. */
-void http_request_pause(struct http_request *req);
-void http_request_resume(struct http_request *req);
 
 /* --- replies; headers are set before the reply and copied; the last value of a name counts */
 void http_reply_header(struct http_request *req, const char *name, const char *value);

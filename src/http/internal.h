@@ -72,10 +72,10 @@ struct http_request {
     size_t n_params;
 
     enum http_phase phase;
-    bool http10, plain_uri, has_body, in_call, suspended, paused, answered, cut, taken, gone, end_due,
-        stream_failed, counted; /* taken: its socket is an event stream's now */
-    unsigned refuse;            /* status of our own refusal, 0: none */
-    int64_t content_length;     /* -1: chunked */
+    bool http10, plain_uri, has_body, in_call, suspended, answered, cut, taken, gone, end_due, stream_failed,
+        counted;            /* taken: its socket is an event stream's now */
+    unsigned refuse;        /* status of our own refusal, 0: none */
+    int64_t content_length; /* -1: chunked */
     uint64_t received;
     uint64_t rate_since_ms, rate_base; /* a window's start (0: not begun), and what had moved by then */
     uint64_t suspended_since_ms;

@@ -134,7 +134,6 @@ static void send_direct(struct http_request *req, const struct reply *reply)
     if (req->in_call)
         return;
     /* MHD drops the connection at the next piece of the body, or after a second without one. */
-    req->paused = false;
     MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
     http_exchange_resume(req);
     http_loop_wake(conn->loop);

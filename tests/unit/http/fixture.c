@@ -145,11 +145,6 @@ static void upload_denied(struct http_request *req)
     reply_text(req, 403, "denied");
 }
 
-static void upload_go_on(struct http_request *req)
-{
-    http_request_resume(req);
-}
-
 static int upload_data(void *arg, const void *data, size_t len)
 {
     struct upload *u = arg;
@@ -163,10 +158,6 @@ static int upload_data(void *arg, const void *data, size_t len)
     if (str_eq(u->mode, "fail-late")) {
         run_later(u->req, 30, upload_denied);
         return -ENOSPC;
-    }
-    if (str_eq(u->mode, "pause")) {
-        http_request_pause(u->req);
-        run_later(u->req, 5, upload_go_on);
     }
     return 0;
 }

@@ -89,7 +89,7 @@ static void test_answer_survives_unread_body(void **state)
 
 static void test_chunked_too_large(void **state)
 {
-    static const char *const paths[] = {"/memory", "/large", "/stream", "/stream?mode=pause"};
+    static const char *const paths[] = {"/memory", "/large", "/stream"};
 
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
         _cleanup_close_ int fd = client_connect();
@@ -167,15 +167,10 @@ static void test_stream_decisions(void **state)
         unsigned status;
         bool kept;
     } cases[] = {
-        {"now", "1048576", 201, true},
-        {"late", "1048576", 201, true},
-        {"end-late", "late", 201, true},
-        {"pause", "1048576", 201, true},
-        {"deny", "denied", 403, false},
-        {"deny-late", "denied", 403, false},
-        {"fail", "full", 507, false},
-        {"fail-late", "denied", 403, false},
-        {"begin-and-deny", "denied", 403, false},
+        {"now", "1048576", 201, true},       {"late", "1048576", 201, true},
+        {"end-late", "late", 201, true},     {"deny", "denied", 403, false},
+        {"deny-late", "denied", 403, false}, {"fail", "full", 507, false},
+        {"fail-late", "denied", 403, false}, {"begin-and-deny", "denied", 403, false},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -199,13 +194,13 @@ static void test_stream_decisions(void **state)
             assert_true(client_ended(fd));
         }
     }
-    wait_for(&ended, ARRAY_SIZE(cases) + 4);
+    wait_for(&ended, ARRAY_SIZE(cases) + 3);
     assert_int_equal(gone, 0);
 }
 
 static void test_stream_chunked(void **state)
 {
-    static const char *const modes[] = {"now", "late", "pause"};
+    static const char *const modes[] = {"now", "late"};
 
     for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
         _cleanup_close_ int fd = client_connect();
@@ -281,21 +276,6 @@ static void test_refusal_without_further_data(void **state)
     assert_int_equal(gone, 0);
 }
 
-/* While the handler pauses, the client can't push more than the buffers between them hold. */
-static void test_pause_throttles(void **state)
-{
-    _cleanup_close_ int fd = client_connect();
-    unsigned before;
-
-    client_send(fd, "POST /stream?mode=pause HTTP/1.1\r\nHost: a\r\nContent-Length: 4194304\r\n\r\n");
-    send_zeros(fd, MIB);
-    usleep(20000);
-    before = received;
-    assert_true(before < MIB);
-    send_zeros(fd, 3 * MIB);
-    assert_answer(fd, 201, "4194304");
-}
-
 static void test_client_breaks_off(void **state)
 {
     int fd = client_connect();
@@ -362,7 +342,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stream_without_body, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_expect, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_refusal_without_further_data, server_setup, server_teardown),
-        cmocka_unit_test_setup_teardown(test_pause_throttles, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_client_breaks_off, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_others_are_served_beside_uploads, server_setup, server_teardown),
     };
