@@ -1,5 +1,6 @@
 """GET /events against the contract: order, resuming, limits, and what happens when something goes away."""
 
+import collections
 import contextlib
 import os
 import signal
@@ -158,6 +159,39 @@ def test_all_streams_of_a_session_see_all(client, events):
         assert [event.id for event in one] == sorted({event.id for event in one})
         for event in one:
             assert jobs.setdefault(event.id, event.job) == event.job
+
+
+def test_sessions_of_one_bucket(own_server, events):
+    """The process finds who follows a session by the first digits of its id: three with the same ones come, are told of their own, and go."""
+    server = own_server(ready=False, DECANT_THREADS="1", DECANT_RATE_SESSION="off")
+    server.wait_listening()
+    buckets = collections.defaultdict(list)
+    clients = []
+    while len(clients) < 3:
+        client = Client(server.url)
+        client.init()
+        clients = buckets[int(client.session_id[:3], 16) % 1024]
+        clients.append(client)
+    streams = [events(client) for client in clients]
+    for left in ([0, 1, 2], [0, 2], [2]):  # first the one in the middle goes, then the oldest
+        for i in left:
+            job_id = upload(clients[i])
+            assert streams[i].next().job["job_id"] == job_id
+        assert not any(streams[i].next(0.1) for i in left)
+        gone = 1 if 1 in left else left[0]
+        assert clients[gone].close().status_code == 200
+        assert streams[gone].wait_end() == []
+    assert events(clients[2]).status == 401
+
+
+def test_streams_of_a_session_go_in_any_order(client, events):
+    streams = [events(client) for _ in range(4)]
+    for gone in (1, 3, 0):  # from between two, the newest, the oldest
+        streams[gone].close()
+        job_id = upload(client)
+        for i, stream in enumerate(streams):
+            if stream.socket.fileno() >= 0:
+                assert stream.until(lambda event: event.job["job_id"] == job_id), i
 
 
 def test_no_session(server, client, events):
