@@ -95,6 +95,10 @@ class Server:
 
         eventually(is_ready, lambda: f"not ready: {last.text if last is not None else 'no answer'}\n{self.log()[-1500:]}", READY_PATIENCE)
 
+    def no_janitor(self):
+        """Takes its lease, for tests that finish by themselves what it would."""
+        self.redis().set("decant:janitor", "a test", ex=3600)
+
     def wait_listening(self):
         """Answers and reaches Redis, ready for conversions or not."""
         def reaches_redis():

@@ -216,6 +216,7 @@ def test_stopped_with_jobs_waiting(crash_server):
 
 def test_closing_cut_short_can_be_repeated(crash_server):
     server, client = crash_server
+    server.no_janitor()
     job_id = start_slow(client)
     worker = server.children("decant-worker")[0]
     os.kill(worker, signal.SIGSTOP)  # so that the closing has to wait for it

@@ -163,7 +163,7 @@ def test_all_streams_of_a_session_see_all(client, events):
 
 def test_sessions_of_one_bucket(own_server, events):
     """The process finds who follows a session by the first digits of its id: three with the same ones come, are told of their own, and go."""
-    server = own_server(ready=False, DECANT_THREADS="1", DECANT_RATE_SESSION="off")
+    server = own_server("image", ready=False, DECANT_THREADS="1", DECANT_RATE_SESSION="off")
     server.wait_listening()
     buckets = collections.defaultdict(list)
     clients = []

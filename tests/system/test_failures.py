@@ -20,7 +20,7 @@ PATIENCE = 120
 def server(tmp_path_factory):
     """One loop, so that what comes at once is answered side by side; nothing is limited in its rate, so that Redis is not asked for that."""
     rates = {f"DECANT_RATE_{kind}": "off" for kind in ("SESSION", "UPLOAD", "CONVERT", "READ", "DOWNLOAD", "PAGE")}
-    server = Server(tmp_path_factory.mktemp("failures"), DECANT_CLAMD="off", DECANT_THREADS="1", **rates).start()
+    server = Server(tmp_path_factory.mktemp("failures"), "image", DECANT_CLAMD="off", DECANT_THREADS="1", **rates).start()
     yield server
     server.stop()
 
@@ -272,7 +272,8 @@ def test_a_client_that_leaves_at_the_last_byte(server, client):
 
 def test_stopped_while_a_session_closes(own_server):
     """The closing waits for a worker that has the job and doesn't say anything. It is told so, and repeated at the next process."""
-    server = own_server(DECANT_CLAMD="off", DECANT_GRACE="1")
+    server = own_server("office", DECANT_CLAMD="off", DECANT_GRACE="1")
+    server.no_janitor()
     client = Client(server.url)
     client.init()
     job_id = client.start("slow.docx", slow_docx(20000), "pdf")
