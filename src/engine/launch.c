@@ -1,7 +1,7 @@
 /* The program is opened first and executed by descriptor: its folder may lie where we can't walk (a build
  * below /root), and it can't be exchanged in between. Between fork and exec only bare system calls are made,
- * and it is _Fork(): fork() runs libuv's handler in the child, which closes the descriptors of libuv's pipe by
- * their numbers. In the launcher these have long been closed, and are what the engine gets. */
+ * and it is _Fork(): fork() runs libuv's handler in the child, which closes the descriptors of libuv's pipe
+ * by their numbers. In the launcher these have long been closed, and are what the engine gets. */
 #include "engine/launch.h"
 #include "engine/protocol.h"
 
