@@ -263,7 +263,8 @@ static bool is_ambiguous(const uint8_t *data, size_t size)
     for (size_t i = 0, end; i < len; i++) {
         for (end = i; end < len && text[end] == '\0'; end++)
             ;
-        if (end > i && text[end] != '\n') /* but the end of a line it may be: docs/http.md */
+        /* But the end of a line it may be, or stand before the last one's: docs/http.md. */
+        if (end > i && text[end] != '\n' && !(end == i + 1 && end + 1 == len && text[end] == '\r'))
             return true;
         header[i] = text[i] ? text[i] : '\r';
     }
