@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 uint64_t clock_mono_ms(void);
+uint64_t clock_mono_us(void);
 /* Milliseconds since 1970-01-01T00:00:00Z. */
 uint64_t clock_real_ms(void);
 
