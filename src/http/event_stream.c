@@ -304,7 +304,7 @@ int http_event_stream_open(struct http_request *req, const struct http_event_str
     fd = buf_error(&head) ? buf_error(&head) : take_socket(req);
     if (fd < 0)
         return fd;
-    http_exchange_answered(req);
+    http_exchange_answered(req, MHD_HTTP_OK);
     *ret = NULL;
     s = new_stream(l, fd, !req->http10 && !is_head);
     if (!s) {

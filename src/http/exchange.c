@@ -25,8 +25,10 @@ void *http_exchange_begin(void *cls, const char *uri, struct MHD_Connection *mhd
     return conn->req = http_request_new(conn, uri);
 }
 
-void http_exchange_answered(struct http_request *req)
+void http_exchange_answered(struct http_request *req, unsigned status)
 {
+    if (!req->answered && req->config->measure)
+        req->config->measure(req->app, req, status, req->begun_us ? clock_mono_us() - req->begun_us : 0);
     req->answered = true;
     req->rate_since_ms = 0; /* from here on it is how the client takes the answer that counts */
     if (req->counted) {
@@ -93,6 +95,7 @@ static enum MHD_Result step_header(struct http_request *req, const char *method,
     bool framed;
 
     req->conn->header_deadline_ms = UINT64_MAX;
+    req->begun_us = clock_mono_us();
     req->counted = true;
     req->conn->loop->active++;
     req->refuse = http_request_read_header(req, method, version);

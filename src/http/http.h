@@ -10,6 +10,7 @@
 
 #include "core/buf.h"
 #include "core/cleanup.h"
+#include "core/trace.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -61,6 +62,9 @@ struct http_config {
      * it back at the end of one that was admitted. Both NULL: all are. */
     void *(*admit)(void *app, const struct sockaddr *address);
     void (*left)(void *app, void *peer);
+    /* Told of each request when it has its answer, or ends without one (status 0), and how many microseconds
+     * that is after its header was whole. NULL: nobody wants to know. */
+    void (*measure)(void *app, const struct http_request *req, unsigned status, uint64_t us);
 };
 
 /* 0, or -EADDRINUSE when any program listens there. Listeners of one user share a port without a word, so a
@@ -81,6 +85,8 @@ void http_loop_free(struct http_loop *l);
 
 /* --- the request; strings live as long as it */
 const char *http_request_id(const struct http_request *req); /* UUID, also in X-Request-Id */
+/* As its one `traceparent` says; else a new one, the same for the whole request. */
+const struct trace *http_request_trace(struct http_request *req);
 const char *http_request_method(const struct http_request *req);
 const char *http_request_path(const struct http_request *req);
 const char *http_request_header(const struct http_request *req, const char *name); /* NULL: absent */
@@ -105,6 +111,8 @@ char *http_request_strdup(struct http_request *req, const char *s);
 struct http_request *http_request_ref(struct http_request *req);
 void http_request_unref(struct http_request *req);
 bool http_request_gone(const struct http_request *req); /* the client went away */
+/* Of the body that answers it; none for HEAD, nor before there is an answer. */
+uint64_t http_request_answer_bytes(const struct http_request *req);
 /* Called once when the request has ended: answered in full, or the client went away. */
 void http_request_on_end(struct http_request *req, void (*fn)(void *arg), void *arg);
 

@@ -62,6 +62,9 @@ struct http_request {
     const struct http_route *route;
     struct http_chunk *memory;
     char id[ID_UUID_LEN + 1];
+    struct trace trace; /* "": not asked for yet */
+    uint64_t begun_us;  /* when its header was whole; 0: it was not */
+    uint64_t answer_bytes;
 
     const char *method, *path, *query;
     const char *authority;               /* of a target in absolute form; NULL: another form */
@@ -132,8 +135,8 @@ void http_exchange_log(void *cls, const char *format, va_list args);
 void http_exchange_suspend(struct http_request *req);
 /* Wakes a suspended request, so that MHD calls http_exchange_step or sends what was queued. */
 void http_exchange_resume(struct http_request *req);
-/* The request counts as open until this, the first time. */
-void http_exchange_answered(struct http_request *req);
+/* The request counts as open until this, the first time; `status` 0: it ends without an answer. */
+void http_exchange_answered(struct http_request *req, unsigned status);
 
 /* --- request.c */
 struct http_request *http_request_new(struct http_connection *conn, const char *uri);

@@ -143,7 +143,8 @@ static void answer(struct http_request *req, struct reply *reply)
 {
     if (req->phase == PHASE_ENDED || req->answered)
         return;
-    http_exchange_answered(req);
+    req->answer_bytes = str_eq(req->method, "HEAD") ? 0 : reply->len;
+    http_exchange_answered(req, reply->status);
     default_content_type(req, reply->content_type);
     if (req->phase == PHASE_STARTING || req->phase == PHASE_READING)
         send_direct(req, reply);

@@ -144,7 +144,7 @@ void http_request_end(struct http_request *req, bool gone)
 {
     struct http_on_end *entry = req->on_end;
 
-    http_exchange_answered(req);
+    http_exchange_answered(req, 0);
     req->phase = PHASE_ENDED;
     req->gone = gone;
     req->conn = NULL;
@@ -311,6 +311,17 @@ const char *http_request_id(const struct http_request *req)
     return req->id;
 }
 
+/* What is given twice is nobody's word. */
+const struct trace *http_request_trace(struct http_request *req)
+{
+    const char *given =
+        count_headers(req, "traceparent") == 1 ? http_request_header(req, "traceparent") : NULL;
+
+    if (!req->trace.id[0] && !trace_parse(given, &req->trace))
+        trace_new(&req->trace);
+    return &req->trace;
+}
+
 const char *http_request_method(const struct http_request *req)
 {
     return req->method;
@@ -363,6 +374,11 @@ void *http_request_app(const struct http_request *req)
 const void *http_request_peer(const struct http_request *req)
 {
     return req->conn ? req->conn->peer : NULL;
+}
+
+uint64_t http_request_answer_bytes(const struct http_request *req)
+{
+    return req->answer_bytes;
 }
 
 bool http_request_gone(const struct http_request *req)
