@@ -257,6 +257,22 @@ static void on_queue(void *arg, int err)
             (wire.reply->type == REDIS_REPLY_ARRAY && wire.reply->elements == 0)); /* of a refresh */
 }
 
+/* A code, or where it was put. */
+static void on_enqueued(void *arg, int err)
+{
+    answered(err);
+    require(err < 0 || str_eq(redis_reply_str(wire.reply), "OK") ||
+            (str_eq(redis_reply_str(redis_reply_at(wire.reply, 0)), "OK") &&
+             redis_reply_int(redis_reply_at(wire.reply, 1)) >= 0 &&
+             redis_reply_int(redis_reply_at(wire.reply, 2)) >= 0));
+}
+
+static void on_look(void *arg, int err, const struct queue_look *look)
+{
+    answered(err);
+    require((err == 0) == (look != NULL));
+}
+
 static void on_length(void *arg, int err, uint64_t length)
 {
     answered(err);
@@ -339,10 +355,11 @@ static void claim_and_finish(struct redis *r)
 static void enqueue(struct redis *r)
 {
     _cleanup_json_ json_t *kwargs = json_pack("{s:s}", "job_id", JOB);
-    const struct queue_task task = {.id = JOB, .name = "decant.convert", .kwargs = kwargs};
+    static struct queue_place place;
+    const struct queue_task task = {.id = JOB, .name = "decant.convert", .kwargs = kwargs, .place = &place};
 
     wire.asked++;
-    queue_enqueue(queue, &task, &hash, on_queue, NULL);
+    queue_enqueue(queue, &task, &hash, on_enqueued, NULL);
 }
 
 static void watch(struct redis *r)
@@ -398,6 +415,7 @@ QUESTION(reap, queue_reap(queue, on_queue, NULL))
 QUESTION(due, queue_due(queue, on_queue, NULL))
 QUESTION(say_goodbye, queue_goodbye(queue, "decant@h:1:r", on_queue, NULL))
 QUESTION(ask_length, queue_length(queue, on_length, NULL))
+QUESTION(ask_look, queue_look(queue, on_look, NULL))
 QUESTION(ask_leases, queue_workers(queue, on_length, NULL))
 QUESTION(ask_revoked, queue_revoked(queue, on_revoked, NULL))
 QUESTION(ask_scheduled, queue_scheduled(queue, true, on_scheduled, NULL))
@@ -407,7 +425,7 @@ static void (*const questions[UINT8_MAX + 1])(struct redis *r) = {
     ['f'] = finish_close, ['j'] = ask_job, ['v'] = ask_job_shown, ['J'] = make_job, ['u'] = update_job,
     ['e'] = ask_events, ['t'] = ask_token, ['T'] = make_token, ['w'] = ask_workers, ['W'] = put_worker,
     ['q'] = enqueue, ['C'] = claim_and_finish, ['R'] = reap, ['d'] = due, ['g'] = say_goodbye,
-    ['l'] = ask_length, ['n'] = ask_leases, ['x'] = ask_revoked, ['a'] = ask_scheduled,
+    ['l'] = ask_length, ['n'] = ask_leases, ['x'] = ask_revoked, ['a'] = ask_scheduled, ['k'] = ask_look,
     ['m'] = watch, ['B'] = ring,
 };
 /* clang-format on */

@@ -327,6 +327,8 @@ static void move_envelope(struct queue_claim *claim, struct envelope *e)
     claim->group_id = TAKE_PTR(e->group_id);
     claim->parent_id = TAKE_PTR(e->parent_id);
     claim->ignore_result = e->ignore_result;
+    claim->trace = e->trace;
+    claim->queued_ms = e->queued_ms;
 }
 
 static void look_at(struct claiming *c, const redisReply *message)

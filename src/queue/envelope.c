@@ -9,6 +9,9 @@
 
 #include <errno.h>
 
+/* A header of our own: when it was put into the queue, in ms since 1970. scripts/look.lua reads it, too. */
+#define ENVELOPE_QUEUED "decant_queued_ms"
+
 unsigned envelope_step(unsigned priority)
 {
     return priority > 9 ? 3 : priority / 3;
@@ -30,6 +33,11 @@ int envelope_encode(const struct envelope_task *task, char **ret_message)
                   "lang", "c", "task", task->name, "id", task->id, "shadow", "eta", "expires", "group",
                   "group_index", "retries", 0, "timelimit", "root_id", task->id, "parent_id", "argsrepr",
                   "()", "kwargsrepr", repr, "origin", task->origin, "ignore_result", 0);
+    if (task->traceparent) /* where OpenTelemetry's instrumentation of Celery has it */
+        json_object_set_new(headers, "traceparent", json_string(task->traceparent));
+    if (task->queued_ms > 0)
+        json_object_set_new(headers, ENVELOPE_QUEUED, json_integer((json_int_t)task->queued_ms));
+
     _cleanup_json_ json_t *properties = kombu_properties("", task->queue, 2, task->priority);
 
     if (!properties || json_object_set_new(properties, "correlation_id", json_string(task->id)) < 0 ||
@@ -113,6 +121,8 @@ static int decode_body(const struct kombu *k, struct envelope *e, const char **r
 
 static int decode_headers(const json_t *headers, struct envelope *e, const char **ret_reason)
 {
+    const json_t *queued;
+
     if (!json_string_length(json_object_get(headers, "id")) ||
         !json_string_length(json_object_get(headers, "task")))
         return refuse(ret_reason, "no task or no id in the headers: not message protocol 2");
@@ -120,6 +130,10 @@ static int decode_headers(const json_t *headers, struct envelope *e, const char 
         return refuse(ret_reason, "compressed bodies are not supported");
     if (read_time(headers, "eta", &e->eta_ms) < 0 || read_time(headers, "expires", &e->expires_ms) < 0)
         return refuse(ret_reason, "eta or expires is not a time in ISO 8601");
+    if (!trace_parse(json_string_value(json_object_get(headers, "traceparent")), &e->trace))
+        e->trace = (struct trace){0};
+    queued = json_object_get(headers, ENVELOPE_QUEUED);
+    e->queued_ms = json_integer_value(queued) > 0 ? (uint64_t)json_integer_value(queued) : 0;
     e->ignore_result = json_is_true(json_object_get(headers, "ignore_result"));
     if (copy_string(headers, "id", &e->id) < 0 || copy_string(headers, "task", &e->name) < 0 ||
         copy_string(headers, "group", &e->group_id) < 0 ||

@@ -5,6 +5,7 @@
 
 #include "core/cleanup.h"
 #include "core/id.h"
+#include "core/trace.h"
 #include "queue/kombu.h"
 
 #include <stdbool.h>
@@ -19,6 +20,8 @@ struct envelope_task {
     const json_t *kwargs; /* NULL: none */
     unsigned priority;
     const char *queue, *origin, *reply_to;
+    const char *traceparent; /* NULL: none */
+    uint64_t queued_ms;      /* when it is put into the queue; 0: untold */
 };
 
 /* -EINVAL for a task that can't be said in JSON, -EMSGSIZE past ENVELOPE_MAX_BYTES, -ENOMEM. */
@@ -34,6 +37,8 @@ struct envelope {
     char *reply_to, *group_id, *parent_id; /* or NULL */
     uint64_t eta_ms, expires_ms;           /* 0: none */
     bool ignore_result;
+    struct trace trace; /* "" when there is none that is well-formed, as both of these concern no result */
+    uint64_t queued_ms; /* 0: untold */
 };
 
 void envelope_free(struct envelope *e);

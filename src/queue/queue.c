@@ -4,6 +4,7 @@
  * at which a process could die and leave half of it behind. This side builds and reads messages. */
 #include "queue/queue.h"
 
+#include "core/clock.h"
 #include "core/str.h"
 #include "queue/describe.h"
 #include "queue/envelope.h"
@@ -16,6 +17,7 @@
 #include "due.lua.h"
 #include "enqueue.lua.h"
 #include "goodbye.lua.h"
+#include "look.lua.h"
 #include "reap.lua.h"
 #include "refresh.lua.h"
 #include "release.lua.h"
@@ -52,6 +54,7 @@ static struct redis_script scripts[N_SCRIPTS] = {
     [SCRIPT_REVOKE] = {.name = "revoke", .text = revoke_lua},
     [SCRIPT_REVOKED] = {.name = "revoked", .text = revoked_lua},
     [SCRIPT_REPLY] = {.name = "reply", .text = reply_lua},
+    [SCRIPT_LOOK] = {.name = "look", .text = look_lua},
 };
 
 struct queue *queue_new(struct redis *r, const struct queue_config *config)
@@ -238,6 +241,25 @@ static char *sent_event(struct queue *q, const char *message)
     return text;
 }
 
+/* A code, or {"OK", ahead, claimed}. */
+static void on_enqueued(void *arg, int err, const redisReply *reply)
+{
+    struct queue_op *op = arg;
+    long long ahead = redis_reply_int(redis_reply_at(reply, 1)),
+              claimed = redis_reply_int(redis_reply_at(reply, 2));
+
+    if (err < 0 || redis_reply_str(reply)) {
+        queue_op_on_code(op, err, reply);
+        return;
+    }
+    err = queue_code(redis_reply_at(reply, 0));
+    if (err == 0 && (ahead < 0 || claimed < 0))
+        err = -EPROTO;
+    if (err == 0 && op->place && !op->q->freed)
+        *op->place = (struct queue_place){.ahead = (uint64_t)ahead, .claimed = (uint64_t)claimed};
+    queue_op_end(op, err);
+}
+
 void queue_enqueue(struct queue *q, const struct queue_task *task, const struct queue_hash *hash,
                    queue_fn *fn, void *arg)
 {
@@ -250,7 +272,9 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
                                                     .priority = task->priority,
                                                     .queue = q->config.name,
                                                     .origin = q->origin,
-                                                    .reply_to = q->owner},
+                                                    .reply_to = q->owner,
+                                                    .traceparent = task->traceparent,
+                                                    .queued_ms = clock_real_ms()},
                             &message);
 
     if (r < 0) {
@@ -262,12 +286,13 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
 
     if (!sent)
         abort();
+    op->place = task->place;
     snprintf(max, sizeof max, "%lu", q->config.max_length);
     snprintf(step, sizeof step, "%u", envelope_step(task->priority));
     snprintf(crowd_max, sizeof crowd_max, "%lu", task->crowd_max);
     queue_eval(q, SCRIPT_ENQUEUE,
                REDIS(q->config.name, max, step, message, task->crowd ? task->crowd : "", crowd_max, sent),
-               hash, queue_op_on_code, op);
+               hash, on_enqueued, op);
 }
 
 void queue_reap(struct queue *q, queue_fn *fn, void *arg)
@@ -319,4 +344,40 @@ void queue_length(struct queue *q, queue_length_fn *fn, void *arg)
 void queue_workers(struct queue *q, queue_length_fn *fn, void *arg)
 {
     ask_stats(q, 1, fn, arg);
+}
+
+struct look_op {
+    struct queue *q;
+    queue_look_fn *fn;
+    void *arg;
+};
+
+static void on_look(void *arg, int err, const redisReply *reply)
+{
+    _cleanup_free_ struct look_op *op = arg;
+    struct queue_look look = {0};
+    uint64_t *const numbers[] = {&look.waiting, &look.oldest_ms, &look.now_ms,
+                                 &look.delayed, &look.claimed,   &look.dead};
+
+    for (size_t i = 0; err == 0 && i < ARRAY_SIZE(numbers); i++) {
+        long long n = redis_reply_int(redis_reply_at(reply, i));
+
+        if (n < 0)
+            err = -EPROTO;
+        else
+            *numbers[i] = (uint64_t)n;
+    }
+    if (!op->q->freed)
+        op->fn(op->arg, err, err < 0 ? NULL : &look);
+    queue_unref(op->q);
+}
+
+void queue_look(struct queue *q, queue_look_fn *fn, void *arg)
+{
+    struct look_op *op = calloc(1, sizeof *op);
+
+    if (!op)
+        abort();
+    *op = (struct look_op){.q = queue_ref(q), .fn = fn, .arg = arg};
+    queue_eval(q, SCRIPT_LOOK, REDIS(q->config.name), NULL, on_look, op);
 }

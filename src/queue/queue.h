@@ -13,6 +13,7 @@
 #pragma once
 
 #include "core/id.h"
+#include "core/trace.h"
 #include "state/redis.h"
 
 #include <jansson.h>
@@ -43,6 +44,12 @@ struct queue_hash {
     const char *const *set;
 };
 
+/* Where a task was put, as of the same moment. */
+struct queue_place {
+    uint64_t ahead;   /* waiting messages that will be served before it */
+    uint64_t claimed; /* messages that workers have, of any queue of this Redis */
+};
+
 struct queue_task {
     const char *id;   /* UUID */
     const char *name; /* "decant.convert" */
@@ -53,6 +60,8 @@ struct queue_task {
      */
     const char *crowd;
     uint64_t crowd_max;
+    const char *traceparent;   /* of whoever asks; NULL: none */
+    struct queue_place *place; /* filled before the callback when that has err 0; NULL: nobody asks */
 };
 
 /* err: 0; -ENOENT the hash is gone; -EBUSY its field has another value; -EAGAIN the queue is full; -EDQUOT
@@ -75,6 +84,9 @@ struct queue_claim {
     char *reply_to, *message; /* as it was received */
     char *group_id, *parent_id;
     bool ignore_result;
+    struct trace trace; /* "" unless the message has one */
+    uint64_t
+        queued_ms; /* when it was put into the queue, by the clock of who did; 0: the message doesn't say */
     struct queue_held *held; /* the queue's own */
 };
 void queue_claim_free(struct queue_claim *c);
@@ -147,6 +159,17 @@ int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char
 /* Also tells at once, if something is waiting already. */
 void queue_bell_arm(struct queue_bell *b);
 void queue_bell_free(struct queue_bell *b);
+
+/* How the queue is, for those who watch it. */
+struct queue_look {
+    uint64_t waiting; /* over all priorities */
+    /* When the one was put in that waits longest, of those which say; 0: nothing waits that does. Server and
+     * clients may have different clocks. */
+    uint64_t oldest_ms, now_ms;
+    uint64_t delayed, claimed, dead; /* of all queues of this Redis */
+};
+typedef void queue_look_fn(void *arg, int err, const struct queue_look *look);
+void queue_look(struct queue *q, queue_look_fn *fn, void *arg);
 
 /* Number of waiting messages over all priorities. */
 typedef void queue_length_fn(void *arg, int err, uint64_t length);

@@ -21,6 +21,7 @@ enum queue_script {
     SCRIPT_REVOKE,
     SCRIPT_REVOKED,
     SCRIPT_REPLY,
+    SCRIPT_LOOK,
     N_SCRIPTS,
 };
 
@@ -63,8 +64,9 @@ struct queue_op {
     struct queue *q;
     queue_fn *fn;
     void *arg;
-    struct queue_held *held; /* or NULL */
-    bool inner;              /* `fn` is this folder's own: it is called even after queue_free */
+    struct queue_held *held;   /* or NULL */
+    struct queue_place *place; /* or NULL: where an enqueued task was put */
+    bool inner;                /* `fn` is this folder's own: it is called even after queue_free */
 };
 
 struct queue_op *queue_op_new(struct queue *q, queue_fn *fn, void *arg);

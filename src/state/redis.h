@@ -18,6 +18,7 @@
 #pragma once
 
 #include "core/cleanup.h"
+#include "core/histogram.h"
 
 #include <hiredis/hiredis.h>
 #include <stdatomic.h>
@@ -41,6 +42,16 @@ const char *redis_trouble(const struct redis *r);
 /* `fn` is told whenever that changes. It must not use the connection. */
 typedef void redis_trouble_fn(void *arg, const char *trouble);
 void redis_on_trouble(struct redis *r, redis_trouble_fn *fn, void *arg);
+
+/* What its commands took, from sending to the answer's arrival, and how many had none (-ENOTCONN,
+ * -ETIMEDOUT). Counted by the connection's thread, read by any. */
+struct redis_stats {
+    struct histogram round_trips; /* on redis_scale */
+    counter failed;
+};
+extern const struct histogram_scale redis_scale;
+/* Counts into `stats` from here on, which has to outlive it. */
+void redis_measure(struct redis *r, struct redis_stats *stats);
 
 /* A command as a NULL-terminated array of strings; `fn` may be NULL. Not for SUBSCRIBE and its like. */
 void redis_command(struct redis *r, const char *const argv[], redis_reply_fn *fn, void *arg);

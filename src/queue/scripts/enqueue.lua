@@ -1,5 +1,6 @@
--- enqueue: QUEUE MAX_LENGTH STEP MESSAGE CROWD CROWD_MAX SENT [hash]. Either all of it happens or nothing. CROWD is empty when there is
--- no such limit, SENT (an event) when nobody is to be told.
+-- enqueue: QUEUE MAX_LENGTH STEP MESSAGE CROWD CROWD_MAX SENT [hash]. Either all of it happens or nothing. Answers {OK, how many
+-- messages are served before, how many are claimed} or a code. CROWD is empty when there is no such limit, SENT (an event) when nobody
+-- is to be told.
 local queue, max, step, message = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local crowd, crowd_max, sent, key = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local code = hash_check(8)
@@ -42,4 +43,8 @@ end
 if sent ~= '' then
     redis.call('PUBLISH', PREFIX .. '/0.celeryev/task.sent', sent)
 end
-return 'OK'
+local ahead = -1
+for i = 1, step + 1 do
+    ahead = ahead + redis.call('LLEN', PREFIX .. queue .. STEPS[i])
+end
+return {'OK', ahead, redis.call('HLEN', UNACKED)}

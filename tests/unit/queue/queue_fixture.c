@@ -103,6 +103,16 @@ int enqueue(struct fixture *f, const char *id, unsigned priority, const struct q
     return wait_for(f, &a);
 }
 
+int enqueue_placed(struct fixture *f, const char *id, unsigned priority, struct queue_place *ret)
+{
+    struct answer a = {0};
+
+    queue_enqueue(
+        f->q, &(struct queue_task){.id = id, .name = "decant.convert", .priority = priority, .place = ret},
+        NULL, on_answer, &a);
+    return wait_for(f, &a);
+}
+
 int enqueue_in(struct fixture *f, const char *crowd, uint64_t max, const struct queue_hash *hash)
 {
     struct answer a = {0};

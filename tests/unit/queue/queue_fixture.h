@@ -41,6 +41,7 @@ void peer_close(struct peer *p);
 #define W2 "decant@two:2:b"
 
 int enqueue(struct fixture *f, const char *id, unsigned priority, const struct queue_hash *hash);
+int enqueue_placed(struct fixture *f, const char *id, unsigned priority, struct queue_place *ret);
 /* A task of its own, with that crowd. */
 int enqueue_in(struct fixture *f, const char *crowd, uint64_t max, const struct queue_hash *hash);
 /* As W1, successfully, adding to "tally". */

@@ -96,6 +96,47 @@ static void test_round_trip(void **state)
     assert_false(e.ignore_result);
 }
 
+/* The trace and the time go along; those of others are read where they are well-formed, and hinder nothing
+ * where they aren't. */
+static void test_trace_and_time(void **state)
+{
+    static const char parent[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    _cleanup_free_ char *message = NULL;
+    _cleanup_envelope_ struct envelope e = {0};
+    const char *reason = NULL;
+
+    assert_int_equal(envelope_encode(&(struct envelope_task){.id = ID,
+                                                             .name = "t",
+                                                             .queue = "decant",
+                                                             .origin = "o",
+                                                             .reply_to = "r",
+                                                             .traceparent = parent,
+                                                             .queued_ms = 1795946341936},
+                                     &message),
+                     0);
+    assert_int_equal(envelope_decode(message, strlen(message), &e, &reason), 0);
+    assert_string_equal(e.trace.id, "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_string_equal(e.trace.span, "00f067aa0ba902b7");
+    assert_true(e.queued_ms == 1795946341936);
+
+    static const char *const others[] = {"1", "\"x\"", "null", "{}", "-3", "1.5", "[1]"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        _cleanup_envelope_ struct envelope other = {0};
+        _cleanup_json_ json_t *m = json_loads(message, 0, NULL),
+                              *value = json_loads(others[i], JSON_DECODE_ANY, NULL);
+        _cleanup_free_ char *text = NULL;
+        json_t *headers = json_object_get(m, "headers");
+
+        json_object_set(headers, "traceparent", value);
+        json_object_set(headers, "decant_queued_ms", value);
+        text = json_dumps(m, 0);
+        assert_int_equal(envelope_decode(text, strlen(text), &other, &reason), 0);
+        assert_string_equal(other.trace.id, "");
+        assert_int_equal(other.queued_ms, i == 0 ? 1 : 0);
+    }
+}
+
 static void test_no_kwargs(void **state)
 {
     _cleanup_free_ char *message = encode(NULL, 0);
@@ -281,7 +322,7 @@ int main(void)
         cmocka_unit_test(test_no_kwargs),        cmocka_unit_test(test_steps),
         cmocka_unit_test(test_too_large),        cmocka_unit_test(test_not_json),
         cmocka_unit_test(test_foreign),          cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_garbage),          cmocka_unit_test(test_trace_and_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "core/buf.h"
 
 #define A "aaaaaaaa-1b15-49cf-9e75-98342b467ba9"
+#define C "cccccccc-1b15-49cf-9e75-98342b467ba9"
 #define B "bbbbbbbb-1b15-49cf-9e75-98342b467ba9"
 
 static const char *const queued[] = {"status", "queued", "task_id", A, NULL};
@@ -541,6 +542,91 @@ static void test_everything_expires(void **state)
     queue_claim_free(d);
 }
 
+/* Where it was put is said in the same breath: what is served before, and what workers have. */
+static void test_place(void **state)
+{
+    struct fixture *f = *state;
+    struct queue_place place = {.ahead = 99, .claimed = 99};
+
+    assert_int_equal(enqueue_placed(f, A, 0, &place), 0);
+    assert_int_equal(place.ahead, 0);
+    assert_int_equal(enqueue_placed(f, B, 9, &place), 0);
+    assert_int_equal(place.ahead, 1);
+    assert_int_equal(enqueue_placed(f, C, 3, &place), 0); /* before B */
+    assert_int_equal(place.ahead, 1);
+    assert_int_equal(place.claimed, 0);
+
+    struct queue_claim *c = claim(f);
+
+    assert_string_equal(c->id, A);
+    assert_int_equal(enqueue_placed(f, A, 0, &place), 0);
+    assert_int_equal(place.ahead, 0);
+    assert_int_equal(place.claimed, 1);
+    queue_claim_free(c);
+}
+
+static void on_look(void *arg, int err, const struct queue_look *look)
+{
+    struct {
+        struct queue_look look;
+        int err;
+        bool done;
+    } *seen = arg;
+
+    seen->done = true;
+    seen->err = err;
+    if (err == 0)
+        seen->look = *look;
+}
+
+static struct queue_look look(struct fixture *f)
+{
+    struct {
+        struct queue_look look;
+        int err;
+        bool done;
+    } seen = {.done = false};
+
+    queue_look(f->q, on_look, &seen);
+    assert_true(loop_until(&f->loop, &seen.done, 15000));
+    assert_int_equal(seen.err, 0);
+    return seen.look;
+}
+
+static void test_look(void **state)
+{
+    struct fixture *f = *state;
+    struct queue_look l = look(f);
+    uint64_t first_ms;
+
+    assert_int_equal(l.waiting + l.oldest_ms + l.claimed + l.delayed + l.dead, 0);
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+    first_ms = look(f).oldest_ms;
+    loop_for(&f->loop, 20);
+    assert_int_equal(enqueue(f, B, 0, NULL), 0);
+    assert_int_equal(enqueue(f, C, 9, NULL), 0);
+    l = look(f);
+    assert_int_equal(l.waiting, 3);
+    assert_true(first_ms > 0 && l.oldest_ms == first_ms && l.now_ms >= first_ms);
+
+    struct queue_claim *c = claim(f); /* A: now B waits longest */
+
+    assert_true(c->queued_ms == first_ms && c->trace.id[0] == '\0');
+    l = look(f);
+    assert_true(l.waiting == 2 && l.claimed == 1 && l.oldest_ms >= first_ms + 20);
+    assert_int_equal(release_as(f, f->q, W1, c, NULL), 0);
+    assert_int_equal(look(f).oldest_ms, first_ms); /* what comes back waits since it came first */
+    queue_claim_free(c);
+
+    /* whatever others put there */
+    redis_server_do(f->server, "DEL decant");
+    redis_server_do(f->server, "RPUSH decant %s", "{\"headers\":{\"decant_queued_ms\":\"1\"}}");
+    redis_server_do(f->server, "RPUSH decant" STEP(3) " %s", "no JSON");
+    redis_server_do(f->server, "RPUSH decant" STEP(6) " %s", "{\"headers\":{\"decant_queued_ms\":1e300}}");
+    redis_server_do(f->server, "RPUSH decant" STEP(9) " %s", "{\"headers\":{\"decant_queued_ms\":-5}}");
+    assert_int_equal(look(f).oldest_ms, 0);
+}
+
 static void test_no_redis(void **state)
 {
     struct fixture *f = *state;
@@ -568,7 +654,8 @@ int main(void)
         QUEUE_TEST(test_started),        QUEUE_TEST(test_release),
         QUEUE_TEST(test_goodbye),        QUEUE_TEST(test_everything_expires),
         QUEUE_TEST(test_crowd),          QUEUE_TEST(test_tally),
-        QUEUE_TEST(test_no_redis),
+        QUEUE_TEST(test_no_redis),       QUEUE_TEST(test_place),
+        QUEUE_TEST(test_look),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
