@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-enum kind { TEXT, TEXT_OR_NULL, NUMBER, NUMBER_OR_NULL, PERCENT, STATUS, OUTPUT };
+enum kind { TEXT, TEXT_OR_NULL, NUMBER, NUMBER_OR_NULL, KIB_OR_NULL, MAYBE_OR_NULL, PERCENT, STATUS, OUTPUT };
 
 struct member {
     const char *name;
@@ -40,10 +40,15 @@ static const struct member members[] = {
     MEMBER(error_code, TEXT_OR_NULL),
     MEMBER(error_message, TEXT_OR_NULL),
     {.name = "output", .kind = OUTPUT},
+    MEMBER(engine, TEXT_OR_NULL),
+    MEMBER(engine_version, TEXT_OR_NULL),
     MEMBER(sandbox, TEXT_OR_NULL),
     MEMBER(attempts, NUMBER),
+    MEMBER(queue_ms, MAYBE_OR_NULL),
+    MEMBER(duration_ms, MAYBE_OR_NULL),
     MEMBER(cpu_ms, NUMBER),
     MEMBER(peak_kib, NUMBER),
+    {.name = "peak_rss_bytes", .offset = offsetof(struct job, peak_kib), .kind = KIB_OR_NULL},
     MEMBER(pss_kib, NUMBER_OR_NULL),
 };
 
@@ -77,6 +82,15 @@ static void write_output(struct buf *out, const struct job *job)
     buf_append_str(out, "}");
 }
 
+/* What isn't known is null: a number as `unknown`. */
+static void write_number(struct buf *out, uint64_t number, uint64_t unknown, uint64_t unit)
+{
+    if (number == unknown)
+        buf_append_str(out, "null");
+    else
+        buf_append_u64(out, number * unit);
+}
+
 static void write_value(struct buf *out, const struct job *job, const struct member *m)
 {
     const void *at = (const char *)job + m->offset;
@@ -93,11 +107,14 @@ static void write_value(struct buf *out, const struct job *job, const struct mem
         buf_append_json(out, text);
         break;
     case NUMBER_OR_NULL:
-        if (*(const uint64_t *)at == 0) {
-            buf_append_str(out, "null");
-            break;
-        }
-        /* fallthrough */
+        write_number(out, *(const uint64_t *)at, 0, 1);
+        break;
+    case KIB_OR_NULL:
+        write_number(out, *(const uint64_t *)at, 0, 1024);
+        break;
+    case MAYBE_OR_NULL:
+        write_number(out, *(const uint64_t *)at, JOB_UNKNOWN, 1);
+        break;
     case NUMBER:
         buf_append_u64(out, *(const uint64_t *)at);
         break;

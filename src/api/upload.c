@@ -190,6 +190,8 @@ static void create_job(struct upload *u)
         .stored_path = u->stored_path,
         .status = JOB_UPLOADED,
         .created_at = u->created_at,
+        .queue_ms = JOB_UNKNOWN,
+        .duration_ms = JOB_UNKNOWN,
     };
     const struct settings *s = u->api->settings;
     const struct job_quota quota = {

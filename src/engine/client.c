@@ -73,6 +73,7 @@ static void take_place(struct zygote *z)
     struct zygote *old = TAKE_PTR(z->replaces);
 
     old->retired = true;
+    z->restarts += old->restarts;
     uv_timer_stop(old->timer);
     for (struct engine_run *r = z->pool->runs; r; r = r->next)
         if (r->zygote == old && r->state == QUEUED)
@@ -288,6 +289,7 @@ static void on_zygote_gone(uv_poll_t *handle, int poll_status, int events)
         return;
     }
     if (up_since_ms) {
+        z->restarts++;
         set_state(z, ENGINE_STARTING, "");
         start_later(z, clock_mono_ms() - up_since_ms > STEADY_MS);
     } else {
@@ -503,6 +505,7 @@ bool engine_pool_info(const struct engine_pool *p, const char *engine, struct en
                                 .why = z->why,
                                 .state = z->state,
                                 .layers = z->layers,
+                                .restarts = z->restarts,
                                 .sandbox_refused = z->sandbox_refused};
     return true;
 }

@@ -32,6 +32,7 @@ struct engine_info {
     const char *name, *version, *why;
     enum engine_state state;
     unsigned layers;      /* enum sandbox_layer */
+    uint64_t restarts;    /* how often it has died after having been up */
     bool sandbox_refused; /* of one that is down: no library is missing, the host denies the sandbox */
 };
 bool engine_pool_info(const struct engine_pool *p, const char *engine, struct engine_info *ret);

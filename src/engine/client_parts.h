@@ -35,6 +35,7 @@ struct zygote {
     uv_timer_t *timer; /* until READY: the deadline; without a process: the back-off */
     unsigned backoff_ms, killed_starts;
     uint64_t up_since_ms;
+    uint64_t restarts; /* deaths after it was up; a replacement inherits them */
 };
 
 enum run_state { QUEUED, SENT, RUNNING, ORPHANED, ENDED };

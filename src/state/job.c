@@ -44,7 +44,7 @@ int job_status_parse(const char *name, enum job_status *ret)
     return -EINVAL;
 }
 
-enum kind { TEXT, NUMBER, PERCENT, STATUS };
+enum kind { TEXT, NUMBER, MAYBE /* a number, or JOB_UNKNOWN: "" */, PERCENT, STATUS };
 
 #define FIELD(member, as)                                                                                    \
     {                                                                                                        \
@@ -70,9 +70,10 @@ static const struct field {
     FIELD(created_at, TEXT),     FIELD(started_at, TEXT),     FIELD(completed_at, TEXT),
     FIELD(error_code, TEXT),     FIELD(error_message, TEXT),  FIELD(output_mime_type, TEXT),
     FIELD(output_size, NUMBER),  FIELD(output_pages, NUMBER), HIDDEN(scan, TEXT),
-    HIDDEN(signature, TEXT),     HIDDEN(engine, TEXT),        FIELD(sandbox, TEXT),
-    HIDDEN(worker, TEXT),        FIELD(attempts, NUMBER),     FIELD(cpu_ms, NUMBER),
-    FIELD(peak_kib, NUMBER),     FIELD(pss_kib, NUMBER),
+    HIDDEN(signature, TEXT),     FIELD(engine, TEXT),         FIELD(engine_version, TEXT),
+    FIELD(sandbox, TEXT),        HIDDEN(worker, TEXT),        FIELD(attempts, NUMBER),
+    FIELD(cpu_ms, NUMBER),       FIELD(peak_kib, NUMBER),     FIELD(pss_kib, NUMBER),
+    FIELD(queue_ms, MAYBE),      FIELD(duration_ms, MAYBE),
 };
 
 enum { N_FIELDS = ARRAY_SIZE(fields) };
@@ -87,6 +88,10 @@ static const char *field_text(const struct field *f, const struct job *job, char
         const char *s = *(const char *const *)member;
         return s ? s : "";
     }
+    case MAYBE:
+        if (*(const uint64_t *)member == JOB_UNKNOWN)
+            return "";
+        /* fallthrough */
     case NUMBER:
         snprintf(number, NUMBER_MAX, "%" PRIu64, *(const uint64_t *)member);
         return number;
@@ -108,6 +113,9 @@ static int field_parse(const struct field *f, struct job *job, const char *text)
     case TEXT:
         *(const char **)member = text;
         return 0;
+    case MAYBE:
+        *(uint64_t *)member = JOB_UNKNOWN;
+        /* fallthrough */
     case NUMBER:
         return *text ? str_to_u64(text, 0, UINT64_MAX, member) : 0;
     case PERCENT:

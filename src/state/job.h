@@ -27,6 +27,8 @@ enum job_status {
 const char *job_status_name(enum job_status status);
 int job_status_parse(const char *name, enum job_status *ret);
 
+#define JOB_UNKNOWN UINT64_MAX
+
 /* A view: strings are never NULL, and live as long as what they were read from. */
 struct job {
     const char *job_id, *session_id;
@@ -41,11 +43,15 @@ struct job {
     const char *error_code, *error_message;
     const char *output_mime_type;
     uint64_t output_size, output_pages;
-    const char *scan;             /* "clean", "infected", "incomplete", "encrypted", "off" */
-    const char *signature;        /* the virus that was found */
-    const char *engine, *sandbox; /* which engine, and the layers in force */
-    const char *worker;           /* who holds it; "" nobody */
+    const char *scan;                    /* "clean", "infected", "incomplete", "encrypted", "off" */
+    const char *signature;               /* the virus that was found */
+    const char *engine, *engine_version; /* which engine, and its library */
+    const char *sandbox;                 /* the layers in force */
+    const char *worker;                  /* who holds it; "" nobody */
     uint64_t attempts, cpu_ms, peak_kib, pss_kib;
+    /* JOB_UNKNOWN until they are known: from when it was put into the queue to the start of its last attempt,
+     * and from there to its end. */
+    uint64_t queue_ms, duration_ms;
 };
 
 typedef void job_fn(void *arg, int err, const struct job *job);

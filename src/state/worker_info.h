@@ -14,13 +14,15 @@ enum { WORKER_INFO_EVERY_MS = 5000, WORKER_INFO_TTL_S = 15, WORKER_INFO_MAX = 25
 /* A view; strings are never NULL in what is read, and live during the callback. */
 struct worker_info {
     const char *id, *version;
-    const char *engines; /* JSON: {"office": {"state": "up|starting|down", "version", "layers", "why"}, …} */
+    const char *engines;        /* JSON: {"office": {"state": "up|starting|down", "version", "layers", "why",
+                                 * "share", "run_ms": worker/counters.h}, …} */
     const char *sandbox;        /* the setting: "full" or "reduced" */
     const char *scanner;        /* "up", "down", "unfit", "off", or "unknown" before it was tried */
     const char *scanner_detail; /* clamd's version, or why it is down */
     const char *scanner_remark; /* what should be set otherwise in clamd, or "" */
     bool test_signatures;       /* clamd knows no more than a test database */
     uint64_t jobs, slots;       /* running, and how many may */
+    uint64_t scanning;          /* of those that run: with the scanner, or waiting for it */
 };
 
 void worker_info_put(struct redis *r, const struct worker_info *info, redis_reply_fn *fn, void *arg);

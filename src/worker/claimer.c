@@ -176,6 +176,15 @@ void claimer_consume(struct claimer *c, bool on)
     c->paused = !on;
 }
 
+unsigned claimer_scanning(const struct claimer *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->n_running; i++)
+        n += runner_is_scanning(c->running[i]);
+    return n;
+}
+
 void claimer_finish(struct claimer *c, claimer_fn *idle, void *arg)
 {
     c->finishing = true;

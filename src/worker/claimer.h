@@ -22,6 +22,9 @@ int claimer_new(const struct claimer_config *config, struct claimer **ret) _warn
 void claimer_start(struct claimer *c);
 
 unsigned claimer_running(const struct claimer *c);
+/* Of these: whose file is with the virus scanner. */
+unsigned claimer_scanning(const struct claimer *c);
+
 /* In no order; `fn` ends none. */
 void claimer_each(const struct claimer *c, void (*fn)(void *arg, struct runner *r), void *arg);
 

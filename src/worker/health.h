@@ -1,5 +1,5 @@
 /* Tells Redis every few seconds how this worker is (state/worker_info.h): its engines and their sandbox, the
- * scanner, the load. */
+ * scanner, the load; and what it has counted. */
 #pragma once
 
 #include "core/settings.h"
@@ -15,6 +15,7 @@ struct health_config {
     struct engine_pool *engines;
     struct scanner *scanner;
     const struct claimer *claimer;
+    struct counters *counters;
     const char *worker;
 };
 

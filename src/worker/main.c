@@ -72,6 +72,7 @@ struct worker {
     struct janitor *janitor;
     struct task_events *events;
     struct control *control;
+    struct counters *counters;
 
     uv_signal_t signals[3];
     uv_timer_t patience; /* the grace, then the time for giving back */
@@ -99,6 +100,7 @@ static void dismantle(void *arg, int err, const redisReply *reply)
     task_events_free(w->events);
     queue_free(w->queue);
     redis_free(w->redis);
+    counters_free(w->counters);
     for (size_t i = 0; i < ARRAY_SIZE(w->signals); i++)
         uv_close((uv_handle_t *)&w->signals[i], on_signal_closed);
     uv_close((uv_handle_t *)&w->patience, on_signal_closed);
@@ -360,6 +362,9 @@ static int prepare(struct worker *w)
     r = connect_redis(w);
     if (r < 0)
         return r;
+    w->counters = counters_new(w->redis, w->id);
+    if (!w->counters)
+        return -ENOMEM;
     r = complain("libmagic", conversion_shared_init(&w->conversions, &w->loop, s, w->engines));
     if (r < 0)
         return r;
@@ -377,7 +382,8 @@ static int prepare(struct worker *w)
                                          .storage = w->storage,
                                          .conversions = &w->conversions,
                                          .events = w->events,
-                                         .seal = w->seal};
+                                         .seal = w->seal,
+                                         .counters = w->counters};
     return 0;
 }
 
@@ -399,6 +405,7 @@ static int assemble(struct worker *w)
                                    .engines = w->engines,
                                    .scanner = w->conversions.scanner,
                                    .claimer = w->claimer,
+                                   .counters = w->counters,
                                    .worker = w->id};
     struct control_config control = {.loop = &w->loop,
                                      .settings = &w->settings,

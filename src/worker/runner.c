@@ -16,6 +16,10 @@
 
 enum { RETRY_MS = 1000, PROGRESS_EVERY_MS = 100, WORKER_MAX = 128, NUMBER_MAX = 24 };
 
+/* By which a line of the log is found. */
+#define LOG_TASK(r)                                                                                          \
+    LOG_S("job_id", (r)->job_id), LOG_S("task_id", (r)->claim->id), LOG_S("trace_id", (r)->trace.id)
+
 struct runner {
     const struct runner_context *context;
     struct queue_claim *claim;
@@ -29,7 +33,7 @@ struct runner {
     int job_fd;
 
     struct conversion *conversion;
-    bool stopped, released, settling, ended;
+    bool stopped, released, settling, ended, scanning;
     bool revoked;   /* by Celery's remote control */
     int signal;     /* that terminates it; 0: it isn't begun, or runs on */
     bool occupied;  /* the conversion's process and folders are not gone yet */
@@ -37,6 +41,8 @@ struct runner {
     unsigned percent;
     uint64_t progress_sent_ms, started_ms;
     uint64_t begun_ms, begun_real_ms; /* 0: the job isn't marked as ours yet */
+    uint64_t queue_ms;                /* until it was claimed; JOB_UNKNOWN: the message doesn't say */
+    struct trace trace;
 
     uv_timer_t timer; /* what `retry` waits for */
     void (*retry)(struct runner *r);
@@ -46,8 +52,10 @@ struct runner {
 
     enum ending ending;
     struct attempt attempt;
+    int settled;                      /* what the queue said of it */
+    const char *kill;                 /* why the sandbox ended it; NULL: it did not */
     char published[STORAGE_PATH_MAX]; /* "" or the result under its final name */
-    char signature[160];
+    char signature[160], engine_version[128];
 };
 
 /* --- small machinery: retries, chores on another thread, the end */
@@ -125,6 +133,30 @@ static bool answered(struct runner *r)
     return false;
 }
 
+/* A task that isn't ours any more is counted by whoever has it, and a job that went its own way was
+ * cancelled. */
+static void count(struct runner *r)
+{
+    bool lost = r->settled == -ESTALE;
+    bool cancelled = r->settled == -ENOENT || r->settled == -EBUSY || r->ending == END_REVOKED;
+    bool job = r->ending == END_COMPLETED || r->ending == END_FAILED || r->ending == END_GAVE_UP || cancelled;
+    const struct counted_job counted = {
+        .engine = r->route ? r->route->engine : NULL,
+        .source = r->route ? r->route->from->id : NULL,
+        .target = r->route ? r->route->to->id : NULL,
+        .outcome = outcome_code(cancelled ? OUTCOME_CANCELLED : r->attempt.outcome),
+        .kill = r->kill,
+        .queue_ms = r->queue_ms,
+        .duration_ms = r->attempt.duration_ms,
+        .cpu_ms = r->attempt.cpu_ms,
+        .peak_kib = r->attempt.peak_kib,
+    };
+
+    counters_add(r->context->counters, WORK_TASKS, lost ? "lost" : ending_name(r->ending), 1);
+    if (job && !lost && r->route)
+        counters_job(r->context->counters, &counted);
+}
+
 /* Not before its process is gone: a slot is a process. */
 static void end(struct runner *r)
 {
@@ -134,8 +166,9 @@ static void end(struct runner *r)
     }
     if (r->begun_ms)
         task_events_over(r->context->events);
-    log_info("task over", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
-             LOG_S("ending", ending_name(r->ending)), LOG_U("ms", clock_mono_ms() - r->started_ms));
+    log_info("task over", LOG_TASK(r), LOG_S("ending", ending_name(r->ending)),
+             LOG_U("ms", clock_mono_ms() - r->started_ms));
+    count(r);
     r->over(r->arg, r);
     uv_close((uv_handle_t *)&r->timer, on_closed);
 }
@@ -155,6 +188,12 @@ static void remove_job(struct runner *r)
     storage_remove_job(r->context->storage, r->session_id, r->job_id);
 }
 
+static void end_well(struct runner *r)
+{
+    r->settled = 0;
+    end(r);
+}
+
 /* The claim was not ours any more. It may be that this very completion has happened and only its answer was
  * lost: then the result must stay. */
 static void on_own_completion(void *arg, int err, const struct job *job)
@@ -166,7 +205,7 @@ static void on_own_completion(void *arg, int err, const struct job *job)
     if (unanswered(err))
         retry_in(r, RETRY_MS, settle_now);
     else if (err == 0 && job->status == JOB_COMPLETED && str_eq(job->converted_path, r->published))
-        end(r);
+        end_well(r);
     else
         do_then(r, remove_published, end);
 }
@@ -215,10 +254,11 @@ static void on_settled(void *arg, int err)
         return;
     if (err == 0 || err == -ENOENT || err == -EBUSY)
         announce(r);
+    r->settled = err;
     /* While Redis is away the claimer says so, once for all. */
     if (err != 0)
-        log_at(unanswered(err) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "the task was not settled",
-               LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id), LOG_E(err));
+        log_at(unanswered(err) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "the task was not settled", LOG_TASK(r),
+               LOG_E(err));
     if (unanswered(err))
         retry_in(r, RETRY_MS, settle_now);
     else if (err == -ESTALE && r->published[0])
@@ -251,6 +291,7 @@ static void settle(struct runner *r, enum ending ending)
     assert(!r->settling);
     r->settling = true;
     r->ending = ending;
+    r->attempt.duration_ms = clock_mono_ms() - r->started_ms;
     uv_timer_stop(&r->timer);
     settle_now(r);
 }
@@ -271,7 +312,7 @@ static void reject(struct runner *r, const char *reason, const char *text)
 {
     r->attempt.reason = reason;
     r->attempt.reason_text = text;
-    log_warn("task refused", LOG_S("task_id", r->claim->id), LOG_S("reason", reason));
+    log_warn("task refused", LOG_TASK(r), LOG_S("reason", reason));
     settle(r, END_REJECTED);
 }
 
@@ -313,8 +354,11 @@ static void on_progress(void *arg, unsigned percent)
 
 static void on_stage(void *arg, enum conversion_stage stage)
 {
+    struct runner *r = arg;
+
+    r->scanning = stage == CONVERSION_SCANNING;
     if (stage == CONVERSION_CONVERTING)
-        send_progress(arg);
+        send_progress(r);
 }
 
 static int publish(void *arg, const struct conversion_output *output)
@@ -330,12 +374,22 @@ static void log_outcome(struct runner *r, const struct conversion_report *report
     log_at(report->outcome == OUTCOME_INTERNAL || report->outcome == OUTCOME_SCANNER_UNAVAILABLE
                ? LOG_LEVEL_WARN
                : LOG_LEVEL_INFO,
-           "conversion over", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
-           LOG_S("from", r->route->from->id), LOG_S("to", r->route->to->id), LOG_S("engine", report->engine),
-           LOG_S("library", report->engine_version), LOG_S("outcome", outcome_code(report->outcome)),
-           LOG_S("detail", report->detail), LOG_U("ms", report->wall_ms),
-           LOG_U("deadline_ms", report->deadline_ms), LOG_U("cpu_ms", report->cpu_ms),
-           LOG_U("peak_kib", report->peak_kib), LOG_U("pss_kib", report->pss_kib));
+           "conversion over", LOG_TASK(r), LOG_S("from", r->route->from->id), LOG_S("to", r->route->to->id),
+           LOG_S("engine", report->engine), LOG_S("library", report->engine_version),
+           LOG_S("outcome", outcome_code(report->outcome)), LOG_S("detail", report->detail),
+           LOG_U("ms", report->wall_ms), LOG_U("deadline_ms", report->deadline_ms),
+           LOG_U("cpu_ms", report->cpu_ms), LOG_U("peak_kib", report->peak_kib),
+           LOG_U("pss_kib", report->pss_kib));
+}
+
+static const char *kill_reason(const struct conversion_report *report)
+{
+    if (report->forbidden_call)
+        return "forbidden_call";
+    if (report->outcome == OUTCOME_TIMED_OUT || report->outcome == OUTCOME_TOO_COMPLEX ||
+        report->outcome == OUTCOME_ENGINE_CRASHED)
+        return outcome_code(report->outcome);
+    return NULL;
 }
 
 /* What the scanner or the sandbox decided; how else a conversion ends is no matter of security. */
@@ -356,8 +410,8 @@ static void audit(const struct runner *r, const struct conversion_report *report
 
     for (size_t i = 0; i < ARRAY_SIZE(decisions); i++)
         if (decisions[i].outcome == report->outcome)
-            log_audit(report->forbidden_call ? "forbidden_call" : decisions[i].code,
-                      LOG_S("job_id", r->job_id), LOG_S("engine", report->engine));
+            log_audit(report->forbidden_call ? "forbidden_call" : decisions[i].code, LOG_TASK(r),
+                      LOG_S("engine", report->engine));
 }
 
 static void on_converted(void *arg, const struct conversion_report *report)
@@ -365,6 +419,7 @@ static void on_converted(void *arg, const struct conversion_report *report)
     struct runner *r = arg;
 
     r->conversion = NULL;
+    r->scanning = false;
     r->attempt.outcome = report->outcome;
     r->attempt.scanned = report->scanned;
     r->attempt.output_format = report->format;
@@ -374,6 +429,9 @@ static void on_converted(void *arg, const struct conversion_report *report)
     r->attempt.peak_kib = report->peak_kib;
     r->attempt.pss_kib = report->pss_kib;
     r->attempt.layers = report->layers;
+    snprintf(r->engine_version, sizeof r->engine_version, "%s", report->engine_version);
+    r->attempt.engine_version = r->engine_version;
+    r->kill = kill_reason(report);
     r->attempt.published = r->published;
     if (report->outcome == OUTCOME_INFECTED) {
         snprintf(r->signature, sizeof r->signature, "%s", report->detail);
@@ -435,7 +493,7 @@ static int open_options(struct runner *r, char **ret)
         log_error(
             "the document's password can't be opened: DECANT_SEAL_KEY must be the key that belongs to the "
             "API's DECANT_SEAL_PUBLIC",
-            LOG_S("job_id", r->job_id), LOG_E(e));
+            LOG_TASK(r), LOG_E(e));
         return e;
     }
     return password_join(r->options[0] ? r->options : "{}", password, ret);
@@ -452,7 +510,7 @@ static void convert(struct runner *r)
     if (called_off(r))
         return;
     if (r->job_fd < 0) {
-        log_warn("the job's folder can't be opened", LOG_S("job_id", r->job_id), LOG_E(r->job_fd));
+        log_warn("the job's folder can't be opened", LOG_TASK(r), LOG_E(r->job_fd));
         r->job_fd = -1;
         fail(r, OUTCOME_INTERNAL);
         return;
@@ -509,24 +567,25 @@ static void on_marked(void *arg, int err, const redisReply *reply)
 /* Marks the job as ours. From here on, closing its session waits for us. */
 static void start(struct runner *r)
 {
-    char now[CLOCK_RFC3339_LEN + 1], attempts[NUMBER_MAX];
+    char now[CLOCK_RFC3339_LEN + 1], attempts[NUMBER_MAX], queue_ms[NUMBER_MAX] = "";
 
     if (called_off(r))
         return;
     clock_rfc3339(clock_real_ms(), now);
     snprintf(attempts, sizeof attempts, "%llu", (unsigned long long)r->claim->deliveries);
+    if (r->queue_ms != JOB_UNKNOWN)
+        snprintf(queue_ms, sizeof queue_ms, "%llu", (unsigned long long)r->queue_ms);
     r->pending++;
     job_update(r->context->redis, r->session_id, r->job_id,
                REDIS("status", job_status_name(JOB_SCANNING), "worker", r->worker, "started_at", now,
-                     "attempts", attempts, "progress", "0"),
+                     "attempts", attempts, "queue_ms", queue_ms, "progress", "0"),
                on_marked, r);
 }
 
 static void give_up(struct runner *r)
 {
     r->attempt.outcome = OUTCOME_ENGINE_CRASHED;
-    log_error("task given up", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
-              LOG_U("deliveries", r->claim->deliveries));
+    log_error("task given up", LOG_TASK(r), LOG_U("deliveries", r->claim->deliveries));
     settle(r, END_GAVE_UP);
 }
 
@@ -576,9 +635,9 @@ static void log_unusable(const struct runner *r, const struct job *job, int err)
         log_error(
             "no engine of this worker converts that: DECANT_ENGINES must be the same for the API and all "
             "workers of a queue",
-            LOG_S("job_id", r->job_id), LOG_S("from", job->source_format), LOG_S("to", job->target_format));
+            LOG_TASK(r), LOG_S("from", job->source_format), LOG_S("to", job->target_format));
     else
-        log_warn("the job's record is unusable", LOG_S("job_id", r->job_id), LOG_E(err));
+        log_warn("the job's record is unusable", LOG_TASK(r), LOG_E(err));
 }
 
 /* The job is there, its status is one that can be worked on, and the task is the one that it waits for. */
@@ -594,9 +653,8 @@ static void take(struct runner *r, const struct job *job)
     } else if (r->claim->gave_up) {
         do_then(r, sweep, give_up);
     } else {
-        log_info("task started", LOG_S("job_id", r->job_id), LOG_S("task_id", r->claim->id),
-                 LOG_S("from", r->route->from->id), LOG_S("to", r->route->to->id),
-                 LOG_U("delivery", r->claim->deliveries));
+        log_info("task started", LOG_TASK(r), LOG_S("from", r->route->from->id),
+                 LOG_S("to", r->route->to->id), LOG_U("delivery", r->claim->deliveries));
         start(r);
     }
 }
@@ -674,6 +732,16 @@ static void begin(struct runner *r)
 
 /* --- what others see */
 
+/* The clocks of two hosts: what was queued in the future was queued just now. */
+static uint64_t waited_since(uint64_t queued_ms)
+{
+    uint64_t now = clock_real_ms();
+
+    if (queued_ms == 0)
+        return JOB_UNKNOWN;
+    return now > queued_ms ? now - queued_ms : 0;
+}
+
 struct runner *runner_start(const struct runner_context *context, const char *worker,
                             struct queue_claim *claim, runner_over_fn *over, void *arg)
 {
@@ -691,10 +759,19 @@ struct runner *runner_start(const struct runner_context *context, const char *wo
                          .revoked = claim->revoked,
                          .started_ms = clock_mono_ms()};
     snprintf(r->worker, sizeof r->worker, "%s", worker);
+    r->queue_ms = waited_since(claim->queued_ms);
+    r->trace = claim->trace;
+    if (!r->trace.id[0])
+        trace_new(&r->trace);
     uv_timer_init(context->loop, &r->timer);
     r->timer.data = r;
     retry_in(r, 0, begin);
     return r;
+}
+
+bool runner_is_scanning(const struct runner *r)
+{
+    return r->scanning;
 }
 
 const char *runner_job_id(const struct runner *r)
@@ -742,8 +819,7 @@ void runner_check_claim(struct runner *r)
 {
     if (!r->claim->lost || r->released || r->over_then)
         return;
-    log_warn("the task was taken over by another worker", LOG_S("job_id", r->job_id),
-             LOG_S("task_id", r->claim->id));
+    log_warn("the task was taken over by another worker", LOG_TASK(r));
     runner_release(r); /* which will be answered by -ESTALE */
 }
 

@@ -14,6 +14,7 @@
 #include "queue/queue.h"
 #include "state/redis.h"
 #include "worker/conversion.h"
+#include "worker/counters.h"
 #include "worker/task_events.h"
 
 #define TASK_CONVERT "decant.convert"
@@ -27,6 +28,7 @@ struct runner_context {
     struct conversion_shared *conversions;
     const struct seal_key *seal; /* opens document passwords; NULL: there is no key */
     struct task_events *events;  /* NULL: nobody is told */
+    struct counters *counters;   /* NULL: nothing is counted */
 };
 
 struct runner;
@@ -38,6 +40,9 @@ typedef void runner_over_fn(void *arg, struct runner *r);
  * the claim is then safer in the hands of another worker. */
 struct runner *runner_start(const struct runner_context *context, const char *worker,
                             struct queue_claim *claim, runner_over_fn *over, void *arg);
+
+/* Its file is with the virus scanner, or waits for it. */
+bool runner_is_scanning(const struct runner *r);
 
 /* "" while there is none in the task. */
 const char *runner_job_id(const struct runner *r);

@@ -35,6 +35,8 @@ struct scanner {
     bool watched;
     void (*changed)(void *arg);
     void *arg;
+    scanner_measure_fn *measure;
+    void *measure_arg;
 
     uv_timer_t timer;
     struct clamd_scan *asking;
@@ -56,7 +58,8 @@ struct scanner_scan {
     int fd;  /* borrowed */
     int own; /* for the thread, which may outlive the caller's interest; -1: none */
     uint64_t timeout_ms, epoch;
-    clamd_fn *fn; /* NULL: cancelled */
+    uint64_t asked_us; /* 0: clamd has not been asked */
+    clamd_fn *fn;      /* NULL: cancelled */
     void *arg;
     struct clamd_scan *scan;
     uv_work_t work;
@@ -125,12 +128,26 @@ static void scan_free(struct scanner_scan *scan)
     free(scan);
 }
 
+static void measure(const struct scanner_scan *scan, enum clamd_verdict verdict)
+{
+    const struct scanner *s = scan->scanner;
+    bool asked = scan->asked_us > 0;
+
+    if (s->measure)
+        s->measure(s->measure_arg, verdict,
+                   asked                          ? SCANNER_ASKED
+                   : verdict == CLAMD_UNAVAILABLE ? SCANNER_NOT_ASKED
+                                                  : SCANNER_REMEMBERED,
+                   asked ? clock_mono_us() - scan->asked_us : 0);
+}
+
 static void conclude(struct scanner_scan *scan, enum clamd_verdict verdict, const char *detail)
 {
     clamd_fn *fn = scan->fn;
     void *arg = scan->arg;
     char copy[TEXT_MAX];
 
+    measure(scan, verdict);
     snprintf(copy, sizeof copy, "%s", detail);
     scan_free(scan);
     if (fn)
@@ -179,6 +196,7 @@ static void proceed(struct scanner_scan *scan)
     } else if (m) {
         conclude(scan, m->verdict, m->signature);
     } else {
+        scan->asked_us = clock_mono_us();
         scan->scan = clamd_scan_start(s->clamd, scan->fd, scan->timeout_ms, on_verdict, scan);
         if (!scan->scan)
             conclude(scan, CLAMD_UNAVAILABLE, "out of memory");
@@ -326,6 +344,12 @@ void scanner_watch(struct scanner *s, void (*changed)(void *arg), void *arg)
         return;
     s->watched = true;
     uv_timer_start(&s->timer, on_timer, 0, 0);
+}
+
+void scanner_measure(struct scanner *s, scanner_measure_fn *fn, void *arg)
+{
+    s->measure = fn;
+    s->measure_arg = arg;
 }
 
 /* With a real database clamd's version is "ClamAV 1.4.3/27450/Fri …"; the numbers come from the signatures'

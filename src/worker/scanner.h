@@ -51,6 +51,12 @@ void scanner_free(struct scanner *s);
 void scanner_watch(struct scanner *s, void (*changed)(void *arg), void *arg);
 void scanner_info(const struct scanner *s, struct scanner_info *ret);
 
+enum scanner_origin { SCANNER_ASKED, SCANNER_REMEMBERED, SCANNER_NOT_ASKED /* as it can't be, now */ };
+/* Told of each verdict, and how many microseconds clamd took where it was asked. NULL: no longer. */
+typedef void scanner_measure_fn(void *arg, enum clamd_verdict verdict, enum scanner_origin origin,
+                                uint64_t us);
+void scanner_measure(struct scanner *s, scanner_measure_fn *fn, void *arg);
+
 /* As clamd_scan_start() and clamd_scan_cancel(). A scanner that is not watched is taken as it is. */
 struct scanner_scan *scanner_scan(struct scanner *s, int fd, uint64_t timeout_ms, clamd_fn *fn, void *arg);
 void scanner_scan_cancel(struct scanner_scan *scan);

@@ -53,10 +53,12 @@ static void set_record(struct settlement *s, const struct attempt *a)
     set(s, "scan", scan_name(a));
     set(s, "signature", a->signature);
     set(s, "engine", a->engine);
+    set(s, "engine_version", a->engine_version);
     set(s, "sandbox", s->layers);
     set_number(s, "cpu_ms", a->cpu_ms);
     set_number(s, "peak_kib", a->peak_kib);
     set_number(s, "pss_kib", a->pss_kib);
+    set_number(s, "duration_ms", a->duration_ms);
 }
 
 static void make_completed(struct settlement *s, const char *session_id, const char *job_id,

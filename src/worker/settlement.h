@@ -25,10 +25,11 @@ const char *ending_name(enum ending ending);
 struct attempt {
     enum outcome outcome;
     bool scanned;
-    const char *signature, *engine;
+    const char *signature, *engine, *engine_version;
     bool had_password; /* the job holds one, sealed */
     unsigned layers;   /* enum sandbox_layer */
     uint64_t cpu_ms, peak_kib, pss_kib;
+    uint64_t duration_ms; /* since the task was claimed */
     /* COMPLETED */
     const char *published; /* stored path */
     const struct format *output_format;
@@ -37,7 +38,7 @@ struct attempt {
     const char *reason, *reason_text;
 };
 
-enum { SETTLEMENT_FIELDS = 40, SETTLEMENT_NUMBERS = 8 };
+enum { SETTLEMENT_FIELDS = 48, SETTLEMENT_NUMBERS = 8 };
 
 /* `hash` and `result` point into it and into the arguments of settlement_make. */
 struct settlement {

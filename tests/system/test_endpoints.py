@@ -56,6 +56,9 @@ def test_whole_way(client):
     assert job["status"] == "completed" and job["progress"] == 100 and job["task_id"] == convert["task_id"]
     assert job["error_code"] is None and job["error_message"] is None and job["target_format"] == "pdf"
     assert when(job["completed_at"]) >= when(job["created_at"])
+    assert job["engine"] == "office" and job["engine_version"].startswith("LibreOffice ") and job["attempts"] == 1
+    assert job["queue_ms"] >= 0 and job["duration_ms"] > 0 and job["cpu_ms"] > 0
+    assert job["peak_rss_bytes"] == job["peak_kib"] * 1024 > 1 << 20
     assert job["output"]["filename"] == "Bericht für Größe.pdf" and job["output"]["mime_type"] == "application/pdf"
 
     answer = client.token(upload["job_id"])

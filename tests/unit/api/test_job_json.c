@@ -28,20 +28,22 @@ static json_t *written(const struct job *job)
         .stored_path = "secret/path", .converted_path = "", .task_id = "", .options = "{}",                  \
         .sealed_password = "sealed", .created_at = "t", .started_at = "", .completed_at = "",                \
         .error_code = "", .error_message = "", .output_mime_type = "", .scan = "", .signature = "",          \
-        .engine = "", .sandbox = "", .worker = "w"                                                           \
+        .engine = "", .engine_version = "", .sandbox = "", .worker = "w", .queue_ms = JOB_UNKNOWN,           \
+        .duration_ms = JOB_UNKNOWN                                                                           \
     }
 
 static void a_new_job_has_nulls(void **state)
 {
-    static const char *const nulls[] = {"task_id",      "target_format", "started_at",
-                                        "completed_at", "error_code",    "error_message",
-                                        "output",       "sandbox",       "pss_kib"};
+    static const char *const nulls[] = {"task_id",    "target_format", "started_at",     "completed_at",
+                                        "error_code", "error_message", "output",         "sandbox",
+                                        "pss_kib",    "engine",        "engine_version", "peak_rss_bytes",
+                                        "queue_ms",   "duration_ms"};
     const struct job job = NEW_JOB;
     _cleanup_json_ json_t *json = written(&job);
 
     for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++)
         assert_true(json_is_null(json_object_get(json, nulls[i])));
-    assert_int_equal(json_object_size(json), 21);
+    assert_int_equal(json_object_size(json), 26);
     assert_string_equal(json_string_value(json_object_get(json, "status")), "uploaded");
     assert_string_equal(json_string_value(json_object_get(json, "original_filename")), "Ü \"x\".docx");
     assert_int_equal(json_integer_value(json_object_get(json, "size")), INT64_C(1) << 40);
@@ -61,6 +63,10 @@ static void a_completed_job_has_its_output(void **state)
     job.output_mime_type = "application/zip";
     job.output_size = 7;
     job.pss_kib = 3;
+    job.peak_kib = 2;
+    job.queue_ms = 0;
+    job.duration_ms = 12;
+    job.engine_version = "pdf 1";
 
     _cleanup_json_ json_t *json = written(&job);
 
@@ -69,6 +75,12 @@ static void a_completed_job_has_its_output(void **state)
     assert_int_equal(json_integer_value(json_object_get(output, "size")), 7);
     assert_null(json_object_get(output, "pages"));
     assert_int_equal(json_integer_value(json_object_get(json, "pss_kib")), 3);
+    assert_int_equal(json_integer_value(json_object_get(json, "peak_kib")), 2);
+    assert_int_equal(json_integer_value(json_object_get(json, "peak_rss_bytes")), 2048);
+    assert_true(json_is_integer(json_object_get(json, "queue_ms")));
+    assert_int_equal(json_integer_value(json_object_get(json, "queue_ms")), 0);
+    assert_int_equal(json_integer_value(json_object_get(json, "duration_ms")), 12);
+    assert_string_equal(json_string_value(json_object_get(json, "engine_version")), "pdf 1");
     assert_string_equal(json_string_value(json_object_get(json, "task_id")), "t1");
 
     job.output_pages = 12;

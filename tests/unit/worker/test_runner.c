@@ -73,6 +73,7 @@ struct fixture {
     struct storage *storage;
     char root[64], session[ID_TOKEN_LEN + 1], job[ID_UUID_LEN + 1], task[ID_UUID_LEN + 1];
     char upload[STORAGE_PATH_MAX];
+    struct counters *counters;
     struct runner_context context;
     struct runner *runner;
     bool over;
@@ -107,6 +108,7 @@ static int set_up(void **state)
     uv_loop_init(&f->loop);
     assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), NULL, &f->redis), 0);
     f->queue = queue_new(f->redis, &config);
+    f->counters = counters_new(f->redis, WORKER);
     strcpy(f->root, "/tmp/test-runner-XXXXXX");
     assert_non_null(mkdtemp(f->root));
     assert_int_equal(storage_open(f->root, &f->storage), 0);
@@ -115,8 +117,11 @@ static int set_up(void **state)
     id_uuid(f->task);
     make_upload(f);
     set_job(f, "queued");
-    f->context = (struct runner_context){
-        .loop = &f->loop, .redis = f->redis, .queue = f->queue, .storage = f->storage};
+    f->context = (struct runner_context){.loop = &f->loop,
+                                         .redis = f->redis,
+                                         .queue = f->queue,
+                                         .storage = f->storage,
+                                         .counters = f->counters};
     for (int i = 0; i < 500 && !redis_connected(f->redis); i++)
         loop_for(&f->loop, 10);
     *state = f;
@@ -131,6 +136,7 @@ static int tear_down(void **state)
     queue_free(f->queue);
     redis_free(f->redis);
     loop_close(&f->loop);
+    counters_free(f->counters);
     storage_close(f->storage);
     path_remove_tree(parent, strrchr(f->root, '/') + 1);
     close(parent);
@@ -303,6 +309,26 @@ static int entries(struct fixture *f, const char *path)
 
 /* --- tests of the way to the conversion */
 
+static void on_told(void *arg, int err, const redisReply *reply)
+{
+    *(bool *)arg = true;
+}
+
+/* What has been counted under that name; 0: nothing. */
+static long counted(struct fixture *f, const char *name)
+{
+    bool told = false;
+
+    counters_tell(f->counters, on_told, &told);
+    assert_true(loop_until(&f->loop, &told, PATIENCE_MS));
+
+    redisReply *reply = redis_server_reply(f->server, "HGET decant:counts %s", name);
+    long n = reply->type == REDIS_REPLY_STRING ? strtol(reply->str, NULL, 10) : 0;
+
+    freeReplyObject(reply);
+    return n;
+}
+
 static void converts(void **state)
 {
     struct fixture *f = *state;
@@ -335,6 +361,14 @@ static void converts(void **state)
     assert_int_equal(entries(f, "."), 2); /* and uploads */
     assert_true(result_has(f, "SUCCESS"));
     assert_false(result_has(f, f->session));
+    assert_string_equal(field(f, "engine_version"), "Test 1");
+    assert_true(strtoul(field(f, "queue_ms"), NULL, 10) < PATIENCE_MS);
+    assert_string_not_equal(field(f, "queue_ms"), "");
+    assert_string_not_equal(field(f, "duration_ms"), "");
+    assert_int_equal(counted(f, "jobs test txt pdf ok"), 1);
+    assert_int_equal(counted(f, "tasks completed"), 1);
+    assert_int_equal(counted(f, "cpu test txt pdf"), 12);
+    assert_int_equal(counted(f, "memory test sum"), 34 * 1024);
 }
 
 /* --- the document's password */
@@ -800,6 +834,7 @@ static void a_result_of_a_closed_session_is_removed(void **state)
     succeed(&conversions[0]);
     wait_over(f);
     assert_int_equal(entries(f, "."), -1);
+    assert_int_equal(counted(f, "jobs test txt pdf cancelled_by_user"), 1);
 }
 
 static void a_result_after_a_takeover_is_removed(void **state)
@@ -813,6 +848,8 @@ static void a_result_after_a_takeover_is_removed(void **state)
     assert_string_equal(field(f, "status"), "scanning"); /* it is somebody else's to say more */
     assert_int_equal(entries(f, "converted"), 0);
     assert_int_equal(entries(f, "uploads"), 1);
+    assert_int_equal(counted(f, "tasks lost"), 1);
+    assert_int_equal(counted(f, "jobs test txt pdf ok"), 0);
 }
 
 static void completes_when_redis_is_back(void **state)
@@ -852,6 +889,7 @@ static void keeps_a_result_whose_completion_is_old_news(void **state)
                     f->job, f->session, f->job, e->d_name);
     wait_over(f);
     assert_int_equal(entries(f, "converted"), 1);
+    assert_int_equal(counted(f, "jobs test txt pdf ok"), 1);
 }
 
 static void gives_the_task_back(void **state)
@@ -868,6 +906,8 @@ static void gives_the_task_back(void **state)
     assert_int_equal(redis_server_int(f->server, "LLEN decant"), 1);
     assert_int_equal(redis_server_int(f->server, "EXISTS decant:deliveries:%s", f->task), 0);
     assert_true(result_has(f, "\"RETRY\""));
+    assert_int_equal(counted(f, "tasks released"), 1);
+    assert_int_equal(counted(f, "run test txt pdf sum"), 0);
 }
 
 static void gives_back_before_it_begins(void **state)
