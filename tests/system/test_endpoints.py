@@ -210,8 +210,11 @@ def test_waiting_for_a_change(client):
 def test_health(server):
     assert requests.get(server.url + "/healthz").json()["status"] == "ok"
     ready = requests.get(server.url + "/readyz").json()
-    for part in ("redis", "scanner", "storage", "workers", "sandbox"):
+    for part in ("redis", "scanner", "storage", "disk", "workers", "engines", "sandbox", "queue"):
         assert ready[part]["ok"] is True, ready
+    assert ready["ready"] is True and ready["disk"]["free_bytes"] > ready["disk"]["reserve_bytes"] == 1 << 20
+    assert ready["queue"]["waiting"] >= 0 and ready["queue"]["max"] == 10000 and ready["queue"]["oldest_ms"] >= 0
+    assert ready["engines"]["states"] == {"office": "up", "image": "up", "pdf": "up"}
     page = requests.get(server.url + "/")
     assert page.headers["Content-Type"].startswith("text/html") and "Decant" in page.text
 

@@ -21,7 +21,7 @@ def pictures(tmp_path_factory):
 
 def test_a_server_without_office_is_ready_and_offers_none(pictures):
     ready = requests.get(pictures.url + "/readyz", timeout=10).json()
-    assert ready["ready"] and set(ready["sandbox"]["engines"]) == {"image"}
+    assert ready["ready"] and set(ready["sandbox"]["engines"]) == set(ready["engines"]["states"]) == {"image"}
     assert pictures.children("decant-engine-image")
     assert not pictures.children("decant-engine-office") and not pictures.children("decant-engine-pdf")
 
@@ -59,7 +59,7 @@ def test_an_api_that_offers_more_than_the_workers_run_says_so(pictures, tmp_path
 
     try:
         ready = eventually(says)
-        assert not ready["ready"] and "DECANT_ENGINES" in ready["sandbox"]["detail"]
+        assert not ready["ready"] and "DECANT_ENGINES" in ready["engines"]["detail"]
         assert requests.get(pictures.url + "/readyz", timeout=10).status_code == 200
         client = Client(f"http://127.0.0.1:{port}")
         client.init()

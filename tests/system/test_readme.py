@@ -79,4 +79,4 @@ def test_job_status_has_the_members_of_the_page(client):
     assert set(re.findall(r'"(\w+)":', example)) - {"filename", "pages"} <= set(job) | {"mime_type", "size"}
     assert set(job) <= set(re.findall(r'"(\w+)":', example))
     ready = requests.get(client.url + "/readyz").json()
-    assert {"redis", "storage", "workers", "scanner", "sandbox", "ready"} == set(ready)
+    assert {"redis", "storage", "disk", "queue", "workers", "engines", "scanner", "sandbox", "ready"} == set(ready)
