@@ -9,6 +9,7 @@
 #include "api/client.h"
 #include "api/error.h"
 #include "api/limiter.h"
+#include "api/outlook.h"
 #include "api/slots.h"
 #include "core/buf.h"
 #include "core/seal.h"
@@ -39,6 +40,10 @@ struct api {
     struct sniffer *sniffer;
     const char *redis_password;     /* NULL: none */
     const struct seal_public *seal; /* for document passwords; NULL: none are taken */
+    struct metrics *metrics;        /* this loop's (metrics.h) */
+    struct outlook outlook;
+    const struct metrics_block *all_metrics;     /* of all loops */
+    const struct metrics_access *metrics_access; /* of all loops */
 };
 
 struct api_call {
@@ -81,6 +86,7 @@ api_handler api_convert, api_job_status, api_job_status_ahead; /* jobs.c */
 api_handler api_events;                                        /* events.c */
 api_handler api_download_token, api_download;                  /* download.c */
 api_handler api_index, api_formats, api_healthz, api_readyz;   /* info.c */
+api_handler api_metrics;                                       /* metrics.c */
 
 /* Checks what the endpoint of the request needs, then calls its handler: the http_handler of every route. */
 void api_dispatch(struct http_request *req);

@@ -2,11 +2,17 @@
 #include "api/api.h"
 
 #include "api/browser.h"
+#include "api/metrics.h"
 #include "api/peer.h"
 #include "core/log.h"
 #include "core/str.h"
 
 #include <errno.h>
+
+static const struct api_endpoint *endpoint_of(struct api_call *call)
+{
+    return http_request_route(call->req);
+}
 
 static void call_end(struct api_call *call)
 {
@@ -50,8 +56,10 @@ static void reply_problem(struct http_request *req, const char *client, enum api
 {
     const struct api_error_info *info = api_error_info(error);
 
+    metrics_error(((struct api *)http_request_app(req))->metrics, error);
     if (info->audit)
-        log_audit(info->code, LOG_S("request_id", http_request_id(req)), LOG_S("client", client));
+        log_audit(info->code, LOG_S("request_id", http_request_id(req)),
+                  LOG_S("trace_id", http_request_trace(req)->id), LOG_S("client", client));
     if (retry_after_s > 0) {
         char seconds[24];
 
@@ -68,6 +76,8 @@ static void reply_problem(struct http_request *req, const char *client, enum api
 
 void api_fail(struct api_call *call, enum api_error error, const char *detail)
 {
+    if (error == API_RATE_LIMITED)
+        metrics_refused(call->api->metrics, endpoint_of(call)->limit, NULL);
     reply_problem(call->req, call->address, error, detail, api_error_info(error)->retry_after_s);
     call_end(call);
 }
@@ -108,13 +118,9 @@ void api_http_error(struct http_request *req, unsigned status)
     reply_problem(req, client, error, detail, api_error_info(error)->retry_after_s);
 }
 
-static const struct api_endpoint *endpoint_of(struct api_call *call)
-{
-    return http_request_route(call->req);
-}
-
 static void fail_limited(struct api_call *call)
 {
+    metrics_refused(call->api->metrics, call->verdict.limit, &call->verdict);
     limiter_tell(call->req, &call->verdict);
     reply_problem(call->req, call->address, API_RATE_LIMITED,
                   "Too many requests of this kind; Retry-After says how many seconds to wait.",

@@ -3,10 +3,12 @@
 
 #include "api/body.h"
 #include "api/filename.h"
+#include "api/metrics.h"
 #include "core/str.h"
 #include "state/token.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 /* --- POST /download_token */
 
@@ -88,6 +90,33 @@ static void add_download_headers(struct api_call *call, const struct token *toke
     http_reply_header(call->req, "Cache-Control", "private, no-store");
 }
 
+struct sending {
+    struct api_call *call;
+    uint64_t accel_bytes; /* nginx sends them */
+};
+
+/* What broke off is not counted, as nobody knows how much of it was sent. */
+static void on_sent(void *arg)
+{
+    struct sending *s = arg;
+    const struct http_request *req = s->call->req;
+
+    if (!http_request_gone(req) && str_eq(http_request_method(req), "GET"))
+        metrics_download(s->call->api->metrics,
+                         s->accel_bytes ? s->accel_bytes : http_request_answer_bytes(req));
+}
+
+static void count_when_sent(struct api_call *call, int fd)
+{
+    struct sending *s = http_request_alloc(call->req, sizeof *s);
+    struct stat st;
+
+    s->call = call;
+    if (*call->api->settings->accel_prefix && fstat(fd, &st) == 0)
+        s->accel_bytes = (uint64_t)st.st_size;
+    http_request_on_end(call->req, on_sent, s);
+}
+
 static void reply_accel(struct api_call *call, const char *mime_type, const char *path)
 {
     _cleanup_buf_ struct buf location = BUF_INIT(4096);
@@ -124,6 +153,7 @@ static void on_token(void *arg, int err, const struct token *token)
         return;
     }
     add_download_headers(call, token);
+    count_when_sent(call, fd);
     if (*call->api->settings->accel_prefix)
         reply_accel(call, token->mime_type, path);
     else

@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "api/body.h"
+#include "core/log.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "engine/password.h"
@@ -16,6 +17,7 @@ struct convert {
     char *options;
     char *sealed_password; /* NULL: there is none */
     char task_id[ID_UUID_LEN + 1];
+    struct queue_place place;
 };
 
 static void convert_release(void *arg)
@@ -27,14 +29,29 @@ static void convert_release(void *arg)
     free(c->sealed_password);
 }
 
+static void reply_queued(struct convert *c)
+{
+    struct http_request *req = c->call->req;
+    uint64_t wait_ms;
+    json_t *wait = outlook_wait(&c->call->api->outlook, &c->place, &wait_ms)
+                       ? json_integer((json_int_t)wait_ms)
+                       : json_null();
+
+    log_info("task queued", LOG_S("job_id", c->body.job_id), LOG_S("task_id", c->task_id),
+             LOG_S("trace_id", http_request_trace(req)->id), LOG_S("request_id", http_request_id(req)));
+    api_reply_json(c->call, 202,
+                   json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "job_id", c->body.job_id, "task_id",
+                             c->task_id, "status", job_status_name(JOB_QUEUED), "target_format",
+                             c->body.target->id, "queue_position", (json_int_t)c->place.ahead,
+                             "estimated_wait_ms", wait));
+}
+
 static void on_enqueued(void *arg, int err)
 {
     struct convert *c = arg;
 
     if (err == 0)
-        api_reply_json(c->call, 202,
-                       json_pack("{s:s, s:s, s:s, s:s}", "job_id", c->body.job_id, "task_id", c->task_id,
-                                 "status", job_status_name(JOB_QUEUED), "target_format", c->body.target->id));
+        reply_queued(c);
     else if (err == -EBUSY)
         api_fail(c->call, API_WRONG_STATE, "This job has been started already.");
     else if (err == -EDQUOT)
@@ -50,6 +67,7 @@ static void enqueue(struct convert *c)
 {
     const char *sid = c->call->session.id;
     char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN];
+    char traceparent[TRACEPARENT_LEN + 1];
     _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", sid, "job_id", c->body.job_id);
     const char *const set[] = {"status",
                                job_status_name(JOB_QUEUED),
@@ -68,8 +86,11 @@ static void enqueue(struct convert *c)
                                     .name = "decant.convert",
                                     .kwargs = kwargs,
                                     .crowd = crowd,
-                                    .crowd_max = c->call->api->settings->session_queue};
+                                    .crowd_max = c->call->api->settings->session_queue,
+                                    .traceparent = traceparent,
+                                    .place = &c->place};
 
+    trace_next(http_request_trace(c->call->req), traceparent);
     id_uuid(c->task_id);
     job_key(key, sid, c->body.job_id);
     job_crowd(crowd, sid);
@@ -139,6 +160,7 @@ void api_convert(struct api_call *call)
         return;
     }
     http_request_on_end(call->req, convert_release, c);
+    outlook_refresh(&call->api->outlook, call->api->redis);
     job_load(call->api->redis, call->session.id, c->body.job_id, on_job_to_convert, c);
 }
 

@@ -28,6 +28,11 @@ static const struct {
     [LIMIT_PAGE] = {"page", "DECANT_RATE_PAGE", offsetof(struct settings, rate_page), 16},
 };
 
+const char *limiter_class_name(enum limit_class limit)
+{
+    return classes[limit].name;
+}
+
 /* --- settings */
 
 static int parse_number(const char *text, size_t len, uint64_t *ret)

@@ -34,6 +34,9 @@ int limits_parse(const char *text, struct rate ret[CLIENT_KINDS]) _warn_unused_;
 /* From the DECANT_RATE_… settings. On -EINVAL `ret_variable` is the name of the one that is malformed. */
 int limits_load(const struct settings *settings, struct limits *ret, const char **ret_variable) _warn_unused_;
 
+/* "session", "upload", … */
+const char *limiter_class_name(enum limit_class limit);
+
 struct limiter; /* one for each loop */
 
 struct limiter *limiter_new(struct redis *redis, const struct limits *limits);

@@ -7,6 +7,8 @@
 
 #include "api/browser.h"
 #include "api/events.h"
+#include "api/metrics.h"
+#include "api/metrics_access.h"
 #include "api/peer.h"
 #include "core/privilege.h"
 #include "core/secret.h"
@@ -90,6 +92,7 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
         log_error("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT");
         return r;
     }
+    redis_measure(t->api.redis, metrics_redis(t->api.metrics));
     r = job_watcher_new(&t->loop, s->redis, api->redis_password, &t->api.watcher);
     if (r < 0)
         return r;
@@ -165,6 +168,11 @@ static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *
         pthread_join(threads[i].thread, NULL);
 }
 
+static void measure(void *app, const struct http_request *req, unsigned status, uint64_t us)
+{
+    metrics_request(((struct api *)app)->metrics, req, status, us);
+}
+
 static int make_slots(const struct settings *s, struct api *api)
 {
     const struct {
@@ -218,6 +226,16 @@ static void cleanup_clients(struct clients **clients)
     clients_free(*clients);
 }
 
+static void cleanup_metrics(struct metrics_block **metrics)
+{
+    metrics_block_free(*metrics);
+}
+
+static void cleanup_access(struct metrics_access **access)
+{
+    metrics_access_free(*access);
+}
+
 static int load_password(const struct settings *s, char **ret)
 {
     int r = s->redis_password_file ? secret_load(AT_FDCWD, s->redis_password_file, ret) : 0;
@@ -249,6 +267,8 @@ static int serve(const struct settings *s, const sigset_t *signals)
     struct seal_public seal;
     struct limits limits;
     _cleanup_(cleanup_clients) struct clients *clients = NULL;
+    _cleanup_(cleanup_metrics) struct metrics_block *metrics = NULL;
+    _cleanup_(cleanup_access) struct metrics_access *access = NULL;
     struct api api = {.settings = s, .seal = s->seal_public ? &seal : NULL};
     int r;
 
@@ -256,9 +276,10 @@ static int serve(const struct settings *s, const sigset_t *signals)
         log_error("DECANT_SEAL_PUBLIC is not a public key of 64 hexadecimal digits");
         return EXIT_CONFIG;
     }
-    if (read_limits(s, &limits, &clients) < 0)
+    if (read_limits(s, &limits, &clients) < 0 || metrics_access_new(s, &access) < 0)
         return EXIT_CONFIG;
     api.clients = clients;
+    api.metrics_access = access;
     r = load_password(s, &password);
     if (r < 0)
         return EXIT_CONFIG;
@@ -269,8 +290,9 @@ static int serve(const struct settings *s, const sigset_t *signals)
                   LOG_S("storage", s->storage), LOG_E(r));
         return EXIT_CONFIG;
     }
-    if (!routes || !threads || make_slots(s, &api) < 0)
+    if (!routes || !threads || make_slots(s, &api) < 0 || metrics_block_new(n, &metrics) < 0)
         return EXIT_FAILURE;
+    api.all_metrics = metrics;
 
     const struct http_config http = {
         .listen = s->listen,
@@ -285,6 +307,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
         .error = api_http_error,
         .admit = peer_admit,
         .left = peer_left,
+        .measure = measure,
     };
 
     r = http_address_free(s->listen, (uint16_t)s->port);
@@ -293,9 +316,11 @@ static int serve(const struct settings *s, const sigset_t *signals)
                   LOG_S("address", s->listen), LOG_U("port", s->port), LOG_E(r));
         return EXIT_CONFIG;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        api.metrics = metrics_of_loop(metrics, i);
         if (loop_start(&threads[i], &api, &limits, &http) < 0)
             return EXIT_CONFIG;
+    }
     redis_on_trouble(threads[0].api.redis, on_redis_trouble, NULL); /* one tells of all */
     if (confine(s) < 0)
         return EXIT_CONFIG;

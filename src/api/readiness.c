@@ -167,10 +167,11 @@ static void add_engines(struct readiness *r)
 
     states = engine_states(engines, &up);
     add_part(r, "engines", up && complete,
-             !complete ? "A worker does not run every engine that is offered here: DECANT_ENGINES must be the "
-                         "same for all."
-             : up      ? NULL
-                       : "An engine is not running, or not yet; its jobs wait or fail.",
+             !complete
+                 ? "A worker does not run every engine that is offered here: DECANT_ENGINES must be the "
+                   "same for all."
+             : up ? NULL
+                  : "An engine is not running, or not yet; its jobs wait or fail.",
              json_pack("{s:o}", "states", states));
     add_part(r, "sandbox", confined,
              confined ? NULL : "An engine is not running, or not yet; jobs for one that starts wait.",

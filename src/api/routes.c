@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "api/browser.h"
+#include "api/routes.h"
 #include "core/str.h"
 
 enum { JSON_BODY_MAX = 64 * 1024 };
@@ -24,11 +25,37 @@ static const struct {
     {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_formats}},
     {"GET", "/healthz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_NONE, NULL, api_healthz}},
     {"GET", "/readyz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_readyz}},
+    {"GET", "/metrics", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_NONE, NULL, api_metrics}},
 };
 /* clang-format on */
 
 /* Where CORS is open, each path answers OPTIONS. Where it is closed, that is a method like any other. */
 static const struct api_endpoint preflight = {API_NEEDS_NOTHING, LIMIT_NONE, NULL, browser_preflight};
+
+enum { ANY_OPTIONS = ARRAY_SIZE(table), NO_ROUTE, N_INDEXES };
+
+size_t route_count(void)
+{
+    return N_INDEXES;
+}
+
+size_t route_index(const void *route)
+{
+    if (route == &preflight)
+        return ANY_OPTIONS;
+    return route ? (size_t)((const char *)route - (const char *)&table[0].endpoint) / sizeof table[0]
+                 : NO_ROUTE;
+}
+
+const char *route_method(size_t index)
+{
+    return index < ARRAY_SIZE(table) ? table[index].method : index == ANY_OPTIONS ? "OPTIONS" : "other";
+}
+
+const char *route_path(size_t index)
+{
+    return index < ARRAY_SIZE(table) ? table[index].path : index == ANY_OPTIONS ? "any" : "none";
+}
 
 static bool has_path(const struct http_route *routes, size_t n, const char *method, const char *path)
 {

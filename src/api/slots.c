@@ -129,3 +129,13 @@ void slots_release(struct slots *slots, const struct client_names *client)
     release_kinds(slots, client, CLIENT_KINDS);
     pthread_mutex_unlock(&slots->lock);
 }
+
+uint64_t slots_taken(struct slots *slots)
+{
+    uint64_t taken;
+
+    pthread_mutex_lock(&slots->lock);
+    taken = slots->taken;
+    pthread_mutex_unlock(&slots->lock);
+    return taken;
+}

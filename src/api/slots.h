@@ -20,3 +20,5 @@ void slots_free(struct slots *slots);
 int slots_take(struct slots *slots, const struct client_names *client) _warn_unused_;
 /* With the same names. */
 void slots_release(struct slots *slots, const struct client_names *client);
+/* How many are taken, by all. */
+uint64_t slots_taken(struct slots *slots);

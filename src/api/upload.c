@@ -3,6 +3,7 @@
 #include "api/api.h"
 
 #include "api/filename.h"
+#include "api/metrics.h"
 #include "core/clock.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
@@ -78,7 +79,8 @@ static int begin_file(struct upload *u, const struct multipart_part *part)
     if (r == -ENOSPC || r == -EDQUOT)
         return refuse(u, API_STORAGE_FULL, "The server has no room for this file just now.");
     if (r < 0) {
-        log_error("upload not begun", LOG_S("request_id", http_request_id(u->call->req)), LOG_E(r));
+        log_error("upload not begun", LOG_S("request_id", http_request_id(u->call->req)),
+                  LOG_S("trace_id", http_request_trace(u->call->req)->id), LOG_E(r));
         return refuse(u, API_INTERNAL, "The server could not store the file.");
     }
     sha256_init(&u->sha256);
@@ -128,7 +130,8 @@ static int on_part_data(void *arg, const void *data, size_t len)
     if (r == -ENOSPC || r == -EDQUOT)
         return refuse(u, API_STORAGE_FULL, "The server has no room for this file just now.");
     if (r < 0) {
-        log_error("upload not written", LOG_S("request_id", http_request_id(u->call->req)), LOG_E(r));
+        log_error("upload not written", LOG_S("request_id", http_request_id(u->call->req)),
+                  LOG_S("trace_id", http_request_trace(u->call->req)->id), LOG_E(r));
         return refuse(u, API_INTERNAL, "The server could not store the file.");
     }
     return 0;
@@ -151,6 +154,7 @@ static void on_job_created(void *arg, int err, const struct job *job)
 
     if (err == 0) {
         u->call = NULL;
+        metrics_upload(u->api->metrics, u->format, u->size);
         api_reply_json(call, 201,
                        json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:o}", "job_id", u->job_id,
                                  "original_filename", u->filename, "size", (json_int_t)u->size, "mime_type",
@@ -241,7 +245,8 @@ static bool accept_file(struct upload *u)
     if (r == -ENOSPC || r == -EDQUOT) {
         upload_fail(u, API_STORAGE_FULL, "The server has no room for this file just now.");
     } else if (r < 0) {
-        log_error("upload not stored", LOG_S("request_id", http_request_id(u->call->req)), LOG_E(r));
+        log_error("upload not stored", LOG_S("request_id", http_request_id(u->call->req)),
+                  LOG_S("trace_id", http_request_trace(u->call->req)->id), LOG_E(r));
         upload_fail(u, API_INTERNAL, "The server could not store the file.");
     }
     return r == 0;

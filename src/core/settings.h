@@ -71,6 +71,9 @@ struct settings {
     /* document passwords (core/seal.h) */
     const char *seal_public; /* hexadecimal; NULL: the API takes none */
     const char *seal_key;    /* the worker's file; NULL: it can open none */
+    /* what is measured */
+    const char *metrics;            /* who may read /metrics: api/metrics_access.h */
+    const char *metrics_token_file; /* NULL: no token is wanted */
     /* logs */
     const char *log_level, *log_format;
 };

@@ -51,6 +51,7 @@ def test_whole_way(client):
     convert = answer.json()
     assert convert["job_id"] == upload["job_id"] and UUID4.fullmatch(convert["task_id"])
     assert convert["status"] == "queued" and convert["target_format"] == "pdf"
+    assert convert["queue_position"] >= 0 and (convert["estimated_wait_ms"] is None or convert["estimated_wait_ms"] >= 0)
 
     job = client.wait(upload["job_id"])
     assert job["status"] == "completed" and job["progress"] == 100 and job["task_id"] == convert["task_id"]
@@ -217,6 +218,47 @@ def test_health(server):
     assert ready["engines"]["states"] == {"office": "up", "image": "up", "pdf": "up"}
     page = requests.get(server.url + "/")
     assert page.headers["Content-Type"].startswith("text/html") and "Decant" in page.text
+
+
+def test_what_a_part_lacks_is_said(own_server):
+    server = own_server(ready=False, DECANT_DISK_RESERVE="1T")
+    server.wait_listening()
+    answer = requests.get(server.url + "/readyz")
+    ready = answer.json()
+    assert answer.status_code == 503 and ready["ready"] is False
+    assert ready["disk"]["ok"] is False and ready["disk"]["detail"] and ready["storage"]["ok"] is True
+    assert ready["queue"]["ok"] is True
+
+
+def test_who_waits_is_told_how_long(own_server):
+    """Its place among those that wait, and a guess of the time once there was something to measure."""
+    from fixtures import slow_docx
+    server = own_server(DECANT_JOBS="1")
+    client = Client(server.url)
+    client.init()
+    first = client.convert(client.upload("a.docx", slow_docx()).json()["job_id"], "pdf").json()
+    assert first["queue_position"] == 0 and first["estimated_wait_ms"] == 0
+    while client.status(first["job_id"]).json()["status"] != "processing":
+        time.sleep(0.05)
+    ids = [client.upload("a.png", png()).json()["job_id"] for _ in range(3)]
+    second, third = (client.convert(job_id, "jpg").json() for job_id in ids[:2])
+    assert (second["queue_position"], third["queue_position"]) == (0, 1)
+    assert second["estimated_wait_ms"] is None  # a slot is busy, and nothing has ended yet
+    job = client.wait(third["job_id"])
+    assert job["queue_ms"] > 0
+    busy = client.start("a.docx", slow_docx(), "pdf")
+    while client.status(busy).json()["status"] != "processing":
+        time.sleep(0.05)
+    deadline = time.monotonic() + 180  # workers tell what they have measured every five seconds
+    while "run_ms" not in requests.get(server.url + "/readyz").json()["sandbox"]["engines"]["office"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    time.sleep(2.5)  # and servers look every two
+    last = client.convert(ids[2], "jpg").json()
+    assert last["queue_position"] == 0
+    if client.status(busy).json()["status"] == "processing":
+        assert last["estimated_wait_ms"] > 0
+    client.close()
 
 
 def test_every_answer_has_a_request_id(client):

@@ -72,6 +72,15 @@ def behind_nginx(nginx):
     return server, Client(url)
 
 
+def test_metrics_are_not_for_clients_of_nginx(behind_nginx):
+    server, client = behind_nginx
+    for path in ("/metrics", "/metrics?a", "/%6detrics", "//metrics"):
+        for headers in ({}, {"Host": "127.0.0.1"}, {"X-Forwarded-Proto": "", "Host": "localhost"}):
+            answer = requests.get(client.url + path, headers=headers, timeout=30)
+            assert answer.status_code == 404 and "decant_" not in answer.text
+    assert requests.get(server.url + "/metrics", timeout=30).status_code == 200
+
+
 def test_download_by_nginx(behind_nginx):
     server, client = behind_nginx
     client.init()
