@@ -65,7 +65,7 @@ def test_every_line_is_well_formed(server, client):
 
 
 def test_a_conversion_is_seen_in_all_of_it(own_server):
-    server = own_server(DECANT_SCAN_CACHE="0")
+    server = own_server(None, DECANT_SCAN_CACHE="0")
     before = metrics(server)
     job, content = convert(server, "a.pdf", pdf(), "txt")
     kind = {"engine": "pdf", "source": "pdf", "target": "txt"}
@@ -128,7 +128,7 @@ def test_labels_are_words_of_ours(server, client):
 
 
 def test_refusals_are_counted_by_class_and_name(own_server):
-    server = own_server(DECANT_RATE_READ="session=1/h:1", DECANT_SESSION_QUEUE="1")
+    server = own_server("image", DECANT_RATE_READ="session=1/h:1", DECANT_SESSION_QUEUE="1")
     client = Client(server.url)
     client.init()
     job_id = client.upload("a.png", png()).json()["job_id"]
@@ -143,7 +143,7 @@ def test_refusals_are_counted_by_class_and_name(own_server):
 
 
 def test_the_queue_is_told_by_length_and_age(own_server):
-    server = own_server(DECANT_JOBS="1")
+    server = own_server("image", DECANT_JOBS="1")
     [worker] = server.children("decant-worker")
     client = Client(server.url)
     client.init()
@@ -169,7 +169,7 @@ def test_the_queue_is_told_by_length_and_age(own_server):
 
 
 def test_counters_outlive_workers_and_engines_are_counted(own_server):
-    server = own_server()
+    server = own_server("image pdf")
     kind = {"engine": "image", "source": "png", "target": "jpg", "outcome": "ok"}
     convert(server, "a.png", png(), "jpg")
     wait_until(server, lambda m: value(m, "decant_jobs_finished_total", **kind) == 1)
@@ -189,7 +189,7 @@ def test_counters_outlive_workers_and_engines_are_counted(own_server):
 
 
 def test_without_redis_it_tells_what_it_knows(own_server):
-    server = own_server()
+    server = own_server("image")
     convert(server, "a.png", png(), "jpg")
     for redis in server.children("redis-server"):
         os.kill(redis, signal.SIGSTOP)
@@ -231,13 +231,13 @@ def test_this_machine_sees_them(server, host):
 
 
 def test_off_is_off(own_server):
-    server = own_server(ready=False, DECANT_METRICS="off")
+    server = own_server("image", ready=False, DECANT_METRICS="off")
     server.wait_listening()
     same_as_unknown(server, read(server))
 
 
 def test_networks_look_through_proxies_that_are_trusted(own_server):
-    server = own_server(ready=False, DECANT_METRICS="10.1.0.0/16 192.0.2.7", DECANT_TRUSTED_PROXIES="127.0.0.1")
+    server = own_server("image", ready=False, DECANT_METRICS="10.1.0.0/16 192.0.2.7", DECANT_TRUSTED_PROXIES="127.0.0.1")
     server.wait_listening()
     for address, status in (("10.1.2.3", 200), ("192.0.2.7", 200), ("192.0.2.8", 404), ("10.1.2.3, 203.0.113.9", 404),
                             ("203.0.113.9, 10.1.2.3", 200)):
@@ -246,7 +246,7 @@ def test_networks_look_through_proxies_that_are_trusted(own_server):
 
 
 def test_a_proxy_that_is_not_trusted_vouches_for_nobody(own_server):
-    server = own_server(ready=False, DECANT_METRICS="127.0.0.0/8")
+    server = own_server("image", ready=False, DECANT_METRICS="127.0.0.0/8")
     server.wait_listening()
     assert read(server).status_code == 200
     assert read(server, Host="decant.internal:8080").status_code == 200
@@ -264,14 +264,14 @@ def token_file():
             path.write_text(text + "\n")
             path.chmod(mode)
             if os.geteuid() == 0:
-                shutil.chown(path, "decant")
+                shutil.chown(path, "decant-api")
             return str(path)
 
         yield write
 
 
 def test_a_token_is_wanted_where_there_is_one(own_server, token_file):
-    server = own_server(ready=False, DECANT_METRICS="any", DECANT_METRICS_TOKEN_FILE=token_file("a-token-of-the-operator"))
+    server = own_server("image", ready=False, DECANT_METRICS="any", DECANT_METRICS_TOKEN_FILE=token_file("a-token-of-the-operator"))
     server.wait_listening()
     for authorization, status in (("Bearer a-token-of-the-operator", 200), ("bearer a-token-of-the-operator", 200), ("Bearer a-token", 404),
                                   ("Bearer ", 404), ("Basic a-token-of-the-operator", 404), ("Bearer a-token-of-the-operator2", 404)):
@@ -284,14 +284,14 @@ def test_a_token_is_wanted_where_there_is_one(own_server, token_file):
     ({"DECANT_METRICS": "any"}, "DECANT_METRICS is any"), ({"DECANT_METRICS": "everybody"}, "DECANT_METRICS is not off"),
     ({"DECANT_METRICS": ""}, "DECANT_METRICS is not off"), ({"DECANT_METRICS_TOKEN_FILE": "/does/not/exist"}, "DECANT_METRICS_TOKEN_FILE must be")])
 def test_what_is_set_wrongly_is_refused_at_the_start(own_server, environment, words):
-    server = own_server(ready=False, **environment)
+    server = own_server("image", ready=False, **environment)
     server.wait_log(words)
     assert server.process.wait(PATIENCE) != 0
 
 
 def test_a_short_or_open_token_is_refused(own_server, token_file):
     for text, mode, words in (("short", 0o600, "too short"), ("long-enough-to-be-one", 0o644, "this user alone")):
-        server = own_server(ready=False, DECANT_METRICS_TOKEN_FILE=token_file(text, mode))
+        server = own_server("image", ready=False, DECANT_METRICS_TOKEN_FILE=token_file(text, mode))
         server.wait_log(words)
         assert server.process.wait(PATIENCE) != 0
 

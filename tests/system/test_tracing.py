@@ -77,7 +77,7 @@ def test_a_refusal_is_logged_with_its_trace(server, client):
 
 
 def test_the_message_has_it_where_opentelemetry_looks(own_server):
-    server = own_server()
+    server = own_server("image")
     [worker] = server.children("decant-worker")
     os.kill(worker, signal.SIGSTOP)
     client = Client(server.url)
