@@ -1,6 +1,7 @@
 """HTTP as bytes, on a socket of the test's own: what is sent is exactly what the test says."""
 
 import json
+import select
 import socket
 import struct
 
@@ -66,6 +67,12 @@ class Raw:
     def reset(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
+
+    def was_cut(self):
+        """The server has reset it. Nothing is read."""
+        poll = select.poll()
+        poll.register(self.socket, 0)
+        return bool(poll.poll(0))
 
     def receive(self):
         """False at the end."""
