@@ -599,8 +599,8 @@ static void decisions_are_audited(void **state)
         conversions[0].events.gone(conversions[0].arg);
         wait_over(f);
         capture_end(&log);
-        snprintf(line, sizeof line, "\"audit\":\"%s\",\"job_id\":\"%s\",\"engine\":\"test\"}\n",
-                 cases[i].code, f->job);
+        snprintf(line, sizeof line, "\"audit\":\"%s\",\"job_id\":\"%s\",\"task_id\":\"%s\",\"trace_id\":\"",
+                 cases[i].code, f->job, f->task);
         if (count_audits(log.text) != (cases[i].code ? 1 : 0) || (cases[i].code && !strstr(log.text, line)))
             fail_msg("%s: %s", outcome_code(cases[i].outcome), log.text);
         assert_null(strstr(log.text, f->session));
