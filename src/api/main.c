@@ -124,6 +124,15 @@ static void *loop_run(void *arg)
     return NULL;
 }
 
+/* `n` loops, none of which has run. */
+static void abandon(struct loop_thread *threads, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        loop_end(&threads[i]);
+        loop_run(&threads[i]);
+    }
+}
+
 static size_t count_threads(const struct settings *s)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -153,6 +162,29 @@ static void on_redis_trouble(void *arg, const char *trouble)
         log_info("Redis answers");
 }
 
+static void end_threads(struct loop_thread *threads, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        uv_async_send(&threads[i].stop);
+    for (size_t i = 0; i < n; i++)
+        pthread_join(threads[i].thread, NULL);
+}
+
+static int start_threads(struct loop_thread *threads, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int r = pthread_create(&threads[i].thread, NULL, loop_run, &threads[i]);
+
+        if (r != 0) {
+            log_error("a thread can't be started", LOG_E(-r));
+            end_threads(threads, i);
+            abandon(threads + i, n - i);
+            return -r;
+        }
+    }
+    return 0;
+}
+
 /* Waits in the main thread until the first signal ends the loops and all threads are done. A second one does
  * not wait for the requests that are under way: whatever is cut off by it leaves nothing half-done. */
 static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *signals)
@@ -162,10 +194,7 @@ static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *
     sigwait(signals, &sig);
     log_info("stopping", LOG_S("signal", strsignal(sig)));
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
-    for (size_t i = 0; i < n; i++)
-        uv_async_send(&threads[i].stop);
-    for (size_t i = 0; i < n; i++)
-        pthread_join(threads[i].thread, NULL);
+    end_threads(threads, n);
 }
 
 static void measure(void *app, const struct http_request *req, unsigned status, uint64_t us)
@@ -191,7 +220,7 @@ static int make_slots(const struct settings *s, struct api *api)
     return r;
 }
 
-static void free_shared(struct api *api)
+static void cleanup_shared(struct api *api)
 {
     storage_close(api->storage);
     slots_free(api->connections);
@@ -269,7 +298,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
     _cleanup_(cleanup_clients) struct clients *clients = NULL;
     _cleanup_(cleanup_metrics) struct metrics_block *metrics = NULL;
     _cleanup_(cleanup_access) struct metrics_access *access = NULL;
-    struct api api = {.settings = s, .seal = s->seal_public ? &seal : NULL};
+    _cleanup_(cleanup_shared) struct api api = {.settings = s, .seal = s->seal_public ? &seal : NULL};
     int r;
 
     if (s->seal_public && seal_public_parse(s->seal_public, &seal) < 0) {
@@ -318,18 +347,20 @@ static int serve(const struct settings *s, const sigset_t *signals)
     }
     for (size_t i = 0; i < n; i++) {
         api.metrics = metrics_of_loop(metrics, i);
-        if (loop_start(&threads[i], &api, &limits, &http) < 0)
+        if (loop_start(&threads[i], &api, &limits, &http) < 0) {
+            abandon(threads, i + 1);
             return EXIT_CONFIG;
+        }
     }
     redis_on_trouble(threads[0].api.redis, on_redis_trouble, NULL); /* one tells of all */
-    if (confine(s) < 0)
+    if (confine(s) < 0) {
+        abandon(threads, n);
         return EXIT_CONFIG;
-    for (size_t i = 0; i < n; i++)
-        if (pthread_create(&threads[i].thread, NULL, loop_run, &threads[i]) != 0)
-            return EXIT_FAILURE;
+    }
+    if (start_threads(threads, n) < 0)
+        return EXIT_FAILURE;
     log_info("listening", LOG_S("address", s->listen), LOG_U("port", s->port), LOG_U("loops", n));
     wait_for_end(threads, n, signals);
-    free_shared(&api);
     log_info("stopped");
     return EXIT_SUCCESS;
 }

@@ -213,7 +213,7 @@ static void compare(struct janitor *j)
 
     j->n_lost = 0;
     note_error(j, r);
-    if (r < 0)
+    if (r < 0 || !j->jobs)
         return;
     remove_orphans(j, folders, n);
     for (size_t i = 0; i < j->n_jobs; i++)

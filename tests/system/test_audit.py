@@ -31,7 +31,7 @@ def refused(server, answer, code):
     body = answer.json()
     assert body["code"] == code, answer.text
     (line,) = lines(server, "request_id", body["request_id"])
-    assert set(line) == {"time", "level", "program", "pid", "message", "audit", "request_id", "client"}
+    assert set(line) == {"time", "level", "program", "pid", "message", "audit", "request_id", "client", "trace_id"}
     assert line["audit"] == code and line["program"] == "decant-api" and HASH.fullmatch(line["client"])
     return line["client"]
 
@@ -150,7 +150,7 @@ def decided(server, job_id, code):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert [line["audit"] for line in found] == [code]
-    assert set(found[0]) == {"time", "level", "program", "pid", "message", "audit", "job_id", "engine"}
+    assert set(found[0]) == {"time", "level", "program", "pid", "message", "audit", "job_id", "task_id", "trace_id", "engine"}
     assert found[0]["program"] == "worker"
 
 

@@ -221,7 +221,7 @@ def test_health(server):
 
 
 def test_what_a_part_lacks_is_said(own_server):
-    server = own_server(ready=False, DECANT_DISK_RESERVE="1T")
+    server = own_server("image", ready=False, DECANT_DISK_RESERVE="1T")
     server.wait_listening()
     answer = requests.get(server.url + "/readyz")
     ready = answer.json()
@@ -233,7 +233,7 @@ def test_what_a_part_lacks_is_said(own_server):
 def test_who_waits_is_told_how_long(own_server):
     """Its place among those that wait, and a guess of the time once there was something to measure."""
     from fixtures import slow_docx
-    server = own_server(DECANT_JOBS="1")
+    server = own_server("office image", DECANT_JOBS="1")
     client = Client(server.url)
     client.init()
     first = client.convert(client.upload("a.docx", slow_docx()).json()["job_id"], "pdf").json()

@@ -157,13 +157,13 @@ class closed_folder:
     """Nobody but root may write into it."""
 
     def __init__(self, path):
-        self.path = path
+        self.path, self.mode = path, path.stat().st_mode & 0o7777
 
     def __enter__(self):
-        os.chmod(self.path, 0o500)
+        os.chmod(self.path, self.mode & ~0o222)
 
     def __exit__(self, *_):
-        os.chmod(self.path, 0o700)
+        os.chmod(self.path, self.mode)
 
 
 def test_an_upload_that_cannot_begin(server, client):

@@ -30,7 +30,7 @@ class Parts:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {"PATH": "/usr/bin:/bin", **sanitizers(), "DECANT_LOG_FORMAT": "json", "DECANT_LOG_LEVEL": "debug", "DECANT_CLAMD": "off",
                             "DECANT_REDIS": f"tcp:127.0.0.1:{self.redis_port}", "DECANT_STORAGE": str(folder / "storage"), "DECANT_CGROUP": "off",
-                            "DECANT_PORT": str(self.port), "DECANT_DISK_RESERVE": "1M", "DECANT_REDIS_PASSWORD_FILE": str(password_file)}
+                            "DECANT_PORT": str(self.port), "DECANT_DISK_RESERVE": "1M", "DECANT_API_USER": "decant", "DECANT_REDIS_PASSWORD_FILE": str(password_file)}
 
     def start(self, name, *argv):
         with open(self.folder / f"{name}.log", "ab") as log:
