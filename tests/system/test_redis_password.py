@@ -118,10 +118,11 @@ def memory_has(pid, needle):
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             begin, end, access = re.match(r"(\w+)-(\w+) (\S+)", line).groups()
-            if access.startswith("rw"):
+            begin, end = int(begin, 16), int(end, 16)
+            if access.startswith("rw") and end - begin < 1 << 30:  # more is the shadow of a sanitizer, with no bytes of ours
                 with contextlib.suppress(OSError, ValueError):  # reserved alone
-                    memory.seek(int(begin, 16))
-                    places += memory.read(int(end, 16) - int(begin, 16)).count(needle)
+                    memory.seek(begin)
+                    places += memory.read(end - begin).count(needle)
     return places
 
 
@@ -170,7 +171,7 @@ def test_a_password_comes_by_a_file_that_is_private(folder, program, mode, text,
     """One that others may read is refused before anything is served."""
     secret = folder / "none" if mode is None else write_secret(folder, text, mode)
     environment = {"PATH": "/usr/bin:/bin", **sanitizers(), "DECANT_PORT": str(free_port()), "DECANT_STORAGE": str(folder / "storage"),
-                   "DECANT_REDIS_PASSWORD_FILE": str(secret)}
+                   "DECANT_REDIS_PASSWORD_FILE": str(secret), "DECANT_API_USER": "decant"}
     answer = subprocess.run([BIN / program], env=environment, capture_output=True, text=True, timeout=60)
     assert answer.returncode == 78 and "DECANT_REDIS_PASSWORD_FILE" in answer.stderr and why in answer.stderr, answer.stderr
     assert "sesame" not in answer.stderr
