@@ -208,17 +208,18 @@ static void remove_orphans(struct janitor *j, const struct storage_job *folders,
 static void compare(struct janitor *j)
 {
     _cleanup_free_ struct storage_job *folders = NULL;
+    char(*jobs)[ID_UUID_LEN + 1] = j->jobs;
     size_t n = 0;
     int r = storage_list_jobs(j->config.storage, current(j), (time_t)j->config.settled_s, &folders, &n);
 
     j->n_lost = 0;
     note_error(j, r);
-    if (r < 0 || !j->jobs)
+    if (r < 0 || !jobs)
         return;
     remove_orphans(j, folders, n);
     for (size_t i = 0; i < j->n_jobs; i++)
-        if (!has_folder(folders, n, j->jobs[i]))
-            memmove(j->jobs[j->n_lost++], j->jobs[i], sizeof j->jobs[i]);
+        if (!has_folder(folders, n, jobs[i]))
+            memmove(jobs[j->n_lost++], jobs[i], sizeof *jobs);
 }
 
 static void lose_next(struct janitor *j);
