@@ -277,11 +277,11 @@ const char *dead_reason(struct fixture *f, char ret[200])
 char *snapshot(struct fixture *f)
 {
     struct buf b = BUF_INIT(1024 * 1024);
-    redisReply *keys = redis_server_reply(
-        f->server, "EVAL %s 0",
-        "local k = redis.call('KEYS', '*') table.sort(k) local r = {} "
-        "for _, n in ipairs(k) do r[#r+1] = n .. '=' .. redis.sha1hex(redis.call('DUMP', n)) "
-        "end return r");
+    redisReply *keys =
+        redis_server_reply(f->server, "EVAL %s 0",
+                           "local k = redis.call('KEYS', '*') table.sort(k) local r = {} "
+                           "for _, n in ipairs(k) do if n ~= 'decant:watch' then "
+                           "r[#r+1] = n .. '=' .. redis.sha1hex(redis.call('DUMP', n)) end end return r");
     for (size_t i = 0; i < keys->elements; i++)
         buf_printf(&b, "%s\n", keys->element[i]->str);
     freeReplyObject(keys);

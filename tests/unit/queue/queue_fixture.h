@@ -68,5 +68,6 @@ uint64_t workers(struct fixture *f);
 void push_foreign(struct fixture *f, const char *id, const char *body, const char *change);
 /* The newest dead letter's reason; "" when there is none. */
 const char *dead_reason(struct fixture *f, char ret[200]);
-/* Everything in Redis as one text, for "nothing has changed". The caller frees. */
+/* Everything in Redis as one text, for "nothing has changed", but decant:watch, which goes with the time. The
+ * caller frees. */
 char *snapshot(struct fixture *f);

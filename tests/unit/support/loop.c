@@ -5,8 +5,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+enum { CLOSE_MS = 60000 };
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -40,9 +43,12 @@ void loop_close(uv_loop_t *loop)
 {
     bool closed = false;
 
-    for (int i = 0; i < 100 && !closed; i++) {
+    /* A thread may still be at work, on a busy machine for a while. */
+    for (int i = 0; i < CLOSE_MS && !closed; i++) {
         uv_run(loop, UV_RUN_NOWAIT);
         closed = uv_loop_close(loop) == 0;
+        if (!closed)
+            usleep(1000);
     }
     assert_true(closed);
 }
