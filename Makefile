@@ -3,7 +3,7 @@ BUILD ?= build
 MESON_FLAGS ?=
 PACKAGE_GROUPS = build
 
-.PHONY: run check check-docker bench build packages clean format lint
+.PHONY: run check check-docker coverage valgrind bench build packages clean format lint
 
 # Everything at http://127.0.0.1:8080; ARGS="--port 9000 --data /srv/decant" changes that.
 run: PACKAGE_GROUPS = build run
@@ -16,6 +16,13 @@ check:
 # The containers of deploy/docker, from nothing: needs Docker, and is no part of `make check`.
 check-docker:
 	@deploy/docker/check
+
+# Lines that the tests run, by folder; and the tests under memcheck: a quarter of an hour, and some hours.
+coverage:
+	@scripts/coverage
+
+valgrind:
+	@scripts/valgrind
 
 # The peers beside it, on ../shared/samples; ARGS=--full takes an hour.
 bench: PACKAGE_GROUPS = build run bench
