@@ -433,10 +433,14 @@ static void clears_what_the_killed_left(void **state)
     kill(maker, SIGKILL);
     waitpid(maker, NULL, 0);
     assert_int_equal(access(folder, F_OK), 0);
-    place = make_place();
-    assert_non_null(place);
-    assert_true(is_there(place, ""));
-    cgroup_place_free(place);
+    /* Whoever is still dying on a busy machine is left to the next start. */
+    for (int i = 0; i < 50 && access(folder, F_OK) == 0; i++) {
+        place = make_place();
+        assert_non_null(place);
+        assert_true(is_there(place, ""));
+        cgroup_place_free(place);
+        usleep(100 * 1000);
+    }
     assert_int_equal(access(folder, F_OK), -1);
     assert_int_equal(read(out, &byte, 1), 0); /* the job that it left was ended */
     close(out);
