@@ -37,6 +37,23 @@ int path_open(int dirfd, const char *path, int flags, mode_t mode)
     return fd < 0 ? -errno : (int)fd;
 }
 
+/* Takes `fd` over. */
+static int open_stream(int fd, DIR **ret)
+{
+    *ret = fdopendir(fd);
+    if (*ret)
+        return 0;
+    close(fd);
+    return -ENOMEM;
+}
+
+int path_open_dir(int dirfd, const char *path, DIR **ret)
+{
+    int fd = path_open(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
+
+    return fd < 0 ? fd : open_stream(fd, ret);
+}
+
 int path_make_dir(int dirfd, const char *path, mode_t mode)
 {
     _cleanup_free_ char *copy = strdup(path);
@@ -78,15 +95,6 @@ static int open_dir_anyway(int dirfd, const char *name)
     if (chmod(self_path(handle).text, 0700) < 0)
         return -errno;
     return path_open(dirfd, name, O_DIRECTORY | O_RDONLY, 0);
-}
-
-static int open_stream(int fd, DIR **ret)
-{
-    *ret = fdopendir(fd);
-    if (*ret)
-        return 0;
-    close(fd);
-    return -ENOMEM;
 }
 
 /* Next entry but for . and .. */
@@ -149,9 +157,8 @@ static unsigned sweep(int top, int *ret_error)
     _cleanup_closedir_ DIR *dir = NULL;
     unsigned gone = 0;
     const char *entry;
-    int fd = path_open(top, ".", O_DIRECTORY | O_RDONLY, 0);
 
-    *ret_error = fd < 0 ? fd : open_stream(fd, &dir);
+    *ret_error = path_open_dir(top, ".", &dir);
     if (*ret_error < 0)
         return 0;
     while ((entry = next_name(dir))) {

@@ -5,11 +5,15 @@
 
 #include "core/cleanup.h"
 
+#include <dirent.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* openat2(2) below `dirfd` with O_CLOEXEC, RESOLVE_BENEATH and no symlinks: a descriptor or -errno. */
 int path_open(int dirfd, const char *path, int flags, mode_t mode) _warn_unused_;
+
+/* A stream of the directory `path` below `dirfd`, for the caller to close: 0 or -errno. */
+int path_open_dir(int dirfd, const char *path, DIR **ret) _warn_unused_;
 
 /* Opens directory `path` below `dirfd`, making each missing component with `mode`: a descriptor or -errno. */
 int path_make_dir(int dirfd, const char *path, mode_t mode) _warn_unused_;

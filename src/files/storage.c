@@ -5,7 +5,7 @@
  *   of another process that starts meanwhile that it is no leftover.
  * - What storage_publish finds in a work folder was made by a process that read an untrusted document. Only a
  *   regular file with one name gets out; a link, a pipe or a folder does not. */
-#include "files/storage.h"
+#include "files/storage_impl.h"
 
 #include "core/path.h"
 #include "core/str.h"
@@ -20,13 +20,10 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define UPLOADS     "uploads"
-#define CONVERTED   "converted"
-#define INCOMING    ".incoming"
-#define WORK_PREFIX "work-"
+#define UPLOADS   "uploads"
+#define CONVERTED "converted"
 
 enum { EXTENSION_MAX = 8, REMOVE_ATTEMPTS = 5 };
-enum { SHARED = 02770, PRIVATE = 0700, BELOW = 0771, WORK = 0777 };
 
 struct storage {
     int root, incoming;
@@ -47,21 +44,16 @@ static int make_root(const char *root)
             return -errno;
         *slash = '/';
     }
-    return mkdir(path, PRIVATE) < 0 && errno != EEXIST ? -errno : 0;
+    return mkdir(path, STORAGE_PRIVATE) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 static int clean_incoming(int incoming)
 {
     _cleanup_closedir_ DIR *dir = NULL;
-    int fd = path_open(incoming, ".", O_RDONLY | O_DIRECTORY, 0);
+    int r = path_open_dir(incoming, ".", &dir);
 
-    if (fd < 0)
-        return fd;
-    dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
-        return -ENOMEM;
-    }
+    if (r < 0)
+        return r;
     for (struct dirent *e; (e = readdir(dir));) {
         _cleanup_close_ int file = -1;
 
@@ -91,7 +83,7 @@ static void spread_sessions(int root)
 /* Folders inherit the group and the bit. */
 static mode_t session_mode(const struct stat *root)
 {
-    return root->st_mode & S_ISGID ? SHARED & 0777 : PRIVATE;
+    return root->st_mode & S_ISGID ? STORAGE_SHARED & 0777 : STORAGE_PRIVATE;
 }
 
 int storage_open(const char *root, struct storage **ret)
@@ -259,7 +251,7 @@ static int name_upload(struct storage *s, const struct storage_upload *u, const 
     session = path_make_dir(s->root, folder, s->session_mode);
     if (session < 0)
         return session;
-    dir = path_make_dir(session, below, BELOW);
+    dir = path_make_dir(session, below, STORAGE_BELOW);
     if (dir < 0)
         return dir;
     if (!*u->incoming)
@@ -305,7 +297,7 @@ int storage_make_work(int job_fd, char ret_name[sizeof "work-" + ID_UUID_LEN])
 
     id_uuid(uuid);
     snprintf(ret_name, sizeof WORK_PREFIX + ID_UUID_LEN, WORK_PREFIX "%s", uuid);
-    return mkdirat(job_fd, ret_name, WORK) < 0 ? -errno : 0;
+    return mkdirat(job_fd, ret_name, STORAGE_WORK) < 0 ? -errno : 0;
 }
 
 static bool work_valid(const char *work)
@@ -339,7 +331,7 @@ int storage_publish(struct storage *s, int job_fd, const char *work, const char 
         return -errno;
     if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
         return -EINVAL;
-    to = path_make_dir(job_fd, CONVERTED, BELOW);
+    to = path_make_dir(job_fd, CONVERTED, STORAGE_BELOW);
     if (to < 0)
         return to;
     return renameat(from, name, to, final) < 0 ? -errno : 0;
@@ -361,16 +353,10 @@ static bool is_other(const char *name, const char *keep)
 static int sweep(int parent_fd, const char *path, leftover_fn *leftover, const char *keep)
 {
     _cleanup_closedir_ DIR *dir = NULL;
-    int first = 0, fd = path_open(parent_fd, path, O_RDONLY | O_DIRECTORY, 0);
+    int first = path_open_dir(parent_fd, path, &dir);
 
-    if (fd < 0)
-        return fd == -ENOENT ? 0 : fd;
-    dir = fdopendir(fd);
-    if (!dir) {
-        first = -errno;
-        close(fd);
-        return first;
-    }
+    if (first < 0)
+        return first == -ENOENT ? 0 : first;
     for (struct dirent *e; (e = readdir(dir));) { // NOLINT(concurrency-mt-unsafe): a stream of our own
         int r;
 

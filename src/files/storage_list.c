@@ -12,23 +12,10 @@ struct storage_walk {
     DIR *dir;
 };
 
-static int open_stream(int dirfd, const char *path, DIR **ret)
-{
-    int fd = path_open(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
-
-    if (fd < 0)
-        return fd;
-    *ret = fdopendir(fd);
-    if (*ret)
-        return 0;
-    close(fd);
-    return -ENOMEM;
-}
-
 int storage_walk_new(struct storage *s, struct storage_walk **ret)
 {
     _cleanup_free_ struct storage_walk *w = malloc(sizeof *w);
-    int r = w ? open_stream(storage_root(s), ".", &w->dir) : -ENOMEM;
+    int r = w ? path_open_dir(storage_root(s), ".", &w->dir) : -ENOMEM;
 
     if (r < 0)
         return r;
@@ -68,7 +55,7 @@ int storage_list_jobs(struct storage *s, const char *session_id, time_t settled_
     _cleanup_closedir_ DIR *dir = NULL;
     _cleanup_free_ struct storage_job *jobs = NULL;
     size_t n = 0, size = 0;
-    int r = id_is_token(session_id) ? open_stream(storage_root(s), session_id, &dir) : -EINVAL;
+    int r = id_is_token(session_id) ? path_open_dir(storage_root(s), session_id, &dir) : -EINVAL;
 
     if (r < 0 && r != -ENOENT)
         return r;

@@ -4,7 +4,7 @@
  * which would have to be careful with what it finds in a tree that others write to. The root gets its bit
  * last: who is interrupted begins again, and who finds it is done. Work folders may hold what an engine left;
  * they are opened so that they can be emptied, and nothing in them is touched. */
-#include "files/storage.h"
+#include "files/storage_impl.h"
 
 #include "core/path.h"
 #include "core/str.h"
@@ -15,8 +15,11 @@
 
 enum { ROOT, SESSION, JOB, FOLDER, FILE_, LEVELS };
 
-static const mode_t modes[LEVELS] = {
-    [ROOT] = 02770, [SESSION] = 02770, [JOB] = 02771, [FOLDER] = 02771, [FILE_] = 0644};
+static const mode_t modes[LEVELS] = {[ROOT] = STORAGE_SHARED,
+                                     [SESSION] = STORAGE_SHARED,
+                                     [JOB] = S_ISGID | STORAGE_BELOW,
+                                     [FOLDER] = S_ISGID | STORAGE_BELOW,
+                                     [FILE_] = STORAGE_FILE_MODE};
 
 static int give_mode(int fd, mode_t mode)
 {
@@ -29,7 +32,7 @@ static int give_mode(int fd, mode_t mode)
 
 static bool is_kept(const char *name, int level)
 {
-    return level > SESSION || id_is_token(name) || str_eq(name, ".incoming");
+    return level > SESSION || id_is_token(name) || str_eq(name, INCOMING);
 }
 
 /* Above the files every level has folders alone. Whatever else is there is none of ours. */
@@ -50,7 +53,7 @@ static int share_below(int folder, int level);
 static int share_entry(int folder, const char *name, int level)
 {
     _cleanup_close_ int fd = open_entry(folder, name, level);
-    bool goes_on = level < FILE_ && !(level == FOLDER && str_starts(name, "work-"));
+    bool goes_on = level < FILE_ && !(level == FOLDER && str_starts(name, WORK_PREFIX));
     int r;
 
     if (fd < 0)
@@ -63,15 +66,8 @@ static int share_entry(int folder, const char *name, int level)
 static int share_below(int folder, int level)
 {
     _cleanup_closedir_ DIR *dir = NULL;
-    int r = 0, fd = path_open(folder, ".", O_RDONLY | O_DIRECTORY, 0);
+    int r = path_open_dir(folder, ".", &dir);
 
-    if (fd < 0)
-        return fd;
-    dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
-        return -ENOMEM;
-    }
     for (struct dirent *e; r == 0 && (e = readdir(dir));)
         if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, "..") && is_kept(e->d_name, level))
             r = share_entry(folder, e->d_name, level);
@@ -84,7 +80,7 @@ int storage_share(const char *root)
     struct stat st;
     int r;
 
-    if (mkdir(root, 0700) < 0 && errno != EEXIST)
+    if (mkdir(root, STORAGE_PRIVATE) < 0 && errno != EEXIST)
         return -errno;
     fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
