@@ -58,6 +58,19 @@ def identity(user):
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
+class still:
+    """Holds a process of ours still for a while."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGCONT)
+
+
 class Server:
     """`engines` are the names of those that its tests need; None: all. LibreOffice takes seconds of a processor to start."""
 

@@ -16,20 +16,9 @@ from celery.exceptions import TaskRevokedError
 
 from client import Client
 from fixtures import png
-from server import Server
+from server import PATIENCE, Server, eventually, still
 
 NODE = "decant@test"
-PATIENCE = 180
-
-
-def eventually(condition, timeout=PATIENCE):
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.1)
-    return value
-
-
 def end(process):
     process.terminate()
     try:
@@ -107,14 +96,8 @@ def tools(server, tmp_path_factory):
     return Tools(server, tmp_path_factory.mktemp("celery"))
 
 
-@contextlib.contextmanager
 def halted_scanner(server):
-    clamd = server.children("clamd")[0]
-    os.kill(clamd, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(clamd, signal.SIGCONT)
+    return still(server.children("clamd")[0])
 
 
 def start_held(client):

@@ -1,5 +1,6 @@
 """What the API answers when something behind it fails: each call says so, leaves nothing half-done, and works again afterwards."""
 
+import functools
 import os
 import signal
 import socket
@@ -11,9 +12,10 @@ import pytest
 
 from client import Client, problem
 from fixtures import png, slow_docx
-from server import Server
+from server import Server, eventually, still
 
 PATIENCE = 120
+until = functools.partial(eventually, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -47,26 +49,6 @@ def twin(client):
 def stored(server, client):
     """The session's files, without those that a worker is just removing."""
     return [name for name in server.files() if name.startswith(client.session_id) and "/work-" not in name]
-
-
-def eventually(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-class still:
-    """Holds a process of ours still for a while."""
-
-    def __init__(self, pid):
-        self.pid = pid
-
-    def __enter__(self):
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def __exit__(self, *_):
-        os.kill(self.pid, signal.SIGCONT)
 
 
 # --- Redis
@@ -263,8 +245,8 @@ def test_a_client_that_leaves_at_the_last_byte(server, client):
         connection, rest = half_an_upload(server, client)
         connection.sendall(rest)
         connection.close()
-    eventually(lambda: len(stored(server, client))
-               == len(server.redis().keys(f"session:{client.session_id}:jobs:*")))
+    until(lambda: len(stored(server, client))
+          == len(server.redis().keys(f"session:{client.session_id}:jobs:*")))
     uploaded(client)
 
 
@@ -277,7 +259,7 @@ def test_stopped_while_a_session_closes(own_server):
     client = Client(server.url)
     client.init()
     job_id = client.start("slow.docx", slow_docx(20000), "pdf")
-    eventually(lambda: client.status(job_id).json()["status"] == "processing")
+    until(lambda: client.status(job_id).json()["status"] == "processing")
     codes = []
 
     def close():
@@ -289,7 +271,7 @@ def test_stopped_while_a_session_closes(own_server):
     with still(server.children("decant-worker")[0]):
         closing = threading.Thread(target=close)
         closing.start()
-        eventually(lambda: twin(client).status(job_id).status_code == 401)
+        until(lambda: twin(client).status(job_id).status_code == 401)
         os.kill(server.children("decant-api")[0], signal.SIGTERM)
         closing.join(PATIENCE)
         assert codes in ([503], [None])

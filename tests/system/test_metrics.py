@@ -17,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from client import Client
 from exposition import parse, value
 from fixtures import pdf, png
+from server import PATIENCE, still
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 180
 
 
 def read(server, **headers):
@@ -192,11 +192,8 @@ def test_without_redis_it_tells_what_it_knows(own_server):
     server = own_server("image")
     convert(server, "a.png", png(), "jpg")
     for redis in server.children("redis-server"):
-        os.kill(redis, signal.SIGSTOP)
-        try:
+        with still(redis):
             found = metrics(server)
-        finally:
-            os.kill(redis, signal.SIGCONT)
     assert value(found, "decant_part_ok", part="redis") == 0 and value(found, "decant_part_ok", part="storage") == 1
     assert value(found, "decant_uploads_total", format="png") == 1
     assert "decant_queue_messages" not in found and "decant_jobs_finished_total" not in found

@@ -1,7 +1,5 @@
 """Every row of the contract's table of status codes."""
 
-import os
-import signal
 import socket
 import time
 import uuid
@@ -11,7 +9,7 @@ import requests
 
 from client import Client, problem
 from fixtures import docx, pdf, png, zipped
-from server import eventually
+from server import eventually, still
 
 LIMIT = 100 * 1024 * 1024
 
@@ -284,7 +282,7 @@ def test_queue_full(own_server):
     client = Client(server.url)
     client.init()
     jobs = [client.upload(f"{i}.png", png()).json()["job_id"] for i in range(4)]
-    with stopped(worker):
+    with still(worker):
         answers = [client.convert(job, "jpg") for job in jobs]
     refused = [a for a in answers if a.status_code != 202]
     assert refused and len(refused) < len(jobs)
@@ -296,19 +294,6 @@ def test_queue_full(own_server):
             assert client.wait(job)["status"] == "completed"
         else:
             assert client.status(job).json()["status"] == "uploaded"
-
-
-class stopped:
-    """Holds a process of ours still for a while."""
-
-    def __init__(self, pid):
-        self.pid = pid
-
-    def __enter__(self):
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def __exit__(self, *_):
-        os.kill(self.pid, signal.SIGCONT)
 
 
 # --- 507
@@ -330,7 +315,7 @@ def test_redis_away(own_server):
     client = Client(server.url)
     client.init()
     job_id = client.upload("a.png", png()).json()["job_id"]
-    with stopped(server.children("redis-server")[0]):
+    with still(server.children("redis-server")[0]):
         answer = client.status(job_id)
         problem(answer, 503, "unavailable")
         assert int(answer.headers["Retry-After"]) > 0

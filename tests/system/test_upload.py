@@ -1,6 +1,7 @@
 """Uploads: never held in memory, atomic, fast enough, many at once, and never larger than is allowed."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import signal
@@ -15,7 +16,7 @@ from client import Client, problem
 from fixtures import png
 from halt import halted, pool_of
 from raw import Raw, request
-from server import Server
+from server import Server, eventually
 
 LIMIT = 100 * 1024 * 1024
 
@@ -108,11 +109,7 @@ def header(client, *fields):
                    b"Content-Type: multipart/form-data; boundary=b", *fields)
 
 
-def until(condition, timeout=120):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+until = functools.partial(eventually, timeout=120)
 
 
 class Descriptors:

@@ -10,14 +10,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
 from client import Client
 from fixtures import docx, pdf, png, slow_docx
-from server import BIN, BUILD, Server, free_port, identity, sanitizers
+from server import BIN, BUILD, Server, eventually, free_port, identity, sanitizers
 
 WORKER, API, ENGINE = "decant", "decant-api", "decant-engine"
 ENGINES = ("office", "image", "pdf")
@@ -59,13 +58,6 @@ def all_are_who_they_are(server):
     """A worker is root until it has its launcher."""
     with contextlib.suppress(OSError, KeyError):
         return all({str(ids(pid)) for pid in server.children(part)} == {str(ids_of(user))} for part, user in PARTS.items())
-
-
-def eventually(condition, timeout=180):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.1)
 
 
 def is_gone(pid):
