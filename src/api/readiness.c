@@ -104,11 +104,21 @@ static bool is_up(const json_t *engine)
     return str_eq(json_string_value(json_object_get(engine, "state")), "up");
 }
 
-/* What the workers say of each engine: of several the words of one where it is up. New references. */
-static json_t *merge_engines(const struct readiness *r)
+static bool are_all(const json_t *engines)
+{
+    for (const char *const *name = catalogue_engines(); *name; name++)
+        if (!json_object_get(engines, *name))
+            return false;
+    return true;
+}
+
+/* What the workers say of each engine: of several the words of one where it is up. New references. Any worker
+ * may get any job: `ret_complete` tells whether each of them runs every engine that is offered here. */
+static json_t *merge_engines(const struct readiness *r, bool *ret_complete)
 {
     json_t *all = json_object();
 
+    *ret_complete = true;
     for (size_t i = 0; i < r->n_workers; i++) {
         _cleanup_json_ json_t *engines = json_loads(r->workers[i].engines, 0, NULL);
         const char *name;
@@ -116,6 +126,7 @@ static json_t *merge_engines(const struct readiness *r)
 
         json_object_foreach(engines, name, engine) if (!is_up(json_object_get(all, name)))
             json_object_set(all, name, engine);
+        *ret_complete = *ret_complete && are_all(engines);
     }
     return all;
 }
@@ -147,23 +158,11 @@ static bool all_confined(const json_t *engines)
     return ok;
 }
 
-/* Any worker may get any job, so each has to run every engine that is offered here. */
-static bool all_run_all(const struct readiness *r)
-{
-    for (size_t i = 0; i < r->n_workers; i++) {
-        _cleanup_json_ json_t *engines = json_loads(r->workers[i].engines, 0, NULL);
-
-        for (const char *const *name = catalogue_engines(); *name; name++)
-            if (!json_object_get(engines, *name))
-                return false;
-    }
-    return true;
-}
-
 static void add_engines(struct readiness *r)
 {
-    json_t *engines = merge_engines(r), *states;
-    bool confined = all_confined(engines), complete = all_run_all(r), up;
+    bool complete, up;
+    json_t *engines = merge_engines(r, &complete), *states;
+    bool confined = all_confined(engines);
 
     states = engine_states(engines, &up);
     add_part(r, "engines", up && complete,
