@@ -40,9 +40,11 @@ struct http_event_stream {
     const struct http_event_stream_ops *ops;
     void *arg;
     int fd;
-    bool chunked, stalled; /* stalled: took nothing since the last heartbeat was due */
-    uint64_t since_ms;     /* the last sign of life */
-    char *rest;            /* what the socket did not take yet; NULL: nothing */
+    bool chunked;
+    bool stalled;      /* took nothing since the last heartbeat was due */
+    bool ending;       /* its user has ended it, and knows it no more: only the rest has to leave */
+    uint64_t since_ms; /* the last sign of life */
+    char *rest;        /* what the socket did not take yet; NULL: nothing */
     size_t rest_at, rest_len;
 };
 
@@ -99,31 +101,15 @@ static void stop(struct http_event_stream *s)
 static void lose(struct http_event_stream *s)
 {
     stop(s);
-    s->ops->end(s->arg);
-}
-
-void http_event_stream_end(struct http_event_stream *s)
-{
-    static const char last_chunk[] = "0\r\n\r\n";
-
-    if (!s)
-        return;
-    stop(s);
-    if (s->rest)
-        return; /* it breaks off: the client can tell, there is no last chunk */
-    if (s->chunked && send(s->fd, last_chunk, sizeof last_chunk - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        return;
-    http_linger_start(s->loop, TAKE_FD(s->fd));
-}
-
-void http_event_stream_end_all(struct http_loop *l)
-{
-    struct http_event_stream *s;
-
-    while ((s = l->streams)) {
-        http_event_stream_end(s);
+    if (!s->ending)
         s->ops->end(s->arg);
-    }
+}
+
+/* Everything has been sent. */
+static void finish(struct http_event_stream *s)
+{
+    stop(s);
+    http_linger_start(s->loop, TAKE_FD(s->fd));
 }
 
 /* --- sending */
@@ -155,23 +141,31 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (s->rest_at < s->rest_len)
         return;
     free(TAKE_PTR(s->rest));
+    if (s->ending) {
+        finish(s);
+        return;
+    }
     watch(s);
     s->ops->ready(s->arg);
 }
 
+/* Behind what is kept already, of which nothing is skipped then. */
 static void keep_rest(struct http_event_stream *s, const struct iovec parts[], size_t n_parts, size_t skip)
 {
-    size_t len = 0;
+    size_t had = s->rest ? s->rest_len : 0, len = had;
     char *p;
 
     for (size_t i = 0; i < n_parts; i++)
         len += parts[i].iov_len;
-    p = s->rest = malloc(len);
+    p = realloc(s->rest, len);
     if (!p)
         abort();
+    s->rest = p;
+    p += had;
     for (size_t i = 0; i < n_parts; i++)
         p = mempcpy(p, parts[i].iov_base, parts[i].iov_len);
-    s->rest_at = skip;
+    if (had == 0)
+        s->rest_at = skip;
     s->rest_len = len;
     watch(s);
 }
@@ -204,6 +198,38 @@ bool http_event_stream_send(struct http_event_stream *s, const char *text, size_
         return send_parts(s, parts + 1, 1);
     parts[0].iov_len = (size_t)snprintf(size, sizeof size, "%zx\r\n", len);
     return send_parts(s, parts, ARRAY_SIZE(parts));
+}
+
+void http_event_stream_end(struct http_event_stream *s)
+{
+    struct iovec last_chunk = {(char *)"0\r\n\r\n", 5};
+
+    if (!s)
+        return;
+    s->ending = true;
+    if (s->chunked && s->rest)
+        keep_rest(s, &last_chunk, 1, 0);
+    else if (s->chunked)
+        send_parts(s, &last_chunk, 1);
+    if (!s->rest)
+        finish(s);
+}
+
+void http_event_stream_end_all(struct http_loop *l)
+{
+    for (struct http_event_stream *s = l->streams, *next; s; s = next) {
+        next = s->next;
+        if (s->ending)
+            continue;
+        http_event_stream_end(s);
+        s->ops->end(s->arg);
+    }
+}
+
+void http_event_stream_drop_all(struct http_loop *l)
+{
+    while (l->streams)
+        lose(l->streams);
 }
 
 /* --- heartbeats */

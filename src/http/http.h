@@ -155,5 +155,6 @@ int http_event_stream_open(struct http_request *req, const struct http_event_str
  * sent, but nothing more may be sent before ready(). */
 enum { HTTP_EVENT_BYTES_MAX = 128 * 1024 };
 bool http_event_stream_send(struct http_event_stream *s, const char *text, size_t len);
-/* Ends the answer properly and closes the connection. NULL is fine. */
+/* Ends the answer properly once all of it has left, and closes the connection; `s` is the caller's no more.
+ * NULL is fine. */
 void http_event_stream_end(struct http_event_stream *s);

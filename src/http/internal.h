@@ -154,8 +154,9 @@ unsigned http_router_find(struct http_request *req);
 /* --- reply.c: status line and headers, without the empty line; 0 or -errno */
 int http_reply_print_head(struct http_request *req, unsigned status, struct buf *out);
 
-/* --- event_stream.c */
+/* --- event_stream.c: ends them all, whose rest may still be on its way; drops what is left of them */
 void http_event_stream_end_all(struct http_loop *l);
+void http_event_stream_drop_all(struct http_loop *l);
 
 /* --- range.c */
 enum http_range { HTTP_RANGE_WHOLE, HTTP_RANGE_PART, HTTP_RANGE_UNSATISFIABLE };

@@ -257,6 +257,7 @@ void http_loop_free(struct http_loop *l)
         return;
     uv_close((uv_handle_t *)&l->poll, on_closed);
     http_event_stream_end_all(l);
+    http_event_stream_drop_all(l);
     /* MHD ends the process rather than stop with suspended connections. */
     for (struct http_connection *conn = l->connections; conn; conn = conn->next)
         if (conn->req)

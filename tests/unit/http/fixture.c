@@ -251,7 +251,7 @@ static void send_events(void *arg)
         received += e->size;
         free(text);
     }
-    if (ready && e->end) {
+    if (e->pieces == 0 && e->end) {
         http_event_stream_end(e->stream);
         free(e);
     }

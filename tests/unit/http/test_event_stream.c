@@ -173,6 +173,30 @@ static void test_reader_catches_up(void **state)
     assert_true(client_ended(fd));
 }
 
+/* The end waits for its turn as well: with ever more before it, until it doesn't fit in the sockets' buffers.
+ */
+static void test_end_behind_a_rest(void **state)
+{
+    _cleanup_free_ char *chunk = malloc(PIECE + 3);
+    const int receive_bytes = 128 * 1024;
+
+    for (unsigned pieces = 1; pieces < 16; pieces++) {
+        _cleanup_close_ int fd = client_connect();
+        char target[64];
+
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+        snprintf(target, sizeof target, "/events?pieces=%u&size=65536&end", pieces);
+        get(fd, target);
+        is_stream(fd);
+        usleep(2000);
+        for (unsigned i = 0; i < pieces; i++)
+            assert_int_equal(read_chunk(fd, chunk, PIECE + 3), PIECE);
+        assert_int_equal(read_chunk(fd, chunk, PIECE + 3), 0);
+        assert_true(client_ended(fd));
+    }
+    assert_int_equal(gone, 0);
+}
+
 /* Who takes nothing for two heartbeats is dropped, having cost no more than the buffers of two sockets. */
 static void test_no_reader(void **state)
 {
@@ -271,6 +295,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_heartbeats, setup_fast_heartbeat, server_teardown),
         cmocka_unit_test_setup_teardown(test_client_leaves, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_reader_catches_up, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_end_behind_a_rest, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_no_reader, setup_fast_heartbeat, server_teardown),
         cmocka_unit_test_setup_teardown(test_streams_are_no_connections, setup_few_connections,
                                         server_teardown),
