@@ -19,10 +19,11 @@ struct upload {
     struct api *api;
     struct api_call *call;             /* NULL once the call has been answered */
     const struct client_names *client; /* who has taken a slot; lives as long as the request */
-    bool whole;                        /* the body has ended: what is left to do will answer */
-    uv_work_t work;                    /* the look at the file's type: large and hostile ones take long */
-    bool checking, ended;              /* it is at work; the request ended meanwhile */
-    int checked;                       /* what it found */
+    bool has_slot;
+    bool whole;           /* the body has ended: what is left to do will answer */
+    uv_work_t work;       /* the look at the file's type: large and hostile ones take long */
+    bool checking, ended; /* it is at work; the request ended meanwhile */
+    int checked;          /* what it found */
     struct multipart *parser;
     struct storage_upload file;
     struct sha256_ctx sha256;
@@ -37,17 +38,22 @@ struct upload {
     char mime[SNIFF_MIME_MAX], stored_path[STORAGE_PATH_MAX], created_at[CLOCK_RFC3339_LEN + 1];
 };
 
-static void upload_fail(struct upload *u, enum api_error error, const char *detail)
-{
-    api_fail(TAKE_PTR(u->call), error, detail);
-}
-
-/* What an upload holds of the server's. A client that leaves while its file is checked gives nothing back
- * before that has ended: else it could have any number of files in the making, and of checks waiting. */
+/* What an upload holds of the server's. It has to be given back before the answer leaves: who sends one file
+ * after the other would else meet its own limit. But a client that leaves while its file is checked gives
+ * nothing back before that has ended: it could have any number of files in the making, and of checks waiting.
+ */
 static void let_go(struct upload *u)
 {
     storage_upload_abort(u->api->storage, &u->file);
-    slots_release(u->api->uploads, u->client);
+    if (u->has_slot)
+        slots_release(u->api->uploads, u->client);
+    u->has_slot = false;
+}
+
+static void upload_fail(struct upload *u, enum api_error error, const char *detail)
+{
+    let_go(u);
+    api_fail(TAKE_PTR(u->call), error, detail);
 }
 
 static int refuse(struct upload *u, enum api_error error, const char *detail)
@@ -154,6 +160,7 @@ static void on_job_created(void *arg, int err, const struct job *job)
 
     if (err == 0) {
         u->call = NULL;
+        let_go(u);
         metrics_upload(u->api->metrics, u->format, u->size);
         api_reply_json(call, 201,
                        json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:o}", "job_id", u->job_id,
@@ -342,6 +349,7 @@ void api_upload(struct api_call *call)
                                  : "Too many files are being sent just now. Try again in a moment.");
         return;
     }
+    u->has_slot = true;
     http_request_on_end(call->req, on_request_end, u);
     http_request_stream(call->req, &stream, u);
 }
