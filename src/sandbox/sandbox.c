@@ -134,6 +134,10 @@ int sandbox_spawn(struct sandbox *s, int *keep_fd, struct sandbox_child *ret)
     if (r != 0)
         return r;
     r = enter_waiting(s, ret->cgroup, keep_fd, &step);
+    /* Who made the cgroup removes it last of all, when everybody here is to end. Where that isn't so, our
+     * parent says it, as it looks after its cgroups. */
+    if (r == -ENOENT && step == ENTER_CGROUP)
+        _exit(SANDBOX_EXIT_SETUP);
     if (r < 0)
         give_up(step, r);
     return 0;
