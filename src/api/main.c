@@ -19,13 +19,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { EXIT_CONFIG = 78, DRAIN_POLL_MS = 50, SHARED_NOFILE = 256 };
+enum { EXIT_CONFIG = 78, DRAIN_POLL_MS = 50, SHARED_NOFILE = 256, TRIM_INTERVAL_S = 60 };
 
 struct loop_thread {
     struct api api;
@@ -185,13 +186,25 @@ static int start_threads(struct loop_thread *threads, size_t n)
     return 0;
 }
 
+/* Each thread has an arena of glibc's heap, which keeps what a busy moment took of it. Which thread meets the
+ * worst moment is chance: over hours all would grow to the size of it. */
+static void trim_heap(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 /* Waits in the main thread until the first signal ends the loops and all threads are done. A second one does
  * not wait for the requests that are under way: whatever is cut off by it leaves nothing half-done. */
 static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *signals)
 {
+    const struct timespec interval = {.tv_sec = TRIM_INTERVAL_S};
     int sig;
 
-    sigwait(signals, &sig);
+    while ((sig = sigtimedwait(signals, NULL, &interval)) < 0)
+        if (errno == EAGAIN)
+            trim_heap();
     log_info("stopping", LOG_S("signal", strsignal(sig)));
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
     end_threads(threads, n);
