@@ -207,8 +207,11 @@ void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     conn->req = NULL;
     conn->fresh = true;
-    MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
-                              (conn->loop->config.idle_timeout_ms + 999) / 1000);
+    /* Else the connection ends, and may be past that already: MHD (0.9.75) can tell so of one that it has
+     * taken from its lists, to which the option would add it again. */
+    if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+                                  (conn->loop->config.idle_timeout_ms + 999) / 1000);
     conn->header_deadline_ms =
         clock_mono_ms() + conn->loop->config.idle_timeout_ms + conn->loop->config.header_timeout_ms;
     /* An answer queued before quiescing has promised to keep the connection. */
