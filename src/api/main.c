@@ -26,7 +26,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { EXIT_CONFIG = 78, DRAIN_POLL_MS = 50, SHARED_NOFILE = 256, TRIM_INTERVAL_S = 60 };
+enum { EXIT_CONFIG = 78, DRAIN_POLL_MS = 50, SHARED_NOFILE = 256 };
+enum { HEAP_SPARE_BYTES = 256 * 1024, TRIM_INTERVAL_S = 60 };
 
 struct loop_thread {
     struct api api;
@@ -187,7 +188,16 @@ static int start_threads(struct loop_thread *threads, size_t n)
 }
 
 /* Each thread has an arena of glibc's heap, which keeps what a busy moment took of it. Which thread meets the
- * worst moment is chance: over hours all would grow to the size of it. */
+ * worst moment is chance: over hours all would grow to the size of it. So the end of an arena goes back when
+ * it is freed (else glibc raises the bound for that to twice what libmagic's database takes), and the pages
+ * within from time to time. */
+static void tame_heap(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_TRIM_THRESHOLD, HEAP_SPARE_BYTES);
+#endif
+}
+
 static void trim_heap(void)
 {
 #ifdef __GLIBC__
@@ -314,6 +324,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
     _cleanup_(cleanup_shared) struct api api = {.settings = s, .seal = s->seal_public ? &seal : NULL};
     int r;
 
+    tame_heap();
     if (s->seal_public && seal_public_parse(s->seal_public, &seal) < 0) {
         log_error("DECANT_SEAL_PUBLIC is not a public key of 64 hexadecimal digits");
         return EXIT_CONFIG;
