@@ -336,7 +336,7 @@ static void claim_and_finish(struct redis *r)
 {
     const struct queue_result result = {.state = QUEUE_FAILURE, .exc_type = "E", .exc_message = "m"};
 
-    queue_claim(queue, "decant@h:1:r", on_claim, NULL);
+    queue_claim(queue, "decant@h:1:r", QUEUE_ALL, on_claim, NULL);
     wire.asked++;
     answer_all();
     if (!claim)
@@ -381,7 +381,7 @@ static void ring(struct redis *r)
     struct queue_bell *bell;
 
     require(queue_bell_new(&wire.loop, queue, "unix:x", NULL, on_bell, NULL, &bell) == 0);
-    queue_bell_arm(bell);
+    queue_bell_arm(bell, QUEUE_ALL);
     answer_all();
     queue_bell_free(bell);
 }

@@ -18,6 +18,7 @@ struct convert {
     char *sealed_password; /* NULL: there is none */
     char task_id[ID_UUID_LEN + 1];
     struct queue_place place;
+    const struct catalogue_route *route;
 };
 
 static void convert_release(void *arg)
@@ -33,9 +34,10 @@ static void reply_queued(struct convert *c)
 {
     struct http_request *req = c->call->req;
     uint64_t wait_ms;
-    json_t *wait = outlook_wait(&c->call->api->outlook, &c->place, &wait_ms)
-                       ? json_integer((json_int_t)wait_ms)
-                       : json_null();
+    json_t *wait =
+        outlook_wait(&c->call->api->outlook, catalogue_family(c->route->engine), &c->place, &wait_ms)
+            ? json_integer((json_int_t)wait_ms)
+            : json_null();
 
     log_info("task queued", LOG_S("job_id", c->body.job_id), LOG_S("task_id", c->task_id),
              LOG_S("trace_id", http_request_trace(req)->id), LOG_S("request_id", http_request_id(req)));
@@ -85,6 +87,7 @@ static void enqueue(struct convert *c)
     const struct queue_task task = {.id = c->task_id,
                                     .name = "decant.convert",
                                     .kwargs = kwargs,
+                                    .family = catalogue_family(c->route->engine),
                                     .crowd = crowd,
                                     .crowd_max = c->call->api->settings->session_queue,
                                     .traceparent = traceparent,
@@ -122,7 +125,6 @@ static bool separate_password(struct convert *c)
 static void on_job_to_convert(void *arg, int err, const struct job *job)
 {
     struct convert *c = arg;
-    const struct catalogue_route *route;
     char why[160];
 
     if (err < 0) {
@@ -133,14 +135,14 @@ static void on_job_to_convert(void *arg, int err, const struct job *job)
         api_fail(c->call, API_WRONG_STATE, "This job has been started already.");
         return;
     }
-    route = catalogue_find(format_by_id(job->source_format), c->body.target);
-    if (!route) {
+    c->route = catalogue_find(format_by_id(job->source_format), c->body.target);
+    if (!c->route) {
         api_fail(c->call, API_UNSUPPORTED_TARGET,
                  "This file can't be converted into that format; \"targets\" of its upload lists what can be "
                  "had.");
         return;
     }
-    if (catalogue_check_options(route, c->body.options, why, sizeof why) < 0) {
+    if (catalogue_check_options(c->route, c->body.options, why, sizeof why) < 0) {
         api_fail(c->call, API_BAD_REQUEST, why);
         return;
     }

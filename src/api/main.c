@@ -77,6 +77,7 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
     const struct settings *s = api->settings;
     const struct queue_config queue = {.name = s->queue,
                                        .prefix = s->queue_prefix,
+                                       .families = catalogue_families(),
                                        .max_length = s->queue_max,
                                        .sent_events = str_eq(s->task_events, "on")};
     struct http_config config = *http;

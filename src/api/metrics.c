@@ -344,21 +344,38 @@ static void write_parts(struct buf *out, const struct readiness *r)
                        r->free_bytes);
 }
 
-static void write_queue(struct buf *out, const struct readiness *r, const struct settings *s)
+static void write_queue_gauge(struct buf *out, const struct queue_look *q, const char *name, const char *help,
+                              double value(const struct queue_look *q, const struct queue_look_one *one))
 {
-    const struct queue_look *q = &r->queue;
-    uint64_t age_ms = q->oldest_ms > 0 && q->now_ms > q->oldest_ms ? q->now_ms - q->oldest_ms : 0;
     char labels[LABELS_MAX];
 
-    snprintf(labels, sizeof labels, "queue=\"%s\"", s->queue);
-    metrics_family(out, "decant_queue_messages", "gauge", "Messages that wait.");
-    metrics_sample(out, "decant_queue_messages", labels, q->waiting);
-    metrics_family(out, "decant_queue_messages_max", "gauge",
-                   "How many may wait: beyond, POST /convert is refused.");
-    metrics_sample(out, "decant_queue_messages_max", labels, s->queue_max);
-    metrics_family(out, "decant_queue_oldest_message_age_seconds", "gauge",
-                   "How long the message has waited that waits longest; 0: none does.");
-    metrics_sample_real(out, "decant_queue_oldest_message_age_seconds", labels, (double)age_ms / 1e3);
+    metrics_family(out, name, "gauge", help);
+    for (size_t i = 0; i < q->n; i++) {
+        snprintf(labels, sizeof labels, "queue=\"%s\"", q->queues[i].name);
+        metrics_sample_real(out, name, labels, value(q, &q->queues[i]));
+    }
+}
+
+static double waiting(const struct queue_look *q, const struct queue_look_one *one)
+{
+    return (double)one->waiting;
+}
+
+static double oldest_age(const struct queue_look *q, const struct queue_look_one *one)
+{
+    return one->oldest_ms > 0 && q->now_ms > one->oldest_ms ? (double)(q->now_ms - one->oldest_ms) / 1e3 : 0;
+}
+
+static void write_queues(struct buf *out, const struct readiness *r, const struct settings *s)
+{
+    const struct queue_look *q = &r->queue;
+
+    write_queue_gauge(out, q, "decant_queue_messages", "Messages that wait.", waiting);
+    write_queue_gauge(out, q, "decant_queue_oldest_message_age_seconds",
+                      "How long the message has waited that waits longest; 0: none does.", oldest_age);
+    metrics_single(out, "decant_queue_messages_max", "gauge",
+                   "How many may wait in all queues together: beyond, POST /convert is refused.",
+                   s->queue_max);
     metrics_single(out, "decant_queue_claimed_messages", "gauge", "Messages that workers have.", q->claimed);
     metrics_single(out, "decant_queue_delayed_messages", "gauge", "Messages that wait for their time.",
                    q->delayed);
@@ -454,7 +471,7 @@ static void on_readiness(void *arg, const struct readiness *r)
 
     write_parts(&text, r);
     if (r->has_queue)
-        write_queue(&text, r, call->api->settings);
+        write_queues(&text, r, call->api->settings);
     if (r->has_redis)
         write_workers(&text, r);
     if (buf_error(&text)) {

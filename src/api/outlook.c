@@ -1,6 +1,8 @@
 #include "api/outlook.h"
 
 #include "core/clock.h"
+#include "core/str.h"
+#include "engine/catalogue.h"
 
 #include <jansson.h>
 
@@ -11,32 +13,69 @@ static uint64_t number(const json_t *engine, const char *name)
     return value > 0 && value < UINT32_MAX ? (uint64_t)value : 0;
 }
 
-/* Adds what one worker's engines took, weighed by their shares and the worker's slots. */
-static void add_worker(const struct worker_info *worker, double *weight, double *ms)
+/* What conversions took, each weighed by its engine's share of a worker's work and that worker's slots. */
+struct pace {
+    double weight, ms;
+};
+
+static void pace_add(struct pace *p, const json_t *engine, uint64_t slots)
 {
-    _cleanup_json_ json_t *engines = json_loads(worker->engines, 0, NULL);
+    double share = (double)number(engine, "share") * (double)slots;
+
+    p->weight += share;
+    p->ms += share * (double)number(engine, "run_ms");
+}
+
+static uint64_t pace_ms(const struct pace *p)
+{
+    return p->weight > 0 ? (uint64_t)(p->ms / p->weight + 0.5) : 0;
+}
+
+static bool has_family(json_t *engines, const char *family)
+{
     const char *name;
     json_t *engine;
 
     json_object_foreach(engines, name, engine)
     {
-        double share = (double)number(engine, "share") * (double)worker->slots;
-
-        *weight += share;
-        *ms += share * (double)number(engine, "run_ms");
+        if (str_eq(catalogue_family(name), family))
+            return true;
     }
+    return false;
+}
+
+static struct outlook_family learn_family(const char *family, const struct worker_info *workers, size_t n)
+{
+    struct outlook_family f = {0};
+    struct pace any = {0}, own = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_json_ json_t *engines = json_loads(workers[i].engines, 0, NULL);
+        const char *name;
+        json_t *engine;
+
+        if (!has_family(engines, family))
+            continue;
+        f.slots += workers[i].slots;
+        f.room += workers[i].family_slots > 0 ? workers[i].family_slots : workers[i].slots;
+        json_object_foreach(engines, name, engine)
+        {
+            pace_add(&any, engine, workers[i].slots);
+            if (str_eq(catalogue_family(name), family))
+                pace_add(&own, engine, workers[i].slots);
+        }
+    }
+    f.any_ms = pace_ms(&any);
+    f.own_ms = pace_ms(&own);
+    return f;
 }
 
 void outlook_learn(struct outlook *o, const struct worker_info *workers, size_t n)
 {
-    double weight = 0, ms = 0;
+    const char *const *families = catalogue_families();
 
-    o->slots = 0;
-    for (size_t i = 0; i < n; i++) {
-        o->slots += workers[i].slots;
-        add_worker(&workers[i], &weight, &ms);
-    }
-    o->run_ms = weight > 0 ? (uint64_t)(ms / weight + 0.5) : 0;
+    for (size_t i = 0; i < QUEUE_FAMILIES_MAX && families[i]; i++)
+        o->families[i] = learn_family(families[i], workers, n);
 }
 
 static void on_workers(void *arg, int err, const struct worker_info *workers, size_t n)
@@ -54,20 +93,35 @@ void outlook_refresh(struct outlook *o, struct redis *redis)
     worker_info_list(redis, on_workers, o);
 }
 
-/* Its turn comes when all but `slots - 1` of those in front have ended, and with all slots busy one of them
- * ends every run_ms / slots. */
-bool outlook_wait(const struct outlook *o, const struct queue_place *place, uint64_t *ret_ms)
+static const struct outlook_family *find_family(const struct outlook *o, const char *family)
 {
-    uint64_t in_front = place->ahead + place->claimed;
+    const char *const *families = catalogue_families();
 
-    if (o->slots == 0)
+    for (size_t i = 0; i < QUEUE_FAMILIES_MAX && families[i]; i++)
+        if (str_eq(families[i], family))
+            return &o->families[i];
+    return NULL;
+}
+
+/* Its turn comes when all but `slots - 1` of those in front have ended: first of those under way, of which
+ * one ends every any_ms / slots, then of those that wait in its queue, one every own_ms / room. */
+bool outlook_wait(const struct outlook *o, const char *family, const struct queue_place *place,
+                  uint64_t *ret_ms)
+{
+    const struct outlook_family *f = find_family(o, family);
+    uint64_t in_front = place->ahead + place->claimed, ends, running;
+
+    if (!f || f->slots == 0)
         return false;
-    if (in_front < o->slots) {
+    if (in_front < f->slots) {
         *ret_ms = 0;
         return true;
     }
-    if (o->run_ms == 0)
+    if (f->any_ms == 0)
         return false;
-    *ret_ms = (in_front - o->slots + 1) * o->run_ms / o->slots;
+    ends = in_front - f->slots + 1;
+    running = ends < place->claimed ? ends : place->claimed;
+    *ret_ms =
+        running * f->any_ms / f->slots + (ends - running) * (f->own_ms ? f->own_ms : f->any_ms) / f->room;
     return true;
 }

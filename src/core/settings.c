@@ -153,6 +153,8 @@ static const struct option options[] = {
     NUM(max_deliveries, "DECANT_MAX_DELIVERIES", "max-deliveries", PROGRAM_SERVE | PROGRAM_WORKER, "3", 1,
         100, "starts of one task before it is given up"),
     NUM(jobs, "DECANT_JOBS", "jobs", RUNNER, "0", 0, 1024, "conversions at once; 0: one per core"),
+    NUM(spare_jobs, "DECANT_SPARE_JOBS", "spare-jobs", PROGRAM_SERVE | PROGRAM_WORKER, "1", 0, 1024,
+        "of these, how many one kind of conversion (documents, images, pdf) leaves to the others"),
     NUM(scan_timeout_s, "DECANT_SCAN_TIMEOUT", "scan-timeout", RUNNER, "60", 1, 3600,
         "seconds that a file waits for the virus scanner's verdict, all tries together"),
     NUM(scan_cache_s, "DECANT_SCAN_CACHE", "scan-cache", PROGRAM_SERVE | PROGRAM_WORKER, "300", 0, 3600,

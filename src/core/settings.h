@@ -59,7 +59,8 @@ struct settings {
     uint64_t queue_max;      /* longest queue that still takes a job */
     uint64_t max_deliveries; /* starts of one task before it is given up */
     /* the worker and its sandbox */
-    uint64_t jobs; /* at once; 0: one per core */
+    uint64_t jobs;       /* at once; 0: one per core */
+    uint64_t spare_jobs; /* of them, those that one family of engines leaves to the others */
     uint64_t scan_timeout_s;
     uint64_t scan_cache_s;                     /* how long a verdict is remembered; 0: not at all */
     const char *scan_encrypted;                /* "allow" or "refuse" */

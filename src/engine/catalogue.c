@@ -1,6 +1,7 @@
 /* The catalogue is compiled from catalogue.inc: what each engine program printed when it was asked with
- * --describe during the build (engine/main.c), in these three forms:
+ * --describe during the build (engine/main.c), in these four forms:
  *
+ *     ENGINE("office", "documents")
  *     ROUTE("office", "docx", "pdf", 10, 0)
  *     OPTION("pdf", "dpi", "png jpg zip", 18, 600, 150, "Resolution in dots per inch")
  *     PASSWORD("pdf", "pdf")
@@ -23,10 +24,12 @@ static const struct route_line {
     unsigned cost;
     bool copies_embedded;
 } route_lines[] = {
+#define ENGINE(engine, family)
 #define ROUTE(engine, from, to, cost, embedded) {engine, from, to, cost, embedded},
 #define OPTION(engine, name, targets, min, max, fallback, label)
 #define PASSWORD(engine, sources)
 #include "catalogue.inc"
+#undef ENGINE
 #undef ROUTE
 #undef OPTION
 #undef PASSWORD
@@ -41,12 +44,14 @@ static const struct option_line {
     const char *label;
     bool password;
 } option_lines[] = {
+#define ENGINE(engine, family)
 #define ROUTE(engine, from, to, cost, embedded)
 #define OPTION(engine, name, targets, min, max, fallback, label)                                             \
     {engine, name, NULL, targets, min, max, fallback, label, false},
 #define PASSWORD(engine, sources)                                                                            \
     {engine, ENGINE_PASSWORD, sources, NULL, 1, ENGINE_PASSWORD_MAX, 0, "Password of the document", true},
 #include "catalogue.inc"
+#undef ENGINE
 #undef ROUTE
 #undef OPTION
 #undef PASSWORD
@@ -65,11 +70,26 @@ static const char *const wanted[] = {
     [FORMAT_ARCHIVE] = "",
 };
 
+static const struct family_line {
+    const char *engine, *family;
+} family_lines[] = {
+#define ENGINE(engine, family) {engine, family},
+#define ROUTE(engine, from, to, cost, embedded)
+#define OPTION(engine, name, targets, min, max, fallback, label)
+#define PASSWORD(engine, sources)
+#include "catalogue.inc"
+#undef ENGINE
+#undef ROUTE
+#undef OPTION
+#undef PASSWORD
+    {0},
+};
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct catalogue_route routes[N_ROUTES + 1];
 /* [from × n_formats + to]: the cheapest route, or NULL. Kept for the life of the process. */
 static const struct catalogue_route **cheapest;
-static const char *engines[ENGINES_MAX + 1];
+static const char *engines[ENGINES_MAX + 1], *families[ENGINES_MAX + 1];
 static const char *chosen; /* NULL: all */
 
 static const struct catalogue_route **cell(const struct format *from, const struct format *to)
@@ -77,14 +97,14 @@ static const struct catalogue_route **cell(const struct format *from, const stru
     return &cheapest[(size_t)(from - formats) * n_formats + (size_t)(to - formats)];
 }
 
-static void add_engine(const char *name)
+static void add_once(const char *names[], const char *name)
 {
     size_t n = 0;
 
-    while (engines[n] && !str_eq(engines[n], name))
+    while (names[n] && !str_eq(names[n], name))
         n++;
     assert(n < ENGINES_MAX);
-    engines[n] = name;
+    names[n] = name;
 }
 
 static void resolve(void)
@@ -106,8 +126,10 @@ static void resolve(void)
         best = cell(r->from, r->to);
         if (!*best || r->cost < (*best)->cost)
             *best = r;
-        add_engine(line->engine);
+        add_once(engines, line->engine);
     }
+    for (const struct family_line *line = family_lines; line->engine; line++)
+        add_once(families, line->family);
 }
 
 void catalogue_choose(const char *names)
@@ -135,6 +157,20 @@ const char *const *catalogue_engines(void)
 {
     pthread_once(&once, resolve);
     return engines;
+}
+
+const char *const *catalogue_families(void)
+{
+    pthread_once(&once, resolve);
+    return families;
+}
+
+const char *catalogue_family(const char *engine)
+{
+    for (const struct family_line *line = family_lines; line->engine; line++)
+        if (str_eq(line->engine, engine))
+            return line->family;
+    return NULL;
 }
 
 /* --- targets in their order */

@@ -36,6 +36,10 @@ json_t *catalogue_json(void);
 /* Names of the engines, NULL-terminated. */
 const char *const *catalogue_engines(void);
 
+/* The families that jobs are queued by, NULL-terminated; and the one of an engine, or NULL. */
+const char *const *catalogue_families(void);
+const char *catalogue_family(const char *engine);
+
 /* Are these the options of a job (object; NULL is fine) on this route? On failure -EINVAL and a sentence in
  * `ret_why`, which repeats nothing of what the client sent. */
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,

@@ -62,6 +62,7 @@ typedef void engine_serve_fn(void *arg);
 
 struct engine {
     const char *name;              /* "office" */
+    const char *family;            /* "documents": the queue in which its jobs wait; NULL: the one for all */
     const char *policy;            /* seccomp policy text: policy_NAME from "sandbox/policy_NAME.h" */
     const char *const *read_paths; /* what the engine reads beyond the common set; NULL-terminated */
     const struct engine_conversions *conversions; /* ended by {0} */

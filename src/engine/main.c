@@ -64,6 +64,8 @@ static void describe_conversions(const struct engine *engine, const struct engin
 
 static int describe(const struct engine *engine)
 {
+    if (engine->family)
+        printf("ENGINE(\"%s\", \"%s\")\n", engine->name, engine->family);
     for (const struct engine_conversions *c = engine->conversions; c->from; c++) {
         if (check_formats(engine, c->from) < 0 || check_formats(engine, c->to) < 0)
             return EXIT_FAILURE;

@@ -2,7 +2,7 @@
  *
  * BRPOP would be the obvious means, but it takes the message outside of any script, and a worker that dies
  * then loses it; BLMOVE onto the same list wakes every waiter for one push. Redis' client tracking tells
- * instead when a key that we have looked at changes: the connection of commands looks at the four lists
+ * instead when a key that we have looked at changes: the connection of commands looks at the lists
  * (CLIENT CACHING YES, then EXISTS), the invalidation comes to the subscriber's connection, whoever pushed.
  *
  * Tracking ends with either connection, silently. So it is said anew with each look, and an armed bell looks
@@ -20,6 +20,7 @@ struct queue_bell {
     queue_fn *fn;
     void *arg;
     uv_timer_t timer;
+    unsigned queues; /* that it is armed for */
     bool armed, freed;
     unsigned refs; /* the owner's, the timer's and one for each look under way */
 };
@@ -50,11 +51,22 @@ static void on_look(void *arg, int err, const redisReply *reply)
     bell_unref(b);
 }
 
+static bool is_watched(const struct queue_bell *b, size_t queue)
+{
+    return b->queues & QUEUE_BASE << queue;
+}
+
 static void look(struct queue_bell *b)
 {
+    const char *argv[1 + QUEUES_MAX * QUEUE_STEPS + 1] = {"EXISTS"};
     long long id = redis_sub_client_id(b->sub);
-    char *const *lists = b->q->lists;
+    size_t n = 1;
 
+    for (size_t i = 0; i < b->q->n_queues; i++)
+        for (size_t step = 0; step < QUEUE_STEPS && is_watched(b, i); step++)
+            argv[n++] = b->q->lists[i][step];
+    if (n == 1)
+        return;
     if (id > 0) {
         char redirect[24];
 
@@ -64,12 +76,21 @@ static void look(struct queue_bell *b)
                       NULL); /* holds for the next command */
     }
     b->refs++;
-    redis_command(b->q->r, REDIS("EXISTS", lists[0], lists[1], lists[2], lists[3]), on_look, b);
+    redis_command(b->q->r, argv, on_look, b);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     look(timer->data);
+}
+
+static bool is_watched_list(const struct queue_bell *b, const char *key)
+{
+    for (size_t i = 0; i < b->q->n_queues; i++)
+        for (size_t step = 0; step < QUEUE_STEPS; step++)
+            if (is_watched(b, i) && str_eq(key, b->q->lists[i][step]))
+                return true;
+    return false;
 }
 
 /* `key` is NULL when everything was flushed; `channel` is when the subscriber is (back) there. */
@@ -82,11 +103,8 @@ static void on_message(void *arg, const char *channel, const char *key)
             look(b);
         return;
     }
-    for (size_t i = 0; key && i < ARRAY_SIZE(b->q->lists); i++)
-        if (str_eq(key, b->q->lists[i])) {
-            ring(b);
-            return;
-        }
+    if (key && is_watched_list(b, key))
+        ring(b);
 }
 
 int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char *password, queue_fn *fn,
@@ -113,9 +131,10 @@ int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char
     return 0;
 }
 
-void queue_bell_arm(struct queue_bell *b)
+void queue_bell_arm(struct queue_bell *b, unsigned queues)
 {
     b->armed = true;
+    b->queues = queues;
     uv_timer_start(&b->timer, on_timer, LOOK_MS, LOOK_MS);
     look(b);
 }

@@ -6,6 +6,7 @@
  * chooses the tags, remembers each from before it asks until the end is answered (struct queue_held), and
  * tells them to refresh, which gives back what we don't know of. Tags whose claim or completion is on its way
  * are named apart: for them neither "lost" nor "unknown" would be true. */
+#include "core/buf.h"
 #include "core/clock.h"
 #include "core/str.h"
 #include "queue/envelope.h"
@@ -14,6 +15,8 @@
 #include "queue/result.h"
 
 #include <errno.h>
+
+enum { NAMES_MAX = 16 * 1024 };
 
 static struct queue_held *held_new(struct queue *q, const char *worker)
 {
@@ -138,11 +141,23 @@ void queue_retried(struct queue *q, const char *worker, const struct queue_claim
     tell_state(q, worker, claim, claim->ignore_result ? NULL : result_retry_payload(claim, why));
 }
 
+static void release(struct queue *q, const char *worker, const struct queue_claim *claim, const char *to,
+                    const struct queue_hash *hash, queue_fn *fn, void *arg)
+{
+    queue_eval(q, SCRIPT_RELEASE, REDIS(worker, claim->tag, claim->id, to), hash, on_finished,
+               finishing(queue_op_new(q, fn, arg), claim));
+}
+
 void queue_release(struct queue *q, const char *worker, const struct queue_claim *claim,
                    const struct queue_hash *hash, queue_fn *fn, void *arg)
 {
-    queue_eval(q, SCRIPT_RELEASE, REDIS(worker, claim->tag, claim->id), hash, on_finished,
-               finishing(queue_op_new(q, fn, arg), claim));
+    release(q, worker, claim, "", hash, fn, arg);
+}
+
+void queue_move(struct queue *q, const char *worker, const struct queue_claim *claim, const char *family,
+                const struct queue_hash *hash, queue_fn *fn, void *arg)
+{
+    release(q, worker, claim, queue_name(q, queue_family(q, family)), hash, fn, arg);
 }
 
 void queue_goodbye(struct queue *q, const char *worker, queue_fn *fn, void *arg)
@@ -215,6 +230,7 @@ void queue_refresh(struct queue *q, const char *worker, queue_fn *fn, void *arg)
 struct claiming {
     struct queue *q;
     char *worker;
+    unsigned queues;
     queue_claim_fn *fn;
     void *arg;
     struct queue_held *held;   /* while it is on its way */
@@ -311,7 +327,10 @@ static struct queue_claim *claim_new(struct queue_held *held, const redisReply *
         !(claim->message = strndup(message->str, message->len)))
         abort();
     claim->deliveries = (uint64_t)redis_reply_int(redis_reply_at(reply, 1));
-    claim->revoked = redis_reply_int(redis_reply_at(reply, 3)) == 1;
+    claim->queue = queue_by_name(held->queue, redis_reply_str(redis_reply_at(reply, 3)));
+    if (!claim->queue)
+        claim->queue = QUEUE_BASE;
+    claim->revoked = redis_reply_int(redis_reply_at(reply, 4)) == 1;
     claim->held = held;
     held->claim = claim;
     held->state = HELD_SURE;
@@ -374,6 +393,21 @@ static void on_claimed(void *arg, int err, const redisReply *reply)
     claiming_end(c, err, NULL);
 }
 
+/* The names of the queues with spaces between, the one first whose turn it is. */
+static char *in_turn(struct queue *q, unsigned queues)
+{
+    _cleanup_buf_ struct buf names = BUF_INIT(NAMES_MAX);
+    size_t first = q->turn++ % q->n_queues;
+
+    for (size_t i = 0; i < q->n_queues; i++) {
+        size_t at = (first + i) % q->n_queues;
+
+        if (queues & QUEUE_BASE << at)
+            buf_printf(&names, "%s ", q->names[at]);
+    }
+    return buf_error(&names) ? NULL : buf_take(&names);
+}
+
 static void ask(struct claiming *c)
 {
     char lease[24], max[24], revoked_ttl[24];
@@ -382,13 +416,18 @@ static void ask(struct claiming *c)
         claiming_end(c, -ECANCELED, NULL);
         return;
     }
+
+    _cleanup_free_ char *names = in_turn(c->q, c->queues);
+
+    if (!names)
+        abort();
     c->held = held_new(c->q, c->worker);
     snprintf(lease, sizeof lease, "%lu", c->q->config.lease_ms);
     snprintf(max, sizeof max, "%d", ENVELOPE_MAX_BYTES);
     snprintf(revoked_ttl, sizeof revoked_ttl, "%d", QUEUE_REVOKED_TTL_S);
     queue_eval(c->q, SCRIPT_CLAIM,
-               REDIS(c->q->config.name, c->worker, c->q->owner, c->held->tag, lease, max, revoked_ttl), NULL,
-               on_claimed, c);
+               REDIS(names, c->worker, c->q->owner, c->held->tag, lease, max, revoked_ttl), NULL, on_claimed,
+               c);
 }
 
 void queue_on_unrun(struct queue *q, queue_unrun_fn *fn, void *arg)
@@ -397,13 +436,14 @@ void queue_on_unrun(struct queue *q, queue_unrun_fn *fn, void *arg)
     q->unrun_arg = arg;
 }
 
-void queue_claim(struct queue *q, const char *worker, queue_claim_fn *fn, void *arg)
+void queue_claim(struct queue *q, const char *worker, unsigned queues, queue_claim_fn *fn, void *arg)
 {
     struct claiming *c = calloc(1, sizeof *c);
 
     if (!c || !(c->worker = strdup(worker)))
         abort();
     c->q = queue_ref(q);
+    c->queues = queues;
     c->fn = fn;
     c->arg = arg;
     ask(c);

@@ -57,33 +57,81 @@ static struct redis_script scripts[N_SCRIPTS] = {
     [SCRIPT_LOOK] = {.name = "look", .text = look_lua},
 };
 
-struct queue *queue_new(struct redis *r, const struct queue_config *config)
+static bool name_ok(const char *name)
 {
-    static const char allowed[] = PLAIN, allowed_prefix[] = PLAIN ":/{}";
-    static const char *const steps[] = {"",
-                                        "\x06\x16"
-                                        "3",
-                                        "\x06\x16"
-                                        "6",
-                                        "\x06\x16"
-                                        "9"};
-    char host[256] = "";
-    const char *prefix = config->prefix ? config->prefix : "";
-    size_t len = strlen(config->name);
+    static const char allowed[] = PLAIN;
+    size_t len = strlen(name);
 
-    if (len == 0 || strspn(config->name, allowed) != len || strspn(prefix, allowed_prefix) != strlen(prefix))
+    return len > 0 && strspn(name, allowed) == len;
+}
+
+static bool config_ok(const struct queue_config *config)
+{
+    static const char allowed_in_prefix[] = PLAIN ":/{}";
+    size_t n = 0;
+
+    while (config->families && config->families[n]) {
+        if (n == QUEUE_FAMILIES_MAX || !name_ok(config->families[n]))
+            return false;
+        n++;
+    }
+    return name_ok(config->name) && strspn(config->prefix, allowed_in_prefix) == strlen(config->prefix);
+}
+
+/* Takes over `name`. */
+static void add_queue(struct queue *q, char *name)
+{
+    static const char *const steps[QUEUE_STEPS] = {"",
+                                                   "\x06\x16"
+                                                   "3",
+                                                   "\x06\x16"
+                                                   "6",
+                                                   "\x06\x16"
+                                                   "9"};
+    char *all = NULL;
+
+    for (size_t i = 0; i < QUEUE_STEPS; i++)
+        if (asprintf(&q->lists[q->n_queues][i], "%s%s%s", q->config.prefix, name, steps[i]) < 0)
+            abort();
+    if (asprintf(&all, "%s%s%s", q->all ? q->all : "", q->all ? " " : "", name) < 0)
+        abort();
+    free(q->all);
+    q->all = all;
+    q->names[q->n_queues++] = name;
+}
+
+static void add_queues(struct queue *q)
+{
+    const char *const *family = q->config.families;
+    char *name = strdup(q->config.name);
+
+    if (!name)
+        abort();
+    add_queue(q, name);
+    for (; family && *family; family++) {
+        if (asprintf(&name, "%s.%s", q->config.name, *family) < 0)
+            abort();
+        add_queue(q, name);
+    }
+}
+
+struct queue *queue_new(struct redis *r, const struct queue_config *given)
+{
+    struct queue_config config = *given;
+    char host[256] = "";
+
+    if (!config.prefix)
+        config.prefix = "";
+    if (!config_ok(&config))
         return NULL;
 
     struct queue *q = calloc(1, sizeof *q);
 
     if (!q)
         abort();
-    for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
-        if (asprintf(&q->lists[i], "%s%s%s", prefix, config->name, steps[i]) < 0)
-            abort();
     q->r = r;
-    q->config = *config;
-    q->config.prefix = prefix;
+    q->config = config;
+    add_queues(q);
     q->refs = 1;
     id_uuid(q->owner);
     gethostname(host, sizeof host - 1);
@@ -104,9 +152,39 @@ void queue_unref(struct queue *q)
         return;
     while (q->held)
         queue_held_drop(q->held);
-    for (size_t i = 0; i < ARRAY_SIZE(q->lists); i++)
-        free(q->lists[i]);
+    for (size_t i = 0; i < q->n_queues; i++) {
+        for (size_t step = 0; step < QUEUE_STEPS; step++)
+            free(q->lists[i][step]);
+        free(q->names[i]);
+    }
+    free(q->all);
     free(q);
+}
+
+unsigned queue_family(const struct queue *q, const char *family)
+{
+    const char *const *known = q->config.families;
+
+    for (unsigned i = 0; family && known && known[i]; i++)
+        if (str_eq(known[i], family))
+            return QUEUE_BASE << (i + 1);
+    return QUEUE_BASE;
+}
+
+unsigned queue_by_name(const struct queue *q, const char *name)
+{
+    for (size_t i = 0; i < q->n_queues; i++)
+        if (str_eq(q->names[i], name))
+            return QUEUE_BASE << i;
+    return 0;
+}
+
+const char *queue_name(const struct queue *q, unsigned queue)
+{
+    for (size_t i = 0; i < q->n_queues; i++)
+        if (queue == QUEUE_BASE << i)
+            return q->names[i];
+    return q->names[0];
 }
 
 void queue_free(struct queue *q)
@@ -265,12 +343,13 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
 {
     _cleanup_free_ char *message = NULL;
     struct queue_op *op = queue_op_new(q, fn, arg);
+    const char *name = queue_name(q, queue_family(q, task->family));
     char max[24], step[24], crowd_max[24];
     int r = envelope_encode(&(struct envelope_task){.id = task->id,
                                                     .name = task->name,
                                                     .kwargs = task->kwargs,
                                                     .priority = task->priority,
-                                                    .queue = q->config.name,
+                                                    .queue = name,
                                                     .origin = q->origin,
                                                     .reply_to = q->owner,
                                                     .traceparent = task->traceparent,
@@ -291,8 +370,8 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
     snprintf(step, sizeof step, "%u", envelope_step(task->priority));
     snprintf(crowd_max, sizeof crowd_max, "%lu", task->crowd_max);
     queue_eval(q, SCRIPT_ENQUEUE,
-               REDIS(q->config.name, max, step, message, task->crowd ? task->crowd : "", crowd_max, sent),
-               hash, on_enqueued, op);
+               REDIS(name, q->all, max, step, message, task->crowd ? task->crowd : "", crowd_max, sent), hash,
+               on_enqueued, op);
 }
 
 void queue_reap(struct queue *q, queue_fn *fn, void *arg)
@@ -333,7 +412,7 @@ static void ask_stats(struct queue *q, size_t index, queue_length_fn *fn, void *
     if (!op)
         abort();
     *op = (struct stats_op){.q = queue_ref(q), .fn = fn, .arg = arg, .index = index};
-    queue_eval(q, SCRIPT_STATS, REDIS(q->config.name), NULL, on_stats, op);
+    queue_eval(q, SCRIPT_STATS, REDIS(q->all), NULL, on_stats, op);
 }
 
 void queue_length(struct queue *q, queue_length_fn *fn, void *arg)
@@ -352,21 +431,47 @@ struct look_op {
     void *arg;
 };
 
+/* The next number of an answer; -EPROTO when there is none. */
+static int next_number(const redisReply *reply, size_t *at, uint64_t *ret)
+{
+    long long n = redis_reply_int(redis_reply_at(reply, (*at)++));
+
+    if (n < 0)
+        return -EPROTO;
+    *ret = (uint64_t)n;
+    return 0;
+}
+
+static int read_look(const struct queue *q, const redisReply *reply, struct queue_look *ret)
+{
+    uint64_t *const numbers[] = {&ret->now_ms, &ret->delayed, &ret->claimed, &ret->dead};
+    size_t at = 0;
+    int r = 0;
+
+    *ret = (struct queue_look){.n = q->n_queues};
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(numbers); i++)
+        r = next_number(reply, &at, numbers[i]);
+    for (size_t i = 0; r == 0 && i < q->n_queues; i++) {
+        struct queue_look_one *one = &ret->queues[i];
+
+        one->name = q->names[i];
+        r = next_number(reply, &at, &one->waiting);
+        if (r == 0)
+            r = next_number(reply, &at, &one->oldest_ms);
+        ret->waiting += one->waiting;
+        if (one->oldest_ms > 0 && (ret->oldest_ms == 0 || one->oldest_ms < ret->oldest_ms))
+            ret->oldest_ms = one->oldest_ms;
+    }
+    return r;
+}
+
 static void on_look(void *arg, int err, const redisReply *reply)
 {
     _cleanup_free_ struct look_op *op = arg;
-    struct queue_look look = {0};
-    uint64_t *const numbers[] = {&look.waiting, &look.oldest_ms, &look.now_ms,
-                                 &look.delayed, &look.claimed,   &look.dead};
+    struct queue_look look;
 
-    for (size_t i = 0; err == 0 && i < ARRAY_SIZE(numbers); i++) {
-        long long n = redis_reply_int(redis_reply_at(reply, i));
-
-        if (n < 0)
-            err = -EPROTO;
-        else
-            *numbers[i] = (uint64_t)n;
-    }
+    if (err == 0)
+        err = read_look(op->q, reply, &look);
     if (!op->q->freed)
         op->fn(op->arg, err, err < 0 ? NULL : &look);
     queue_unref(op->q);
@@ -379,5 +484,5 @@ void queue_look(struct queue *q, queue_look_fn *fn, void *arg)
     if (!op)
         abort();
     *op = (struct look_op){.q = queue_ref(q), .fn = fn, .arg = arg};
-    queue_eval(q, SCRIPT_LOOK, REDIS(q->config.name), NULL, on_look, op);
+    queue_eval(q, SCRIPT_LOOK, REDIS(q->all), NULL, on_look, op);
 }

@@ -1,11 +1,12 @@
 /* The task queue: Celery's message protocol 2 over Redis (docs/queue.md says what is compatible and what is
  * stronger). Six operations, each one Lua script beside this file: enqueue, claim, refresh, done, reap, due.
  *
- * Keys, all as kombu names them: lists `{queue}`, `{queue}\x06\x16{3,6,9}` for priorities; `unacked` and
- * `unacked_index` for what is claimed; `celery-task-meta-{id}` for results. Ours: `decant:workers` (zset:
- * worker → lease's end), `decant:claims:{worker}` (hash: tag → task id), `decant:delayed` (zset of messages
- * with an ETA), `decant:deliveries:{task id}` (starts), `decant:dead` (list of messages given up, with the
- * reason), `decant:finished:{tag}` (the answer to a completion), `decant:watch` (see reap).
+ * Keys, all as kombu names them: lists `{queue}`, `{queue}\x06\x16{3,6,9}` for the priorities of each queue;
+ * `unacked` and `unacked_index` for what is claimed; `celery-task-meta-{id}` for results. Ours:
+ * `decant:workers` (zset: worker → lease's end), `decant:claims:{worker}` (hash: tag → task id),
+ * `decant:delayed` (zset of messages with an ETA), `decant:deliveries:{task id}` (starts), `decant:dead`
+ * (list of messages given up, with the reason), `decant:finished:{tag}` (the answer to a completion),
+ * `decant:watch` (see reap).
  *
  * Callbacks come from the loop, never before the call that they belong to has returned; after queue_free none
  * come any more. Besides the errors named below, err is one of redis.h's: the command may or may not have
@@ -21,20 +22,33 @@
 
 struct queue;
 
+/* Besides the queue that has the base name, in which stock clients' tasks wait, there is one for each family
+ * of tasks, "{name}.{family}": what runs long in one does not stand before what is short in another. A set of
+ * queues is a mask of bits: QUEUE_BASE, and those that queue_family() tells. */
+enum { QUEUE_FAMILIES_MAX = 7, QUEUES_MAX = QUEUE_FAMILIES_MAX + 1 };
+#define QUEUE_BASE 1U
+#define QUEUE_ALL  ((1U << (QUEUE_FAMILIES_MAX + 1)) - 1)
+
 struct queue_config {
-    const char *name;        /* "decant"; letters, digits, "_", "-" and "." */
-    const char *prefix;      /* of all keys and channels but results: kombu's global_keyprefix. NULL: none */
-    uint64_t max_length;     /* enqueue refuses past it */
-    uint64_t max_deliveries; /* claim gives up on a task past it */
-    uint64_t lease_ms;       /* a worker that has not refreshed for this long has lost its claims */
-    bool sent_events;        /* enqueue publishes the event "task-sent" */
+    const char *name;   /* "decant"; letters, digits, "_", "-" and "." */
+    const char *prefix; /* of all keys and channels but results: kombu's global_keyprefix. NULL: none */
+    const char *const *families; /* NULL-terminated, of the same form as `name`; NULL: none */
+    uint64_t max_length;         /* enqueue refuses past it, over all queues */
+    uint64_t max_deliveries;     /* claim gives up on a task past it */
+    uint64_t lease_ms;           /* a worker that has not refreshed for this long has lost its claims */
+    bool sent_events;            /* enqueue publishes the event "task-sent" */
 };
 
-/* Borrows `r` and the strings. NULL for a name or a prefix (in which "/", ":", "{" and "}" may be too) of
- * another form. */
+/* Borrows `r` and the strings. NULL for names or a prefix (in which "/", ":", "{" and "}" may be too) of
+ * another form, and for too many families. */
 struct queue *queue_new(struct redis *r, const struct queue_config *config);
 /* Before or after `r` is freed. Claims that are still out may be freed later. */
 void queue_free(struct queue *q);
+/* The bit of a family's queue; QUEUE_BASE for NULL and for one that it doesn't know. */
+unsigned queue_family(const struct queue *q, const char *family);
+/* The name of the queue with that bit, without the prefix, and back; 0 when there is none of that name. */
+const char *queue_name(const struct queue *q, unsigned queue);
+unsigned queue_by_name(const struct queue *q, const char *name);
 
 /* A hash that one script changes together with the queue: "if `key` exists and its `field` is one of
  * `expected` (space-separated), set the `set` pairs (name, value, …, NULL) and publish the hash's new
@@ -46,7 +60,7 @@ struct queue_hash {
 
 /* Where a task was put, as of the same moment. */
 struct queue_place {
-    uint64_t ahead;   /* waiting messages that will be served before it */
+    uint64_t ahead;   /* messages that wait in the same queue and will be served before it */
     uint64_t claimed; /* messages that workers have, of any queue of this Redis */
 };
 
@@ -54,7 +68,8 @@ struct queue_task {
     const char *id;   /* UUID */
     const char *name; /* "decant.convert" */
     const json_t *kwargs;
-    unsigned priority; /* 0 (first) – 9 */
+    const char *family; /* whose queue it waits in; NULL: the base one */
+    unsigned priority;  /* 0 (first) – 9 */
     /* With a hash: the set of the hashes of one owner that wait or are under way, and how many there may be.
      * It is put right when it seems to be full: whatever has reached its end then leaves it. NULL: no limit.
      */
@@ -75,6 +90,7 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
  * the callback. One that is freed without done or release goes back into the queue with the next refresh. */
 struct queue_claim {
     char *tag;
+    unsigned queue; /* the bit of the queue that it was taken from */
     char *id, *name;
     json_t *args, *kwargs;
     uint64_t deliveries;      /* 1 the first time */
@@ -94,9 +110,10 @@ void queue_claim_free(struct queue_claim *c);
 /* err: 0 with a claim that the callee now owns; -EAGAIN nothing is waiting; -EEXIST another process works
  * under this worker's name. Worker names are "decant@HOST:pid:random". A message that is not well-formed is
  * moved to `decant:dead`, one whose ETA is to come to `decant:delayed`, one that has expired is finished as
- * REVOKED, and the next one is tried. */
+ * REVOKED, and the next one is tried. Of `queues` each is the first one to be looked into in its turn; within
+ * all of them what has a higher priority comes first. */
 typedef void queue_claim_fn(void *arg, int err, struct queue_claim *claim);
-void queue_claim(struct queue *q, const char *worker, queue_claim_fn *fn, void *arg);
+void queue_claim(struct queue *q, const char *worker, unsigned queues, queue_claim_fn *fn, void *arg);
 
 /* Tells of each message that came to its end there, acknowledged and never run: refused or expired. */
 struct queue_result;
@@ -141,6 +158,10 @@ void queue_retried(struct queue *q, const char *worker, const struct queue_claim
 void queue_release(struct queue *q, const char *worker, const struct queue_claim *claim,
                    const struct queue_hash *hash, queue_fn *fn, void *arg);
 
+/* The same into the queue of another family: it belongs there, or can't be run here and now. */
+void queue_move(struct queue *q, const char *worker, const struct queue_claim *claim, const char *family,
+                const struct queue_hash *hash, queue_fn *fn, void *arg);
+
 /* Take the claims of workers whose lease has ended back into the queue; move what is due from the delayed
  * set. Call both every second: reap counts leases only while somebody has called it at least every half lease
  * for the last whole lease (when Redis was away, all leases have ended and nobody is dead). */
@@ -156,22 +177,25 @@ void queue_goodbye(struct queue *q, const char *worker, queue_fn *fn, void *arg)
 struct queue_bell;
 int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char *password, queue_fn *fn,
                    void *arg, struct queue_bell **ret) _warn_unused_;
-/* Also tells at once, if something is waiting already. */
-void queue_bell_arm(struct queue_bell *b);
+/* For these queues. Also tells at once, if something is waiting already. */
+void queue_bell_arm(struct queue_bell *b, unsigned queues);
 void queue_bell_free(struct queue_bell *b);
 
-/* How the queue is, for those who watch it. */
+/* How the queues are, for those who watch them. Server and clients may have different clocks. */
 struct queue_look {
-    uint64_t waiting; /* over all priorities */
-    /* When the one was put in that waits longest, of those which say; 0: nothing waits that does. Server and
-     * clients may have different clocks. */
-    uint64_t oldest_ms, now_ms;
-    uint64_t delayed, claimed, dead; /* of all queues of this Redis */
+    size_t n;
+    struct queue_look_one {
+        const char *name;   /* without the prefix */
+        uint64_t waiting;   /* over all priorities */
+        uint64_t oldest_ms; /* when the one was put in that waits longest, of those which say; 0: none does */
+    } queues[QUEUES_MAX];   /* the base one first */
+    uint64_t waiting, oldest_ms, now_ms; /* over all of these */
+    uint64_t delayed, claimed, dead;     /* of all queues of this Redis */
 };
 typedef void queue_look_fn(void *arg, int err, const struct queue_look *look);
 void queue_look(struct queue *q, queue_look_fn *fn, void *arg);
 
-/* Number of waiting messages over all priorities. */
+/* Number of waiting messages over all queues and priorities. */
 typedef void queue_length_fn(void *arg, int err, uint64_t length);
 void queue_length(struct queue *q, queue_length_fn *fn, void *arg);
 /* Number of workers whose lease is alive. */

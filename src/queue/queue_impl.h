@@ -25,6 +25,8 @@ enum queue_script {
     N_SCRIPTS,
 };
 
+enum { QUEUE_STEPS = 4 };
+
 /* What this process knows of a claim, from before it is asked for until its end is answered; see claim.c. */
 enum held_state {
     HELD_ASKED,     /* the claim is on its way */
@@ -45,7 +47,11 @@ struct queue_held {
 struct queue {
     struct redis *r;
     struct queue_config config;
-    char *lists[4]; /* by priority step */
+    size_t n_queues;
+    char *names[QUEUES_MAX]; /* [0] is the base one; the bit of names[i] is 1 << i */
+    char *lists[QUEUES_MAX][QUEUE_STEPS];
+    char *all;     /* the names with spaces between, as the scripts want them */
+    unsigned turn; /* which queue comes first in the next claim */
     char owner[ID_UUID_LEN + 1];
     char origin[300];
     struct queue_held *held;

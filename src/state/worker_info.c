@@ -30,7 +30,7 @@ static const char *text(const char *s)
 void worker_info_put(struct redis *r, const struct worker_info *info, redis_reply_fn *fn, void *arg)
 {
     char key[KEY_MAX], now[NUMBER_MAX], ttl[NUMBER_MAX], jobs[NUMBER_MAX], slots[NUMBER_MAX],
-        scanning[NUMBER_MAX];
+        family_slots[NUMBER_MAX], scanning[NUMBER_MAX];
 
     snprintf(key, sizeof key, KEY_PREFIX "%s", info->id);
     redis_eval(r, &put_script, 2,
@@ -39,7 +39,8 @@ void worker_info_put(struct redis *r, const struct worker_info *info, redis_repl
                      text(info->sandbox), "scanner", text(info->scanner), "scanner_detail",
                      text(info->scanner_detail), "scanner_remark", text(info->scanner_remark),
                      "test_signatures", info->test_signatures ? "1" : "0", "jobs", number(jobs, info->jobs),
-                     "slots", number(slots, info->slots), "scanning", number(scanning, info->scanning)),
+                     "slots", number(slots, info->slots), "family_slots",
+                     number(family_slots, info->family_slots), "scanning", number(scanning, info->scanning)),
                fn, arg);
 }
 
@@ -78,6 +79,7 @@ static struct worker_info read_report(const redisReply *report)
         .test_signatures = str_eq(redis_reply_field(report, "test_signatures"), "1"),
         .jobs = read_number(report, "jobs"),
         .slots = read_number(report, "slots"),
+        .family_slots = read_number(report, "family_slots"),
         .scanning = read_number(report, "scanning"),
     };
 }

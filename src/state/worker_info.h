@@ -22,6 +22,7 @@ struct worker_info {
     const char *scanner_remark; /* what should be set otherwise in clamd, or "" */
     bool test_signatures;       /* clamd knows no more than a test database */
     uint64_t jobs, slots;       /* running, and how many may */
+    uint64_t family_slots;      /* how many of these one family of engines may hold */
     uint64_t scanning;          /* of those that run: with the scanner, or waiting for it */
 };
 

@@ -17,11 +17,11 @@ struct claimer {
     struct runner **running; /* `slots` places, the first n_running taken */
     unsigned n_running;
     unsigned limit;
-    bool paused;
-    bool claiming;  /* a claim is on its way */
-    bool finishing; /* no more claims */
-    bool leaving;   /* the lease is being given up */
-    bool away;      /* Redis did not answer the last refresh */
+    unsigned paused; /* the queues that it leaves alone */
+    bool claiming;   /* a claim is on its way */
+    bool finishing;  /* no more claims */
+    bool leaving;    /* the lease is being given up */
+    bool away;       /* Redis did not answer the last refresh */
     claimer_fn *idle;
     void *idle_arg;
 };
@@ -44,6 +44,11 @@ static void leave_when_idle(struct claimer *c)
 
 static void claim_more(struct claimer *c);
 
+static unsigned open_queues(const struct claimer *c)
+{
+    return shares_open(c->config.context->shares) & ~c->paused;
+}
+
 static void on_over(void *arg, struct runner *r)
 {
     struct claimer *c = arg;
@@ -63,24 +68,27 @@ static void on_claim(void *arg, int err, struct queue_claim *claim)
 
     c->claiming = false;
     if (err == 0) {
+        unsigned from = claim->queue;
         struct runner *r = runner_start(c->config.context, c->config.worker, claim, on_over, c);
 
         c->running[c->n_running++] = r;
-        if (c->finishing || c->paused)
+        if (c->finishing || c->paused & from)
             runner_release(r);
         claim_more(c);
     } else if (err == -EAGAIN && !c->finishing) {
-        queue_bell_arm(c->bell);
+        queue_bell_arm(c->bell, open_queues(c));
     }
     leave_when_idle(c);
 }
 
 static void claim_more(struct claimer *c)
 {
-    if (c->claiming || c->finishing || c->paused || c->n_running >= c->limit)
+    unsigned queues = open_queues(c);
+
+    if (c->claiming || c->finishing || queues == 0 || c->n_running >= c->limit)
         return;
     c->claiming = true;
-    queue_claim(c->queue, c->config.worker, on_claim, c);
+    queue_claim(c->queue, c->config.worker, queues, on_claim, c);
 }
 
 static void on_bell(void *arg, int err)
@@ -166,14 +174,19 @@ void claimer_set_limit(struct claimer *c, unsigned limit)
     c->limit = limit;
 }
 
-bool claimer_consumes(const struct claimer *c)
+unsigned claimer_queues(const struct claimer *c)
 {
-    return !c->paused;
+    return shares_queues(c->config.context->shares);
 }
 
-void claimer_consume(struct claimer *c, bool on)
+unsigned claimer_consumes(const struct claimer *c)
 {
-    c->paused = !on;
+    return claimer_queues(c) & ~c->paused;
+}
+
+void claimer_consume(struct claimer *c, unsigned queues, bool on)
+{
+    c->paused = on ? c->paused & ~queues : c->paused | queues;
 }
 
 unsigned claimer_scanning(const struct claimer *c)

@@ -33,9 +33,11 @@ void claimer_each(const struct claimer *c, void (*fn)(void *arg, struct runner *
 unsigned claimer_limit(const struct claimer *c);
 void claimer_set_limit(struct claimer *c, unsigned limit);
 
-/* Off: claims nothing until it is on again, and holds its lease. */
-bool claimer_consumes(const struct claimer *c);
-void claimer_consume(struct claimer *c, bool on);
+/* The queues that it can take from, a mask as in queue.h, and those that it takes from: at first all. Off:
+ * claims nothing from these until they are on again, and holds its lease. */
+unsigned claimer_queues(const struct claimer *c);
+unsigned claimer_consumes(const struct claimer *c);
+void claimer_consume(struct claimer *c, unsigned queues, bool on);
 
 /* Claims no more; `idle` is called once when nothing runs any more and the lease is given up. */
 void claimer_finish(struct claimer *c, claimer_fn *idle, void *arg);

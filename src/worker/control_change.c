@@ -178,27 +178,32 @@ static void pool_restart(struct control_call *call)
     control_ok(call, "reload started");
 }
 
-/* --- queues: there is one */
+/* --- queues: the base one, and those of the families that this worker has engines for */
 
-static bool is_our_queue(const struct control_call *call)
+static unsigned named_queue(const struct control_call *call)
 {
-    return str_eq(text_argument(call, "queue"), call->control->config.settings->queue);
+    return queue_by_name(call->control->config.queue, text_argument(call, "queue"));
 }
 
 static void add_consumer(struct control_call *call)
 {
-    if (!is_our_queue(call)) {
-        control_error(call, "this worker consumes from %s alone", call->control->config.settings->queue);
+    const struct control_config *config = &call->control->config;
+    unsigned queue = named_queue(call);
+
+    if (!queue || !(claimer_queues(config->claimer) & queue)) {
+        control_error(call,
+                      "this worker can't consume from that queue: %s and those of its engines' families "
+                      "are all that it knows",
+                      config->settings->queue);
         return;
     }
-    claimer_consume(call->control->config.claimer, true);
+    claimer_consume(config->claimer, queue, true);
     control_ok(call, "add consumer %s", text_argument(call, "queue"));
 }
 
 static void cancel_consumer(struct control_call *call)
 {
-    if (is_our_queue(call))
-        claimer_consume(call->control->config.claimer, false);
+    claimer_consume(call->control->config.claimer, named_queue(call), false);
     control_ok(call, "no longer consuming from %s", text_argument(call, "queue"));
 }
 

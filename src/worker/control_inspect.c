@@ -215,24 +215,27 @@ static void registered(struct control_call *call)
     control_answer(call, json_pack("[s]", TASK_CONVERT));
 }
 
+static json_t *describe_queue(const char *name)
+{
+    return json_pack(
+        "{s:s, s:{s:s, s:s, s:b, s:b, s:n, s:n, s:b, s:b}, s:s, s:b, s:b, s:b, s:b, s:n, s:n, s:n,"
+        "s:n, s:n, s:n, s:n, s:[]}",
+        "name", name, "exchange", "name", name, "type", "direct", "durable", 1, "auto_delete", 0, "arguments",
+        "delivery_mode", "passive", 0, "no_declare", 0, "routing_key", name, "durable", 1, "exclusive", 0,
+        "auto_delete", 0, "no_ack", 0, "alias", "queue_arguments", "binding_arguments", "consumer_arguments",
+        "expires", "message_ttl", "max_priority", "bindings");
+}
+
 static void active_queues(struct control_call *call)
 {
     const struct control_config *config = &call->control->config;
-    const char *name = config->settings->queue;
+    json_t *queues = json_array();
 
-    if (!claimer_consumes(config->claimer)) {
-        control_answer(call, json_array());
-        return;
+    for (unsigned left = claimer_consumes(config->claimer), queue; left; left &= ~queue) {
+        queue = left & -left;
+        json_array_append_new(queues, describe_queue(queue_name(config->queue, queue)));
     }
-    control_answer(
-        call,
-        json_pack("[{s:s, s:{s:s, s:s, s:b, s:b, s:n, s:n, s:b, s:b}, s:s, s:b, s:b, s:b, s:b, s:n, s:n, s:n,"
-                  "s:n, s:n, s:n, s:n, s:[]}]",
-                  "name", name, "exchange", "name", name, "type", "direct", "durable", 1, "auto_delete", 0,
-                  "arguments", "delivery_mode", "passive", 0, "no_declare", 0, "routing_key", name, "durable",
-                  1, "exclusive", 0, "auto_delete", 0, "no_ack", 0, "alias", "queue_arguments",
-                  "binding_arguments", "consumer_arguments", "expires", "message_ttl", "max_priority",
-                  "bindings"));
+    control_answer(call, queues);
 }
 
 /* Nothing that is secret, and no path. */

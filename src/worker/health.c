@@ -62,6 +62,7 @@ void health_tell(struct health *h)
         .test_signatures = scanner.test_signatures,
         .jobs = claimer_running(h->config.claimer),
         .slots = claimer_limit(h->config.claimer),
+        .family_slots = shares_most(h->config.shares),
         .scanning = claimer_scanning(h->config.claimer),
     };
 

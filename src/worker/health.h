@@ -7,6 +7,7 @@
 #include "state/redis.h"
 #include "worker/claimer.h"
 #include "worker/scanner.h"
+#include "worker/shares.h"
 
 struct health_config {
     uv_loop_t *loop;
@@ -15,6 +16,7 @@ struct health_config {
     struct engine_pool *engines;
     struct scanner *scanner;
     const struct claimer *claimer;
+    const struct shares *shares;
     struct counters *counters;
     const char *worker;
 };

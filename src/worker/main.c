@@ -66,6 +66,7 @@ struct worker {
     enum engine_state engine_states[ENGINES_MAX]; /* as they were last logged */
     bool engine_kept[ENGINES_MAX];
     struct conversion_shared conversions;
+    struct shares shares;
     struct runner_context context;
     struct claimer *claimer;
     struct health *health;
@@ -295,6 +296,7 @@ static int connect_redis(struct worker *w)
     const struct settings *s = &w->settings;
     struct queue_config config = {.name = s->queue,
                                   .prefix = s->queue_prefix,
+                                  .families = catalogue_families(),
                                   .max_length = s->queue_max,
                                   .max_deliveries = s->max_deliveries,
                                   .lease_ms = LEASE_MS};
@@ -334,6 +336,17 @@ static int open_storage(struct worker *w)
             return r;
     }
     return complain("DECANT_STORAGE can't be opened", storage_open(root, &w->storage));
+}
+
+/* A task waits in the queue of its engine's family, whether or not the engine is up at this moment. */
+static void share_slots(struct worker *w)
+{
+    struct engine_info info;
+
+    w->shares = (struct shares){.slots = w->slots, .spare = (unsigned)w->settings.spare_jobs};
+    for (const char *const *name = catalogue_engines(); *name; name++)
+        if (engine_pool_info(w->engines, *name, &info))
+            w->shares.served |= queue_family(w->queue, catalogue_family(*name));
 }
 
 static int prepare(struct worker *w)
@@ -376,11 +389,13 @@ static int prepare(struct worker *w)
                  task_events_new(&events, &w->events));
     if (r < 0)
         return r;
+    share_slots(w);
     w->context = (struct runner_context){.loop = &w->loop,
                                          .redis = w->redis,
                                          .queue = w->queue,
                                          .storage = w->storage,
                                          .conversions = &w->conversions,
+                                         .shares = &w->shares,
                                          .events = w->events,
                                          .seal = w->seal,
                                          .counters = w->counters};
@@ -405,6 +420,7 @@ static int assemble(struct worker *w)
                                    .engines = w->engines,
                                    .scanner = w->conversions.scanner,
                                    .claimer = w->claimer,
+                                   .shares = &w->shares,
                                    .counters = w->counters,
                                    .worker = w->id};
     struct control_config control = {.loop = &w->loop,

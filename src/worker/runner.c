@@ -27,6 +27,8 @@ struct runner {
     runner_over_fn *over;
     void *arg;
 
+    unsigned queue;      /* whose share of the slots it holds; QUEUE_BASE before its route is known */
+    const char *belongs; /* RELEASED: into the queue of this family; NULL: where it came from */
     const char *session_id, *job_id; /* in the claim; "" when it has none */
     const struct catalogue_route *route;
     char *stored_path, *kept_path, *options, *sealed_password;
@@ -169,6 +171,7 @@ static void end(struct runner *r)
     log_info("task over", LOG_TASK(r), LOG_S("ending", ending_name(r->ending)),
              LOG_U("ms", clock_mono_ms() - r->started_ms));
     count(r);
+    shares_give(r->context->shares, r->queue);
     r->over(r->arg, r);
     uv_close((uv_handle_t *)&r->timer, on_closed);
 }
@@ -279,7 +282,10 @@ static void settle_now(struct runner *r)
     r->pending++;
     if (r->ending == END_RELEASED && r->begun_ms)
         queue_retried(r->context->queue, r->worker, r->claim, RELEASED);
-    if (r->ending == END_RELEASED)
+    if (r->ending == END_RELEASED && r->belongs)
+        queue_move(r->context->queue, r->worker, r->claim, r->belongs, s.has_hash ? &s.hash : NULL,
+                   on_settled, r);
+    else if (r->ending == END_RELEASED)
         queue_release(r->context->queue, r->worker, r->claim, s.has_hash ? &s.hash : NULL, on_settled, r);
     else
         queue_done(r->context->queue, r->worker, r->claim, &s.result, s.has_hash ? &s.hash : NULL, on_settled,
@@ -640,6 +646,21 @@ static void log_unusable(const struct runner *r, const struct job *job, int err)
         log_warn("the job's record is unusable", LOG_TASK(r), LOG_E(err));
 }
 
+/* Its route says in which queue it belongs. Here it stays only if there is a place for its family. */
+static bool find_place(struct runner *r)
+{
+    const char *family = catalogue_family(r->route->engine);
+    unsigned queue = queue_family(r->context->queue, family);
+
+    if (!shares_move(r->context->shares, r->queue, queue)) {
+        r->belongs = family;
+        settle(r, END_RELEASED);
+        return false;
+    }
+    r->queue = queue;
+    return true;
+}
+
 /* The job is there, its status is one that can be worked on, and the task is the one that it waits for. */
 static void take(struct runner *r, const struct job *job)
 {
@@ -652,7 +673,7 @@ static void take(struct runner *r, const struct job *job)
         do_then(r, sweep, call_off);
     } else if (r->claim->gave_up) {
         do_then(r, sweep, give_up);
-    } else {
+    } else if (find_place(r)) {
         log_info("task started", LOG_TASK(r), LOG_S("from", r->route->from->id),
                  LOG_S("to", r->route->to->id), LOG_U("delivery", r->claim->deliveries));
         start(r);
@@ -763,6 +784,8 @@ struct runner *runner_start(const struct runner_context *context, const char *wo
     r->trace = claim->trace;
     if (!r->trace.id[0])
         trace_new(&r->trace);
+    r->queue = claim->queue;
+    shares_take(context->shares, r->queue);
     uv_timer_init(context->loop, &r->timer);
     r->timer.data = r;
     retry_in(r, 0, begin);

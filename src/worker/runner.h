@@ -15,6 +15,7 @@
 #include "state/redis.h"
 #include "worker/conversion.h"
 #include "worker/counters.h"
+#include "worker/shares.h"
 #include "worker/task_events.h"
 
 #define TASK_CONVERT "decant.convert"
@@ -26,6 +27,7 @@ struct runner_context {
     struct queue *queue;
     struct storage *storage;
     struct conversion_shared *conversions;
+    struct shares *shares;       /* each runner takes its part */
     const struct seal_key *seal; /* opens document passwords; NULL: there is no key */
     struct task_events *events;  /* NULL: nobody is told */
     struct counters *counters;   /* NULL: nothing is counted */

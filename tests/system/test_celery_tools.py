@@ -137,7 +137,7 @@ def test_inspect(server, tools):
     assert tools.inspect("reserved") == []
     assert tools.inspect("scheduled") == []
     assert tools.inspect("query_task", str(uuid.uuid4())) == {}
-    assert tools.inspect("active_queues")[0]["name"] == "decant"
+    assert [queue["name"] for queue in tools.inspect("active_queues")] == ["decant", "decant.images"]
     assert "decant:" in tools.inspect("report")["ok"]
     clock = tools.inspect("clock")["clock"]
     assert tools.inspect("clock")["clock"] > clock > 0
@@ -197,7 +197,7 @@ def test_a_task_is_seen_and_terminated(server, tools):
         assert time.time() - PATIENCE < task["time_start"] <= time.time() + 1
         assert task["worker_pid"] == server.children("decant-worker")[0]
         assert task["acknowledged"] is False
-        assert task["delivery_info"] == {"exchange": "", "routing_key": "decant", "priority": 0, "redelivered": False}
+        assert task["delivery_info"] == {"exchange": "", "routing_key": "decant.images", "priority": 0, "redelivered": False}
         assert tools.inspect("query_task", task_id, "x") == {task_id: ["active", task]}
         assert tools.inspect("stats")["total"]["decant.convert"] >= 1
         assert tools.app.AsyncResult(task_id).state == "STARTED"
@@ -263,7 +263,8 @@ def test_a_worker_that_starts_later_knows(server, tools):
 def test_claiming_stops_and_goes_on(server, tools):
     client = Client(server.url)
     client.init()
-    assert "no longer consuming" in tools.run("control", "-t", "60", "-d", NODE, "cancel_consumer", "decant")
+    for queue in "decant", "decant.images":
+        assert "no longer consuming" in tools.run("control", "-t", "60", "-d", NODE, "cancel_consumer", queue)
     try:
         job_id, task_id = start_waiting(client)
         assert tools.inspect("active_queues") == []
@@ -271,7 +272,8 @@ def test_claiming_stops_and_goes_on(server, tools):
         assert client.status(job_id).json()["status"] == "queued"
         assert tools.app.AsyncResult(task_id).state == "PENDING"
     finally:
-        tools.run("control", "-t", "60", "-d", NODE, "add_consumer", "decant")
+        for queue in "decant", "decant.images":
+            tools.run("control", "-t", "60", "-d", NODE, "add_consumer", queue)
     assert client.wait(job_id)["status"] == "completed"
     client.close()
 
@@ -365,7 +367,7 @@ def test_prefix_and_events_from_the_start(own_server, tmp_path):
         lines = wait_for("task succeeded", task_id)
     assert [line.split("] ")[1].split(":")[0] for line in lines if task_id in line] == [
         "task sent", "task received", "task started", "task succeeded"]
-    assert "queue=decant" in next(line for line in lines if "task sent" in line)
+    assert "queue=decant.images" in next(line for line in lines if "task sent" in line)
     assert tools.app.AsyncResult(task_id).get(timeout=PATIENCE)["status"] == "completed"
     assert tools.inspect("ping") == {"ok": "pong"}
     assert stranger.app.control.ping(timeout=3) == []

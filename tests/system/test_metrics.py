@@ -115,7 +115,7 @@ def test_labels_are_words_of_ours(server, client):
     client.result("a.png", png(), "webp")
     formats = requests.get(server.url + "/formats", timeout=30).json()["formats"]
     allowed = {"engine": {"office", "image", "pdf"}, "source": set(formats), "target": set(formats), "format": set(formats),
-               "queue": {"decant"}, "method": {"GET", "POST", "OPTIONS", "other"}}
+               "queue": {"decant", "decant.documents", "decant.images", "decant.pdf"}, "method": {"GET", "POST", "OPTIONS", "other"}}
     # what somebody put there who can write to Redis
     for field in ("jobs pdf pdf exe ok", "jobs pdf pdf png secret", "tasks x", "kills pdf \"}", "evil 1"):
         server.redis().hset("decant:counts", field, 1)
@@ -156,15 +156,18 @@ def test_the_queue_is_told_by_length_and_age(own_server):
             assert position - 1 <= answer["queue_position"] <= position
         time.sleep(1.5)
         found = metrics(server)
-        assert value(found, "decant_queue_messages", queue="decant") >= 2
-        assert value(found, "decant_queue_messages_max", queue="decant") == 10000
-        assert 1.4 < value(found, "decant_queue_oldest_message_age_seconds", queue="decant") < PATIENCE
+        assert value(found, "decant_queue_messages", queue="decant.images") >= 2
+        assert value(found, "decant_queue_messages_max") == 10000
+        assert 1.4 < value(found, "decant_queue_oldest_message_age_seconds", queue="decant.images") < PATIENCE
+        for other in ("decant", "decant.documents", "decant.pdf"):
+            assert found["decant_queue_messages"].samples["decant_queue_messages", (("queue", other),)] == 0
+            assert value(found, "decant_queue_oldest_message_age_seconds", queue=other) == 0
         assert value(found, "decant_jobs", state="queued") >= 2
     finally:
         os.kill(worker, signal.SIGCONT)
-    wait_until(server, lambda m: value(m, "decant_queue_messages", queue="decant") == 0 and
+    wait_until(server, lambda m: value(m, "decant_queue_messages", queue="decant.images") == 0 and
                value(m, "decant_jobs_finished_total", engine="image", source="png", target="jpg", outcome="ok") == 3)
-    assert value(metrics(server), "decant_queue_oldest_message_age_seconds", queue="decant") == 0
+    assert value(metrics(server), "decant_queue_oldest_message_age_seconds", queue="decant.images") == 0
     client.close()
 
 

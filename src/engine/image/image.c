@@ -256,6 +256,7 @@ static enum outcome convert(struct engine_job *job)
 
 const struct engine engine_image = {
     .name = "image",
+    .family = "images",
     .policy = policy_image,
     .read_paths = read_paths,
     .conversions = conversions,

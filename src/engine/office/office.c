@@ -171,6 +171,7 @@ static const char *const read_paths[] = {"/etc/libreoffice", NULL};
 
 const struct engine engine_office = {
     .name = "office",
+    .family = "documents",
     .policy = policy_office,
     .read_paths = read_paths,
     .conversions = conversions,

@@ -180,6 +180,7 @@ static enum outcome convert(struct engine_job *job)
 
 const struct engine engine_pdf = {
     .name = "pdf",
+    .family = "pdf",
     .policy = policy_pdf,
     .read_paths = read_paths,
     .conversions = conversions,

@@ -1,13 +1,16 @@
--- claim: QUEUE WORKER OWNER TAG LEASE_MS MAX_BYTES REVOKED_TTL_S. Answers nil when nothing waits, {message, deliveries, id, revoked},
--- or AGAIN after a run of messages that were none.
-local queue, worker, owner, tag = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- claim: QUEUES WORKER OWNER TAG LEASE_MS MAX_BYTES REVOKED_TTL_S. Answers nil when nothing waits, {message, deliveries, id, queue,
+-- revoked}, or AGAIN after a run of messages that were none. As kombu does it: what has a higher priority comes
+-- first, whichever of the queues it is in; else the queues in their order.
+local queues, worker, owner, tag = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease_ms, max_bytes, revoked_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]) * 1000
 
 local function pop()
     for _, step in ipairs(STEPS) do
-        local message = redis.call('RPOP', PREFIX .. queue .. step)
-        if message then
-            return message
+        for queue in string.gmatch(queues, '%S+') do
+            local message = redis.call('RPOP', PREFIX .. queue .. step)
+            if message then
+                return message, queue
+            end
         end
     end
 end
@@ -28,7 +31,7 @@ local function inspect(message)
     return nil, id
 end
 
-local function take(message, id)
+local function take(message, id, queue)
     local ms, seconds = now()
     local fresh = redis.call('EXISTS', CLAIMS .. worker) == 0
 
@@ -43,20 +46,20 @@ local function take(message, id)
     local deliveries = redis.call('INCR', DELIVERIES .. id)
     redis.call('EXPIRE', DELIVERIES .. id, WEEK)
     local revoked = tonumber(redis.call('ZSCORE', REVOKED, id) or '')
-    return {message, deliveries, id, revoked and revoked > ms - revoked_ms and 1 or 0}
+    return {message, deliveries, id, queue, revoked and revoked > ms - revoked_ms and 1 or 0}
 end
 
 if is_other(worker, owner) then
     return 'EEXIST'
 end
 for _ = 1, 100 do
-    local message = pop()
+    local message, queue = pop()
     if not message then
         return false
     end
     local reason, id = inspect(message)
     if not reason then
-        return take(message, id)
+        return take(message, id, queue)
     end
     dead_letter(reason, message)
 end

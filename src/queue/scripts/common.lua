@@ -20,10 +20,13 @@ local function now()
     return t[1] * 1000 + math.floor(t[2] / 1000), string.format('%s.%06d', t[1], t[2])
 end
 
-local function in_queue(queue)
+-- `queues`: names with spaces between.
+local function in_queues(queues)
     local n = 0
-    for _, step in ipairs(STEPS) do
-        n = n + redis.call('LLEN', PREFIX .. queue .. step)
+    for queue in string.gmatch(queues, '%S+') do
+        for _, step in ipairs(STEPS) do
+            n = n + redis.call('LLEN', PREFIX .. queue .. step)
+        end
     end
     return n
 end
@@ -68,9 +71,9 @@ local function forget(worker, tag)
     redis.call('HDEL', CLAIMS .. worker, tag)
 end
 
--- Back to where the next claim takes from. Not when it is in `unacked` no more: then somebody else has
--- acknowledged or restored it.
-local function restore(tag)
+-- Back to where the next claim takes from, or there into another queue. Not when it is in `unacked` no more:
+-- then somebody else has acknowledged or restored it.
+local function restore(tag, to)
     local held = redis.call('HGET', UNACKED, tag)
     redis.call('HDEL', UNACKED, tag)
     redis.call('ZREM', INDEX, tag)
@@ -82,7 +85,7 @@ local function restore(tag)
         dead_letter('not a claim of ours', held)
         return 0
     end
-    redis.call('RPUSH', list_of(queue, message), message)
+    redis.call('RPUSH', list_of(to or queue, message), message)
     return 1
 end
 

@@ -1,9 +1,9 @@
--- enqueue: QUEUE MAX_LENGTH STEP MESSAGE CROWD CROWD_MAX SENT [hash]. Either all of it happens or nothing. Answers {OK, how many
--- messages are served before, how many are claimed} or a code. CROWD is empty when there is no such limit, SENT (an event) when nobody
--- is to be told.
-local queue, max, step, message = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local crowd, crowd_max, sent, key = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
-local code = hash_check(8)
+-- enqueue: QUEUE QUEUES MAX_LENGTH STEP MESSAGE CROWD CROWD_MAX SENT [hash]. Either all of it happens or nothing. MAX_LENGTH is for
+-- all QUEUES. CROWD is empty when there is no such limit, SENT (an event) when nobody is to be told. Answers {OK, how many messages
+-- of QUEUE are served before, how many of any are claimed} or a code.
+local queue, queues, max, step, message = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local crowd, crowd_max, sent, key = ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local code = hash_check(9)
 
 -- Whoever has reached its end does not say so: who comes looks.
 local function crowded()
@@ -25,14 +25,14 @@ end
 if code ~= 'OK' then
     return code
 end
-if in_queue(queue) >= max then
+if in_queues(queues) >= max then
     return 'EAGAIN'
 end
 if crowd ~= '' and crowded() then
     return 'EDQUOT'
 end
 redis.call('LPUSH', PREFIX .. queue .. STEPS[step + 1], message)
-hash_set(8)
+hash_set(9)
 if crowd ~= '' then
     redis.call('SADD', crowd, key)
     local expiry = redis.call('PEXPIRETIME', key)

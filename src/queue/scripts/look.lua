@@ -1,5 +1,5 @@
--- look: QUEUE. How the queue is: {waiting, oldest, now, delayed, claimed, dead}. Times are ms since 1970; 0: nothing waits that says
--- since when.
+-- look: QUEUES. How they are: {now, delayed, claimed, dead, and for each of them waiting, oldest}. Times are ms since 1970; 0: nothing
+-- waits that says since when.
 local DEEP_BYTES = 1048576
 
 -- What is served next in a list has been there longest: what goes back into the queue goes to that end, too.
@@ -11,12 +11,21 @@ local function queued(list)
     return type(ms) == 'number' and ms > 0 and ms < 2 ^ 53 and math.floor(ms) or nil
 end
 
-local oldest
-for _, step in ipairs(STEPS) do
-    local ms = queued(PREFIX .. ARGV[1] .. step)
-    if ms and not (oldest and oldest < ms) then
-        oldest = ms
+local function oldest_of(queue)
+    local oldest
+    for _, step in ipairs(STEPS) do
+        local ms = queued(PREFIX .. queue .. step)
+        if ms and not (oldest and oldest < ms) then
+            oldest = ms
+        end
     end
+    return oldest or 0
 end
+
 local ms = now()
-return {in_queue(ARGV[1]), oldest or 0, ms, redis.call('ZCARD', DELAYED), redis.call('HLEN', UNACKED), redis.call('LLEN', DEAD)}
+local answer = {ms, redis.call('ZCARD', DELAYED), redis.call('HLEN', UNACKED), redis.call('LLEN', DEAD)}
+for queue in string.gmatch(ARGV[1], '%S+') do
+    answer[#answer + 1] = in_queues(queue)
+    answer[#answer + 1] = oldest_of(queue)
+end
+return answer

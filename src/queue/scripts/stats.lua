@@ -1,4 +1,4 @@
--- stats: QUEUE. How many messages wait, and how many workers are alive.
+-- stats: QUEUES. How many messages wait, and how many workers are alive.
 local ms = now()
 
-return {in_queue(ARGV[1]), redis.call('ZCOUNT', WORKERS, string.format('(%d', ms), '+inf')}
+return {in_queues(ARGV[1]), redis.call('ZCOUNT', WORKERS, string.format('(%d', ms), '+inf')}

@@ -99,6 +99,15 @@ static void engines_are_chosen(void **state)
     the_cheapest_engine_is_taken(state);
 }
 
+static void families_are_those_of_the_engines(void **state)
+{
+    assert_string_equal(catalogue_families()[0], "documents");
+    assert_null(catalogue_families()[1]);
+    assert_string_equal(catalogue_family("office"), "documents");
+    assert_null(catalogue_family("image")); /* it names none */
+    assert_null(catalogue_family("unknown"));
+}
+
 static int check(const char *from, const char *to, const char *options, char why[200])
 {
     _cleanup_json_ json_t *o = json_loads(options, JSON_DECODE_ANY, NULL);
@@ -203,6 +212,7 @@ int main(void)
         cmocka_unit_test(the_likeliest_target_comes_first),
         cmocka_unit_test(engines_are_named_once),
         cmocka_unit_test(engines_are_chosen),
+        cmocka_unit_test(families_are_those_of_the_engines),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(an_option_of_another_target_is_refused),
         cmocka_unit_test(only_what_can_be_protected_takes_a_password),

@@ -76,7 +76,7 @@ static void on_work(void *arg, int err, struct queue_claim *c)
 
     if (err < 0) {
         if (err == -EAGAIN)
-            queue_bell_arm(e->bell);
+            queue_bell_arm(e->bell, QUEUE_ALL);
         return;
     }
 
@@ -99,7 +99,7 @@ static void on_work(void *arg, int err, struct queue_claim *c)
 
 static void ask(struct echo *e)
 {
-    queue_claim(e->q, e->worker, on_work, e);
+    queue_claim(e->q, e->worker, QUEUE_ALL, on_work, e);
 }
 
 static void on_bell(void *arg, int err)
@@ -185,7 +185,7 @@ static void on_bench_sent(void *arg, int err)
 
     if (err < 0)
         abort();
-    queue_claim(e->q, e->worker, on_bench_claim, e);
+    queue_claim(e->q, e->worker, QUEUE_ALL, on_bench_claim, e);
 }
 
 static void bench_send(struct echo *e)

@@ -5,8 +5,12 @@
 
 #include <sodium.h>
 
-static const struct queue_config config = {
-    .name = "decant", .max_length = MAX_LENGTH, .max_deliveries = MAX_DELIVERIES, .lease_ms = LEASE_MS};
+static const char *const families[] = {"slow", "quick", NULL};
+static const struct queue_config config = {.name = "decant",
+                                           .families = families,
+                                           .max_length = MAX_LENGTH,
+                                           .max_deliveries = MAX_DELIVERIES,
+                                           .lease_ms = LEASE_MS};
 
 static void connect_to(struct fixture *f, struct redis **r, struct queue **q)
 {
@@ -103,14 +107,22 @@ int enqueue(struct fixture *f, const char *id, unsigned priority, const struct q
     return wait_for(f, &a);
 }
 
-int enqueue_placed(struct fixture *f, const char *id, unsigned priority, struct queue_place *ret)
+int enqueue_placed(struct fixture *f, const char *id, const char *family, unsigned priority,
+                   struct queue_place *ret)
 {
     struct answer a = {0};
 
     queue_enqueue(
-        f->q, &(struct queue_task){.id = id, .name = "decant.convert", .priority = priority, .place = ret},
+        f->q,
+        &(struct queue_task){
+            .id = id, .name = "decant.convert", .family = family, .priority = priority, .place = ret},
         NULL, on_answer, &a);
     return wait_for(f, &a);
+}
+
+int enqueue_family(struct fixture *f, const char *id, const char *family, unsigned priority)
+{
+    return enqueue_placed(f, id, family, priority, NULL);
 }
 
 int enqueue_in(struct fixture *f, const char *crowd, uint64_t max, const struct queue_hash *hash)
@@ -135,14 +147,20 @@ int done_with_tally(struct fixture *f, const struct queue_claim *c, const char *
     return wait_for(f, &a);
 }
 
-struct queue_claim *claim_as(struct fixture *f, struct queue *q, const char *worker, int *ret_err)
+struct queue_claim *claim_of(struct fixture *f, struct queue *q, const char *worker, unsigned queues,
+                             int *ret_err)
 {
     struct answer a = {0};
 
-    queue_claim(q, worker, on_claim, &a);
+    queue_claim(q, worker, queues, on_claim, &a);
     *ret_err = wait_for(f, &a);
     assert_int_equal(*ret_err == 0, a.claim != NULL);
     return a.claim;
+}
+
+struct queue_claim *claim_as(struct fixture *f, struct queue *q, const char *worker, int *ret_err)
+{
+    return claim_of(f, q, worker, QUEUE_ALL, ret_err);
 }
 
 struct queue_claim *claim(struct fixture *f)
@@ -181,6 +199,15 @@ int release_as(struct fixture *f, struct queue *q, const char *worker, const str
     struct answer a = {0};
 
     queue_release(q, worker, c, hash, on_answer, &a);
+    return wait_for(f, &a);
+}
+
+int move_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
+            const char *family)
+{
+    struct answer a = {0};
+
+    queue_move(q, worker, c, family, NULL, on_answer, &a);
     return wait_for(f, &a);
 }
 

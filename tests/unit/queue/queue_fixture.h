@@ -41,7 +41,10 @@ void peer_close(struct peer *p);
 #define W2 "decant@two:2:b"
 
 int enqueue(struct fixture *f, const char *id, unsigned priority, const struct queue_hash *hash);
-int enqueue_placed(struct fixture *f, const char *id, unsigned priority, struct queue_place *ret);
+/* Into the queue of a family: "slow" or "quick", or NULL. */
+int enqueue_family(struct fixture *f, const char *id, const char *family, unsigned priority);
+int enqueue_placed(struct fixture *f, const char *id, const char *family, unsigned priority,
+                   struct queue_place *ret);
 /* A task of its own, with that crowd. */
 int enqueue_in(struct fixture *f, const char *crowd, uint64_t max, const struct queue_hash *hash);
 /* As W1, successfully, adding to "tally". */
@@ -49,12 +52,16 @@ int done_with_tally(struct fixture *f, const struct queue_claim *c, const char *
                     const struct queue_hash *hash);
 /* NULL with *ret_err set when there is none. */
 struct queue_claim *claim_as(struct fixture *f, struct queue *q, const char *worker, int *ret_err);
+struct queue_claim *claim_of(struct fixture *f, struct queue *q, const char *worker, unsigned queues,
+                             int *ret_err);
 struct queue_claim *claim(struct fixture *f); /* as W1, there must be one */
 int done_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
             enum queue_state s, const struct queue_hash *hash);
 int refresh_as(struct fixture *f, struct queue *q, const char *worker);
 int release_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
                const struct queue_hash *hash);
+int move_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
+            const char *family);
 int goodbye_as(struct fixture *f, struct queue *q, const char *worker);
 int reap(struct fixture *f);
 /* Reaps as often as a worker does, for as long as it takes a lease that isn't renewed to end. */

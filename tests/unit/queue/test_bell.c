@@ -4,6 +4,7 @@
 
 struct ring {
     struct queue_bell *b;
+    unsigned queues;
     bool rung;
     int times;
 };
@@ -19,7 +20,7 @@ static void on_ring(void *arg, int err)
 
 static void ring_open(struct ring *g, struct fixture *f)
 {
-    *g = (struct ring){0};
+    *g = (struct ring){.queues = QUEUE_ALL};
     assert_int_equal(queue_bell_new(&f->loop, f->q, redis_server_url(f->server), NULL, on_ring, g, &g->b), 0);
     loop_for(&f->loop, 100);
 }
@@ -31,7 +32,7 @@ enum { AT_ONCE_MS = 400 };
 static void arm(struct ring *g, struct fixture *f)
 {
     g->rung = false;
-    queue_bell_arm(g->b);
+    queue_bell_arm(g->b, g->queues);
     assert_false(g->rung);
     loop_for(&f->loop, 50);
 }
@@ -51,7 +52,9 @@ static uint64_t push_and_wait(struct ring *g, struct fixture *f, const char *lis
 static void test_each_list(void **state)
 {
     struct fixture *f = *state;
-    static const char *const lists[] = {"decant", "decant" STEP(3), "decant" STEP(6), "decant" STEP(9)};
+    static const char *const lists[] = {
+        "decant",      "decant" STEP(3),      "decant" STEP(6),      "decant" STEP(9),
+        "decant.slow", "decant.slow" STEP(9), "decant.quick" STEP(3)};
     struct ring g;
 
     ring_open(&g, f);
@@ -78,6 +81,29 @@ static void test_once(void **state)
     redis_server_do(f->server, "LPUSH decant x");
     loop_for(&f->loop, 1200);
     assert_int_equal(g.times, 1);
+    queue_bell_free(g.b);
+}
+
+/* What a worker has no room for does not wake it. */
+static void test_some_queues(void **state)
+{
+    struct fixture *f = *state;
+    struct ring g;
+
+    ring_open(&g, f);
+    g.queues = queue_family(f->q, "quick") | QUEUE_BASE;
+    redis_server_do(f->server, "LPUSH decant.slow x");
+    arm(&g, f);
+    redis_server_do(f->server, "LPUSH decant.slow x");
+    loop_for(&f->loop, 1200); /* past the second look */
+    assert_false(g.rung);
+    assert_true(push_and_wait(&g, f, "decant.quick") < AT_ONCE_MS);
+    redis_server_do(f->server, "DEL decant.quick");
+    arm(&g, f);
+    assert_true(push_and_wait(&g, f, "decant") < AT_ONCE_MS);
+    g.queues = 0;
+    arm(&g, f);
+    assert_false(g.rung);
     queue_bell_free(g.b);
 }
 
@@ -147,7 +173,7 @@ static void test_free_in_ring(void **state)
     redis_server_do(f->server, "LPUSH decant x");
     assert_int_equal(
         queue_bell_new(&f->loop, f->q, redis_server_url(f->server), NULL, on_ring_free, &g, &g.b), 0);
-    queue_bell_arm(g.b);
+    queue_bell_arm(g.b, QUEUE_ALL);
     assert_true(loop_until(&f->loop, &g.rung, 1000));
 }
 
@@ -164,9 +190,9 @@ int main(void)
 {
 #define QUEUE_TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        QUEUE_TEST(test_each_list),     QUEUE_TEST(test_once),    QUEUE_TEST(test_quiet),
-        QUEUE_TEST(test_reconnections), QUEUE_TEST(test_restart), QUEUE_TEST(test_free_in_ring),
-        QUEUE_TEST(test_bad_url),
+        QUEUE_TEST(test_each_list),     QUEUE_TEST(test_once),        QUEUE_TEST(test_quiet),
+        QUEUE_TEST(test_reconnections), QUEUE_TEST(test_restart),     QUEUE_TEST(test_free_in_ring),
+        QUEUE_TEST(test_bad_url),       QUEUE_TEST(test_some_queues),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

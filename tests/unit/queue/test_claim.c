@@ -37,6 +37,90 @@ static void test_order(void **state)
     }
 }
 
+/* Of a higher priority first, whichever queue it is in; then each queue in its turn. */
+static void test_queues_in_turn(void **state)
+{
+    struct fixture *f = *state;
+    const unsigned slow = queue_family(f->q, "slow"), quick = queue_family(f->q, "quick");
+    unsigned taken[8] = {0};
+    char id[ID_UUID_LEN + 1];
+    int err;
+
+    assert_int_equal(queue_family(f->q, NULL), QUEUE_BASE);
+    assert_int_equal(queue_family(f->q, "unknown"), QUEUE_BASE);
+    assert_int_equal(enqueue_family(f, id_of(9, id), "slow", 3), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(enqueue_family(f, id_of(i, id), "slow", 0), 0);
+        assert_int_equal(enqueue_family(f, id_of(i + 10, id), "quick", 0), 0);
+    }
+    push_foreign(f, "foreign", BODY, "{}");
+    assert_int_equal(length(f), 6);
+
+    for (unsigned i = 0; i < 6; i++) {
+        struct queue_claim *c = claim(f);
+
+        if (i < 3) /* the first of each before the second of any */
+            taken[c->queue]++;
+        assert_int_equal(str_eq(c->id, "foreign"), c->queue == QUEUE_BASE);
+        if (i == 5)
+            assert_string_equal(c->id, id_of(9, id));
+        queue_claim_free(c);
+    }
+    assert_int_equal(taken[QUEUE_BASE], 1);
+    assert_int_equal(taken[slow], 1);
+    assert_int_equal(taken[quick], 1);
+    assert_null(claim_as(f, f->q, W1, &err));
+    assert_int_equal(err, -EAGAIN);
+}
+
+static void test_some_queues(void **state)
+{
+    struct fixture *f = *state;
+    const unsigned slow = queue_family(f->q, "slow"), quick = queue_family(f->q, "quick");
+    char id[ID_UUID_LEN + 1];
+    int err;
+
+    assert_int_equal(enqueue_family(f, id_of(0, id), "slow", 0), 0);
+    assert_null(claim_of(f, f->q, W1, quick | QUEUE_BASE, &err));
+    assert_int_equal(err, -EAGAIN);
+    assert_null(claim_of(f, f->q, W1, 0, &err));
+    assert_int_equal(err, -EAGAIN);
+
+    struct queue_claim *c = claim_of(f, f->q, W1, slow, &err);
+
+    assert_int_equal(c->queue, slow);
+    /* it goes back where it came from, however it is given back */
+    assert_int_equal(release_as(f, f->q, W1, c, NULL), 0);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant.slow"), 1);
+    queue_claim_free(c);
+    queue_claim_free(claim_of(f, f->q, W1, slow, &err));
+    assert_int_equal(goodbye_as(f, f->q, W1), 0);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant.slow"), 1);
+}
+
+/* What turns out to belong elsewhere is the next there, with nothing of it changed. */
+static void test_move(void **state)
+{
+    struct fixture *f = *state;
+
+    push_foreign(f, "t", BODY, "{\"properties\": {\"priority\": 9}}");
+
+    struct queue_claim *c = claim(f);
+
+    assert_int_equal(move_as(f, f->q, W1, c, "slow"), 0);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant.slow" STEP(9)), 1);
+    assert_int_equal(redis_server_int(f->server, "EXISTS unacked decant:deliveries:t"), 0);
+    assert_int_equal(move_as(f, f->q, W1, c, "slow"), -ESTALE);
+
+    struct queue_claim *again = claim(f);
+
+    assert_string_equal(again->message, c->message);
+    assert_int_equal(again->queue, queue_family(f->q, "slow"));
+    assert_int_equal(again->deliveries, 1);
+    queue_claim_free(c);
+    queue_claim_free(again);
+}
+
 /* kombu's own form, so that a stock consumer can sweep it; and the message's very bytes. */
 static void test_unacked(void **state)
 {
@@ -320,11 +404,12 @@ int main(void)
 {
 #define QUEUE_TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        QUEUE_TEST(test_empty),      QUEUE_TEST(test_order),         QUEUE_TEST(test_unacked),
-        QUEUE_TEST(test_fresh_tags), QUEUE_TEST(test_poison),        QUEUE_TEST(test_much_poison),
-        QUEUE_TEST(test_huge),       QUEUE_TEST(test_gave_up),       QUEUE_TEST(test_eta),
-        QUEUE_TEST(test_eta_order),  QUEUE_TEST(test_too_many_etas), QUEUE_TEST(test_past_eta),
-        QUEUE_TEST(test_expired),    QUEUE_TEST(test_same_name),
+        QUEUE_TEST(test_empty),       QUEUE_TEST(test_order),         QUEUE_TEST(test_unacked),
+        QUEUE_TEST(test_fresh_tags),  QUEUE_TEST(test_poison),        QUEUE_TEST(test_much_poison),
+        QUEUE_TEST(test_huge),        QUEUE_TEST(test_gave_up),       QUEUE_TEST(test_eta),
+        QUEUE_TEST(test_eta_order),   QUEUE_TEST(test_too_many_etas), QUEUE_TEST(test_past_eta),
+        QUEUE_TEST(test_expired),     QUEUE_TEST(test_same_name),     QUEUE_TEST(test_queues_in_turn),
+        QUEUE_TEST(test_some_queues), QUEUE_TEST(test_move),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,15 @@ static void test_names(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         assert_null(queue_new(f->r, &(struct queue_config){.name = bad[i]}));
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        const char *const families[] = {"good", bad[i], NULL};
+
+        assert_null(queue_new(f->r, &(struct queue_config){.name = "good", .families = families}));
+    }
+
+    const char *const many[QUEUE_FAMILIES_MAX + 2] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+
+    assert_null(queue_new(f->r, &(struct queue_config){.name = "good", .families = many}));
 }
 
 /* Two installations with prefixes of their own share nothing but the results, whose names are unique. */
@@ -141,8 +150,8 @@ static void test_full(void **state)
     struct fixture *f = *state;
 
     redis_server_do(f->server, "HSET job status uploaded");
-    for (unsigned i = 0; i < MAX_LENGTH; i++)
-        assert_int_equal(enqueue(f, A, 2 * i, NULL), 0); /* the limit holds over all priorities */
+    for (unsigned i = 0; i < MAX_LENGTH; i++) /* the limit holds over all priorities and queues */
+        assert_int_equal(enqueue_family(f, A, i % 2 ? "slow" : NULL, 2 * i), 0);
 
     char *before = snapshot(f);
 
@@ -548,18 +557,22 @@ static void test_place(void **state)
     struct fixture *f = *state;
     struct queue_place place = {.ahead = 99, .claimed = 99};
 
-    assert_int_equal(enqueue_placed(f, A, 0, &place), 0);
+    assert_int_equal(enqueue_placed(f, A, NULL, 0, &place), 0);
     assert_int_equal(place.ahead, 0);
-    assert_int_equal(enqueue_placed(f, B, 9, &place), 0);
+    assert_int_equal(enqueue_placed(f, B, NULL, 9, &place), 0);
     assert_int_equal(place.ahead, 1);
-    assert_int_equal(enqueue_placed(f, C, 3, &place), 0); /* before B */
+    assert_int_equal(enqueue_placed(f, C, NULL, 3, &place), 0); /* before B */
+    assert_int_equal(place.ahead, 1);
+    assert_int_equal(enqueue_placed(f, C, "slow", 0, &place), 0); /* in a queue of its own */
+    assert_int_equal(place.ahead, 0);
+    assert_int_equal(enqueue_placed(f, C, "slow", 0, &place), 0);
     assert_int_equal(place.ahead, 1);
     assert_int_equal(place.claimed, 0);
 
     struct queue_claim *c = claim(f);
 
     assert_string_equal(c->id, A);
-    assert_int_equal(enqueue_placed(f, A, 0, &place), 0);
+    assert_int_equal(enqueue_placed(f, A, NULL, 0, &place), 0);
     assert_int_equal(place.ahead, 0);
     assert_int_equal(place.claimed, 1);
     queue_claim_free(c);
@@ -618,8 +631,20 @@ static void test_look(void **state)
     assert_int_equal(look(f).oldest_ms, first_ms); /* what comes back waits since it came first */
     queue_claim_free(c);
 
+    /* each queue by itself, and all together */
+    assert_int_equal(enqueue_family(f, A, "slow", 3), 0);
+    l = look(f);
+    assert_int_equal(l.n, 3);
+    assert_string_equal(l.queues[0].name, "decant");
+    assert_string_equal(l.queues[1].name, "decant.slow");
+    assert_string_equal(l.queues[2].name, "decant.quick");
+    assert_true(l.queues[0].waiting == 3 && l.queues[0].oldest_ms == first_ms);
+    assert_true(l.queues[1].waiting == 1 && l.queues[1].oldest_ms >= first_ms + 20);
+    assert_true(l.queues[2].waiting == 0 && l.queues[2].oldest_ms == 0);
+    assert_true(l.waiting == 4 && l.oldest_ms == first_ms);
+
     /* whatever others put there */
-    redis_server_do(f->server, "DEL decant");
+    redis_server_do(f->server, "DEL decant decant.slow" STEP(3));
     redis_server_do(f->server, "RPUSH decant %s", "{\"headers\":{\"decant_queued_ms\":\"1\"}}");
     redis_server_do(f->server, "RPUSH decant" STEP(3) " %s", "no JSON");
     redis_server_do(f->server, "RPUSH decant" STEP(6) " %s", "{\"headers\":{\"decant_queued_ms\":1e300}}");

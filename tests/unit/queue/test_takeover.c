@@ -166,7 +166,7 @@ static void test_claim_and_refresh_together(void **state)
         if (i % 2) /* the claim is sent twice, the second time after the refresh */
             redis_server_do(f->server, "SCRIPT FLUSH");
         queue_refresh(f->q, W1, on_one, &b);
-        queue_claim(f->q, W1, on_one_claim, &got);
+        queue_claim(f->q, W1, QUEUE_ALL, on_one_claim, &got);
         queue_refresh(f->q, W1, on_one, &b);
         assert_true(loop_until(&f->loop, &b.done, 5000));
         assert_int_equal(b.err, 0);
@@ -201,7 +201,7 @@ static void test_free_early(void **state)
 
         struct queue_claim *c = claim_as(f, p.q, i == 0 ? W1 : W2, &err);
 
-        queue_claim(p.q, i == 0 ? W1 : W2, i == 0 ? on_never : on_cut_off, &cut_off);
+        queue_claim(p.q, i == 0 ? W1 : W2, QUEUE_ALL, i == 0 ? on_never : on_cut_off, &cut_off);
         if (i == 0) {
             queue_free(p.q);
             loop_for(&f->loop, 50); /* the answer comes, for nobody */
@@ -320,7 +320,7 @@ static void on_claimed(void *arg, int err, struct queue_claim *c)
 
 static void ask(struct claimer *w)
 {
-    queue_claim(w->p.q, w->name, on_claimed, w);
+    queue_claim(w->p.q, w->name, QUEUE_ALL, on_claimed, w);
 }
 
 static void test_each_once(void **state)

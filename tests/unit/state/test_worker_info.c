@@ -23,6 +23,8 @@ static void on_list(void *arg, int err, const struct worker_info *workers, size_
         strcat(strcat(l->ids, workers[i].id), " ");
         l->jobs += workers[i].jobs;
         l->test_signatures = l->test_signatures || workers[i].test_signatures;
+        assert_int_equal(workers[i].slots, 4);
+        assert_int_equal(workers[i].family_slots, 3);
         assert_string_equal(workers[i].engines, "{}");
         assert_string_equal(workers[i].scanner_detail, "");
     }
@@ -47,7 +49,8 @@ static void put(struct fixture *f, const char *id, uint64_t jobs)
                                .scanner = "up",
                                .test_signatures = true,
                                .jobs = jobs,
-                               .slots = 4};
+                               .slots = 4,
+                               .family_slots = 3};
     struct answer a = {0};
 
     worker_info_put(f->r, &info, answer_on, &a);

@@ -40,6 +40,11 @@ const struct catalogue_route *catalogue_find(const struct format *from, const st
     return NULL;
 }
 
+const char *catalogue_family(const char *engine)
+{
+    return NULL;
+}
+
 void engine_pool_reload(struct engine_pool *p)
 {
     reloads++;
@@ -53,6 +58,7 @@ struct fixture {
     struct redis *redis;
     struct queue *queue;
     struct settings settings;
+    struct shares shares;
     struct runner_context context;
     struct claimer *claimer;
     struct task_events *events;
@@ -95,8 +101,9 @@ static const char *wait_heard(struct fixture *f, const char *text)
 
 static int set_up(void **state)
 {
+    static const char *const families[] = {"documents", "images", "pdf", NULL};
     static const struct queue_config config = {
-        .name = "decant", .max_length = 100, .max_deliveries = 2, .lease_ms = 4000};
+        .name = "decant", .families = families, .max_length = 100, .max_deliveries = 2, .lease_ms = 4000};
     struct fixture *f = calloc(1, sizeof *f);
 
     reloads = shutdowns = 0;
@@ -113,7 +120,10 @@ static int set_up(void **state)
     redis_sub_start(f->sub, REDIS("/0.celeryev/*"), on_event, f);
     wait_heard(f, "ready");
 
-    f->context = (struct runner_context){.loop = &f->loop, .redis = f->redis, .queue = f->queue};
+    f->shares = (struct shares){.served = queue_family(f->queue, "images") | queue_family(f->queue, "pdf"),
+                                .slots = 3};
+    f->context =
+        (struct runner_context){.loop = &f->loop, .redis = f->redis, .queue = f->queue, .shares = &f->shares};
 
     struct claimer_config claimer = {
         .context = &f->context, .redis_url = f->settings.redis, .worker = "decant@test:1:a", .slots = 3};
@@ -320,22 +330,59 @@ static void changes(void **state)
     assert_int_equal(reloads, 1);
     assert_answer(f, "cancel_consumer", "{\"queue\": \"other\"}",
                   "{\"ok\": \"no longer consuming from other\"}");
-    assert_true(claimer_consumes(f->claimer));
-    assert_answer(f, "cancel_consumer", "{\"queue\": \"decant\"}",
-                  "{\"ok\": \"no longer consuming from decant\"}");
-    assert_false(claimer_consumes(f->claimer));
-    assert_answer(f, "active_queues", "{}", "[]");
-    assert_answer(f, "add_consumer", "{\"queue\": \"decant\"}", "{\"ok\": \"add consumer decant\"}");
-    assert_true(claimer_consumes(f->claimer));
-
-    _cleanup_json_ json_t *queues = ask(f, "active_queues", "{}");
-
-    assert_string_equal(json_string_value(json_object_get(json_array_get(queues, 0), "name")), "decant");
-    assert_int_equal(json_object_size(json_array_get(queues, 0)), 15);
-
     send_command(f, "shutdown", "{}", "");
     assert_answer(f, "ping", "{}", "{\"ok\": \"pong\"}"); /* and shutdown has had no answer */
     assert_int_equal(shutdowns, 1);
+}
+
+/* "decant decant.images" */
+static void assert_queues(struct fixture *f, const char *expected)
+{
+    _cleanup_json_ json_t *queues = ask(f, "active_queues", "{}");
+    _cleanup_buf_ struct buf names = BUF_INIT(200);
+    const json_t *queue;
+    size_t i;
+
+    assert_true(json_is_array(queues));
+    json_array_foreach(queues, i, queue)
+    {
+        assert_int_equal(json_object_size(queue), 15);
+        buf_printf(&names, "%s%s", i > 0 ? " " : "", json_string_value(json_object_get(queue, "name")));
+    }
+    assert_string_equal(names.data ? names.data : "", expected);
+}
+
+static void change_consumer(struct fixture *f, const char *method, const char *queue, const char *says)
+{
+    char arguments[80], answer[120];
+
+    snprintf(arguments, sizeof arguments, "{\"queue\": \"%s\"}", queue);
+    snprintf(answer, sizeof answer, "{\"ok\": \"%s %s\"}", says, queue);
+    assert_answer(f, method, arguments, answer);
+}
+
+static void queues_are_left_and_taken_up_again(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_queues(f, "decant decant.images decant.pdf");
+    change_consumer(f, "cancel_consumer", "other", "no longer consuming from");
+    assert_queues(f, "decant decant.images decant.pdf");
+    change_consumer(f, "cancel_consumer", "decant.images", "no longer consuming from");
+    assert_queues(f, "decant decant.pdf");
+    change_consumer(f, "cancel_consumer", "decant", "no longer consuming from");
+    change_consumer(f, "cancel_consumer", "decant.pdf", "no longer consuming from");
+    assert_queues(f, "");
+    assert_int_equal(claimer_consumes(f->claimer), 0);
+    change_consumer(f, "add_consumer", "decant.images", "add consumer");
+    change_consumer(f, "add_consumer", "decant", "add consumer");
+    assert_queues(f, "decant decant.images");
+
+    /* One that it has no engine for. */
+    _cleanup_json_ json_t *reply = ask(f, "add_consumer", "{\"queue\": \"decant.documents\"}");
+
+    assert_non_null(json_string_value(json_object_get(reply, "error")));
+    assert_queues(f, "decant decant.images");
 }
 
 static void revocations_are_remembered_for_all(void **state)
@@ -491,6 +538,7 @@ int main(void)
         TEST(malformed_messages_are_forgotten),
         TEST(what_is_refused_says_why),
         TEST(changes),
+        TEST(queues_are_left_and_taken_up_again),
         TEST(revocations_are_remembered_for_all),
         TEST(a_stock_worker_says_hello),
         TEST(events_are_off_until_asked_for),

@@ -63,6 +63,11 @@ const struct catalogue_route *catalogue_find(const struct format *from, const st
     return str_eq(from->id, "txt") && str_eq(to->id, "pdf") ? &route : NULL;
 }
 
+const char *catalogue_family(const char *engine)
+{
+    return str_eq(engine, "test") ? "tests" : NULL;
+}
+
 /* --- the fixture */
 
 struct fixture {
@@ -75,6 +80,7 @@ struct fixture {
     char upload[STORAGE_PATH_MAX];
     struct counters *counters;
     struct runner_context context;
+    struct shares shares;
     struct runner *runner;
     bool over;
 };
@@ -88,6 +94,14 @@ static void make_upload(struct fixture *f)
     assert_int_equal(storage_upload_commit(f->storage, &upload, f->session, f->job, "txt", f->upload), 0);
 }
 
+/* Its share is given back with the end. */
+static void assert_no_shares(struct fixture *f)
+{
+    assert_int_equal(f->shares.n_held, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(f->shares.held); i++)
+        assert_int_equal(f->shares.held[i], 0);
+}
+
 static void set_job(struct fixture *f, const char *status)
 {
     redis_server_do(f->server,
@@ -98,8 +112,9 @@ static void set_job(struct fixture *f, const char *status)
 
 static int set_up(void **state)
 {
+    static const char *const families[] = {"tests", "others", NULL};
     static const struct queue_config config = {
-        .name = "decant", .max_length = 100, .max_deliveries = 2, .lease_ms = 4000};
+        .name = "decant", .families = families, .max_length = 100, .max_deliveries = 2, .lease_ms = 4000};
     struct fixture *f = calloc(1, sizeof *f);
 
     n_conversions = 0;
@@ -121,7 +136,10 @@ static int set_up(void **state)
                                          .redis = f->redis,
                                          .queue = f->queue,
                                          .storage = f->storage,
+                                         .shares = &f->shares,
                                          .counters = f->counters};
+    f->shares = (struct shares){
+        .served = queue_family(f->queue, "tests") | queue_family(f->queue, "others"), .slots = 4, .spare = 1};
     for (int i = 0; i < 500 && !redis_connected(f->redis); i++)
         loop_for(&f->loop, 10);
     *state = f;
@@ -224,7 +242,7 @@ static void start(struct fixture *f)
 {
     struct waiting w = {0};
 
-    queue_claim(f->queue, WORKER, on_claimed, &w);
+    queue_claim(f->queue, WORKER, QUEUE_ALL, on_claimed, &w);
     assert_true(loop_until(&f->loop, &w.done, PATIENCE_MS));
     assert_int_equal(w.err, 0);
     f->over = false;
@@ -245,6 +263,7 @@ static void wait_over(struct fixture *f)
     assert_true(loop_until(&f->loop, &f->over, PATIENCE_MS));
     loop_for(&f->loop, 10);
     assert_int_equal(redis_server_int(f->server, "HLEN unacked"), 0);
+    assert_no_shares(f);
 }
 
 static struct conversion_report report_of(enum outcome outcome)
@@ -327,6 +346,36 @@ static long counted(struct fixture *f, const char *name)
 
     freeReplyObject(reply);
     return n;
+}
+
+/* Of a family that has its share already: it waits in that one's queue, untouched. */
+static void waits_for_a_place(void **state)
+{
+    struct fixture *f = *state;
+    unsigned family = queue_family(f->queue, "tests");
+
+    for (int i = 0; i < 3; i++)
+        shares_take(&f->shares, family);
+    enqueue(f);
+    start(f);
+    assert_int_equal(f->shares.n_held, 4);
+    assert_true(loop_until(&f->loop, &f->over, PATIENCE_MS));
+    assert_int_equal(f->shares.n_held, 3);
+    assert_int_equal(n_conversions, 0);
+    assert_string_equal(field(f, "status"), "queued");
+    assert_string_equal(field(f, "attempts"), "");
+    assert_int_equal(redis_server_int(f->server, "LLEN decant.tests"), 1);
+    assert_int_equal(redis_server_int(f->server, "EXISTS unacked decant decant:deliveries:%s", f->task), 0);
+    assert_int_equal(counted(f, "tasks released"), 1);
+
+    shares_give(&f->shares, family);
+    start(f);
+    assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+    assert_int_equal(f->shares.held[1], 3);
+    succeed(&conversions[0]);
+    assert_true(loop_until(&f->loop, &f->over, PATIENCE_MS));
+    assert_string_equal(field(f, "status"), "completed");
+    assert_string_equal(field(f, "attempts"), "1");
 }
 
 static void converts(void **state)
@@ -1041,6 +1090,8 @@ static struct claimer *new_claimer(struct fixture *f, unsigned slots)
         .context = &f->context, .redis_url = redis_server_url(f->server), .worker = WORKER, .slots = slots};
     struct claimer *claimer;
 
+    f->shares.slots = slots;
+    f->shares.spare = 0;
     assert_int_equal(claimer_new(&config, &claimer), 0);
     return claimer;
 }
@@ -1113,8 +1164,8 @@ static void claims_as_many_as_it_is_told(void **state)
     struct claimer *claimer = new_claimer(f, 2);
     unsigned running = 0;
 
-    claimer_consume(claimer, false);
-    assert_false(claimer_consumes(claimer));
+    claimer_consume(claimer, QUEUE_ALL, false);
+    assert_int_equal(claimer_consumes(claimer), 0);
     claimer_start(claimer);
     enqueue(f);
     enqueue_another(f);
@@ -1123,7 +1174,7 @@ static void claims_as_many_as_it_is_told(void **state)
     assert_int_equal(redis_server_int(f->server, "ZCARD decant:workers"), 1); /* it holds its lease */
 
     claimer_set_limit(claimer, 1);
-    claimer_consume(claimer, true);
+    claimer_consume(claimer, QUEUE_ALL, true);
     wait_conversions(f, 1);
     loop_for(&f->loop, 1500);
     assert_int_equal(n_conversions, 1);
@@ -1197,6 +1248,7 @@ static void a_silent_conversion_of_an_expired_session_is_stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(waits_for_a_place),
         TEST(converts),
         TEST(a_revoked_task_never_runs),
         TEST(a_task_is_revoked_before_it_begins),

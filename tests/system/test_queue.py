@@ -1,0 +1,95 @@
+"""How jobs wait: by kind of conversion, and where a stock consumer finds them."""
+
+import contextlib
+import os
+import signal
+import time
+
+import kombu
+
+from client import Client
+from fixtures import docx, pdf, png, slow_docx
+
+
+@contextlib.contextmanager
+def stopped(server):
+    """The worker stands still; its conversions and engines don't."""
+    worker = server.children("decant-worker")[0]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+def new_client(server):
+    client = Client(server.url)
+    client.init()
+    return client
+
+
+def wait_status(client, job_id, status, timeout=300):
+    deadline = time.monotonic() + timeout
+    while client.status(job_id).json()["status"] != status:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def kombu_connection(server):
+    return kombu.Connection(f"redis+socket://{server.data}/redis/redis.sock?virtual_host=0")
+
+
+def test_documents_do_not_stand_before_pictures(own_server):
+    server = own_server("image office", DECANT_JOBS="2")
+    client = new_client(server)
+    documents = [client.start(f"{i}.docx", slow_docx(20000), "pdf") for i in range(4)]
+    wait_status(client, documents[0], "processing")
+    assert client.wait(client.start("a.png", png(), "jpg"))["status"] == "completed"
+    # one slot is not theirs: it was free, and no document took it
+    states = [client.status(job).json()["status"] for job in documents]
+    assert states[-1] == "queued" and sum(state in ("scanning", "processing") for state in states) <= 1, states
+    client.close()
+
+
+def test_each_family_has_a_queue(own_server):
+    server = own_server("image office pdf")
+    client = new_client(server)
+    with stopped(server):
+        jobs = {"decant.images": client.start("a.png", png(), "jpg"), "decant.documents": client.start("a.docx", docx(), "pdf"),
+                "decant.pdf": client.start("a.pdf", pdf(), "txt")}
+        redis = server.redis()
+        assert {name: redis.llen(name) for name in jobs} == {name: 1 for name in jobs} and redis.llen("decant") == 0
+        # a stock consumer finds each of them, and gives it back
+        with kombu_connection(server) as connection:
+            for name, job in jobs.items():
+                queue = connection.SimpleQueue(name)
+                message = queue.get(timeout=30)
+                assert message.headers["task"] == "decant.convert" and message.payload[1]["job_id"] == job
+                assert message.delivery_info["routing_key"] == name
+                message.requeue()
+                queue.close()
+        assert {name: redis.llen(name) for name in jobs} == {name: 1 for name in jobs}
+    for job in jobs.values():
+        assert client.wait(job)["status"] == "completed"
+    client.close()
+
+
+def test_a_job_in_the_wrong_queue_finds_its_own(own_server):
+    """Whoever moves a message into another queue, by hand or by mistake, changes nothing but when it runs."""
+    server = own_server("image office", DECANT_JOBS="2")
+    client = new_client(server)
+    slow = client.start("slow.docx", slow_docx(20000), "pdf")
+    wait_status(client, slow, "processing")
+    with stopped(server):
+        moved = client.start("a.docx", docx(), "pdf")
+        redis = server.redis()
+        assert redis.lmove("decant.documents", "decant", "RIGHT", "RIGHT")
+    # the slot that is left is not for documents: it goes to where it belongs, and waits there
+    deadline = time.monotonic() + 60
+    while redis.llen("decant") or redis.hlen("unacked") > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert client.wait(client.start("a.png", png(), "jpg"))["status"] == "completed"
+    job = client.wait(moved)
+    assert job["status"] == "completed" and job["attempts"] == 1
+    client.close()
