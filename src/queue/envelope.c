@@ -9,9 +9,6 @@
 
 #include <errno.h>
 
-/* A header of our own: when it was put into the queue, in ms since 1970. scripts/look.lua reads it, too. */
-#define ENVELOPE_QUEUED "decant_queued_ms"
-
 unsigned envelope_step(unsigned priority)
 {
     return priority > 9 ? 3 : priority / 3;
@@ -35,15 +32,22 @@ int envelope_encode(const struct envelope_task *task, char **ret_message)
                   "()", "kwargsrepr", repr, "origin", task->origin, "ignore_result", 0);
     if (task->traceparent) /* where OpenTelemetry's instrumentation of Celery has it */
         json_object_set_new(headers, "traceparent", json_string(task->traceparent));
-    if (task->queued_ms > 0)
-        json_object_set_new(headers, ENVELOPE_QUEUED, json_integer((json_int_t)task->queued_ms));
 
     _cleanup_json_ json_t *properties = kombu_properties("", task->queue, 2, task->priority);
 
     if (!properties || json_object_set_new(properties, "correlation_id", json_string(task->id)) < 0 ||
         json_object_set_new(properties, "reply_to", json_string(task->reply_to)) < 0)
         return -EINVAL;
-    return kombu_write(body, headers, properties, ret_message);
+
+    _cleanup_free_ char *text = NULL;
+    int r = kombu_write(body, headers, properties, &text);
+
+    if (r < 0)
+        return r;
+    if (strlen(text) > ENVELOPE_MAX_BYTES - ENVELOPE_STAMP_BYTES)
+        return -EMSGSIZE;
+    *ret_message = TAKE_PTR(text);
+    return 0;
 }
 
 void envelope_free(struct envelope *e)
@@ -121,8 +125,6 @@ static int decode_body(const struct kombu *k, struct envelope *e, const char **r
 
 static int decode_headers(const json_t *headers, struct envelope *e, const char **ret_reason)
 {
-    const json_t *queued;
-
     if (!json_string_length(json_object_get(headers, "id")) ||
         !json_string_length(json_object_get(headers, "task")))
         return refuse(ret_reason, "no task or no id in the headers: not message protocol 2");
@@ -132,8 +134,6 @@ static int decode_headers(const json_t *headers, struct envelope *e, const char 
         return refuse(ret_reason, "eta or expires is not a time in ISO 8601");
     if (!trace_parse(json_string_value(json_object_get(headers, "traceparent")), &e->trace))
         e->trace = (struct trace){0};
-    queued = json_object_get(headers, ENVELOPE_QUEUED);
-    e->queued_ms = json_integer_value(queued) > 0 ? (uint64_t)json_integer_value(queued) : 0;
     e->ignore_result = json_is_true(json_object_get(headers, "ignore_result"));
     if (copy_string(headers, "id", &e->id) < 0 || copy_string(headers, "task", &e->name) < 0 ||
         copy_string(headers, "group", &e->group_id) < 0 ||
@@ -142,12 +142,21 @@ static int decode_headers(const json_t *headers, struct envelope *e, const char 
     return 0;
 }
 
+/* What the queue has put at the message's front: [milliseconds, round, place] (scripts/common.lua). */
+static uint64_t read_stamp(const json_t *whole)
+{
+    json_int_t ms = json_integer_value(json_array_get(json_object_get(whole, "decant"), 0));
+
+    return ms > 0 ? (uint64_t)ms : 0;
+}
+
 int envelope_decode(const char *message, size_t len, struct envelope *ret, const char **ret_reason)
 {
     _cleanup_envelope_ struct envelope e = {0};
     _cleanup_kombu_ struct kombu k = {0};
     int r = kombu_read(message, len, &k, ret_reason);
 
+    e.queued_ms = read_stamp(k.whole);
     if (r == 0)
         r = decode_headers(k.headers, &e, ret_reason);
     if (r == 0)

@@ -12,7 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ENVELOPE_MAX_BYTES = KOMBU_MAX_BYTES };
+enum {
+    ENVELOPE_MAX_BYTES = KOMBU_MAX_BYTES,
+    ENVELOPE_STAMP_BYTES = 64, /* of these, what the queue adds at the front of a message (common.lua) */
+};
 
 /* What a new message says. */
 struct envelope_task {
@@ -21,10 +24,10 @@ struct envelope_task {
     unsigned priority;
     const char *queue, *origin, *reply_to;
     const char *traceparent; /* NULL: none */
-    uint64_t queued_ms;      /* when it is put into the queue; 0: untold */
 };
 
-/* -EINVAL for a task that can't be said in JSON, -EMSGSIZE past ENVELOPE_MAX_BYTES, -ENOMEM. */
+/* -EINVAL for a task that can't be said in JSON, -EMSGSIZE past ENVELOPE_MAX_BYTES, stamp included, -ENOMEM.
+ */
 int envelope_encode(const struct envelope_task *task, char **ret_message) _warn_unused_;
 
 /* The list that a priority belongs to: 0 to 3, for priorities 0–2, 3–5, 6–8 and 9. */
@@ -38,7 +41,7 @@ struct envelope {
     uint64_t eta_ms, expires_ms;           /* 0: none */
     bool ignore_result;
     struct trace trace; /* "" when there is none that is well-formed, as both of these concern no result */
-    uint64_t queued_ms; /* 0: untold */
+    uint64_t queued_ms; /* when the queue got it, by its stamp; 0: it has none */
 };
 
 void envelope_free(struct envelope *e);

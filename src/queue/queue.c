@@ -4,7 +4,6 @@
  * at which a process could die and leave half of it behind. This side builds and reads messages. */
 #include "queue/queue.h"
 
-#include "core/clock.h"
 #include "core/str.h"
 #include "queue/describe.h"
 #include "queue/envelope.h"
@@ -352,8 +351,7 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
                                                     .queue = name,
                                                     .origin = q->origin,
                                                     .reply_to = q->owner,
-                                                    .traceparent = task->traceparent,
-                                                    .queued_ms = clock_real_ms()},
+                                                    .traceparent = task->traceparent},
                             &message);
 
     if (r < 0) {

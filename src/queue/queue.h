@@ -71,8 +71,8 @@ struct queue_task {
     const char *family; /* whose queue it waits in; NULL: the base one */
     unsigned priority;  /* 0 (first) – 9 */
     /* With a hash: the set of the hashes of one owner that wait or are under way, and how many there may be.
-     * It is put right when it seems to be full: whatever has reached its end then leaves it. NULL: no limit.
-     */
+     * It is put right when it seems to be full: whatever has reached its end then leaves it. The owners'
+     * tasks of one priority take turns. NULL: nobody's, without limit; it waits behind all that is there. */
     const char *crowd;
     uint64_t crowd_max;
     const char *traceparent;   /* of whoever asks; NULL: none */
@@ -100,9 +100,8 @@ struct queue_claim {
     char *reply_to, *message; /* as it was received */
     char *group_id, *parent_id;
     bool ignore_result;
-    struct trace trace; /* "" unless the message has one */
-    uint64_t
-        queued_ms; /* when it was put into the queue, by the clock of who did; 0: the message doesn't say */
+    struct trace trace;      /* "" unless the message has one */
+    uint64_t queued_ms;      /* when it was put into the queue, by Redis' clock; 0: the message doesn't say */
     struct queue_held *held; /* the queue's own */
 };
 void queue_claim_free(struct queue_claim *c);
@@ -181,7 +180,7 @@ int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char
 void queue_bell_arm(struct queue_bell *b, unsigned queues);
 void queue_bell_free(struct queue_bell *b);
 
-/* How the queues are, for those who watch them. Server and clients may have different clocks. */
+/* How the queues are, for those who watch them. Times are Redis' own. */
 struct queue_look {
     size_t n;
     struct queue_look_one {

@@ -74,6 +74,26 @@ def test_each_family_has_a_queue(own_server):
     client.close()
 
 
+def test_sessions_take_turns(own_server):
+    """In the plain list, so that stock consumers serve in the same order."""
+    server = own_server("image", DECANT_JOBS="1")
+    many, one = new_client(server), new_client(server)
+    with stopped(server):
+        theirs = [many.start(f"{i}.png", png(), "jpg") for i in range(40)]
+        mine = one.start("mine.png", png(), "jpg")
+        with kombu_connection(server) as connection:
+            queue = connection.SimpleQueue("decant.images")
+            seen = [queue.get(timeout=30) for _ in range(3)]
+            assert [message.payload[1]["job_id"] for message in seen] == [theirs[0], mine, theirs[1]]
+            for message in seen:
+                message.requeue()
+            queue.close()
+    assert one.wait(mine)["status"] == "completed"
+    assert all(many.wait(job)["status"] == "completed" for job in theirs)
+    for client in (many, one):
+        client.close()
+
+
 def test_a_job_in_the_wrong_queue_finds_its_own(own_server):
     """Whoever moves a message into another queue, by hand or by mistake, changes nothing but when it runs."""
     server = own_server("image office", DECANT_JOBS="2")

@@ -95,29 +95,31 @@ static int wait_for(struct fixture *f, struct answer *a)
     return a->err;
 }
 
-int enqueue(struct fixture *f, const char *id, unsigned priority, const struct queue_hash *hash)
+int enqueue_task(struct fixture *f, const struct queue_task *task, const struct queue_hash *hash)
 {
     struct answer a = {0};
+
+    queue_enqueue(f->q, task, hash, on_answer, &a);
+    return wait_for(f, &a);
+}
+
+int enqueue(struct fixture *f, const char *id, unsigned priority, const struct queue_hash *hash)
+{
     _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:[]}", "job_id", id, "list");
 
-    queue_enqueue(
-        f->q,
-        &(struct queue_task){.id = id, .name = "decant.convert", .kwargs = kwargs, .priority = priority},
-        hash, on_answer, &a);
-    return wait_for(f, &a);
+    return enqueue_task(
+        f, &(struct queue_task){.id = id, .name = "decant.convert", .kwargs = kwargs, .priority = priority},
+        hash);
 }
 
 int enqueue_placed(struct fixture *f, const char *id, const char *family, unsigned priority,
                    struct queue_place *ret)
 {
-    struct answer a = {0};
-
-    queue_enqueue(
-        f->q,
+    return enqueue_task(
+        f,
         &(struct queue_task){
             .id = id, .name = "decant.convert", .family = family, .priority = priority, .place = ret},
-        NULL, on_answer, &a);
-    return wait_for(f, &a);
+        NULL);
 }
 
 int enqueue_family(struct fixture *f, const char *id, const char *family, unsigned priority)
@@ -125,16 +127,41 @@ int enqueue_family(struct fixture *f, const char *id, const char *family, unsign
     return enqueue_placed(f, id, family, priority, NULL);
 }
 
+static void on_look(void *arg, int err, const struct queue_look *look)
+{
+    struct {
+        struct queue_look look;
+        int err;
+        bool done;
+    } *seen = arg;
+
+    seen->done = true;
+    seen->err = err;
+    if (err == 0)
+        seen->look = *look;
+}
+
+struct queue_look look(struct fixture *f)
+{
+    struct {
+        struct queue_look look;
+        int err;
+        bool done;
+    } seen = {.done = false};
+
+    queue_look(f->q, on_look, &seen);
+    assert_true(loop_until(&f->loop, &seen.done, 15000));
+    assert_int_equal(seen.err, 0);
+    return seen.look;
+}
+
 int enqueue_in(struct fixture *f, const char *crowd, uint64_t max, const struct queue_hash *hash)
 {
-    struct answer a = {0};
     char id[ID_UUID_LEN + 1];
 
     id_uuid(id);
-    queue_enqueue(f->q,
-                  &(struct queue_task){.id = id, .name = "decant.convert", .crowd = crowd, .crowd_max = max},
-                  hash, on_answer, &a);
-    return wait_for(f, &a);
+    return enqueue_task(
+        f, &(struct queue_task){.id = id, .name = "decant.convert", .crowd = crowd, .crowd_max = max}, hash);
 }
 
 int done_with_tally(struct fixture *f, const struct queue_claim *c, const char *name, uint64_t by,

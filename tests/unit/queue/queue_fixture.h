@@ -40,11 +40,13 @@ void peer_close(struct peer *p);
 #define W1 "decant@one:1:a"
 #define W2 "decant@two:2:b"
 
+int enqueue_task(struct fixture *f, const struct queue_task *task, const struct queue_hash *hash);
 int enqueue(struct fixture *f, const char *id, unsigned priority, const struct queue_hash *hash);
 /* Into the queue of a family: "slow" or "quick", or NULL. */
 int enqueue_family(struct fixture *f, const char *id, const char *family, unsigned priority);
 int enqueue_placed(struct fixture *f, const char *id, const char *family, unsigned priority,
                    struct queue_place *ret);
+struct queue_look look(struct fixture *f);
 /* A task of its own, with that crowd. */
 int enqueue_in(struct fixture *f, const char *crowd, uint64_t max, const struct queue_hash *hash);
 /* As W1, successfully, adding to "tally". */

@@ -101,7 +101,7 @@ static void test_round_trip(void **state)
 static void test_trace_and_time(void **state)
 {
     static const char parent[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    _cleanup_free_ char *message = NULL;
+    _cleanup_free_ char *message = NULL, *stamped = NULL;
     _cleanup_envelope_ struct envelope e = {0};
     const char *reason = NULL;
 
@@ -110,16 +110,16 @@ static void test_trace_and_time(void **state)
                                                              .queue = "decant",
                                                              .origin = "o",
                                                              .reply_to = "r",
-                                                             .traceparent = parent,
-                                                             .queued_ms = 1795946341936},
+                                                             .traceparent = parent},
                                      &message),
                      0);
-    assert_int_equal(envelope_decode(message, strlen(message), &e, &reason), 0);
+    assert_int_equal(asprintf(&stamped, "{\"decant\":[1795946341936,3,0],%s", message + 1) < 0, 0);
+    assert_int_equal(envelope_decode(stamped, strlen(stamped), &e, &reason), 0);
     assert_string_equal(e.trace.id, "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_string_equal(e.trace.span, "00f067aa0ba902b7");
     assert_true(e.queued_ms == 1795946341936);
 
-    static const char *const others[] = {"1", "\"x\"", "null", "{}", "-3", "1.5", "[1]"};
+    static const char *const others[] = {"[1]", "\"x\"", "null", "{}", "[-3]", "[1.5]", "[[1]]", "7"};
 
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         _cleanup_envelope_ struct envelope other = {0};
@@ -129,7 +129,7 @@ static void test_trace_and_time(void **state)
         json_t *headers = json_object_get(m, "headers");
 
         json_object_set(headers, "traceparent", value);
-        json_object_set(headers, "decant_queued_ms", value);
+        json_object_set(m, "decant", value);
         text = json_dumps(m, 0);
         assert_int_equal(envelope_decode(text, strlen(text), &other, &reason), 0);
         assert_string_equal(other.trace.id, "");

@@ -578,34 +578,6 @@ static void test_place(void **state)
     queue_claim_free(c);
 }
 
-static void on_look(void *arg, int err, const struct queue_look *look)
-{
-    struct {
-        struct queue_look look;
-        int err;
-        bool done;
-    } *seen = arg;
-
-    seen->done = true;
-    seen->err = err;
-    if (err == 0)
-        seen->look = *look;
-}
-
-static struct queue_look look(struct fixture *f)
-{
-    struct {
-        struct queue_look look;
-        int err;
-        bool done;
-    } seen = {.done = false};
-
-    queue_look(f->q, on_look, &seen);
-    assert_true(loop_until(&f->loop, &seen.done, 15000));
-    assert_int_equal(seen.err, 0);
-    return seen.look;
-}
-
 static void test_look(void **state)
 {
     struct fixture *f = *state;
@@ -644,11 +616,11 @@ static void test_look(void **state)
     assert_true(l.waiting == 4 && l.oldest_ms == first_ms);
 
     /* whatever others put there */
-    redis_server_do(f->server, "DEL decant decant.slow" STEP(3));
-    redis_server_do(f->server, "RPUSH decant %s", "{\"headers\":{\"decant_queued_ms\":\"1\"}}");
+    redis_server_do(f->server, "DEL decant decant" STEP(9) " decant.slow" STEP(3));
+    redis_server_do(f->server, "RPUSH decant %s", "{\"decant\":[\"1\",1,1],\"body\":\"\"}");
     redis_server_do(f->server, "RPUSH decant" STEP(3) " %s", "no JSON");
-    redis_server_do(f->server, "RPUSH decant" STEP(6) " %s", "{\"headers\":{\"decant_queued_ms\":1e300}}");
-    redis_server_do(f->server, "RPUSH decant" STEP(9) " %s", "{\"headers\":{\"decant_queued_ms\":-5}}");
+    redis_server_do(f->server, "RPUSH decant" STEP(6) " %s", "{\"decant\":[1e300,1,1],\"body\":\"\"}");
+    redis_server_do(f->server, "RPUSH decant" STEP(9) " %s", "{\"decant\":[-5,1,1],\"body\":\"\"}");
     assert_int_equal(look(f).oldest_ms, 0);
 }
 
