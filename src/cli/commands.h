@@ -6,5 +6,6 @@ int cmd_serve(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_formats(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_queue(int argc, char **argv);
 int cmd_seal_key(int argc, char **argv);
 int cmd_version(int argc, char **argv);

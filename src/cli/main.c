@@ -12,6 +12,7 @@ static const struct command {
     {"formats", cmd_formats, "list what can be converted into what"},
     {"doctor", cmd_doctor,
      "check engines, sandbox, scanner and fonts, and say what to do about what is missing"},
+    {"queue", cmd_queue, "tell how the queue is, and handle its dead letters"},
     {"seal-key", cmd_seal_key, "make the key that document passwords are sealed with"},
     {"version", cmd_version, "print the version"},
 };

@@ -17,6 +17,7 @@ enum settings_program {
     PROGRAM_WORKER = 1 << 2,
     PROGRAM_CONVERT = 1 << 3,
     PROGRAM_DOCTOR = 1 << 4,
+    PROGRAM_QUEUE = 1 << 5,
 };
 
 struct settings {

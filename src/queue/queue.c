@@ -11,6 +11,8 @@
 #include "queue/queue_impl.h"
 
 #include "claim.lua.h"
+#include "dead.lua.h"
+#include "dead_list.lua.h"
 #include "delay.lua.h"
 #include "done.lua.h"
 #include "due.lua.h"
@@ -25,6 +27,7 @@
 #include "revoked.lua.h"
 #include "started.lua.h"
 #include "stats.lua.h"
+#include "status.lua.h"
 
 #include <errno.h>
 #include <time.h>
@@ -54,6 +57,9 @@ static struct redis_script scripts[N_SCRIPTS] = {
     [SCRIPT_REVOKED] = {.name = "revoked", .text = revoked_lua},
     [SCRIPT_REPLY] = {.name = "reply", .text = reply_lua},
     [SCRIPT_LOOK] = {.name = "look", .text = look_lua},
+    [SCRIPT_STATUS] = {.name = "status", .text = status_lua},
+    [SCRIPT_DEAD] = {.name = "dead", .text = dead_lua},
+    [SCRIPT_DEAD_LIST] = {.name = "dead_list", .text = dead_list_lua},
 };
 
 static bool name_ok(const char *name)
@@ -217,8 +223,9 @@ int queue_code(const redisReply *reply)
     static const struct {
         const char *code;
         int err;
-    } codes[] = {{"OK", 0},           {"ESTALE", -ESTALE}, {"ENOENT", -ENOENT}, {"EBUSY", -EBUSY},
-                 {"EAGAIN", -EAGAIN}, {"EEXIST", -EEXIST}, {"EDQUOT", -EDQUOT}};
+    } codes[] = {{"OK", 0},           {"ESTALE", -ESTALE},     {"ENOENT", -ENOENT},
+                 {"EBUSY", -EBUSY},   {"EAGAIN", -EAGAIN},     {"EEXIST", -EEXIST},
+                 {"EDQUOT", -EDQUOT}, {"EMSGSIZE", -EMSGSIZE}, {"EINVAL", -EINVAL}};
     const char *code = redis_reply_str(reply);
 
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)

@@ -1,4 +1,4 @@
-/* Shared by queue.c, claim.c and bell.c; private to this folder. */
+/* Shared by queue.c, claim.c, operate.c and bell.c; private to this folder. */
 #pragma once
 
 #include "queue/lamport.h"
@@ -22,6 +22,9 @@ enum queue_script {
     SCRIPT_REVOKED,
     SCRIPT_REPLY,
     SCRIPT_LOOK,
+    SCRIPT_STATUS,
+    SCRIPT_DEAD,
+    SCRIPT_DEAD_LIST,
     N_SCRIPTS,
 };
 

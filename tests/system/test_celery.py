@@ -214,6 +214,42 @@ def test_what_is_not_supported_fails_loudly(server, app, ours, options):
     assert app.send_task("test.echo", kwargs={"a": 1}).get(timeout=60) == {"a": 1}
 
 
+def decant_queue(server, *words):
+    done = subprocess.run([BUILD / "bin/decant", "queue", "--redis", server.our_url, *words], check=True, capture_output=True,
+                          text=True, timeout=60)
+    return done.stdout
+
+
+def test_replayed_dead_letter_runs(server, app):
+    """A task that was given up runs when it is replayed, and its client's get() returns."""
+    result = app.send_task("test.echo", kwargs={"src": "ü", "empty": []}, priority=9)
+    server.set(f"decant:deliveries:{result.id}", 3)
+    process = start_ours(server)
+    try:
+        eventually(lambda: server.llen("decant:dead"))
+        letter, = json.loads(decant_queue(server, "dead", "list", "--json"))
+        assert letter["task_id"] == result.id and letter["reason"] == "too often"
+        assert decant_queue(server, "dead", "replay", str(letter["id"])) == f"{letter['id']} replayed\n"
+        eventually(lambda: app.AsyncResult(result.id).state == "SUCCESS")
+        assert app.AsyncResult(result.id).get(timeout=60) == {"src": "ü", "empty": []}
+    finally:
+        end(process)
+
+
+def test_stock_worker_runs_a_replayed_one(server, app):
+    task = send_ours(server, "test.stock", {"a": 1})
+    server.set(f"decant:deliveries:{task}", 3)
+    process = start_ours(server)
+    eventually(lambda: server.llen("decant:dead"))
+    end(process)
+    decant_queue(server, "dead", "replay", "--all")
+    process = start_stock(server)
+    try:
+        assert app.AsyncResult(task).get(timeout=30)["kwargs"] == {"a": 1}
+    finally:
+        end(process)
+
+
 def test_killed_worker_is_taken_over(server, app):
     first = start_ours(server)
     second = None

@@ -1,14 +1,17 @@
 """How jobs wait: by kind of conversion, and where a stock consumer finds them."""
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import time
 
 import kombu
 
 from client import Client
 from fixtures import docx, pdf, png, slow_docx
+from server import BIN
 
 
 @contextlib.contextmanager
@@ -37,6 +40,12 @@ def wait_status(client, job_id, status, timeout=300):
 
 def kombu_connection(server):
     return kombu.Connection(f"redis+socket://{server.data}/redis/redis.sock?virtual_host=0")
+
+
+def decant_queue(server, *words, status=0, **environment):
+    done = subprocess.run([BIN / "decant", "queue", "--data", server.data, *words], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == status, (done.stdout, done.stderr)
+    return done
 
 
 def test_documents_do_not_stand_before_pictures(own_server):
@@ -113,3 +122,56 @@ def test_a_job_in_the_wrong_queue_finds_its_own(own_server):
     job = client.wait(moved)
     assert job["status"] == "completed" and job["attempts"] == 1
     client.close()
+
+
+def test_operator_replays_a_job(own_server):
+    server = own_server("image office pdf")
+    client = new_client(server)
+    with stopped(server):
+        job = client.start("a.png", png(), "jpg")
+        waiting = json.loads(decant_queue(server, "status", "--json").stdout)
+        assert {row["name"]: row["waiting"] for row in waiting["queues"]} == {
+            "decant": 0, "decant.documents": 0, "decant.images": 1, "decant.pdf": 0}
+        assert 0 <= waiting["oldest_s"] < 300
+        task = json.loads(server.redis().lindex("decant.images", 0))["headers"]["id"]
+        server.redis().set(f"decant:deliveries:{task}", 3)  # it has brought down three workers
+    assert client.wait(job)["status"] == "failed"
+    letter, = json.loads(decant_queue(server, "dead", "list", "--json").stdout)
+    assert letter["task"] == "decant.convert" and letter["queue"] == "decant.images"
+    whole = json.loads(decant_queue(server, "dead", "show", str(letter["id"])).stdout)
+    assert json.loads(whole["message"])["headers"]["id"] == letter["task_id"] == task
+    assert decant_queue(server, "dead", "replay", str(letter["id"])).stdout == f"{letter['id']} replayed\n"
+    assert client.wait(job)["status"] == "completed"
+    status = decant_queue(server, "status").stdout
+    assert "dead letters 0" in status and "workers alive: 1" in status
+    assert "no such letter" in decant_queue(server, "dead", "replay", str(letter["id"]), status=1).stderr
+
+    # a letter whose session has ended can be dropped, and no more
+    with stopped(server):
+        job = client.start("b.png", png(), "jpg")
+        task = json.loads(server.redis().lindex("decant.images", 0))["headers"]["id"]
+        server.redis().set(f"decant:deliveries:{task}", 3)
+    assert client.wait(job)["status"] == "failed"
+    client.close()
+    refused = decant_queue(server, "dead", "replay", "--all", status=1)
+    assert "session of its job has ended" in refused.stderr
+    assert json.loads(decant_queue(server, "dead", "list", "--json").stdout)
+    decant_queue(server, "dead", "drop", "--all")
+    assert json.loads(decant_queue(server, "dead", "list", "--json").stdout) == []
+
+
+def test_operator_errors(tmp_path):
+    def run(*words, **environment):
+        return subprocess.run([BIN / "decant", "queue", *words], capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path)
+
+    for words in ([], ["dead"], ["dead", "show"], ["dead", "show", "x"], ["dead", "replay"], ["dead", "drop", "1", "x"], ["status", "now"],
+                  ["--unknown"], ["undead", "list"]):
+        done = run("--redis", f"unix:{tmp_path}/none", *words)
+        assert done.returncode == (1 if words and words[0] in ("dead", "status") and len(words) > 1 else 2), (words, done)
+        assert done.stderr
+    done = run("status", DECANT_REDIS=f"unix:{tmp_path}/none")
+    assert done.returncode == 1 and "can't be reached" in done.stderr
+    (tmp_path / "open").write_text("secret")
+    (tmp_path / "open").chmod(0o644)
+    done = run("status", DECANT_REDIS_PASSWORD_FILE=str(tmp_path / "open"))
+    assert done.returncode == 1 and "DECANT_REDIS_PASSWORD_FILE" in done.stderr

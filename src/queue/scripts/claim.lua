@@ -61,6 +61,6 @@ for _ = 1, 100 do
     if not reason then
         return take(message, id, queue)
     end
-    dead_letter(reason, message)
+    dead_letter(reason, message, queue)
 end
 return 'AGAIN'

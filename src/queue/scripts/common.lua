@@ -6,7 +6,8 @@
 -- Messages are moved as text and never re-encoded: cjson would turn [] into {}.
 local PREFIX = KEYS[1]
 local UNACKED, INDEX = PREFIX .. 'unacked', PREFIX .. 'unacked_index'
-local WORKERS, DELAYED, DEAD = PREFIX .. 'decant:workers', PREFIX .. 'decant:delayed', PREFIX .. 'decant:dead'
+local WORKERS, DELAYED = PREFIX .. 'decant:workers', PREFIX .. 'decant:delayed'
+local DEAD, DEAD_ID = PREFIX .. 'decant:dead', PREFIX .. 'decant:dead:id'
 local REVOKED = PREFIX .. 'decant:revoked'
 local CLAIMS, DELIVERIES = PREFIX .. 'decant:claims:', PREFIX .. 'decant:deliveries:'
 local FINISHED, WATCH = PREFIX .. 'decant:finished:', PREFIX .. 'decant:watch'
@@ -35,9 +36,45 @@ local function stamp_of(message)
     return tonumber(ms), tonumber(round), tonumber(place)
 end
 
+-- With the time of now, and without a round; a message that has no stamp stays as it is.
+local function restamp(message)
+    local bare, n = string.gsub(message, '^{"decant": ?%[%d+, ?%d+, ?%d+%], ?', '{')
+    return n > 0 and stamp(bare) or message
+end
+
 local function round_of(message)
     local _, round, place = stamp_of(message)
     return round, place
+end
+
+-- Since when the message of this list waits that has waited longest, of those that say, and among the first of them to be served; 0: none
+-- says. Sessions take turns (enqueue.lua), so that what is next need not be it. But whoever waits has its first message in the round that
+-- is being served or in the next one, and what went back into the queue is served before these.
+local NEAR_FRONT, STRIDE, LOOKED_BYTES = 1000, 100, 1048576
+
+local function longest_waiting(name)
+    local list, served = PREFIX .. name, tonumber(redis.call('ZSCORE', PREFIX .. 'decant:turns:' .. name, '') or 0)
+    local oldest, bytes = 0, 0
+    for last = -1, -NEAR_FRONT, -STRIDE do
+        local messages = redis.call('LRANGE', list, last - STRIDE + 1, last)
+        for i = #messages, 1, -1 do
+            local ms, round = stamp_of(messages[i])
+            if last == -1 and i == #messages then
+                served = math.max(served, round)
+            end
+            if round > served + 1 then
+                return oldest
+            end
+            if ms > 0 and (oldest == 0 or ms < oldest) then
+                oldest = ms
+            end
+            bytes = bytes + #messages[i]
+        end
+        if #messages < STRIDE or bytes > LOOKED_BYTES then
+            break
+        end
+    end
+    return oldest
 end
 
 -- `queues`: names with spaces between.
@@ -69,15 +106,19 @@ local function unwrap(held)
     return string.match(held, '^%[(.*), "", "([%w._-]+)"%]$')
 end
 
--- For a reader that wants UTF-8 whatever a stranger sent, bytes from 80 on are written as \u0080 … \u00ff.
-local function dead_letter(reason, message)
+-- For a reader that wants UTF-8 whatever a stranger sent, bytes from 80 on are written as \u0080 … \u00ff. The id
+-- is first, and grows: the list is in the order of ids, with gaps (dead.lua).
+local function dead_letter(reason, message, queue)
     local text = cjson.encode(string.sub(message, 1, DEAD_BYTES))
     text = string.gsub(text, '[\128-\255]', function(c) return string.format('\\u%04x', string.byte(c)) end)
     local _, seconds = now()
-    redis.call('LPUSH', DEAD, '{"reason":' .. cjson.encode(reason) .. ',"time":' .. seconds ..
-                              ',"bytes":' .. #message .. ',"message":' .. text .. '}')
+    local id = redis.call('INCR', DEAD_ID)
+    redis.call('LPUSH', DEAD, '{"id":' .. id .. ',"reason":' .. cjson.encode(reason) .. ',"time":' .. seconds ..
+                              ',"queue":' .. cjson.encode(queue) .. ',"bytes":' .. #message .. ',"message":' ..
+                              text .. '}')
     redis.call('LTRIM', DEAD, 0, DEAD_MAX - 1)
     redis.call('EXPIRE', DEAD, DEAD_TTL)
+    redis.call('EXPIRE', DEAD_ID, DEAD_TTL)
 end
 
 -- What the worker's claim holds, or nil when it is the worker's no more.
@@ -102,7 +143,7 @@ local function restore(tag, to)
     end
     local message, queue = unwrap(held)
     if not message then
-        dead_letter('not a claim of ours', held)
+        dead_letter('not a claim of ours', held, '')
         return 0
     end
     redis.call('RPUSH', list_of(to or queue, message), message)

@@ -27,7 +27,8 @@ end
 forget(worker, tag)
 redis.call('DEL', DELIVERIES .. id)
 if reason ~= '' then
-    dead_letter(reason, unwrap(held) or held)
+    local message, queue = unwrap(held)
+    dead_letter(reason, message or held, queue or '')
 end
 if meta ~= '' and (status == 'SUCCESS' or not succeeded()) then
     redis.call('SET', result, meta, 'EX', RESULT_TTL)

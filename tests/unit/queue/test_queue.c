@@ -85,6 +85,8 @@ static void test_names(void **state)
 static void test_prefix(void **state)
 {
     struct fixture *f = *state;
+    static const struct queue_hash owned = {
+        .key = "pfx:/{1}hash", .field = "status", .expected = "x", .channel = "c"};
     struct queue *plain = f->q, *prefixed;
     struct queue_claim *c;
     int err;
@@ -116,6 +118,10 @@ static void test_prefix(void **state)
     assert_string_equal(c->id, B);
     assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, NULL), 0);
     queue_claim_free(c);
+    redis_server_do(f->server, "HSET pfx:/{1}hash status x");
+    assert_int_equal(enqueue_in(f, "pfx:/{1}crowd", 5, &owned), 0);
+    assert_int_equal(enqueue_in(f, "pfx:/{1}crowd", 5, &owned), 0);
+    assert_int_equal(redis_server_int(f->server, "ZCARD pfx:/{1}decant:rounds:decant"), 2);
     reap_past_lease(f, NULL, NULL);
     assert_int_equal(goodbye_as(f, f->q, W1), 0);
 
@@ -539,7 +545,7 @@ static void test_everything_expires(void **state)
 
     redisReply *keys = redis_server_reply(f->server, "KEYS *");
 
-    assert_int_equal(keys->elements, 10);
+    assert_int_equal(keys->elements, 11);
     for (size_t i = 0; i < keys->elements; i++) {
         const char *key = keys->element[i]->str;
         bool lasting = str_eq(key, "decant") || str_eq(key, "unacked") || str_eq(key, "unacked_index");
