@@ -1,5 +1,5 @@
 /* Reading is strict, because whatever can write to Redis writes here: types are checked one by one, sizes are
- * bounded by the message's own bound, and what we don't support (compressed bodies, other serializers,
+ * bounded by the message's own bound, and what we don't support (other serializers and compressions,
  * callbacks and chains) is refused with a reason instead of being run by halves. */
 #include "queue/envelope.h"
 
@@ -107,12 +107,13 @@ static bool has_callbacks(const json_t *embed)
 
 static int decode_body(const struct kombu *k, struct envelope *e, const char **ret_reason)
 {
-    _cleanup_json_ json_t *body = kombu_body(k);
+    _cleanup_json_ json_t *body = NULL;
+    int r = kombu_load_body(k, &body, ret_reason);
     json_t *args = json_array_get(body, 0), *kwargs = json_array_get(body, 1),
            *embed = json_array_get(body, 2);
 
-    if (!body)
-        return refuse(ret_reason, "the body is not JSON in base64");
+    if (r < 0)
+        return r;
     if (json_array_size(body) != 3 || !json_is_array(args) || !json_is_object(kwargs) ||
         !(json_is_object(embed) || json_is_null(embed)))
         return refuse(ret_reason, "the body is not [args, kwargs, embed]");
@@ -128,8 +129,6 @@ static int decode_headers(const json_t *headers, struct envelope *e, const char 
     if (!json_string_length(json_object_get(headers, "id")) ||
         !json_string_length(json_object_get(headers, "task")))
         return refuse(ret_reason, "no task or no id in the headers: not message protocol 2");
-    if (given(headers, "compression"))
-        return refuse(ret_reason, "compressed bodies are not supported");
     if (read_time(headers, "eta", &e->eta_ms) < 0 || read_time(headers, "expires", &e->expires_ms) < 0)
         return refuse(ret_reason, "eta or expires is not a time in ISO 8601");
     if (!trace_parse(json_string_value(json_object_get(headers, "traceparent")), &e->trace))

@@ -2,6 +2,7 @@
 
 #include "core/id.h"
 #include "core/str.h"
+#include "queue/inflate.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -44,27 +45,73 @@ int kombu_read(const char *message, size_t len, struct kombu *ret, const char **
     return 0;
 }
 
-json_t *kombu_body(const struct kombu *k)
+/* The body's bytes: base64 as kombu writes it, or as they stand when no encoding is named. */
+static int load_bytes(const struct kombu *k, unsigned char **ret, size_t *ret_len)
 {
     const json_t *body = json_object_get(k->whole, "body"),
                  *encoding = json_object_get(k->properties, "body_encoding");
     const char *text = json_string_value(body), *end;
-    size_t len = json_string_length(body), n;
+    size_t len = json_string_length(body);
+    _cleanup_free_ unsigned char *bytes = text ? malloc(len + 1) : NULL;
 
+    if (text && !bytes)
+        return -ENOMEM;
     if (!text)
-        return NULL;
-    if (!encoding || json_is_null(encoding))
-        return json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-    if (!string_is(k->properties, "body_encoding", "base64"))
-        return NULL;
+        return -EBADMSG;
+    if (!encoding || json_is_null(encoding)) {
+        memcpy(bytes, text, len);
+        *ret_len = len;
+    } else if (!string_is(k->properties, "body_encoding", "base64") ||
+               sodium_base642bin(bytes, len + 1, text, len, NULL, ret_len, &end,
+                                 sodium_base64_VARIANT_ORIGINAL) < 0 ||
+               end != text + len) {
+        return -EBADMSG;
+    }
+    *ret = TAKE_PTR(bytes);
+    return 0;
+}
 
-    _cleanup_free_ unsigned char *bytes = malloc(len + 1);
+static int unpack(const struct kombu *k, unsigned char **bytes, size_t *len, const char **ret_reason)
+{
+    const json_t *compression = json_object_get(k->headers, "compression");
+    unsigned char *unpacked;
+    int r;
 
-    if (!bytes ||
-        sodium_base642bin(bytes, len + 1, text, len, NULL, &n, &end, sodium_base64_VARIANT_ORIGINAL) < 0 ||
-        end != text + len)
-        return NULL;
-    return json_loadb((const char *)bytes, n, JSON_REJECT_DUPLICATES, NULL);
+    if (!compression || json_is_null(compression))
+        return 0;
+    if (!string_is(k->headers, "compression", "application/x-gzip"))
+        return refuse(ret_reason, "compressed in another way than gzip (zlib)");
+    r = inflate_bytes(*bytes, *len, KOMBU_MAX_BYTES, &unpacked, len);
+    if (r == -EMSGSIZE)
+        return refuse(ret_reason, "the body unpacks to more than a message may be");
+    if (r < 0)
+        return r == -ENOMEM ? r : refuse(ret_reason, "the compressed body is damaged");
+    free(*bytes);
+    *bytes = unpacked;
+    return 0;
+}
+
+int kombu_load_body(const struct kombu *k, json_t **ret, const char **ret_reason)
+{
+    _cleanup_free_ unsigned char *bytes = NULL;
+    size_t len = 0;
+    int r = load_bytes(k, &bytes, &len);
+
+    *ret_reason = "the body is not JSON in base64";
+    if (r == 0)
+        r = unpack(k, &bytes, &len, ret_reason);
+    if (r < 0)
+        return r;
+    *ret = json_loadb((const char *)bytes, len, JSON_REJECT_DUPLICATES, NULL);
+    return *ret ? 0 : -EBADMSG;
+}
+
+json_t *kombu_body(const struct kombu *k)
+{
+    json_t *body = NULL;
+    const char *why;
+
+    return kombu_load_body(k, &body, &why) < 0 ? NULL : body;
 }
 
 json_t *kombu_properties(const char *exchange, const char *routing_key, int delivery_mode, unsigned priority)

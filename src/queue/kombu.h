@@ -21,8 +21,11 @@ void kombu_free(struct kombu *k);
  * in UTF-8 by its own word. The body is not looked at. */
 int kombu_read(const char *message, size_t len, struct kombu *ret, const char **ret_reason) _warn_unused_;
 
-/* The body as the JSON that it is: base64 as kombu writes it, or as it stands when no encoding is named. NULL
- * when it is neither. */
+/* The body as the JSON that it is: base64 as kombu writes it, or as it stands when no encoding is named; and
+ * unpacked, to no more than KOMBU_MAX_BYTES, when `compression` says that it is packed. -EBADMSG with a
+ * sentence about what is wrong, -ENOMEM. */
+int kombu_load_body(const struct kombu *k, json_t **ret, const char **ret_reason) _warn_unused_;
+/* The same, or NULL. */
 json_t *kombu_body(const struct kombu *k) _warn_unused_;
 
 /* The properties that every message has. `delivery_mode`: 1 is transient, 2 persistent. */

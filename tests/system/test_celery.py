@@ -131,6 +131,16 @@ def test_success(server, app, ours):
     assert_clean(server)
 
 
+def test_compressed(app, server, ours):
+    """kombu packs bodies when it is told to; much that packs to little is refused before it fills memory."""
+    result = app.send_task("test.echo", kwargs=KWARGS, compression="gzip")
+    assert result.get(timeout=60) == KWARGS
+    bomb = app.send_task("test.echo", kwargs={"a": "x" * 50_000_000}, compression="gzip")
+    with pytest.raises(Exception, match="unpacks to more"):
+        bomb.get(timeout=60)
+    assert_clean(server)
+
+
 def test_failure_raises(app, ours):
     result = app.send_task("test.fail")
     with pytest.raises(Exception) as caught:
@@ -193,7 +203,7 @@ def test_groups(app, ours):
 
 
 @pytest.mark.parametrize("options", [
-    {"compression": "gzip"},
+    {"compression": "bzip2"},
     {"serializer": "pickle"},
     {"link": "test.echo"},
     {"chain": ["test.echo"]},

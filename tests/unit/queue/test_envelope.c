@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <zlib.h>
 
 #include <cmocka.h>
 
@@ -268,7 +269,9 @@ static void test_refused(void **state)
         {BODY, "{\"headers\": {\"task\": 5}}"},
         {BODY, "{\"headers\": {\"eta\": 5}}"},
         {BODY, "{\"headers\": {\"expires\": \"soon\"}}"},
-        {BODY, "{\"headers\": {\"compression\": \"application/x-gzip\"}}"},
+        {BODY, "{\"headers\": {\"compression\": \"application/x-gzip\"}}"}, /* it is not */
+        {BODY, "{\"headers\": {\"compression\": \"application/x-bz2\"}}"},
+        {BODY, "{\"headers\": {\"compression\": 5}}"},
         {BODY, "{\"properties\": null}"},
         {BODY, "{\"properties\": {\"body_encoding\": \"rot13\"}}"},
         {BODY, "{\"body\": 5}"},
@@ -302,6 +305,84 @@ static void test_refused(void **state)
     }
 }
 
+/* The body packed as kombu packs it: `len` bytes, of which `cut` are left out at the end and `more` added. */
+static int decode_packed(const char *body, size_t len, size_t cut, const char *more, struct envelope *e,
+                         const char **reason)
+{
+    uLong room = compressBound(len);
+    _cleanup_free_ unsigned char *packed = malloc(room + strlen(more));
+
+    assert_int_equal(compress(packed, &room, (const unsigned char *)body, len), Z_OK);
+    room -= cut;
+    memcpy(packed + room, more, strlen(more));
+    room += strlen(more);
+
+    size_t size = sodium_base64_encoded_len(room, sodium_base64_VARIANT_ORIGINAL);
+    _cleanup_free_ char *encoded = malloc(size);
+
+    sodium_bin2base64(encoded, size, packed, room, sodium_base64_VARIANT_ORIGINAL);
+
+    _cleanup_json_ json_t *m =
+        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:{s:s}}", "body", encoded, "content-encoding", "utf-8",
+                  "content-type", "application/json", "headers", "task", "t", "id", "my-task", "compression",
+                  "application/x-gzip", "properties", "body_encoding", "base64");
+    _cleanup_free_ char *text = json_dumps(m, 0);
+
+    *reason = "";
+    return envelope_decode(text, strlen(text), e, reason);
+}
+
+/* [["xxx…"], {}, {}], of that many bytes. */
+static char *long_body(size_t len)
+{
+    static const char head[] = "[[\"", tail[] = "\"], {}, {}]";
+    char *body = malloc(len + 1);
+
+    memset(body, 'x', len);
+    memcpy(body, head, strlen(head));
+    strcpy(body + len - strlen(tail), tail);
+    return body;
+}
+
+static void test_packed(void **state)
+{
+    static const size_t lengths[] = {100, 4096, 4097, 100000, ENVELOPE_MAX_BYTES};
+    const char *reason;
+
+    for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+        _cleanup_envelope_ struct envelope e = {0};
+        _cleanup_free_ char *body = long_body(lengths[i]);
+
+        assert_int_equal(decode_packed(body, lengths[i], 0, "", &e, &reason), 0);
+        assert_int_equal(json_string_length(json_array_get(e.args, 0)), lengths[i] - 14);
+    }
+
+    _cleanup_envelope_ struct envelope e = {0};
+
+    assert_int_equal(decode_packed(BODY, strlen(BODY), 1, "", &e, &reason), -EBADMSG);
+    assert_string_equal(reason, "the compressed body is damaged");
+    assert_int_equal(decode_packed(BODY, strlen(BODY), strlen(BODY) / 2, "", &e, &reason), -EBADMSG);
+    assert_int_equal(decode_packed(BODY, strlen(BODY), 0, "more", &e, &reason), -EBADMSG);
+    assert_int_equal(decode_packed("", 0, 0, "", &e, &reason), -EBADMSG);
+    assert_string_equal(reason, "the body is not JSON in base64");
+}
+
+/* Little that unpacks to much. */
+static void test_bombs(void **state)
+{
+    static const size_t lengths[] = {ENVELOPE_MAX_BYTES + 1, 2 * ENVELOPE_MAX_BYTES,
+                                     200 * ENVELOPE_MAX_BYTES};
+    const char *reason;
+
+    for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+        _cleanup_envelope_ struct envelope e = {0};
+        _cleanup_free_ char *body = long_body(lengths[i]);
+
+        assert_int_equal(decode_packed(body, lengths[i], 0, "", &e, &reason), -EBADMSG);
+        assert_string_equal(reason, "the body unpacks to more than a message may be");
+    }
+}
+
 static void test_garbage(void **state)
 {
     static const char *const bad[] = {"", "null", "[]", "{", "{}", "{\"headers\": {}}", "\xff\xfe", "{}{}"};
@@ -322,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_no_kwargs),        cmocka_unit_test(test_steps),
         cmocka_unit_test(test_too_large),        cmocka_unit_test(test_not_json),
         cmocka_unit_test(test_foreign),          cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_packed),           cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_garbage),          cmocka_unit_test(test_trace_and_time),
     };
 
