@@ -204,6 +204,11 @@ int path_tmpfile(int dirfd, mode_t mode)
     return fd;
 }
 
+int path_chmod(int fd, mode_t mode)
+{
+    return chmod(self_path(fd).text, mode) < 0 ? -errno : 0;
+}
+
 int path_reopen(int fd)
 {
     int again = open(self_path(fd).text, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

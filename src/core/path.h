@@ -30,6 +30,9 @@ int path_tmpfile(int dirfd, mode_t mode) _warn_unused_;
 /* Links the open unnamed file `fd` as `name` below `dirfd`; -EEXIST when the name is taken. */
 int path_link(int fd, int dirfd, const char *name) _warn_unused_;
 
+/* Sets the permission bits of the open file `fd`. (fchmod(2) is no call that a confined server may make.) */
+int path_chmod(int fd, mode_t mode) _warn_unused_;
+
 /* Opens the file behind `fd` once more for reading: a description of its own, with the offset 0, that the
  * receiver of a passed descriptor can't write through. A descriptor or -errno. */
 int path_reopen(int fd) _warn_unused_;

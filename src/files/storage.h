@@ -4,6 +4,8 @@
  *     {root}/{session_id}/{job_id}/converted/{uuid}.{ext}
  *     {root}/{session_id}/{job_id}/work-{uuid}/
  *         one attempt's output folder; gone when the attempt ends
+ *     {root}/exchange/, {root}/.exchange/
+ *         files of other programs: exchange.h
  *     {root}/.incoming/
  *         where O_TMPFILE can't be had: uploads under random names
  *

@@ -209,11 +209,18 @@ static void cancel_consumer(struct control_call *call)
 
 /* --- the rest */
 
+static bool is_known_task(const struct control_call *call)
+{
+    const char *name = text_argument(call, "task_name");
+
+    return str_eq(name, TASK_CONVERT) || str_eq(name, TASK_CONVERT_FILE);
+}
+
 static void rate_limit(struct control_call *call)
 {
     const json_t *rate = control_argument(call, "rate_limit");
 
-    if (!str_eq(text_argument(call, "task_name"), TASK_CONVERT))
+    if (!is_known_task(call))
         control_error(call, "unknown task");
     else if (pidbox_truthy(rate) && !str_eq(json_string_value(rate), "0"))
         control_error(call,
@@ -225,7 +232,7 @@ static void rate_limit(struct control_call *call)
 
 static void time_limit(struct control_call *call)
 {
-    if (!str_eq(text_argument(call, "task_name"), TASK_CONVERT))
+    if (!is_known_task(call))
         control_error(call, "unknown task");
     else
         control_error(call, "the file decides how long it may take, between DECANT_JOB_TIMEOUT_MIN and "

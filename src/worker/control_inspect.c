@@ -212,7 +212,7 @@ static void hello(struct control_call *call)
 
 static void registered(struct control_call *call)
 {
-    control_answer(call, json_pack("[s]", TASK_CONVERT));
+    control_answer(call, json_pack("[s, s]", TASK_CONVERT, TASK_CONVERT_FILE));
 }
 
 static json_t *describe_queue(const char *name)
@@ -288,6 +288,13 @@ static json_t *broker(const char *url)
                      "transport", "redis", "ssl", 0);
 }
 
+/* As with Celery's, a task that was never begun isn't named. */
+static void add_total(json_t *total, const char *task, uint64_t n)
+{
+    if (n > 0)
+        json_object_set_new(total, task, json_integer((json_int_t)n));
+}
+
 static void stats(struct control_call *call)
 {
     const struct control_config *config = &call->control->config;
@@ -299,8 +306,8 @@ static void stats(struct control_call *call)
                              (int)getpid(), "max-tasks-per-child", "1", "put-guarded-by-semaphore", 0,
                              "timeouts", 0, (json_int_t)config->settings->job_timeout_s);
 
-    if (counts.processed > 0)
-        json_object_set_new(total, TASK_CONVERT, json_integer((json_int_t)counts.processed));
+    add_total(total, TASK_CONVERT, counts.processed - counts.processed_files);
+    add_total(total, TASK_CONVERT_FILE, counts.processed_files);
     snprintf(text, sizeof text, "%lld", (long long)task_events_clock(config->events)->value);
     control_answer(call, json_pack("{s:o, s:i, s:s, s:I, s:o, s:o, s:I, s:o}", "total", total, "pid",
                                    (int)getpid(), "clock", text, "uptime",

@@ -7,6 +7,7 @@
 #include "engine/password.h"
 #include "state/job.h"
 #include "state/job_leave.h"
+#include "worker/exchange_task.h"
 #include "worker/settlement.h"
 
 #include <assert.h>
@@ -33,9 +34,11 @@ struct runner {
     const struct catalogue_route *route;
     char *stored_path, *kept_path, *options, *sealed_password;
     int job_fd;
+    struct exchange_task *file; /* of TASK_CONVERT_FILE; NULL of a job */
 
     struct conversion *conversion;
     bool stopped, released, settling, ended, scanning;
+    bool dropped;   /* `file` was */
     bool revoked;   /* by Celery's remote control */
     int signal;     /* that terminates it; 0: it isn't begun, or runs on */
     bool occupied;  /* the conversion's process and folders are not gone yet */
@@ -112,6 +115,7 @@ static void runner_free(struct runner *r)
     free(r->kept_path);
     free(r->options);
     free(r->sealed_password);
+    free(r->file);
     free(r);
 }
 
@@ -159,11 +163,21 @@ static void count(struct runner *r)
         counters_job(r->context->counters, &counted);
 }
 
+static void drop_file(struct runner *r)
+{
+    exchange_task_drop(r->file, r->context->storage);
+}
+
 /* Not before its process is gone: a slot is a process. */
 static void end(struct runner *r)
 {
     if (r->occupied) {
         r->over_then = true;
+        return;
+    }
+    if (r->file && !r->dropped) {
+        r->dropped = true;
+        do_then(r, drop_file, end);
         return;
     }
     if (r->begun_ms)
@@ -339,11 +353,13 @@ static void send_progress(struct runner *r)
     _cleanup_json_ json_t *meta = json_pack("{s:i}", "progress", (int)r->percent);
 
     r->progress_sent_ms = clock_mono_ms();
+    queue_started(r->context->queue, r->worker, r->claim, meta);
+    if (r->file)
+        return;
     snprintf(percent, sizeof percent, "%u", r->percent);
     r->pending++;
     job_update(r->context->redis, r->session_id, r->job_id,
                REDIS("status", job_status_name(JOB_PROCESSING), "progress", percent), on_updated, r);
-    queue_started(r->context->queue, r->worker, r->claim, meta);
 }
 
 static void on_progress(void *arg, unsigned percent)
@@ -371,6 +387,8 @@ static int publish(void *arg, const struct conversion_output *output)
 {
     struct runner *r = arg;
 
+    if (r->file)
+        return exchange_publish(&r->file->file, output->work, output->name, output->format->id);
     return storage_publish(r->context->storage, r->job_fd, output->work, output->name, r->session_id,
                            r->job_id, output->format->id, r->published);
 }
@@ -420,6 +438,17 @@ static void audit(const struct runner *r, const struct conversion_report *report
                       LOG_S("engine", report->engine));
 }
 
+static void remove_infected(struct runner *r)
+{
+    if (r->file)
+        exchange_remove_source(&r->file->file);
+}
+
+static void settle_failed(struct runner *r)
+{
+    settle(r, END_FAILED);
+}
+
 static void on_converted(void *arg, const struct conversion_report *report)
 {
     struct runner *r = arg;
@@ -439,6 +468,7 @@ static void on_converted(void *arg, const struct conversion_report *report)
     r->attempt.engine_version = r->engine_version;
     r->kill = kill_reason(report);
     r->attempt.published = r->published;
+    r->attempt.exchanged = r->file ? r->file->file.result : NULL;
     if (report->outcome == OUTCOME_INFECTED) {
         snprintf(r->signature, sizeof r->signature, "%s", report->detail);
         r->attempt.signature = r->signature;
@@ -448,6 +478,8 @@ static void on_converted(void *arg, const struct conversion_report *report)
 
     if (report->outcome == OUTCOME_OK)
         settle(r, END_COMPLETED);
+    else if (report->outcome == OUTCOME_INFECTED)
+        do_then(r, remove_infected, settle_failed);
     else if (report->outcome != OUTCOME_CANCELLED)
         settle(r, END_FAILED);
     else if (r->stopped)
@@ -472,7 +504,7 @@ static bool called_off(struct runner *r)
 {
     if (r->stopped)
         settle(r, END_REVOKED);
-    else if (r->revoked && r->route) /* what has to be wiped from the job's record is known */
+    else if (r->revoked && (r->route || r->file)) /* what has to be wiped from a job's record is known */
         call_off(r);
     else if (r->released)
         settle(r, END_RELEASED);
@@ -505,10 +537,19 @@ static int open_options(struct runner *r, char **ret)
     return password_join(r->options[0] ? r->options : "{}", password, ret);
 }
 
+static void start_conversion(struct runner *r, const struct conversion_request *request)
+{
+    static const struct conversion_events events = {on_stage, on_progress, publish, on_converted, on_gone};
+
+    r->conversion = conversion_start(r->context->conversions, request, &events, r);
+    if (!r->conversion)
+        fail(r, OUTCOME_INTERNAL);
+    r->occupied = r->conversion;
+}
+
 static void convert(struct runner *r)
 {
     _cleanup_secret_ char *options = NULL;
-    static const struct conversion_events events = {on_stage, on_progress, publish, on_converted, on_gone};
     /* {session}/{job}/uploads/… → uploads/… */
     struct conversion_request request = {
         .job_fd = r->job_fd, .input = r->stored_path + ID_TOKEN_LEN + 1 + ID_UUID_LEN + 1, .route = r->route};
@@ -526,10 +567,7 @@ static void convert(struct runner *r)
         return;
     }
     request.options = options;
-    r->conversion = conversion_start(r->context->conversions, &request, &events, r);
-    if (!r->conversion)
-        fail(r, OUTCOME_INTERNAL);
-    r->occupied = r->conversion;
+    start_conversion(r, &request);
 }
 
 /* On another thread: what an earlier attempt has left goes. */
@@ -661,6 +699,12 @@ static bool find_place(struct runner *r)
     return true;
 }
 
+static void log_started(const struct runner *r)
+{
+    log_info("task started", LOG_TASK(r), LOG_S("from", r->route->from->id), LOG_S("to", r->route->to->id),
+             LOG_U("delivery", r->claim->deliveries));
+}
+
 /* The job is there, its status is one that can be worked on, and the task is the one that it waits for. */
 static void take(struct runner *r, const struct job *job)
 {
@@ -674,8 +718,7 @@ static void take(struct runner *r, const struct job *job)
     } else if (r->claim->gave_up) {
         do_then(r, sweep, give_up);
     } else if (find_place(r)) {
-        log_info("task started", LOG_TASK(r), LOG_S("from", r->route->from->id),
-                 LOG_S("to", r->route->to->id), LOG_U("delivery", r->claim->deliveries));
+        log_started(r);
         start(r);
     }
 }
@@ -729,19 +772,71 @@ static void load(struct runner *r)
     job_load(r->context->redis, r->session_id, r->job_id, on_loaded, r);
 }
 
+/* --- a file without a job */
+
+static void prepare_file(struct runner *r)
+{
+    exchange_task_prepare(r->file, r->context->storage, r->context->conversions, r->claim->id,
+                          r->claim->kwargs);
+}
+
+static void on_prepared(struct runner *r)
+{
+    if (called_off(r))
+        return;
+    if (r->file->code) {
+        r->attempt.reason = r->file->code;
+        r->attempt.reason_text = r->file->sentence;
+        settle(r, END_REFUSED);
+        return;
+    }
+    r->route = r->file->route;
+    r->attempt.engine = r->route->engine;
+    if (!find_place(r))
+        return;
+    log_started(r);
+    begun(r);
+    start_conversion(r, &(struct conversion_request){.job_fd = r->file->file.job_fd,
+                                                     .input = r->file->file.input,
+                                                     .route = r->route,
+                                                     .options = r->file->options});
+}
+
+static void sweep_file(struct runner *r)
+{
+    exchange_sweep(r->context->storage, r->claim->id);
+}
+
+static void begin_file(struct runner *r)
+{
+    r->file = calloc(1, sizeof *r->file);
+    if (!r->file)
+        abort();
+    r->dropped = r->revoked || r->claim->gave_up; /* there is nothing to drop */
+    if (r->revoked)
+        do_then(r, sweep_file, call_off);
+    else if (r->claim->gave_up)
+        do_then(r, sweep_file, give_up);
+    else
+        do_then(r, prepare_file, on_prepared);
+}
+
 /* The first turn, so that `over` never comes before runner_start has returned. */
 static void begin(struct runner *r)
 {
     const char *session_id = json_string_value(json_object_get(r->claim->kwargs, "session_id"));
     const char *job_id = json_string_value(json_object_get(r->claim->kwargs, "job_id"));
-    bool known = str_eq(r->claim->name, TASK_CONVERT);
-    bool complete = id_is_token(session_id) && id_is_uuid(job_id);
+    bool is_file = str_eq(r->claim->name, TASK_CONVERT_FILE), is_job = str_eq(r->claim->name, TASK_CONVERT);
+    bool complete = is_file || (is_job && id_is_token(session_id) && id_is_uuid(job_id));
 
     task_events_received(r->context->events, r->claim);
-    if (r->revoked && !(known && complete)) {
+    if (r->revoked && !complete) {
         call_off(r);
-    } else if (!known) {
-        reject(r, "unknown_task", "This worker knows the task " TASK_CONVERT " alone.");
+    } else if (is_file) {
+        begin_file(r);
+    } else if (!is_job) {
+        reject(r, "unknown_task",
+               "This worker knows the tasks " TASK_CONVERT " and " TASK_CONVERT_FILE " alone.");
     } else if (!complete) {
         reject(r, "bad_arguments", TASK_CONVERT " needs the keyword arguments session_id and job_id.");
     } else {
@@ -856,7 +951,7 @@ static void on_checked(void *arg, int err, const struct job *job)
 
 void runner_check(struct runner *r)
 {
-    if (!r->conversion)
+    if (!r->conversion || r->file)
         return;
     r->pending++;
     job_load(r->context->redis, r->session_id, r->job_id, on_checked, r);

@@ -1,6 +1,8 @@
 /* One claimed task, from the claim to its acknowledgement: the state machine between the queue and a
  * conversion.
  *
+ * Of a file without a job (exchange_task.h) loading, marking and sweeping are one step, copying it.
+ *
  *     load the job → mark it ours (scanning) → sweep leftovers → conversion → settle
  *
  * Settling is one script (queue_done): result, job and acknowledgement together, and only while the claim is
@@ -18,7 +20,8 @@
 #include "worker/shares.h"
 #include "worker/task_events.h"
 
-#define TASK_CONVERT "decant.convert"
+#define TASK_CONVERT      "decant.convert"
+#define TASK_CONVERT_FILE "decant.convert_file" /* exchange_task.h */
 
 /* What the runners of a process share; outlives them. */
 struct runner_context {

@@ -7,9 +7,9 @@
 #include <assert.h>
 
 static const char *const ending_names[] = {
-    [END_COMPLETED] = "completed", [END_FAILED] = "failed",         [END_GAVE_UP] = "gave_up",
-    [END_REVOKED] = "revoked",     [END_CALLED_OFF] = "called_off", [END_SKIPPED] = "skipped",
-    [END_REJECTED] = "rejected",   [END_RELEASED] = "released",
+    [END_COMPLETED] = "completed", [END_FAILED] = "failed",     [END_REFUSED] = "refused",
+    [END_GAVE_UP] = "gave_up",     [END_REVOKED] = "revoked",   [END_CALLED_OFF] = "called_off",
+    [END_SKIPPED] = "skipped",     [END_REJECTED] = "rejected", [END_RELEASED] = "released",
 };
 
 const char *ending_name(enum ending ending)
@@ -74,9 +74,16 @@ static void make_completed(struct settlement *s, const char *session_id, const c
     set(s, "error_code", "");
     set(s, "error_message", "");
     set_record(s, a);
-    s->value = json_pack("{s:s, s:s, s:I, s:I}", "job_id", job_id, "status", job_status_name(JOB_COMPLETED),
-                         "size", (json_int_t)a->output_size, "pages", (json_int_t)a->output_pages);
+    if (a->exchanged)
+        s->value = json_pack("{s:s, s:s, s:I, s:I}", "result", a->exchanged, "format", a->output_format->id,
+                             "size", (json_int_t)a->output_size, "pages", (json_int_t)a->output_pages);
+    else
+        s->value =
+            json_pack("{s:s, s:s, s:I, s:I}", "job_id", job_id, "status", job_status_name(JOB_COMPLETED),
+                      "size", (json_int_t)a->output_size, "pages", (json_int_t)a->output_pages);
     s->result.result = s->value;
+    if (a->exchanged)
+        return;
     s->result.tally = STORED_KEY;
     s->result.tally_name = session_id;
     s->result.tally_by = a->output_size;
@@ -143,10 +150,12 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
         s->value = json_pack("{s:s}", "skipped", a->reason);
         s->result.result = s->value;
         break;
+    case END_REFUSED:
     case END_REJECTED:
         s->has_hash = false;
-        s->result = (struct queue_result){
-            .state = QUEUE_REJECTED, .exc_type = a->reason, .exc_message = a->reason_text};
+        s->result = (struct queue_result){.state = ending == END_REFUSED ? QUEUE_FAILURE : QUEUE_REJECTED,
+                                          .exc_type = a->reason,
+                                          .exc_message = a->reason_text};
         break;
     case END_RELEASED:
         set(s, "status", job_status_name(JOB_QUEUED));

@@ -12,6 +12,7 @@
 enum ending {
     END_COMPLETED,
     END_FAILED,
+    END_REFUSED,    /* failed before an engine saw it, by what the task asks for */
     END_GAVE_UP,    /* failed, and to the dead letters: it was started too often */
     END_REVOKED,    /* cancelled, or its session closed */
     END_CALLED_OFF, /* by Celery's remote control: this cancels the job */
@@ -34,7 +35,8 @@ struct attempt {
     const char *published; /* stored path */
     const struct format *output_format;
     uint64_t output_size, output_pages;
-    /* SKIPPED; REJECTED: a code and a sentence; CALLED_OFF: Celery's word for how */
+    const char *exchanged; /* the result's path, of a task without a job; NULL of others */
+    /* SKIPPED; REFUSED and REJECTED: a code and a sentence; CALLED_OFF: Celery's word for how */
     const char *reason, *reason_text;
 };
 

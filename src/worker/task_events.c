@@ -5,6 +5,7 @@
 #include "queue/event.h"
 #include "queue/monitor.h"
 #include "queue/repr.h"
+#include "worker/runner.h"
 
 #include <errno.h>
 #include <sys/sysinfo.h>
@@ -93,6 +94,7 @@ void task_events_started(struct task_events *e, const struct queue_claim *claim)
         return;
     e->counts.active++;
     e->counts.processed++;
+    e->counts.processed_files += str_eq(claim->name, TASK_CONVERT_FILE);
     if (told(e))
         tell(e, "task-started", json_pack("{s:s}", "uuid", claim->id));
 }

@@ -42,6 +42,7 @@ void task_events_offline(struct task_events *e);
 
 struct task_counts {
     uint64_t active, processed; /* begun and not over; begun so far */
+    uint64_t processed_files;   /* of the latter those without a job: TASK_CONVERT_FILE */
 };
 struct task_counts task_events_counts(const struct task_events *e);
 

@@ -133,7 +133,7 @@ def test_status(tools):
 def test_inspect(server, tools):
     worker = server.children("decant-worker")[0]
     assert tools.inspect("ping") == {"ok": "pong"}
-    assert tools.inspect("registered") == ["decant.convert"]
+    assert tools.inspect("registered") == ["decant.convert", "decant.convert_file"]
     assert tools.inspect("reserved") == []
     assert tools.inspect("scheduled") == []
     assert tools.inspect("query_task", str(uuid.uuid4())) == {}
@@ -372,7 +372,7 @@ def test_prefix_and_events_from_the_start(own_server, tmp_path):
     assert tools.inspect("ping") == {"ok": "pong"}
     assert stranger.app.control.ping(timeout=3) == []
     strange = tools.app.send_task("other.task")
-    with pytest.raises(Exception, match="decant.convert alone"):
+    with pytest.raises(Exception, match="decant.convert_file alone"):
         strange.get(timeout=PATIENCE)
     keys = server.redis().keys("*")
     assert not [key for key in keys if key.startswith(("unacked", "_kombu", "decant:claims", "decant:dead"))]

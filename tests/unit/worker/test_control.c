@@ -45,6 +45,17 @@ const char *catalogue_family(const char *engine)
     return NULL;
 }
 
+int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
+                            size_t size)
+{
+    return -EINVAL;
+}
+
+int conversion_sniff(struct conversion_shared *s, int fd, const struct format *format)
+{
+    return -EIO;
+}
+
 void engine_pool_reload(struct engine_pool *p)
 {
     reloads++;
@@ -230,7 +241,8 @@ static void looks(void **state)
     assert_answer(f, "ping", "{\"unknown\": [1]}", "{\"ok\": \"pong\"}");
     assert_answer(f, "query_task", "{\"ids\": [\"a\", 1]}", "{}");
     assert_answer(f, "query_task", "{}", "{}");
-    assert_answer(f, "registered", "{\"taskinfoitems\": [\"rate_limit\"]}", "[\"decant.convert\"]");
+    assert_answer(f, "registered", "{\"taskinfoitems\": [\"rate_limit\"]}",
+                  "[\"decant.convert\", \"decant.convert_file\"]");
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         assert_answer(f, lists[i], "{\"safe\": 1}", "[]");
     for (size_t i = 0; i < ARRAY_SIZE(objects); i++) {
@@ -261,7 +273,7 @@ static void only_who_is_meant_answers(void **state)
     send_command(f, "ping", "{}", "\"destination\": [\"other@test\"],");
     send_command(f, "ping", "{}", "\"pattern\": \"other*\", \"matcher\": \"glob\",");
     /* an answer to either would have come before this one */
-    assert_answer(f, "registered", "null", "[\"decant.convert\"]");
+    assert_answer(f, "registered", "null", "[\"decant.convert\", \"decant.convert_file\"]");
 }
 
 static void malformed_messages_are_forgotten(void **state)
@@ -469,7 +481,12 @@ static void tasks_are_followed(void **state)
 
     task_events_started(f->events, &claim); /* counted, and not told */
     task_events_over(f->events);
-    assert_int_equal(task_events_counts(f->events).processed, 1);
+    claim.name = (char *)"decant.convert_file";
+    task_events_started(f->events, &claim);
+    task_events_over(f->events);
+    claim.name = (char *)"decant.convert";
+    assert_int_equal(task_events_counts(f->events).processed, 2);
+    assert_int_equal(task_events_counts(f->events).processed_files, 1);
     assert_int_equal(task_events_counts(f->events).active, 0);
     task_events_enable(f->events, true);
     task_events_received(f->events, &claim);

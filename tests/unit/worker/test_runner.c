@@ -60,7 +60,23 @@ const struct catalogue_route *catalogue_find(const struct format *from, const st
     static struct catalogue_route route;
 
     route = (struct catalogue_route){.engine = "test", .from = from, .to = to, .cost = 1};
-    return str_eq(from->id, "txt") && str_eq(to->id, "pdf") ? &route : NULL;
+    return from && to && str_eq(from->id, "txt") && str_eq(to->id, "pdf") ? &route : NULL;
+}
+
+int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
+                            size_t size)
+{
+    if (!json_object_get(options, "bad"))
+        return 0;
+    snprintf(ret_why, size, "There is no such option.");
+    return -EINVAL;
+}
+
+static int sniffed; /* what a look at the file's type says */
+
+int conversion_sniff(struct conversion_shared *s, int fd, const struct format *format)
+{
+    return sniffed;
 }
 
 const char *catalogue_family(const char *engine)
@@ -81,6 +97,8 @@ struct fixture {
     struct counters *counters;
     struct runner_context context;
     struct shares shares;
+    struct conversion_shared shared;
+    struct settings settings;
     struct runner *runner;
     bool over;
 };
@@ -118,6 +136,7 @@ static int set_up(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     n_conversions = 0;
+    sniffed = 0;
     conversion_started = conversion_lingers = false;
     f->server = redis_server_start(NULL);
     uv_loop_init(&f->loop);
@@ -137,7 +156,10 @@ static int set_up(void **state)
                                          .queue = f->queue,
                                          .storage = f->storage,
                                          .shares = &f->shares,
+                                         .conversions = &f->shared,
                                          .counters = f->counters};
+    f->settings.max_upload_bytes = 100;
+    f->shared.settings = &f->settings;
     f->shares = (struct shares){
         .served = queue_family(f->queue, "tests") | queue_family(f->queue, "others"), .slots = 4, .spare = 1};
     for (int i = 0; i < 500 && !redis_connected(f->redis); i++)
@@ -1084,6 +1106,202 @@ static void on_idle(void *arg)
     *(bool *)arg = true;
 }
 
+/* --- files without a job */
+
+static void write_source(struct fixture *f, const char *text)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/exchange", f->root);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/exchange/a.txt", f->root);
+
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+static int files_in(struct fixture *f, const char *folder)
+{
+    char path[128];
+    int n = 0;
+
+    snprintf(path, sizeof path, "%s/%s", f->root, folder);
+
+    _cleanup_closedir_ DIR *dir = opendir(path);
+
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    return n;
+}
+
+static void enqueue_file(struct fixture *f, const char *kwargs)
+{
+    _cleanup_json_ json_t *object = json_loads(kwargs, 0, NULL);
+    struct queue_task task = {.id = f->task, .name = TASK_CONVERT_FILE, .kwargs = object};
+    struct waiting w = {0};
+
+    assert_non_null(object);
+    queue_enqueue(f->queue, &task, NULL, on_enqueued, &w);
+    assert_true(loop_until(&f->loop, &w.done, PATIENCE_MS));
+    start(f);
+}
+
+#define FILE_TASK "{\"source\": \"exchange/a.txt\", \"target_format\": \"pdf\", \"options\": {\"dpi\": 5}}"
+
+static void file_is_converted(void **state)
+{
+    struct fixture *f = *state;
+
+    write_source(f, "hello");
+    enqueue_file(f, FILE_TASK);
+    assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+    assert_string_equal(conversions[0].request.input, "input.txt");
+    assert_string_equal(conversion_options, "{\"dpi\":5}");
+    assert_string_equal(runner_job_id(f->runner), "");
+    runner_check(f->runner); /* there is no job that could be gone */
+    conversions[0].events.stage(conversions[0].arg, CONVERSION_CONVERTING);
+    for (int i = 0; i < PATIENCE_MS / 10 && !result_has(f, "PROGRESS"); i++)
+        loop_for(&f->loop, 10);
+    assert_true(result_has(f, "PROGRESS"));
+    assert_false(conversions[0].cancelled);
+    succeed(&conversions[0]);
+    wait_over(f);
+    assert_true(result_has(f, "\"status\":\"SUCCESS\",\"result\":{\"result\":\"exchange/a-"));
+    assert_true(result_has(f, "\"format\":\"pdf\",\"size\":4,\"pages\":2"));
+    assert_int_equal(files_in(f, "exchange"), 2);
+    assert_int_equal(files_in(f, ".exchange"), 0);
+}
+
+static void assert_refused(struct fixture *f, const char *code)
+{
+    char expected[100];
+
+    wait_over(f);
+    snprintf(expected, sizeof expected, "\"exc_type\":\"%s\"", code);
+    assert_true(result_has(f, "FAILURE"));
+    assert_true(result_has(f, expected));
+    assert_int_equal(files_in(f, ".exchange"), 0);
+}
+
+static void file_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *kwargs, *code;
+        int sniffed;
+    } cases[] = {
+        {"{}", "bad_arguments", 0},
+        {"{\"source\": 5, \"target_format\": \"pdf\"}", "bad_arguments", 0},
+        {"{\"source\": \"exchange/a.txt\"}", "bad_arguments", 0},
+        {"{\"source\": \"exchange/a.txt\", \"target_format\": \"docx\"}", "unsupported_target", 0},
+        {"{\"source\": \"exchange/a\", \"target_format\": \"pdf\"}", "unsupported_target", 0},
+        {"{\"source\": \"exchange/b.txt\", \"target_format\": \"pdf\"}", "not_found", 0},
+        {"{\"source\": \"exchange/../a.txt\", \"target_format\": \"pdf\"}", "bad_arguments", 0},
+        {"{\"source\": \"exchange/a.txt\", \"target_format\": \"pdf\", \"options\": {\"bad\": 1}}",
+         "bad_arguments", 0},
+        {"{\"source\": \"exchange/a.txt\", \"target_format\": \"pdf\", \"options\": {\"password\": \"x\"}}",
+         "bad_arguments", 0},
+        {FILE_TASK, "type_mismatch", -EMEDIUMTYPE},
+        {FILE_TASK, "internal", -EIO},
+    };
+
+    write_source(f, "hello");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        sniffed = cases[i].sniffed;
+        id_uuid(f->task);
+        enqueue_file(f, cases[i].kwargs);
+        assert_refused(f, cases[i].code);
+        assert_int_equal(n_conversions, 0);
+        assert_int_equal(files_in(f, "exchange"), 1);
+    }
+    f->settings.max_upload_bytes = 4;
+    id_uuid(f->task);
+    enqueue_file(f, FILE_TASK);
+    assert_refused(f, "payload_too_large");
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 0);
+}
+
+static void file_fails(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        enum outcome outcome;
+        const char *code;
+        int left;
+    } cases[] = {{OUTCOME_CORRUPT_INPUT, "corrupt_input", 1}, {OUTCOME_INFECTED, "infected", 0}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        write_source(f, "hello");
+        id_uuid(f->task);
+        n_conversions = 0;
+        conversion_started = false;
+        enqueue_file(f, FILE_TASK);
+        assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+        finish(&conversions[0], cases[i].outcome);
+        assert_refused(f, cases[i].code);
+        assert_int_equal(files_in(f, "exchange"), cases[i].left); /* what is infected is gone */
+    }
+}
+
+static void file_is_given_back(void **state)
+{
+    struct fixture *f = *state;
+
+    write_source(f, "hello");
+    enqueue_file(f, FILE_TASK);
+    assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+    runner_release(f->runner);
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant"), 1);
+    assert_int_equal(files_in(f, ".exchange"), 0);
+
+    redis_server_do(f->server, "SET decant:deliveries:%s 2", f->task);
+    start(f);
+    assert_refused(f, "engine_crashed");
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 1);
+}
+
+static void assert_file_called_off(struct fixture *f, const char *how)
+{
+    wait_over(f);
+    assert_true(result_has(f, "REVOKED"));
+    assert_true(result_has(f, how));
+    assert_int_equal(files_in(f, "exchange"), 1);
+    assert_int_equal(files_in(f, ".exchange"), 0);
+    assert_int_equal(redis_server_int(f->server, "HLEN unacked"), 0);
+}
+
+static void file_is_called_off(void **state)
+{
+    struct fixture *f = *state;
+
+    write_source(f, "hello");
+    enqueue_file(f, FILE_TASK);
+    assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+    assert_int_not_equal(runner_begun_ms(f->runner), 0);
+    assert_false(runner_revoke(f->runner, false, 0));
+    assert_true(runner_revoke(f->runner, true, SIGTERM));
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    assert_file_called_off(f, "terminated");
+
+    id_uuid(f->task); /* before it is begun */
+    enqueue_file(f, FILE_TASK);
+    assert_true(runner_revoke(f->runner, false, 0));
+    assert_file_called_off(f, "revoked");
+
+    id_uuid(f->task); /* while it is copied */
+    enqueue_file(f, FILE_TASK);
+    loop_for(&f->loop, 1);
+    if (runner_revoke(f->runner, true, SIGTERM) && n_conversions > 1)
+        finish(&conversions[1], OUTCOME_CANCELLED);
+    assert_file_called_off(f, "terminated");
+}
+
 static struct claimer *new_claimer(struct fixture *f, unsigned slots)
 {
     struct claimer_config config = {
@@ -1249,6 +1467,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(waits_for_a_place),
+        TEST(file_is_converted),
+        TEST(file_is_refused),
+        TEST(file_fails),
+        TEST(file_is_given_back),
+        TEST(file_is_called_off),
         TEST(converts),
         TEST(a_revoked_task_never_runs),
         TEST(a_task_is_revoked_before_it_begins),
