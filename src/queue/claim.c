@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/str.h"
 #include "queue/envelope.h"
+#include "queue/follow.h"
 #include "queue/monitor.h"
 #include "queue/queue_impl.h"
 #include "queue/result.h"
@@ -64,6 +65,10 @@ void queue_claim_free(struct queue_claim *c)
     free(c->message);
     free(c->group_id);
     free(c->parent_id);
+    free(c->root_id);
+    json_decref(c->callbacks);
+    json_decref(c->errbacks);
+    json_decref(c->chain);
     free(c);
 }
 
@@ -91,30 +96,65 @@ static struct queue_op *finishing(struct queue_op *op, const struct queue_claim 
     return op;
 }
 
+/* The script's arguments: the fixed ones, what follows, the hash. */
+static const char **done_arguments(const char *const fixed[], const struct follow *f)
+{
+    size_t n = 0, n_pairs = 2 * (f->n_messages + f->n_results);
+    const char **argv;
+
+    while (fixed[n])
+        n++;
+    argv = calloc(n + n_pairs + 1, sizeof *argv);
+    if (!argv)
+        abort();
+    memcpy(argv, fixed, n * sizeof *argv);
+    for (size_t i = 0; i < n_pairs; i++)
+        argv[n + i] = f->pairs[i];
+    return argv;
+}
+
+static int make_payload(const struct queue *q, const struct queue_claim *claim,
+                        const struct queue_result *result, struct follow *f, char **ret)
+{
+    int r = follow_make(q, claim, result, f);
+
+    if (r < 0)
+        return r;
+    *ret = claim->ignore_result ? strdup("") : result_payload(claim, result, f->children);
+    if (!*ret &&
+        result->state == QUEUE_REJECTED) /* the dead letters take what can't be told to anybody too */
+        *ret = strdup("");
+    return *ret ? 0 : -EMSGSIZE;
+}
+
 static void finish(struct queue_op *op, const char *worker, const struct queue_claim *claim,
                    const struct queue_result *result, const struct queue_hash *hash)
 {
-    bool rejected = result->state == QUEUE_REJECTED;
-    _cleanup_free_ char *payload = claim->ignore_result ? strdup("") : result_payload(claim, result);
     const char *tally = result->tally ? result->tally : "", *name = result->tally ? result->tally_name : "";
-    char by[24];
     const char *reason = result->exc_message ? result->exc_message : result->exc_type;
+    _cleanup_follow_ struct follow f = {0};
+    _cleanup_free_ char *payload = NULL;
+    char by[24], n_messages[24], n_results[24];
+    int r = make_payload(op->q, claim, result, &f, &payload);
 
-    /* The dead letters take what can't be told to anybody too. */
-    if (!payload && rejected)
-        payload = strdup("");
-    if (!payload) {
-        queue_op_fail(op, -EMSGSIZE);
+    if (r < 0) {
+        queue_op_fail(op, r);
         return;
     }
+    if (result->state != QUEUE_REJECTED)
+        reason = "";
+    else if (!reason)
+        reason = "rejected";
     snprintf(by, sizeof by, "%lu", result->tally_by);
-    queue_eval(op->q, SCRIPT_DONE,
-               REDIS(worker, claim->tag, claim->id, result_status(result->state), payload,
-                     !rejected ? ""
-                     : reason  ? reason
-                               : "rejected",
-                     tally, name, by),
-               hash, on_finished, finishing(op, claim));
+    snprintf(n_messages, sizeof n_messages, "%zu", f.n_messages);
+    snprintf(n_results, sizeof n_results, "%zu", f.n_results);
+
+    _cleanup_free_ const char **argv =
+        done_arguments(REDIS(worker, claim->tag, claim->id, result_status(result->state), payload, reason,
+                             tally, name, by, n_messages, n_results),
+                       &f);
+
+    queue_eval(op->q, SCRIPT_DONE, argv, hash, on_finished, finishing(op, claim));
 }
 
 void queue_done(struct queue *q, const char *worker, const struct queue_claim *claim,
@@ -345,9 +385,20 @@ static void move_envelope(struct queue_claim *claim, struct envelope *e)
     claim->reply_to = TAKE_PTR(e->reply_to);
     claim->group_id = TAKE_PTR(e->group_id);
     claim->parent_id = TAKE_PTR(e->parent_id);
+    claim->root_id = TAKE_PTR(e->root_id);
+    claim->callbacks = TAKE_PTR(e->callbacks);
+    claim->errbacks = TAKE_PTR(e->errbacks);
+    claim->chain = TAKE_PTR(e->chain);
     claim->ignore_result = e->ignore_result;
     claim->trace = e->trace;
     claim->queued_ms = e->queued_ms;
+}
+
+/* What can't be followed must not be tried. Those of the chain alone hear that they won't run. */
+static void forget_callbacks(struct queue_claim *claim)
+{
+    json_decref(TAKE_PTR(claim->callbacks));
+    json_decref(TAKE_PTR(claim->errbacks));
 }
 
 static void look_at(struct claiming *c, const redisReply *message)
@@ -364,7 +415,11 @@ static void look_at(struct claiming *c, const redisReply *message)
         return;
     }
     move_envelope(c->claim, &e);
-    if (e.expires_ms > 0 && e.expires_ms <= now) {
+    reason = follow_refusal(c->claim);
+    if (reason) {
+        forget_callbacks(c->claim);
+        finish_unrun(c, &(struct queue_result){.state = QUEUE_REJECTED, .exc_message = reason});
+    } else if (e.expires_ms > 0 && e.expires_ms <= now) {
         finish_unrun(c, &(struct queue_result){.state = QUEUE_REVOKED, .exc_message = QUEUE_EXPIRED});
     } else if (e.eta_ms > now && !c->claim->revoked) {
         delay(c, e.eta_ms);

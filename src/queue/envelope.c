@@ -1,6 +1,6 @@
 /* Reading is strict, because whatever can write to Redis writes here: types are checked one by one, sizes are
  * bounded by the message's own bound, and what we don't support (other serializers and compressions,
- * callbacks and chains) is refused with a reason instead of being run by halves. */
+ * chords) is refused with a reason instead of being run by halves. */
 #include "queue/envelope.h"
 
 #include "core/str.h"
@@ -14,6 +14,16 @@ unsigned envelope_step(unsigned priority)
     return priority > 9 ? 3 : priority / 3;
 }
 
+/* "O" takes a reference of its own and gives it back: what the caller sees does not change. */
+static json_t *make_body(const struct envelope_task *task, const json_t *kwargs)
+{
+    _cleanup_json_ json_t *args = task->args ? json_incref((json_t *)task->args) : json_array();
+
+    return json_pack("[O, O, {s:O?, s:O?, s:O?, s:n}]", args, (json_t *)kwargs, "callbacks",
+                     (json_t *)task->callbacks, "errbacks", (json_t *)task->errbacks, "chain",
+                     (json_t *)task->chain, "chord");
+}
+
 int envelope_encode(const struct envelope_task *task, char **ret_message)
 {
     _cleanup_json_ json_t *kwargs = task->kwargs ? json_incref((json_t *)task->kwargs) : json_object();
@@ -23,13 +33,14 @@ int envelope_encode(const struct envelope_task *task, char **ret_message)
     if (!repr)
         return -ENOMEM;
 
-    _cleanup_json_ json_t *body =
-        json_pack("[[], O, {s:n, s:n, s:n, s:n}]", kwargs, "callbacks", "errbacks", "chain", "chord");
-    _cleanup_json_ json_t *headers =
-        json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:i, s:[n, n], s:s, s:n, s:s, s:s, s:s, s:b}",
-                  "lang", "c", "task", task->name, "id", task->id, "shadow", "eta", "expires", "group",
-                  "group_index", "retries", 0, "timelimit", "root_id", task->id, "parent_id", "argsrepr",
-                  "()", "kwargsrepr", repr, "origin", task->origin, "ignore_result", 0);
+    _cleanup_json_ json_t *body = make_body(task, kwargs);
+    _cleanup_json_ json_t *headers = json_pack(
+        "{s:s, s:s, s:s, s:n, s:s?, s:s?, s:s?, s:O?, s:i, s:[n, n], s:s, s:s?, s:s, s:s, s:s, s:b}", "lang",
+        "c", "task", task->name, "id", task->id, "shadow", "eta", task->eta, "expires", task->expires,
+        "group", task->group_id, "group_index", (json_t *)task->group_index, "retries", 0, "timelimit",
+        "root_id", task->root_id ? task->root_id : task->id, "parent_id", task->parent_id, "argsrepr",
+        json_array_size(task->args) > 0 ? "(...)" : "()", "kwargsrepr", repr, "origin", task->origin,
+        "ignore_result", task->ignore_result);
     if (task->traceparent) /* where OpenTelemetry's instrumentation of Celery has it */
         json_object_set_new(headers, "traceparent", json_string(task->traceparent));
 
@@ -57,6 +68,10 @@ void envelope_free(struct envelope *e)
     free(e->reply_to);
     free(e->group_id);
     free(e->parent_id);
+    free(e->root_id);
+    json_decref(e->callbacks);
+    json_decref(e->errbacks);
+    json_decref(e->chain);
     json_decref(e->args);
     json_decref(e->kwargs);
     *e = (struct envelope){0};
@@ -92,17 +107,24 @@ static int read_time(const json_t *headers, const char *key, uint64_t *ret)
     return iso_time_parse(json_string_value(json_object_get(headers, key)), ret);
 }
 
-static bool has_callbacks(const json_t *embed)
+/* Lists of signatures, which follow.h looks at more closely. */
+static int read_embed(const json_t *embed, struct envelope *e, const char **ret_reason)
 {
-    static const char *const keys[] = {"callbacks", "errbacks", "chain", "chord"};
+    const struct {
+        const char *key;
+        json_t **list;
+    } lists[] = {{"callbacks", &e->callbacks}, {"errbacks", &e->errbacks}, {"chain", &e->chain}};
 
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        const json_t *value = json_object_get(embed, keys[i]);
+    if (given(embed, "chord"))
+        return refuse(ret_reason, "chords are not supported");
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        json_t *list = json_object_get(embed, lists[i].key);
 
-        if (json_array_size(value) > 0 || json_object_size(value) > 0 || json_is_string(value))
-            return true;
+        if (given(embed, lists[i].key) && !json_is_array(list))
+            return refuse(ret_reason, "callbacks, errbacks and chain have to be lists");
+        *lists[i].list = json_array_size(list) > 0 ? json_incref(list) : NULL;
     }
-    return false;
+    return 0;
 }
 
 static int decode_body(const struct kombu *k, struct envelope *e, const char **ret_reason)
@@ -117,8 +139,9 @@ static int decode_body(const struct kombu *k, struct envelope *e, const char **r
     if (json_array_size(body) != 3 || !json_is_array(args) || !json_is_object(kwargs) ||
         !(json_is_object(embed) || json_is_null(embed)))
         return refuse(ret_reason, "the body is not [args, kwargs, embed]");
-    if (has_callbacks(embed))
-        return refuse(ret_reason, "callbacks, chains and chords are not supported");
+    r = read_embed(embed, e, ret_reason);
+    if (r < 0)
+        return r;
     e->args = json_incref(args);
     e->kwargs = json_incref(kwargs);
     return 0;
@@ -136,7 +159,8 @@ static int decode_headers(const json_t *headers, struct envelope *e, const char 
     e->ignore_result = json_is_true(json_object_get(headers, "ignore_result"));
     if (copy_string(headers, "id", &e->id) < 0 || copy_string(headers, "task", &e->name) < 0 ||
         copy_string(headers, "group", &e->group_id) < 0 ||
-        copy_string(headers, "parent_id", &e->parent_id) < 0)
+        copy_string(headers, "parent_id", &e->parent_id) < 0 ||
+        copy_string(headers, "root_id", &e->root_id) < 0)
         return -ENOMEM;
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "core/trace.h"
 #include "queue/kombu.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,10 +18,15 @@ enum {
     ENVELOPE_STAMP_BYTES = 64, /* of these, what the queue adds at the front of a message (common.lua) */
 };
 
-/* What a new message says. */
+/* What a new message says; NULL: none or nothing. */
 struct envelope_task {
     const char *id, *name;
-    const json_t *kwargs; /* NULL: none */
+    const json_t *args, *kwargs;
+    const json_t *callbacks, *errbacks, *chain; /* lists of signatures */
+    const char *root_id, *parent_id, *group_id; /* root_id: NULL is its own */
+    const json_t *group_index;
+    const char *eta, *expires; /* ISO 8601 */
+    bool ignore_result;
     unsigned priority;
     const char *queue, *origin, *reply_to;
     const char *traceparent; /* NULL: none */
@@ -37,8 +43,9 @@ unsigned envelope_step(unsigned priority);
 struct envelope {
     char *id, *name;
     json_t *args, *kwargs;
-    char *reply_to, *group_id, *parent_id; /* or NULL */
-    uint64_t eta_ms, expires_ms;           /* 0: none */
+    char *reply_to, *group_id, *parent_id, *root_id; /* or NULL */
+    json_t *callbacks, *errbacks, *chain;            /* arrays, or NULL */
+    uint64_t eta_ms, expires_ms;                     /* 0: none */
     bool ignore_result;
     struct trace trace; /* "" when there is none that is well-formed, as both of these concern no result */
     uint64_t queued_ms; /* when the queue got it, by its stamp; 0: it has none */

@@ -36,7 +36,6 @@
 
 enum {
     HASH_MAX_ARGS = 64, /* key, field, expected, channel and the pairs */
-    FIXED_MAX_ARGS = 9,
     /* kombu's default visibility timeout: what no worker's claims remember is taken back after it */
     VISIBILITY_S = 3600,
 };
@@ -62,10 +61,10 @@ static struct redis_script scripts[N_SCRIPTS] = {
     [SCRIPT_DEAD_LIST] = {.name = "dead_list", .text = dead_list_lua},
 };
 
-static bool name_ok(const char *name)
+bool queue_name_ok(const char *name)
 {
     static const char allowed[] = PLAIN;
-    size_t len = strlen(name);
+    size_t len = name ? strlen(name) : 0;
 
     return len > 0 && strspn(name, allowed) == len;
 }
@@ -76,15 +75,14 @@ static bool config_ok(const struct queue_config *config)
     size_t n = 0;
 
     while (config->families && config->families[n]) {
-        if (n == QUEUE_FAMILIES_MAX || !name_ok(config->families[n]))
+        if (n == QUEUE_FAMILIES_MAX || !queue_name_ok(config->families[n]))
             return false;
         n++;
     }
-    return name_ok(config->name) && strspn(config->prefix, allowed_in_prefix) == strlen(config->prefix);
+    return queue_name_ok(config->name) && strspn(config->prefix, allowed_in_prefix) == strlen(config->prefix);
 }
 
-/* Takes over `name`. */
-static void add_queue(struct queue *q, char *name)
+const char *queue_step_name(unsigned step)
 {
     static const char *const steps[QUEUE_STEPS] = {"",
                                                    "\x06\x16"
@@ -93,10 +91,17 @@ static void add_queue(struct queue *q, char *name)
                                                    "6",
                                                    "\x06\x16"
                                                    "9"};
+
+    return steps[step];
+}
+
+/* Takes over `name`. */
+static void add_queue(struct queue *q, char *name)
+{
     char *all = NULL;
 
-    for (size_t i = 0; i < QUEUE_STEPS; i++)
-        if (asprintf(&q->lists[q->n_queues][i], "%s%s%s", q->config.prefix, name, steps[i]) < 0)
+    for (unsigned i = 0; i < QUEUE_STEPS; i++)
+        if (asprintf(&q->lists[q->n_queues][i], "%s%s%s", q->config.prefix, name, queue_step_name(i)) < 0)
             abort();
     if (asprintf(&all, "%s%s%s", q->all ? q->all : "", q->all ? " " : "", name) < 0)
         abort();
@@ -289,18 +294,24 @@ void queue_eval_list(struct queue *q, enum queue_script script, const char *cons
 void queue_eval(struct queue *q, enum queue_script script, const char *const fixed[],
                 const struct queue_hash *hash, redis_reply_fn *fn, void *arg)
 {
-    const char *argv[FIXED_MAX_ARGS + HASH_MAX_ARGS + 1];
-    size_t n = 0;
+    size_t n = 0, room;
 
-    for (; fixed[n]; n++)
-        argv[n] = fixed[n];
+    while (fixed[n])
+        n++;
+    room = n + HASH_MAX_ARGS;
+
+    _cleanup_free_ const char **argv = calloc(room + 1, sizeof *argv);
+
+    if (!argv)
+        abort();
+    memcpy(argv, fixed, n * sizeof *argv);
     if (hash) {
         argv[n++] = hash->key;
         argv[n++] = hash->field;
         argv[n++] = hash->expected;
         argv[n++] = hash->channel;
         for (size_t i = 0; hash->set && hash->set[i]; i++) {
-            if (n == ARRAY_SIZE(argv) - 1)
+            if (n == room)
                 abort(); /* the caller's own list: a programmer's error */
             argv[n++] = hash->set[i];
         }

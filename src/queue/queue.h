@@ -98,7 +98,8 @@ struct queue_claim {
     bool revoked;             /* Celery's remote control has called it off (monitor.h): don't run it */
     bool lost;                /* a refresh has found that another worker has taken it over */
     char *reply_to, *message; /* as it was received */
-    char *group_id, *parent_id;
+    char *group_id, *parent_id, *root_id;
+    json_t *callbacks, *errbacks, *chain; /* what queue_done has follow (follow.h); NULL: nothing */
     bool ignore_result;
     struct trace trace;      /* "" unless the message has one */
     uint64_t queued_ms;      /* when it was put into the queue, by Redis' clock; 0: the message doesn't say */
@@ -136,14 +137,15 @@ struct queue_result {
     uint64_t tally_by;
 };
 
-/* Acknowledges, stores the result, updates the hash and publishes: together, and only if the claim is still
- * the worker's. err -ESTALE: it is not; nothing was changed, the work belongs to somebody else. `hash` may be
- * NULL; a hash that is gone or in another state does not hinder the acknowledgement (err -ENOENT or -EBUSY
- * tells; then its files are the caller's to remove).
+/* Acknowledges, stores the result, updates the hash, publishes, and enqueues what the message wants to follow
+ * (the next of a chain, callbacks, errbacks): together, and only if the claim is still the worker's. err
+ * -ESTALE: it is not; nothing was changed, the work belongs to somebody else. `hash` may be NULL; a hash that
+ * is gone or in another state does not hinder the acknowledgement (err -ENOENT or -EBUSY tells; then its
+ * files are the caller's to remove).
  *
  * When the connection broke before the answer (-ENOTCONN, -ETIMEDOUT), call it again: the same claim
  * gets the first answer, for an hour when there is a `hash`, else for a minute. Until then the claim is kept.
- * -EMSGSIZE: the result passes 1 MiB or is not JSON, nothing was changed. */
+ * -EMSGSIZE: the result, or what is to follow with it, passes 1 MiB or is not JSON; nothing was changed. */
 void queue_done(struct queue *q, const char *worker, const struct queue_claim *claim,
                 const struct queue_result *result, const struct queue_hash *hash, queue_fn *fn, void *arg);
 

@@ -67,6 +67,10 @@ struct queue {
 
 struct queue *queue_ref(struct queue *q);
 void queue_unref(struct queue *q);
+/* Of the form that a queue's name has? False for NULL. */
+bool queue_name_ok(const char *name);
+/* What follows the name of a queue in that of its list for this step of priorities (envelope.h). */
+const char *queue_step_name(unsigned step);
 
 /* A command that is on its way. */
 struct queue_op {

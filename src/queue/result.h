@@ -5,8 +5,13 @@
 #include "queue/queue.h"
 
 /* The stored object as text, for a last state. REJECTED is written as FAILURE: to a waiting client it is one,
- * and Celery's own REJECTED would leave it waiting. NULL when it can't be said in JSON or passes 1 MiB. */
-char *result_payload(const struct queue_claim *claim, const struct queue_result *result);
+ * and Celery's own REJECTED would leave it waiting. NULL when it can't be said in JSON or passes 1 MiB.
+ * `children` are the tasks that follow it, [[[id, null], null], …]; NULL: none. */
+char *result_payload(const struct queue_claim *claim, const struct queue_result *result,
+                     const json_t *children);
+/* The same as the end of another task, which will not run as this one has not succeeded. */
+char *result_payload_of(const char *id, const char *group_id, const char *parent_id,
+                        const struct queue_result *result);
 /* STARTED, with {"pid", "hostname"}; or PROGRESS, with `meta`. */
 char *result_started_payload(const struct queue_claim *claim, const json_t *meta);
 char *result_retry_payload(const struct queue_claim *claim, const char *why);

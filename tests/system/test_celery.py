@@ -30,12 +30,16 @@ def stock(self, **kwargs):
             "reply_to": request.reply_to, "correlation_id": request.correlation_id, "root_id": request.root_id,
             "delivery_info": request.delivery_info}
 
+@app.task(name="test.after", bind=True)
+def after(self, *args, **kwargs):
+    return {"args": args, "kwargs": kwargs, "parent": self.request.parent_id, "root": self.request.root_id}
+
 @app.task(name="test.hang")
 def hang(**kwargs):
     import time
     time.sleep(60)
 
-app.worker_main(["worker", "--pool=solo", "--queues=decant", "--loglevel=warning", "--without-gossip",
+app.worker_main(["worker", "--pool=solo", "--queues=" + sys.argv[2], "--loglevel=warning", "--without-gossip",
                  "--without-mingle", "--hostname=stock@test"])
 """
 
@@ -94,11 +98,11 @@ def ours(server):
     end(process)
 
 
-def start_stock(server):
-    process = subprocess.Popen([sys.executable, "-c", STOCK_WORKER, server.url], stdout=subprocess.DEVNULL,
+def start_stock(server, queue="decant"):
+    process = subprocess.Popen([sys.executable, "-c", STOCK_WORKER, server.url, queue], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     # its binding is the last thing it declares before it consumes
-    eventually(lambda: server.exists("_kombu.binding.decant") or process.poll() is not None)
+    eventually(lambda: server.exists(f"_kombu.binding.{queue}") or process.poll() is not None)
     assert process.poll() is None
     return process
 
@@ -205,14 +209,13 @@ def test_groups(app, ours):
 @pytest.mark.parametrize("options", [
     {"compression": "bzip2"},
     {"serializer": "pickle"},
-    {"link": "test.echo"},
-    {"chain": ["test.echo"]},
+    {"link": "group"},
+    {"link": "chord"},
 ])
 def test_what_is_not_supported_fails_loudly(server, app, ours, options):
     if "link" in options:
-        options = {"link": app.signature("test.echo")}
-    if "chain" in options:
-        options = {"chain": [app.signature("test.echo")]}
+        group = celery.group([app.signature("test.echo")], app=app)
+        options = {"link": group if options["link"] == "group" else celery.chord(group, app.signature("test.echo"), app=app)}
     app.conf.accept_content = ["json", "pickle"]
     result = app.send_task("test.echo", **options)
     with pytest.raises(Exception) as caught:
@@ -258,6 +261,57 @@ def test_stock_worker_runs_a_replayed_one(server, app):
         assert app.AsyncResult(task).get(timeout=30)["kwargs"] == {"a": 1}
     finally:
         end(process)
+
+
+@pytest.fixture
+def after(server):
+    """A stock worker on a queue of its own, for what follows our tasks."""
+    process = start_stock(server, "stock")
+    yield
+    end(process)
+
+
+def test_link(app, ours, after):
+    result = app.send_task("test.echo", kwargs=KWARGS, link=[app.signature("test.after", args=[1], queue="stock"),
+                                                             app.signature("test.after", args=[2], queue="stock", immutable=True)])
+    assert result.get(timeout=60) == KWARGS
+    first, second = result.children
+    assert first.get(timeout=60) == {"args": [KWARGS, 1], "kwargs": {}, "parent": result.id, "root": result.id}
+    assert second.get(timeout=60) == {"args": [2], "kwargs": {}, "parent": result.id, "root": result.id}
+
+
+def test_errback(server, app, ours, after):
+    errback = app.signature("test.after", queue="stock", task_id="b0410a91-1b15-49cf-9e75-98342b467ba9")
+    result = app.send_task("test.fail", link_error=errback, link=app.signature("test.never"))
+    with pytest.raises(Exception, match="asked to fail"):
+        result.get(timeout=60)
+    assert app.AsyncResult(errback.options["task_id"]).get(timeout=60)["args"] == [result.id]
+    assert_clean(server)
+
+
+def test_chain(server, app, ours, after):
+    """Ours, a stock worker's with our result, and ours again, sent by the stock worker."""
+    tasks = celery.chain(app.signature("test.echo", kwargs={"a": []}), app.signature("test.after", args=[1], queue="stock"),
+                         app.signature("test.slow", kwargs={"b": 2}, immutable=True), app=app)
+    result = tasks.apply_async()
+    assert result.get(timeout=60) == {"b": 2}
+    assert result.parent.get(timeout=60)["args"] == [{"a": []}, 1]
+    assert result.parent.parent.get(timeout=60) == {"a": []}
+    assert_clean(server)
+
+
+def test_chain_that_fails_is_not_waited_for(server, app, ours):
+    tasks = celery.chain(app.signature("test.fail"), app.signature("test.echo"), app.signature("test.echo"), app=app)
+    result = tasks.apply_async()
+    with pytest.raises(Exception, match="asked to fail"):
+        result.get(timeout=60)
+    assert result.state == result.parent.state == "FAILURE"
+    assert_clean(server)
+
+
+def test_chain_of_ours_alone(app, ours):
+    tasks = celery.chain(*(app.signature("test.echo", kwargs={"n": n}) for n in range(20)), app=app)
+    assert tasks.apply_async().get(timeout=60) == {"n": 19}
 
 
 def test_killed_worker_is_taken_over(server, app):

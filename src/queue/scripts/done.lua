@@ -1,5 +1,6 @@
--- done: WORKER TAG ID STATUS META REASON TALLY NAME BY [hash]. TALLY is empty when nothing is to be counted, META is empty when nobody wants the result, REASON unless the
--- message goes to the dead letters.
+-- done: WORKER TAG ID STATUS META REASON TALLY NAME BY N_MESSAGES N_RESULTS (LIST MESSAGE)… (ID META)… [hash]. TALLY is
+-- empty when nothing is to be counted, META when nobody wants the result, REASON unless the message goes to the dead
+-- letters. The messages follow this task; the results are those of tasks that won't run.
 --
 -- The first answer is kept: a worker whose connection broke asks again, and must not be told that the work it
 -- has just finished is somebody else's, or it would remove the files of a finished job. With a job it is kept
@@ -7,13 +8,29 @@
 local worker, tag, id, status, meta, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local result = 'celery-task-meta-' .. id
 local tally, name, by = ARGV[7], ARGV[8], ARGV[9]
-local answer_ttl = ARGV[10] and 3600 or 60
+local n_messages, n_results = tonumber(ARGV[10]), tonumber(ARGV[11])
+local first_result = 12 + 2 * n_messages
+local hash = first_result + 2 * n_results
+local answer_ttl = ARGV[hash] and 3600 or 60
 
 -- A success stands, whatever a second run of the same task says: stock backends read it the same way.
-local function succeeded()
-    local stored = redis.call('GET', result)
+local function succeeded(key)
+    local stored = redis.call('GET', key)
     local ok, m = pcall(cjson.decode, stored or '')
     return ok and type(m) == 'table' and m.status == 'SUCCESS'
+end
+
+local function store(key, text)
+    redis.call('SET', key, text, 'EX', RESULT_TTL)
+    redis.call('PUBLISH', key, text)
+end
+
+-- The name of the list is a stranger's word: what lies there may be anything.
+local function follow(list, message)
+    local pushed = redis.pcall('LPUSH', PREFIX .. list, stamp(message))
+    if type(pushed) == 'table' and pushed.err then
+        dead_letter('the queue that it was to go to is none', message, '')
+    end
 end
 
 local first = redis.call('GET', FINISHED .. tag)
@@ -30,11 +47,19 @@ if reason ~= '' then
     local message, queue = unwrap(held)
     dead_letter(reason, message or held, queue or '')
 end
-if meta ~= '' and (status == 'SUCCESS' or not succeeded()) then
-    redis.call('SET', result, meta, 'EX', RESULT_TTL)
-    redis.call('PUBLISH', result, meta)
+if meta ~= '' and (status == 'SUCCESS' or not succeeded(result)) then
+    store(result, meta)
 end
-local code = hash_change(10)
+for i = 12, first_result - 1, 2 do
+    follow(ARGV[i], ARGV[i + 1])
+end
+for i = first_result, hash - 1, 2 do
+    local key = 'celery-task-meta-' .. ARGV[i]
+    if not succeeded(key) then
+        store(key, ARGV[i + 1])
+    end
+end
+local code = hash_change(hash)
 -- Not for a name that has been given back: nobody would do it again.
 if tally ~= '' and code == 'OK' and redis.call('HEXISTS', tally, name) == 1 then
     redis.call('HINCRBY', tally, name, by)
