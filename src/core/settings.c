@@ -152,6 +152,8 @@ static const struct option options[] = {
         10000000, "waiting tasks before new ones are refused"),
     NUM(max_deliveries, "DECANT_MAX_DELIVERIES", "max-deliveries", PROGRAM_SERVE | PROGRAM_WORKER, "3", 1,
         100, "starts of one task before it is given up"),
+    NUM(max_retries, "DECANT_MAX_RETRIES", "max-retries", PROGRAM_SERVE | PROGRAM_WORKER, "2", 0, 10,
+        "further tries of a conversion that failed by no fault of its file, after 5 s, 15 s, 45 s, …"),
     NUM(jobs, "DECANT_JOBS", "jobs", RUNNER, "0", 0, 1024, "conversions at once; 0: one per core"),
     NUM(spare_jobs, "DECANT_SPARE_JOBS", "spare-jobs", PROGRAM_SERVE | PROGRAM_WORKER, "1", 0, 1024,
         "of these, how many one kind of conversion (documents, images, pdf) leaves to the others"),

@@ -58,6 +58,7 @@ struct settings {
     const char *task_events; /* "on" or "off" */
     const char *worker_name; /* NULL: decant@HOST */
     uint64_t queue_max;      /* longest queue that still takes a job */
+    uint64_t max_retries;    /* further tries after what is no fault of the file */
     uint64_t max_deliveries; /* starts of one task before it is given up */
     /* the worker and its sandbox */
     uint64_t jobs;       /* at once; 0: one per core */

@@ -55,6 +55,7 @@ static struct engine_report make_report(const struct engine_run *r)
         .wall_ms = r->wall_ms,
         .version = r->zygote ? r->zygote->version : "",
         .layers = r->zygote ? r->zygote->layers : 0,
+        .transient = verdict_is_transient(&r->facts),
         .forbidden_call =
             r->facts.has_status && WIFSIGNALED(r->facts.status) && WTERMSIG(r->facts.status) == SIGSYS,
     };

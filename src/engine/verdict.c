@@ -76,6 +76,16 @@ bool verdict_is_no_fault_of_the_file(const struct verdict_facts *f)
            WIFSIGNALED(f->status);
 }
 
+bool verdict_is_transient(const struct verdict_facts *f)
+{
+    bool killed = f->has_status && WIFSIGNALED(f->status) && WTERMSIG(f->status) == SIGKILL;
+
+    if (f->cancelled || f->timed_out || f->misbehaved || f->has_result || f->out_of_memory ||
+        f->allocation_failed)
+        return false;
+    return verdict_is_no_fault_of_the_file(f) || (killed && !was_busy(f) && !was_large(f));
+}
+
 enum outcome verdict(const struct verdict_facts *f)
 {
     if (f->cancelled)

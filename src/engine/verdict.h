@@ -24,5 +24,7 @@ enum outcome verdict(const struct verdict_facts *facts);
 /* Was the child ended by somebody else (short of memory, an operator) before it could know its file? Then
  * another may do better. */
 bool verdict_is_no_fault_of_the_file(const struct verdict_facts *facts);
+/* Was it ended by somebody else at all? Then the same file may do better another time. */
+bool verdict_is_transient(const struct verdict_facts *facts);
 /* May a child say this of its own job? What only the worker can know, it may not. */
 bool verdict_may_report(enum outcome outcome);

@@ -79,7 +79,8 @@ static void on_finished(void *arg, int err, const redisReply *reply)
     struct queue_op *op = arg;
     struct queue_held *held = op->held;
 
-    if (held && err < 0 && held->claim)
+    if (held && held->claim &&
+        (err < 0 || queue_code(reply) == -EAGAIN)) /* the latter: a retry found no room */
         held->state = HELD_SURE;
     else if (held)
         queue_held_drop(held);
@@ -178,7 +179,7 @@ void queue_started(struct queue *q, const char *worker, const struct queue_claim
 
 void queue_retried(struct queue *q, const char *worker, const struct queue_claim *claim, const char *why)
 {
-    tell_state(q, worker, claim, claim->ignore_result ? NULL : result_retry_payload(claim, why));
+    tell_state(q, worker, claim, claim->ignore_result ? NULL : result_given_back_payload(claim, why));
 }
 
 static void release(struct queue *q, const char *worker, const struct queue_claim *claim, const char *to,
@@ -198,6 +199,25 @@ void queue_move(struct queue *q, const char *worker, const struct queue_claim *c
                 const struct queue_hash *hash, queue_fn *fn, void *arg)
 {
     release(q, worker, claim, queue_name(q, queue_family(q, family)), hash, fn, arg);
+}
+
+void queue_retry(struct queue *q, const char *worker, const struct queue_claim *claim,
+                 const struct queue_result *result, uint64_t delay_ms, const struct queue_hash *hash,
+                 queue_fn *fn, void *arg)
+{
+    struct queue_op *op = queue_op_new(q, fn, arg);
+    _cleanup_free_ char *message = NULL,
+                        *payload = claim->ignore_result ? strdup("") : result_retry_payload(claim, result);
+    char delay[24], max[24];
+
+    if (!payload || envelope_encode_retry(claim->message, &message) < 0) {
+        queue_op_fail(op, -EMSGSIZE);
+        return;
+    }
+    snprintf(delay, sizeof delay, "%lu", delay_ms);
+    snprintf(max, sizeof max, "%lu", q->config.max_length);
+    queue_eval(q, SCRIPT_RETRY, REDIS(worker, claim->tag, claim->id, delay, max, message, payload), hash,
+               on_finished, finishing(op, claim));
 }
 
 void queue_goodbye(struct queue *q, const char *worker, queue_fn *fn, void *arg)
@@ -392,6 +412,7 @@ static void move_envelope(struct queue_claim *claim, struct envelope *e)
     claim->ignore_result = e->ignore_result;
     claim->trace = e->trace;
     claim->queued_ms = e->queued_ms;
+    claim->retries = e->retries;
 }
 
 /* What can't be followed must not be tried. Those of the chain alone hear that they won't run. */

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+enum { RETRIES_MAX = 1000000 };
+
 unsigned envelope_step(unsigned priority)
 {
     return priority > 9 ? 3 : priority / 3;
@@ -56,6 +58,25 @@ int envelope_encode(const struct envelope_task *task, char **ret_message)
     if (r < 0)
         return r;
     if (strlen(text) > ENVELOPE_MAX_BYTES - ENVELOPE_STAMP_BYTES)
+        return -EMSGSIZE;
+    *ret_message = TAKE_PTR(text);
+    return 0;
+}
+
+int envelope_encode_retry(const char *message, char **ret_message)
+{
+    _cleanup_json_ json_t *m = json_loads(message, JSON_REJECT_DUPLICATES, NULL);
+    json_t *headers = json_object_get(m, "headers");
+    json_int_t retries = json_integer_value(json_object_get(headers, "retries"));
+
+    if (!headers || json_object_set_new(headers, "retries", json_integer(retries + 1)) < 0)
+        return -EINVAL;
+
+    _cleanup_free_ char *text = json_dumps(m, JSON_COMPACT);
+
+    if (!text)
+        return -ENOMEM;
+    if (strlen(text) > ENVELOPE_MAX_BYTES)
         return -EMSGSIZE;
     *ret_message = TAKE_PTR(text);
     return 0;
@@ -149,6 +170,8 @@ static int decode_body(const struct kombu *k, struct envelope *e, const char **r
 
 static int decode_headers(const json_t *headers, struct envelope *e, const char **ret_reason)
 {
+    json_int_t retries;
+
     if (!json_string_length(json_object_get(headers, "id")) ||
         !json_string_length(json_object_get(headers, "task")))
         return refuse(ret_reason, "no task or no id in the headers: not message protocol 2");
@@ -157,6 +180,8 @@ static int decode_headers(const json_t *headers, struct envelope *e, const char 
     if (!trace_parse(json_string_value(json_object_get(headers, "traceparent")), &e->trace))
         e->trace = (struct trace){0};
     e->ignore_result = json_is_true(json_object_get(headers, "ignore_result"));
+    retries = json_integer_value(json_object_get(headers, "retries"));
+    e->retries = retries > 0 && retries < RETRIES_MAX ? (uint64_t)retries : 0;
     if (copy_string(headers, "id", &e->id) < 0 || copy_string(headers, "task", &e->name) < 0 ||
         copy_string(headers, "group", &e->group_id) < 0 ||
         copy_string(headers, "parent_id", &e->parent_id) < 0 ||

@@ -46,6 +46,7 @@ struct envelope {
     char *reply_to, *group_id, *parent_id, *root_id; /* or NULL */
     json_t *callbacks, *errbacks, *chain;            /* arrays, or NULL */
     uint64_t eta_ms, expires_ms;                     /* 0: none */
+    uint64_t retries;
     bool ignore_result;
     struct trace trace; /* "" when there is none that is well-formed, as both of these concern no result */
     uint64_t queued_ms; /* when the queue got it, by its stamp; 0: it has none */
@@ -53,6 +54,10 @@ struct envelope {
 
 void envelope_free(struct envelope *e);
 #define _cleanup_envelope_ _cleanup_(envelope_free)
+
+/* The same message with one more in its header `retries`. -EINVAL for what is no message, -EMSGSIZE, -ENOMEM.
+ */
+int envelope_encode_retry(const char *message, char **ret_message) _warn_unused_;
 
 /* 0 with `ret` filled; -EBADMSG with a sentence about what is wrong (a constant); -ENOMEM. */
 int envelope_decode(const char *message, size_t len, struct envelope *ret,

@@ -23,6 +23,7 @@
 #include "refresh.lua.h"
 #include "release.lua.h"
 #include "reply.lua.h"
+#include "retry.lua.h"
 #include "revoke.lua.h"
 #include "revoked.lua.h"
 #include "started.lua.h"
@@ -47,6 +48,7 @@ static struct redis_script scripts[N_SCRIPTS] = {
     [SCRIPT_DONE] = {.name = "done", .text = done_lua},
     [SCRIPT_STARTED] = {.name = "started", .text = started_lua},
     [SCRIPT_RELEASE] = {.name = "release", .text = release_lua},
+    [SCRIPT_RETRY] = {.name = "retry", .text = retry_lua},
     [SCRIPT_DELAY] = {.name = "delay", .text = delay_lua},
     [SCRIPT_DUE] = {.name = "due", .text = due_lua},
     [SCRIPT_REAP] = {.name = "reap", .text = reap_lua},

@@ -93,6 +93,7 @@ struct queue_claim {
     unsigned queue; /* the bit of the queue that it was taken from */
     char *id, *name;
     json_t *args, *kwargs;
+    uint64_t retries;         /* how often it was tried again by queue_retry; the message says */
     uint64_t deliveries;      /* 1 the first time */
     bool gave_up;             /* deliveries > max: fail it, don't run it */
     bool revoked;             /* Celery's remote control has called it off (monitor.h): don't run it */
@@ -162,6 +163,14 @@ void queue_release(struct queue *q, const char *worker, const struct queue_claim
 /* The same into the queue of another family: it belongs there, or can't be run here and now. */
 void queue_move(struct queue *q, const char *worker, const struct queue_claim *claim, const char *family,
                 const struct queue_hash *hash, queue_fn *fn, void *arg);
+
+/* Not now: the task waits for `delay_ms`, and is then the next to be served, with one more in its `retries`;
+ * the delivery does not count. Clients see the state RETRY with what `result` says in exc_type and
+ * exc_message. As queue_done() with a hash that is gone or in another state. Besides, err -EAGAIN: too many
+ * tasks wait for their time; -EMSGSIZE: it can't be said. Then nothing has changed. */
+void queue_retry(struct queue *q, const char *worker, const struct queue_claim *claim,
+                 const struct queue_result *result, uint64_t delay_ms, const struct queue_hash *hash,
+                 queue_fn *fn, void *arg);
 
 /* Take the claims of workers whose lease has ended back into the queue; move what is due from the delayed
  * set. Call both every second: reap counts leases only while somebody has called it at least every half lease

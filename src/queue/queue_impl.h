@@ -13,6 +13,7 @@ enum queue_script {
     SCRIPT_DONE,
     SCRIPT_STARTED,
     SCRIPT_RELEASE,
+    SCRIPT_RETRY,
     SCRIPT_DELAY,
     SCRIPT_DUE,
     SCRIPT_REAP,

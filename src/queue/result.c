@@ -55,6 +55,12 @@ static struct task task_of(const struct queue_claim *claim)
     return (struct task){.id = claim->id, .group_id = claim->group_id, .parent_id = claim->parent_id};
 }
 
+static json_t *exception_of(const struct queue_result *result)
+{
+    return exception(result->exc_type ? result->exc_type : states[result->state].exc_type,
+                     result->exc_message ? result->exc_message : "", states[result->state].exc_module);
+}
+
 static char *payload(const struct task *task, const struct queue_result *result)
 {
     char date[CLOCK_RFC3339_LEN + 1];
@@ -63,8 +69,7 @@ static char *payload(const struct task *task, const struct queue_result *result)
     if (result->state == QUEUE_SUCCESS)
         value = result->result ? json_incref((json_t *)result->result) : json_null();
     else
-        value = exception(result->exc_type ? result->exc_type : states[result->state].exc_type,
-                          result->exc_message ? result->exc_message : "", states[result->state].exc_module);
+        value = exception_of(result);
     clock_rfc3339(clock_real_ms(), date);
     date[CLOCK_RFC3339_LEN - 1] = '\0'; /* Celery 5.2 writes UTC without saying so */
     return dump(task, states[result->state].status, value, date);
@@ -85,6 +90,13 @@ char *result_payload_of(const char *id, const char *group_id, const char *parent
     return payload(&(struct task){.id = id, .group_id = group_id, .parent_id = parent_id}, result);
 }
 
+char *result_retry_payload(const struct queue_claim *claim, const struct queue_result *result)
+{
+    struct task task = task_of(claim);
+
+    return dump(&task, "RETRY", exception_of(result), NULL);
+}
+
 char *result_started_payload(const struct queue_claim *claim, const json_t *meta)
 {
     struct task task = task_of(claim);
@@ -96,7 +108,7 @@ char *result_started_payload(const struct queue_claim *claim, const json_t *meta
     return dump(&task, "STARTED", json_pack("{s:i, s:s}", "pid", (int)getpid(), "hostname", host), NULL);
 }
 
-char *result_retry_payload(const struct queue_claim *claim, const char *why)
+char *result_given_back_payload(const struct queue_claim *claim, const char *why)
 {
     struct task task = task_of(claim);
 

@@ -12,9 +12,12 @@ char *result_payload(const struct queue_claim *claim, const struct queue_result 
 /* The same as the end of another task, which will not run as this one has not succeeded. */
 char *result_payload_of(const char *id, const char *group_id, const char *parent_id,
                         const struct queue_result *result);
+/* RETRY, with the exception of `result`. */
+char *result_retry_payload(const struct queue_claim *claim, const struct queue_result *result);
+/* The same with Celery's own exception, Retry: it was begun, and given back. */
+char *result_given_back_payload(const struct queue_claim *claim, const char *why);
 /* STARTED, with {"pid", "hostname"}; or PROGRESS, with `meta`. */
 char *result_started_payload(const struct queue_claim *claim, const json_t *meta);
-char *result_retry_payload(const struct queue_claim *claim, const char *why);
 
 /* The name of a last state as it is stored: "SUCCESS", … */
 const char *result_status(enum queue_state state);

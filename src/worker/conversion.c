@@ -343,6 +343,7 @@ static void take_report(struct conversion *c, const struct engine_report *engine
     report->cpu_ms = engine->cpu_ms;
     report->peak_kib = engine->peak_kib;
     report->forbidden_call = engine->forbidden_call;
+    report->transient = engine->transient;
     report->pss_kib = engine->pss_kib;
     report->wall_ms = engine->wall_ms;
     report->layers = engine->layers;
@@ -463,6 +464,7 @@ static void scan_again(struct conversion *c, const char *why)
 
     set_detail(c, why);
     if (now + c->retry_ms >= c->scan_deadline_ms) {
+        c->report.transient = true;
         finish(c, OUTCOME_SCANNER_UNAVAILABLE);
         return;
     }

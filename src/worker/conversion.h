@@ -63,6 +63,7 @@ struct conversion_report {
     uint64_t deadline_ms;                /* what wall_ms was bounded by; 0: it came to no engine */
     const char *engine, *engine_version; /* the engine's name; its library, "" when it never ran */
     unsigned layers;
+    bool transient;      /* no fault of the file, and another time it may be otherwise */
     bool forbidden_call; /* the engine's process was ended by seccomp */
     int publish_error;   /* what publish() returned */
 };

@@ -8,14 +8,23 @@
 #include "state/job.h"
 #include "state/job_leave.h"
 #include "worker/exchange_task.h"
+#include "worker/outcome_log.h"
 #include "worker/settlement.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <sodium.h>
 
 #define RELEASED "the worker ends before the task does"
 
-enum { RETRY_MS = 1000, PROGRESS_EVERY_MS = 100, WORKER_MAX = 128, NUMBER_MAX = 24 };
+enum {
+    RETRY_MS = 1000,
+    LATER_FIRST_MS = 5000,
+    LATER_MOST_MS = 300000,
+    PROGRESS_EVERY_MS = 100,
+    WORKER_MAX = 128,
+    NUMBER_MAX = 24
+};
 
 /* By which a line of the log is found. */
 #define LOG_TASK(r)                                                                                          \
@@ -249,18 +258,28 @@ static void leave(struct runner *r)
     job_leave(r->context->redis, r->session_id, r->job_id, r->worker, on_left, r);
 }
 
-/* What Celery's monitors hear of how it ended. */
-static void announce(struct runner *r)
+/* What Celery's monitors hear of how it ended. Whose job has moved on meanwhile is not tried again. */
+static void announce(struct runner *r, int err)
 {
-    struct task_end end = {.runtime_ms = r->begun_ms ? clock_mono_ms() - r->begun_ms : 0,
-                           .requeued = r->ending == END_RELEASED,
-                           .begun = r->begun_ms != 0,
-                           .signal = r->signal,
-                           .why = RELEASED};
+    bool later = r->ending == END_RETRIED && err == 0;
     _cleanup_settlement_ struct settlement s;
 
     settlement_make(&s, r->ending, r->session_id, r->job_id, &r->attempt);
+
+    struct task_end end = {.runtime_ms = r->begun_ms ? clock_mono_ms() - r->begun_ms : 0,
+                           .requeued = r->ending == END_RELEASED || later,
+                           .begun = r->begun_ms != 0,
+                           .signal = r->signal,
+                           .why = later ? s.result.exc_message : RELEASED};
+
     task_events_ended(r->context->events, r->claim, &s.result, &end);
+}
+
+/* There is no room for those that are tried later. */
+static void fail_instead(struct runner *r)
+{
+    r->ending = END_FAILED;
+    settle_now(r);
 }
 
 static void on_settled(void *arg, int err)
@@ -270,7 +289,7 @@ static void on_settled(void *arg, int err)
     if (!answered(r))
         return;
     if (err == 0 || err == -ENOENT || err == -EBUSY)
-        announce(r);
+        announce(r, err);
     r->settled = err;
     /* While Redis is away the claimer says so, once for all. */
     if (err != 0)
@@ -278,6 +297,8 @@ static void on_settled(void *arg, int err)
                LOG_E(err));
     if (unanswered(err))
         retry_in(r, RETRY_MS, settle_now);
+    else if (r->ending == END_RETRIED && (err == -EAGAIN || err == -EMSGSIZE))
+        fail_instead(r);
     else if (err == -ESTALE && r->published[0])
         check_own_completion(r);
     else if (err == -ENOENT && r->ending != END_RELEASED)
@@ -286,6 +307,17 @@ static void on_settled(void *arg, int err)
         do_then(r, remove_published, leave);
     else
         end(r);
+}
+
+/* 5 s, 15 s, 45 s, …, a quarter more or less: what has failed together need not come back together. */
+static uint64_t later_ms(const struct runner *r)
+{
+    uint64_t ms = LATER_FIRST_MS;
+
+    for (uint64_t i = 0; i < r->claim->retries && ms < LATER_MOST_MS; i++)
+        ms *= 3;
+    ms = ms < LATER_MOST_MS ? ms : LATER_MOST_MS;
+    return ms * 3 / 4 + randombytes_uniform((uint32_t)ms / 2);
 }
 
 static void settle_now(struct runner *r)
@@ -299,6 +331,9 @@ static void settle_now(struct runner *r)
     if (r->ending == END_RELEASED && r->belongs)
         queue_move(r->context->queue, r->worker, r->claim, r->belongs, s.has_hash ? &s.hash : NULL,
                    on_settled, r);
+    else if (r->ending == END_RETRIED)
+        queue_retry(r->context->queue, r->worker, r->claim, &s.result, later_ms(r),
+                    s.has_hash ? &s.hash : NULL, on_settled, r);
     else if (r->ending == END_RELEASED)
         queue_release(r->context->queue, r->worker, r->claim, s.has_hash ? &s.hash : NULL, on_settled, r);
     else
@@ -393,17 +428,9 @@ static int publish(void *arg, const struct conversion_output *output)
                            r->job_id, output->format->id, r->published);
 }
 
-static void log_outcome(struct runner *r, const struct conversion_report *report)
+static uint64_t max_retries(const struct runner *r)
 {
-    log_at(report->outcome == OUTCOME_INTERNAL || report->outcome == OUTCOME_SCANNER_UNAVAILABLE
-               ? LOG_LEVEL_WARN
-               : LOG_LEVEL_INFO,
-           "conversion over", LOG_TASK(r), LOG_S("from", r->route->from->id), LOG_S("to", r->route->to->id),
-           LOG_S("engine", report->engine), LOG_S("library", report->engine_version),
-           LOG_S("outcome", outcome_code(report->outcome)), LOG_S("detail", report->detail),
-           LOG_U("ms", report->wall_ms), LOG_U("deadline_ms", report->deadline_ms),
-           LOG_U("cpu_ms", report->cpu_ms), LOG_U("peak_kib", report->peak_kib),
-           LOG_U("pss_kib", report->pss_kib));
+    return r->context->conversions->settings->max_retries;
 }
 
 static const char *kill_reason(const struct conversion_report *report)
@@ -414,28 +441,6 @@ static const char *kill_reason(const struct conversion_report *report)
         report->outcome == OUTCOME_ENGINE_CRASHED)
         return outcome_code(report->outcome);
     return NULL;
-}
-
-/* What the scanner or the sandbox decided; how else a conversion ends is no matter of security. */
-static void audit(const struct runner *r, const struct conversion_report *report)
-{
-    static const struct {
-        enum outcome outcome;
-        const char *code;
-    } decisions[] = {
-        {OUTCOME_INFECTED, "infected"},
-        {OUTCOME_SCANNER_UNAVAILABLE, "scanner_unavailable"},
-        {OUTCOME_TIMED_OUT, "timed_out"},
-        {OUTCOME_SCAN_INCOMPLETE, "scan_incomplete"},
-        {OUTCOME_TOO_COMPLEX, "too_complex"},
-        {OUTCOME_SCAN_ENCRYPTED, "scan_encrypted"},
-        {OUTCOME_ENGINE_CRASHED, "engine_crashed"},
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(decisions); i++)
-        if (decisions[i].outcome == report->outcome)
-            log_audit(report->forbidden_call ? "forbidden_call" : decisions[i].code, LOG_TASK(r),
-                      LOG_S("engine", report->engine));
 }
 
 static void remove_infected(struct runner *r)
@@ -473,13 +478,14 @@ static void on_converted(void *arg, const struct conversion_report *report)
         snprintf(r->signature, sizeof r->signature, "%s", report->detail);
         r->attempt.signature = r->signature;
     }
-    log_outcome(r, report);
-    audit(r, report);
+    outcome_log(r->job_id, r->claim->id, r->trace.id, r->route, report);
 
     if (report->outcome == OUTCOME_OK)
         settle(r, END_COMPLETED);
     else if (report->outcome == OUTCOME_INFECTED)
         do_then(r, remove_infected, settle_failed);
+    else if (report->transient && r->claim->retries < max_retries(r))
+        settle(r, END_RETRIED);
     else if (report->outcome != OUTCOME_CANCELLED)
         settle(r, END_FAILED);
     else if (r->stopped)
@@ -616,7 +622,8 @@ static void start(struct runner *r)
     if (called_off(r))
         return;
     clock_rfc3339(clock_real_ms(), now);
-    snprintf(attempts, sizeof attempts, "%llu", (unsigned long long)r->claim->deliveries);
+    snprintf(attempts, sizeof attempts, "%llu",
+             (unsigned long long)(r->claim->deliveries + r->claim->retries));
     if (r->queue_ms != JOB_UNKNOWN)
         snprintf(queue_ms, sizeof queue_ms, "%llu", (unsigned long long)r->queue_ms);
     r->pending++;

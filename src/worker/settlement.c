@@ -9,7 +9,8 @@
 static const char *const ending_names[] = {
     [END_COMPLETED] = "completed", [END_FAILED] = "failed",     [END_REFUSED] = "refused",
     [END_GAVE_UP] = "gave_up",     [END_REVOKED] = "revoked",   [END_CALLED_OFF] = "called_off",
-    [END_SKIPPED] = "skipped",     [END_REJECTED] = "rejected", [END_RELEASED] = "released",
+    [END_SKIPPED] = "skipped",     [END_REJECTED] = "rejected", [END_RETRIED] = "retried",
+    [END_RELEASED] = "released",
 };
 
 const char *ending_name(enum ending ending)
@@ -123,7 +124,7 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
                                   .channel = s->channel,
                                   .set = s->fields};
     set(s, "worker", "");
-    if (ending != END_RELEASED && a->had_password)
+    if (ending != END_RELEASED && ending != END_RETRIED && a->had_password)
         set(s, "sealed_password", ""); /* nobody needs it any more */
 
     switch (ending) {
@@ -156,6 +157,12 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
         s->result = (struct queue_result){.state = ending == END_REFUSED ? QUEUE_FAILURE : QUEUE_REJECTED,
                                           .exc_type = a->reason,
                                           .exc_message = a->reason_text};
+        break;
+    case END_RETRIED:
+        set(s, "status", job_status_name(JOB_QUEUED));
+        s->result = (struct queue_result){.state = QUEUE_FAILURE,
+                                          .exc_type = outcome_code(a->outcome),
+                                          .exc_message = outcome_sentence(a->outcome)};
         break;
     case END_RELEASED:
         set(s, "status", job_status_name(JOB_QUEUED));

@@ -18,6 +18,7 @@ enum ending {
     END_CALLED_OFF, /* by Celery's remote control: this cancels the job */
     END_SKIPPED,    /* there is nothing to do (any more) */
     END_REJECTED,   /* it is no task of ours */
+    END_RETRIED,    /* tried again later */
     END_RELEASED,   /* back to the queue */
 };
 const char *ending_name(enum ending ending);

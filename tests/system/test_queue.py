@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+import celery
 import kombu
 
 from client import Client
@@ -175,3 +176,52 @@ def test_operator_errors(tmp_path):
     (tmp_path / "open").chmod(0o644)
     done = run("status", DECANT_REDIS_PASSWORD_FILE=str(tmp_path / "open"))
     assert done.returncode == 1 and "DECANT_REDIS_PASSWORD_FILE" in done.stderr
+
+
+def test_scanner_that_is_back_later(own_server):
+    """No verdict is no fault of the file: the job waits without a slot, and is tried again."""
+    server = own_server("image", DECANT_SCAN_TIMEOUT="2")
+    client = new_client(server)
+    app = celery.Celery(broker=kombu_connection(server).as_uri(), backend=f"redis+socket://{server.data}/redis/redis.sock?virtual_host=0",
+                        set_as_current=False)
+    app.backend.remove_pending_result = lambda result: result  # it would look for this Redis when the interpreter ends
+    clamd = server.children("clamd")[0]
+    os.kill(clamd, signal.SIGSTOP)
+    try:
+        started = client.upload("a.png", png()).json()["job_id"]
+        result = app.AsyncResult(client.convert(started, "jpg").json()["task_id"])
+        deadline = time.monotonic() + 180
+        while result.state != "RETRY":
+            assert time.monotonic() < deadline and not result.ready()
+            time.sleep(0.02)
+        assert type(result.info).__name__ == "scanner_unavailable"
+        assert client.status(started).json()["status"] == "queued"
+        assert json.loads(decant_queue(server, "status", "--json").stdout)["delayed"] == 1
+    finally:
+        os.kill(clamd, signal.SIGCONT)
+    job = client.wait(started)
+    assert job["status"] == "completed" and job["attempts"] == 2, job
+    assert result.get(timeout=60)["status"] == "completed"
+    app.close()
+    client.close()
+
+
+def test_killed_from_outside_is_tried_again(own_server):
+    """As by the kernel, when the machine is short of memory."""
+    server = own_server("office")
+    client = new_client(server)
+    job_id = client.start("slow.docx", slow_docx(20000), "pdf")
+    wait_status(client, job_id, "processing")
+    zygote = server.children("decant-engine-office")[0]
+    deadline = time.monotonic() + 180
+    while client.status(job_id).json()["status"] == "processing":
+        assert time.monotonic() < deadline
+        for pid in server.children("decant-engine-office"):
+            if pid != zygote:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    assert client.status(job_id).json()["status"] in ("queued", "scanning")
+    job = client.wait(job_id)
+    assert job["status"] == "completed" and job["attempts"] == 2, job
+    client.close()

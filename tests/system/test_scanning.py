@@ -229,7 +229,7 @@ def test_one_that_passes_what_it_did_not_see_is_not_used(strict_server):
 
 
 def test_scanner_that_hangs(own_server):
-    server = own_server("image", DECANT_SCAN_TIMEOUT="2")
+    server = own_server("image", DECANT_SCAN_TIMEOUT="2", DECANT_MAX_RETRIES="0")
     client = Client(server.url)
     client.init()
     clamd = server.children("clamd")[0]

@@ -156,6 +156,13 @@ local function uncount(id)
     end
 end
 
+-- A success stands, whatever a second run of the same task says: stock backends read it the same way.
+local function succeeded(key)
+    local stored = redis.call('GET', key)
+    local ok, m = pcall(cjson.decode, stored or '')
+    return ok and type(m) == 'table' and m.status == 'SUCCESS'
+end
+
 -- Two workers under one name would take each other's work: the first one's key to the name stays with its
 -- claims.
 local function is_other(worker, owner)

@@ -13,13 +13,6 @@ local first_result = 12 + 2 * n_messages
 local hash = first_result + 2 * n_results
 local answer_ttl = ARGV[hash] and 3600 or 60
 
--- A success stands, whatever a second run of the same task says: stock backends read it the same way.
-local function succeeded(key)
-    local stored = redis.call('GET', key)
-    local ok, m = pcall(cjson.decode, stored or '')
-    return ok and type(m) == 'table' and m.status == 'SUCCESS'
-end
-
 local function store(key, text)
     redis.call('SET', key, text, 'EX', RESULT_TTL)
     redis.call('PUBLISH', key, text)

@@ -75,10 +75,40 @@ static void children_speak_for_themselves_only(void **state)
     assert_false(verdict_may_report(OUTCOME_TIMED_OUT));
 }
 
+/* Killed by somebody else: neither by us, nor by a limit, nor by itself. */
+static void some_deaths_may_be_tried_again(void **state)
+{
+    static const struct {
+        struct verdict_facts facts;
+        bool transient;
+    } cases[] = {
+        {{LIMITS, .has_status = true, .status = SIGKILL}, true},
+        {{.has_status = true, .status = SIGKILL}, true}, /* before it had begun */
+        {{.has_status = true, .status = SIGTERM}, true},
+        {{LIMITS, .has_status = true, .status = SIGTERM}, false},
+        {{LIMITS, .has_status = true, .status = SIGSEGV}, false},
+        {{LIMITS, .has_status = true, .status = SIGSYS}, false},
+        {{LIMITS, .has_status = true, .status = 0}, false},
+        {{LIMITS, .has_status = false}, false},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .cpu_ms = 7000}, false},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .peak_kib = 600 * MIB}, false},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .out_of_memory = true}, false},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .allocation_failed = true}, false},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .timed_out = true}, false},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .cancelled = true}, false},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .misbehaved = true}, false},
+        {{LIMITS, .has_status = true, .status = SIGKILL, .has_result = true}, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_int_equal(verdict_is_transient(&cases[i].facts), cases[i].transient);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_how_a_run_ended),
+        cmocka_unit_test(some_deaths_may_be_tried_again),
         cmocka_unit_test(children_speak_for_themselves_only),
     };
 

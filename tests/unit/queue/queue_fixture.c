@@ -238,6 +238,18 @@ int move_as(struct fixture *f, struct queue *q, const char *worker, const struct
     return wait_for(f, &a);
 }
 
+int retry_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
+             uint64_t delay_ms, const struct queue_hash *hash)
+{
+    struct answer a = {0};
+
+    queue_retry(
+        q, worker, c,
+        &(struct queue_result){.state = QUEUE_FAILURE, .exc_type = "away", .exc_message = "It was away."},
+        delay_ms, hash, on_answer, &a);
+    return wait_for(f, &a);
+}
+
 int goodbye_as(struct fixture *f, struct queue *q, const char *worker)
 {
     struct answer a = {0};

@@ -64,6 +64,8 @@ int release_as(struct fixture *f, struct queue *q, const char *worker, const str
                const struct queue_hash *hash);
 int move_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
             const char *family);
+int retry_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
+             uint64_t delay_ms, const struct queue_hash *hash);
 int goodbye_as(struct fixture *f, struct queue *q, const char *worker);
 int reap(struct fixture *f);
 /* Reaps as often as a worker does, for as long as it takes a lease that isn't renewed to end. */

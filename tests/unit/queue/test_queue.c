@@ -299,6 +299,14 @@ static void assert_meta(struct fixture *f, const char *id, const char *status, c
     assert_true(redis_server_int(f->server, "TTL celery-task-meta-%s", id) > 86000);
 }
 
+static void assert_meta_status(struct fixture *f, const char *id, const char *status)
+{
+    _cleanup_json_ json_t *meta =
+        json_loads(redis_server_str(f->server, "GET celery-task-meta-%s", id), 0, NULL);
+
+    assert_string_equal(json_string_value(json_object_get(meta, "status")), status);
+}
+
 /* Nothing of a task is left but its result and what expires. */
 static void assert_clean(struct fixture *f)
 {
@@ -528,6 +536,86 @@ static void test_goodbye(void **state)
     queue_claim_free(c);
 }
 
+/* A task that is tried later: it waits, counts its retries, and is served with its turn of priority. */
+static void test_retry(void **state)
+{
+    struct fixture *f = *state;
+    int err;
+
+    redis_server_do(f->server, "HSET job status processing");
+    push_foreign(f, "t", "[[], {\"a\": []}, {}]",
+                 "{\"properties\": {\"priority\": 3}, \"headers\": {\"empty\": []}}");
+
+    struct queue_claim *c = claim(f);
+
+    assert_int_equal(c->retries, 0);
+    assert_int_equal(retry_as(f, f->q, W1, c, 500, &to_completed), 0);
+    assert_int_equal(retry_as(f, f->q, W1, c, 500, &to_completed), 0); /* asked again, as no answer came */
+    assert_meta_status(f, "t", "RETRY");
+    assert_non_null(strstr(redis_server_str(f->server, "GET celery-task-meta-t"), "It was away."));
+    assert_string_equal(redis_server_str(f->server, "HGET job progress"), "100"); /* the hash went with it */
+    assert_int_equal(redis_server_int(f->server, "ZCARD decant:delayed"), 1);
+    assert_int_equal(redis_server_int(f->server, "EXISTS unacked decant:deliveries:t"), 0);
+    assert_int_equal(due(f), 0);
+    assert_null(claim_as(f, f->q, W1, &err));
+    loop_for(&f->loop, 600);
+    assert_int_equal(due(f), 0);
+    assert_int_equal(redis_server_int(f->server, "LLEN %s", "decant" STEP(3)), 1);
+    queue_claim_free(c);
+
+    c = claim(f);
+    assert_string_equal(c->id, "t");
+    assert_int_equal(c->retries, 1);
+    assert_int_equal(c->deliveries, 1);
+    assert_true(json_is_array(json_object_get(c->kwargs, "a")));
+    assert_non_null(strstr(c->message, "\"empty\":[]"));
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_SUCCESS, NULL), 0);
+    queue_claim_free(c);
+}
+
+static void test_no_retry(void **state)
+{
+    struct fixture *f = *state;
+
+    /* whose hash has moved on is acknowledged */
+    redis_server_do(f->server, "HSET job status cancelled");
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+
+    struct queue_claim *c = claim(f);
+
+    assert_int_equal(retry_as(f, f->q, W1, c, 500, &to_completed), -EBUSY);
+    assert_int_equal(redis_server_int(f->server, "EXISTS unacked decant:delayed celery-task-meta-" A), 0);
+    queue_claim_free(c);
+
+    /* a success stands */
+    redis_server_do(f->server, "SET celery-task-meta-%s {\"status\":\"SUCCESS\"}", A);
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+    c = claim(f);
+    assert_int_equal(retry_as(f, f->q, W1, c, 500, NULL), 0);
+    assert_meta_status(f, A, "SUCCESS");
+    queue_claim_free(c);
+
+    /* somebody else has it */
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+    c = claim(f);
+    assert_int_equal(goodbye_as(f, f->q, W1), 0);
+    assert_int_equal(retry_as(f, f->q, W1, c, 500, NULL), -ESTALE);
+    queue_claim_free(c);
+
+    /* there is no room: it stays claimed, and can end in another way */
+    redis_server_do(f->server, "EVAL %s 0",
+                    "for i = 1, 10 do redis.call('ZADD', 'decant:delayed', 1, 'decant ' .. i) end");
+    c = claim(f);
+
+    char *before = snapshot(f);
+
+    assert_int_equal(retry_as(f, f->q, W1, c, 500, NULL), -EAGAIN);
+    assert_unchanged(f, before);
+    assert_int_equal(refresh_as(f, f->q, W1), 0);
+    assert_int_equal(done_as(f, f->q, W1, c, QUEUE_FAILURE, NULL), 0);
+    queue_claim_free(c);
+}
+
 /* Each key expires, but for the lists of the queue and what is claimed. */
 static void test_everything_expires(void **state)
 {
@@ -657,7 +745,8 @@ int main(void)
         QUEUE_TEST(test_started),        QUEUE_TEST(test_release),
         QUEUE_TEST(test_goodbye),        QUEUE_TEST(test_everything_expires),
         QUEUE_TEST(test_crowd),          QUEUE_TEST(test_tally),
-        QUEUE_TEST(test_no_redis),       QUEUE_TEST(test_place),
+        QUEUE_TEST(test_no_redis),       QUEUE_TEST(test_retry),
+        QUEUE_TEST(test_no_retry),       QUEUE_TEST(test_place),
         QUEUE_TEST(test_look),
     };
 

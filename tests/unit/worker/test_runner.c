@@ -159,6 +159,7 @@ static int set_up(void **state)
                                          .conversions = &f->shared,
                                          .counters = f->counters};
     f->settings.max_upload_bytes = 100;
+    f->settings.max_retries = 2;
     f->shared.settings = &f->settings;
     f->shares = (struct shares){
         .served = queue_family(f->queue, "tests") | queue_family(f->queue, "others"), .slots = 4, .spare = 1};
@@ -1106,6 +1107,86 @@ static void on_idle(void *arg)
     *(bool *)arg = true;
 }
 
+/* --- what is no fault of the file */
+
+static void finish_transient(struct conversion *c)
+{
+    struct conversion_report report = report_of(OUTCOME_SCANNER_UNAVAILABLE);
+
+    report.transient = true;
+    c->events.done(c->arg, &report);
+    c->events.gone(c->arg);
+}
+
+static void is_tried_again(void **state)
+{
+    struct fixture *f = *state;
+    char attempts[8];
+
+    enqueue(f);
+    for (unsigned i = 0; i <= f->settings.max_retries; i++) {
+        conversion_started = false;
+        start(f);
+        assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+        snprintf(attempts, sizeof attempts, "%u", i + 1);
+        assert_string_equal(field(f, "attempts"), attempts);
+        finish_transient(&conversions[i]);
+        wait_over(f);
+        if (i == f->settings.max_retries)
+            break;
+        assert_string_equal(field(f, "status"), "queued");
+        assert_string_equal(field(f, "worker"), "");
+        assert_string_equal(field(f, "error_code"), "");
+        assert_true(result_has(f, "\"status\":\"RETRY\""));
+        assert_int_equal(redis_server_int(f->server, "ZCARD decant:delayed"), 1);
+        /* later each time: 5 s, then 15 s, a quarter more or less */
+        redis_server_do(
+            f->server, "EVAL %s 0",
+            "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
+            "local due = redis.call('ZRANGE', 'decant:delayed', 0, 0, 'WITHSCORES') "
+            "redis.call('SET', 'left', math.floor(due[2] - now)) "
+            "redis.call('LPUSH', 'decant', string.sub(due[1], string.find(due[1], ' ', 1, true) + 1)) "
+            "redis.call('DEL', 'decant:delayed')");
+
+        long left = atol(redis_server_str(f->server, "GET left"));
+
+        assert_true(left > (i == 0 ? 2000 : 9000) && left <= (i == 0 ? 6250 : 18750));
+    }
+    assert_string_equal(field(f, "status"), "failed");
+    assert_string_equal(field(f, "error_code"), "scanner_unavailable");
+    assert_true(result_has(f, "\"status\":\"FAILURE\""));
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 0);
+    assert_int_equal(counted(f, "tasks retried"), 2);
+    assert_int_equal(counted(f, "tasks failed"), 1);
+    assert_int_equal(counted(f, "jobs test txt pdf scanner_unavailable"), 1);
+}
+
+static void fails_where_nothing_can_wait(void **state)
+{
+    struct fixture *f = *state;
+
+    redis_server_do(f->server, "EVAL %s 0",
+                    "for i = 1, 100 do redis.call('ZADD', 'decant:delayed', 9e15, 'decant ' .. i) end");
+    start_converting(f);
+    finish_transient(&conversions[0]);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "failed");
+    assert_string_equal(field(f, "error_code"), "scanner_unavailable");
+}
+
+static void cancelled_ones_are_not_tried_again(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    redis_server_do(f->server, "HSET session:%s:jobs:%s status cancelled", f->session, f->job);
+    finish_transient(&conversions[0]);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "cancelled");
+    assert_string_equal(field(f, "worker"), "");
+    assert_int_equal(redis_server_int(f->server, "EXISTS decant:delayed"), 0);
+}
+
 /* --- files without a job */
 
 static void write_source(struct fixture *f, const char *text)
@@ -1467,6 +1548,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(waits_for_a_place),
+        TEST(is_tried_again),
+        TEST(fails_where_nothing_can_wait),
+        TEST(cancelled_ones_are_not_tried_again),
         TEST(file_is_converted),
         TEST(file_is_refused),
         TEST(file_fails),
