@@ -45,8 +45,9 @@ static const char *nth_outcome(size_t i)
 
 static const char *nth_ending(size_t i)
 {
-    static const char *const values[] = {"completed", "failed",   "refused", "gave_up",  "revoked",
-                                         "skipped",   "rejected", "retried", "released", "lost"};
+    static const char *const values[] = {"completed", "failed",     "refused", "gave_up",
+                                         "revoked",   "called_off", "skipped", "rejected",
+                                         "retried",   "released",   "lost"};
 
     return i < ARRAY_SIZE(values) ? values[i] : NULL;
 }

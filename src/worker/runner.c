@@ -154,12 +154,15 @@ static void count(struct runner *r)
 {
     bool lost = r->settled == -ESTALE;
     bool cancelled = r->settled == -ENOENT || r->settled == -EBUSY || r->ending == END_REVOKED;
-    bool job = r->ending == END_COMPLETED || r->ending == END_FAILED || r->ending == END_GAVE_UP || cancelled;
+    bool called_off = r->ending == END_CALLED_OFF;
+    bool job = r->ending == END_COMPLETED || r->ending == END_FAILED || r->ending == END_GAVE_UP ||
+               called_off || cancelled;
+    enum outcome outcome = cancelled ? OUTCOME_CANCELLED : called_off ? OUTCOME_REVOKED : r->attempt.outcome;
     const struct counted_job counted = {
         .engine = r->route ? r->route->engine : NULL,
         .source = r->route ? r->route->from->id : NULL,
         .target = r->route ? r->route->to->id : NULL,
-        .outcome = outcome_code(cancelled ? OUTCOME_CANCELLED : r->attempt.outcome),
+        .outcome = outcome_code(outcome),
         .kill = r->kill,
         .queue_ms = r->queue_ms,
         .duration_ms = r->attempt.duration_ms,

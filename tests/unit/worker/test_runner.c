@@ -1022,6 +1022,8 @@ static void assert_called_off(struct fixture *f, const char *how)
     assert_true(result_has(f, how));
     assert_int_equal(entries(f, "converted"), -1);
     assert_int_equal(entries(f, "uploads"), 1); /* it is the session's */
+    assert_int_equal(counted(f, "tasks called_off"), 1);
+    assert_int_equal(counted(f, "jobs test txt pdf cancelled_by_operator"), 1);
 }
 
 static void a_revoked_task_never_runs(void **state)
