@@ -44,7 +44,7 @@ struct redis_link {
     char nothing;
 };
 
-int redis_link_new(uv_loop_t *loop, const char *url, const char *password, const struct redis_link_ops *ops,
+int redis_link_new(uv_loop_t *loop, const struct redis_config *config, const struct redis_link_ops *ops,
                    void *arg, struct redis_link **ret)
 {
     *ret = calloc(1, sizeof **ret);
@@ -367,7 +367,7 @@ static void watch(struct redis *r)
     struct job_watcher *watcher;
     struct job_watch *job, *session;
 
-    require(job_watcher_new(&wire.loop, "unix:x", NULL, &watcher) == 0);
+    require(job_watcher_new(&wire.loop, &(struct redis_config){.url = "unix:x"}, &watcher) == 0);
     job = job_watch_add(watcher, JOB, on_news, NULL);
     session = job_watch_add(watcher, SESSION, on_news, NULL);
     answer_all();
@@ -380,7 +380,8 @@ static void ring(struct redis *r)
 {
     struct queue_bell *bell;
 
-    require(queue_bell_new(&wire.loop, queue, "unix:x", NULL, on_bell, NULL, &bell) == 0);
+    require(queue_bell_new(&wire.loop, queue, &(struct redis_config){.url = "unix:x"}, on_bell, NULL,
+                           &bell) == 0);
     queue_bell_arm(bell, QUEUE_ALL);
     answer_all();
     queue_bell_free(bell);
@@ -436,7 +437,7 @@ static void run(uint8_t letter)
         .name = "decant", .max_length = 10, .max_deliveries = 3, .lease_ms = 15000};
     struct redis *r;
 
-    require(redis_new(&wire.loop, "unix:x", NULL, &r) == 0);
+    require(redis_new(&wire.loop, &(struct redis_config){.url = "unix:x"}, &r) == 0);
     queue = queue_new(r, &config);
     questions[letter](r);
     answer_all();

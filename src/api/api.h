@@ -38,7 +38,7 @@ struct api {
     struct slots *connections, *event_streams, *uploads;
     struct storage *storage; /* shared by all loops: a descriptor and no state */
     struct sniffer *sniffer;
-    const char *redis_password;     /* NULL: none */
+    const struct redis_config *redis_config;
     const struct seal_public *seal; /* for document passwords; NULL: none are taken */
     struct metrics *metrics;        /* this loop's (metrics.h) */
     struct outlook outlook;

@@ -11,14 +11,12 @@
 #include "api/metrics_access.h"
 #include "api/peer.h"
 #include "core/privilege.h"
-#include "core/secret.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "sandbox/confine.h"
 #include "sandbox/policy_api.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -90,13 +88,13 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
     uv_async_init(&t->loop, &t->stop, on_stop);
     uv_timer_init(&t->loop, &t->drain);
     t->stop.data = t->drain.data = t;
-    r = redis_new(&t->loop, s->redis, api->redis_password, &t->api.redis);
+    r = redis_new(&t->loop, api->redis_config, &t->api.redis);
     if (r < 0) {
         log_error("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT");
         return r;
     }
     redis_measure(t->api.redis, metrics_redis(t->api.metrics));
-    r = job_watcher_new(&t->loop, s->redis, api->redis_password, &t->api.watcher);
+    r = job_watcher_new(&t->loop, api->redis_config, &t->api.watcher);
     if (r < 0)
         return r;
     t->api.queue = queue_new(t->api.redis, &queue);
@@ -269,11 +267,6 @@ static int read_limits(const struct settings *s, struct limits *ret_limits, stru
     return 0;
 }
 
-static void cleanup_password(char **password)
-{
-    secret_free(*password);
-}
-
 static void cleanup_clients(struct clients **clients)
 {
     clients_free(*clients);
@@ -287,16 +280,6 @@ static void cleanup_metrics(struct metrics_block **metrics)
 static void cleanup_access(struct metrics_access **access)
 {
     metrics_access_free(*access);
-}
-
-static int load_password(const struct settings *s, char **ret)
-{
-    int r = s->redis_password_file ? secret_load(AT_FDCWD, s->redis_password_file, ret) : 0;
-
-    if (r < 0)
-        log_error("DECANT_REDIS_PASSWORD_FILE must be a file with a password that this user alone may read",
-                  LOG_E(r));
-    return r;
 }
 
 /* Everything is open by now, and there is one thread: the others inherit it. */
@@ -316,7 +299,8 @@ static int serve(const struct settings *s, const sigset_t *signals)
     size_t n = count_threads(s), n_routes;
     _cleanup_free_ struct http_route *routes = api_routes(s, &n_routes);
     _cleanup_free_ struct loop_thread *threads = calloc(n, sizeof *threads);
-    _cleanup_(cleanup_password) char *password = NULL;
+    _cleanup_(redis_config_clear) struct redis_config redis = {0};
+    const char *why;
     struct seal_public seal;
     struct limits limits;
     _cleanup_(cleanup_clients) struct clients *clients = NULL;
@@ -334,10 +318,12 @@ static int serve(const struct settings *s, const sigset_t *signals)
         return EXIT_CONFIG;
     api.clients = clients;
     api.metrics_access = access;
-    r = load_password(s, &password);
-    if (r < 0)
+    r = redis_config_load(s, &redis, &why);
+    if (r < 0) {
+        log_error(why, LOG_E(r));
         return EXIT_CONFIG;
-    api.redis_password = password;
+    }
+    api.redis_config = &redis;
     r = storage_open(s->storage, &api.storage);
     if (r < 0) {
         log_error("the storage root can't be used; set DECANT_STORAGE to a folder that this user may write",

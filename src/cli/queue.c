@@ -5,20 +5,20 @@
  * is not to be had (the session has ended, the job is in another state) the letter stays where it is. */
 #include "cli/commands.h"
 
-#include "core/secret.h"
 #include "core/settings.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "queue/envelope.h"
 #include "queue/operate.h"
 #include "state/job.h"
+#include "state/redis_config.h"
 #include "worker/runner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { EXIT_USAGE = 2, PATIENCE_MS = 5000, REASON_WIDTH = 60, ID_WIDTH = 128 };
 
@@ -37,7 +37,7 @@ struct operator
 {
     uv_loop_t loop;
     struct settings settings;
-    char *password;
+    struct redis_config config;
     struct redis *redis;
     struct queue *queue;
     /* the answer that is waited for */
@@ -434,12 +434,12 @@ static int wait_connected(struct operator* o)
 static int connect_queue(struct operator* o)
 {
     const struct settings *s = &o->settings;
-    int r = s->redis_password_file ? secret_load(AT_FDCWD, s->redis_password_file, &o->password) : 0;
+    const char *why;
+    int r = redis_config_load(s, &o->config, &why);
 
     if (r < 0)
-        return complain(
-            "DECANT_REDIS_PASSWORD_FILE must be a file with a password that this user alone may read", r);
-    r = redis_new(&o->loop, s->redis, o->password, &o->redis);
+        return complain(why, r);
+    r = redis_new(&o->loop, &o->config, &o->redis);
     if (r < 0)
         return complain("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT", r);
     o->queue = queue_new(o->redis, &(struct queue_config){.name = s->queue,
@@ -460,7 +460,7 @@ static void disconnect(struct operator* o)
     redis_free(o->redis);
     uv_run(&o->loop, UV_RUN_NOWAIT);
     uv_loop_close(&o->loop);
-    secret_free(o->password);
+    redis_config_clear(&o->config);
     json_decref(o->json);
 }
 

@@ -107,7 +107,7 @@ static void on_message(void *arg, const char *channel, const char *key)
         ring(b);
 }
 
-int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char *password, queue_fn *fn,
+int queue_bell_new(uv_loop_t *loop, struct queue *q, const struct redis_config *config, queue_fn *fn,
                    void *arg, struct queue_bell **ret)
 {
     struct queue_bell *b = calloc(1, sizeof *b);
@@ -115,7 +115,7 @@ int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char
 
     if (!b)
         return -ENOMEM;
-    r = redis_sub_new(loop, url, password, &b->sub);
+    r = redis_sub_new(loop, config, &b->sub);
     if (r < 0) {
         free(b);
         return r;

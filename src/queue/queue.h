@@ -185,7 +185,7 @@ void queue_goodbye(struct queue *q, const char *worker, queue_fn *fn, void *arg)
 /* Calls `fn` (err is 0) when something may have arrived in an empty queue (client tracking; milliseconds),
  * once for each arming. Idle workers poll each second besides. Free it before its queue and connection. */
 struct queue_bell;
-int queue_bell_new(uv_loop_t *loop, struct queue *q, const char *url, const char *password, queue_fn *fn,
+int queue_bell_new(uv_loop_t *loop, struct queue *q, const struct redis_config *config, queue_fn *fn,
                    void *arg, struct queue_bell **ret) _warn_unused_;
 /* For these queues. Also tells at once, if something is waiting already. */
 void queue_bell_arm(struct queue_bell *b, unsigned queues);

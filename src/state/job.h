@@ -101,7 +101,7 @@ struct job_watch;   /* one waiter */
 /* Something changed: load it again. `news` is the message; NULL: the subscription has come to stand (again),
  * and anything may have changed before. */
 typedef void job_watch_fn(void *arg, const char *news);
-int job_watcher_new(uv_loop_t *loop, const char *url, const char *password,
+int job_watcher_new(uv_loop_t *loop, const struct redis_config *config,
                     struct job_watcher **ret) _warn_unused_;
 /* Watches that are left are never called again, and still have to be removed. NULL is fine. */
 void job_watcher_free(struct job_watcher *h);

@@ -65,14 +65,14 @@ static void on_message(void *arg, const char *channel, const char *message)
         free(h);
 }
 
-int job_watcher_new(uv_loop_t *loop, const char *url, const char *password, struct job_watcher **ret)
+int job_watcher_new(uv_loop_t *loop, const struct redis_config *config, struct job_watcher **ret)
 {
     _cleanup_free_ struct job_watcher *h = calloc(1, sizeof *h);
     int r;
 
     if (!h)
         return -ENOMEM;
-    r = redis_sub_new(loop, url, password, &h->sub);
+    r = redis_sub_new(loop, config, &h->sub);
     if (r < 0)
         return r;
     redis_sub_start(h->sub, REDIS(JOB_CHANNEL_PREFIX "*", SESSION_CHANNEL_PREFIX "*"), on_message, h);

@@ -320,14 +320,14 @@ static void on_trouble(void *arg, const char *trouble)
 
 static const struct redis_link_ops link_ops = {.up = on_link, .down = on_link, .trouble = on_trouble};
 
-int redis_new(uv_loop_t *loop, const char *url, const char *password, struct redis **ret)
+int redis_new(uv_loop_t *loop, const struct redis_config *config, struct redis **ret)
 {
     _cleanup_free_ struct redis *r = calloc(1, sizeof *r);
     int err;
 
     if (!r)
         return -ENOMEM;
-    err = redis_link_new(loop, url, password, &link_ops, r, &r->link);
+    err = redis_link_new(loop, config, &link_ops, r, &r->link);
     if (err < 0)
         return err;
     r->loop = loop;

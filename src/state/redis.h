@@ -19,6 +19,7 @@
 
 #include "core/cleanup.h"
 #include "core/histogram.h"
+#include "state/redis_config.h"
 
 #include <hiredis/hiredis.h>
 #include <stdatomic.h>
@@ -31,8 +32,8 @@ struct redis;
 
 typedef void redis_reply_fn(void *arg, int err, const redisReply *reply);
 
-/* `url` is unix:PATH or tcp:HOST:PORT; `password` may be NULL. -EINVAL for a URL of another form. */
-int redis_new(uv_loop_t *loop, const char *url, const char *password, struct redis **ret) _warn_unused_;
+/* -EINVAL for a URL of another form. */
+int redis_new(uv_loop_t *loop, const struct redis_config *config, struct redis **ret) _warn_unused_;
 /* Open commands end with -ENOTCONN before this returns; no callback is called afterwards. Also from within a
  * callback. The loop must turn once more for the handles to close. NULL is fine. */
 void redis_free(struct redis *r);
@@ -80,8 +81,7 @@ void redis_eval(struct redis *r, struct redis_script *script, size_t n_keys, con
  * text. */
 struct redis_sub;
 typedef void redis_message_fn(void *arg, const char *channel, const char *message);
-int redis_sub_new(uv_loop_t *loop, const char *url, const char *password,
-                  struct redis_sub **ret) _warn_unused_;
+int redis_sub_new(uv_loop_t *loop, const struct redis_config *config, struct redis_sub **ret) _warn_unused_;
 /* Also from within `fn`, which is not called any more. NULL is fine. */
 void redis_sub_free(struct redis_sub *s);
 /* One callback for all channels of the subscriber; `channels` is NULL-terminated. Call once. */

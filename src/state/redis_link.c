@@ -322,15 +322,16 @@ static int parse_url(const char *url, char **ret_host, int *ret_port)
     return *ret_host ? 0 : -ENOMEM;
 }
 
-int redis_link_new(uv_loop_t *loop, const char *url, const char *password, const struct redis_link_ops *ops,
+int redis_link_new(uv_loop_t *loop, const struct redis_config *config, const struct redis_link_ops *ops,
                    void *arg, struct redis_link **ret)
 {
+    const char *password = config->password;
     _cleanup_free_ struct redis_link *l = calloc(1, sizeof *l);
     int r;
 
     if (!l)
         return -ENOMEM;
-    r = parse_url(url, &l->host, &l->port);
+    r = parse_url(config->url, &l->host, &l->port);
     if (r < 0)
         return r;
     if (password && *password && !(l->password = secret_copy(password))) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/cleanup.h"
+#include "state/redis_config.h"
 
 #include <hiredis/async.h>
 #include <uv.h>
@@ -15,8 +16,8 @@ struct redis_link_ops {
     void (*trouble)(void *arg, const char *trouble); /* it has become another one; NULL: nobody asks */
 };
 
-/* -EINVAL for a URL that is neither unix:PATH nor tcp:HOST:PORT. Calls `ops` from the loop only. */
-int redis_link_new(uv_loop_t *loop, const char *url, const char *password, const struct redis_link_ops *ops,
+/* -EINVAL for a URL of another form than redis_config.h has. Calls `ops` from the loop only. */
+int redis_link_new(uv_loop_t *loop, const struct redis_config *config, const struct redis_link_ops *ops,
                    void *arg, struct redis_link **ret) _warn_unused_;
 /* `ops` is not called any more. Callbacks of open commands are called with a NULL reply: at once, or, from
  * within a callback of this connection, when that has returned. Memory goes with a later turn of the loop. */

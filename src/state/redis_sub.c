@@ -111,14 +111,14 @@ static void on_down(void *arg)
 
 static const struct redis_link_ops link_ops = {.up = on_up, .down = on_down};
 
-int redis_sub_new(uv_loop_t *loop, const char *url, const char *password, struct redis_sub **ret)
+int redis_sub_new(uv_loop_t *loop, const struct redis_config *config, struct redis_sub **ret)
 {
     _cleanup_free_ struct redis_sub *s = calloc(1, sizeof *s);
     int r;
 
     if (!s)
         return -ENOMEM;
-    r = redis_link_new(loop, url, password, &link_ops, s, &s->link);
+    r = redis_link_new(loop, config, &link_ops, s, &s->link);
     if (r < 0)
         return r;
     uv_timer_init(loop, &s->timer);

@@ -136,7 +136,7 @@ int claimer_new(const struct claimer_config *config, struct claimer **ret)
     c->config = *config;
     c->queue = config->context->queue;
     c->limit = config->slots;
-    r = queue_bell_new(loop, c->queue, config->redis_url, config->redis_password, on_bell, c, &c->bell);
+    r = queue_bell_new(loop, c->queue, config->redis, on_bell, c, &c->bell);
     if (r < 0)
         return r;
     c->running = TAKE_PTR(running);

@@ -10,9 +10,9 @@ typedef void claimer_fn(void *arg);
 
 struct claimer_config {
     const struct runner_context *context;
-    const char *redis_url, *redis_password; /* for the bell */
-    const char *worker;                     /* our id in the queue; unique to this process */
-    unsigned slots;                         /* how many tasks at once */
+    const struct redis_config *redis; /* for the bell; read by claimer_new alone */
+    const char *worker;               /* our id in the queue; unique to this process */
+    unsigned slots;                   /* how many tasks at once */
 };
 
 /* Borrows `config`'s strings and context. */

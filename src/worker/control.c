@@ -128,7 +128,7 @@ int control_new(const struct control_config *config, struct control **ret)
 
     if (!c)
         return -ENOMEM;
-    r = redis_sub_new(config->loop, config->settings->redis, config->redis_password, &c->sub);
+    r = redis_sub_new(config->loop, config->redis, &c->sub);
     if (r < 0) {
         free(c);
         return r;

@@ -13,7 +13,7 @@
 struct control_config {
     uv_loop_t *loop;
     const struct settings *settings;
-    const char *redis_password; /* NULL: none */
+    const struct redis_config *redis;
     struct queue *queue;
     struct claimer *claimer;
     struct engine_pool *engines;

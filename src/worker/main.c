@@ -14,7 +14,6 @@
 #include "core/log.h"
 #include "core/privilege.h"
 #include "core/seal.h"
-#include "core/secret.h"
 #include "core/settings.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
@@ -58,7 +57,7 @@ struct worker {
     const char *no_cgroups;       /* why */
     struct storage *storage;
     struct seal_key *seal; /* NULL: none is set */
-    char *redis_password;  /* NULL: none */
+    struct redis_config redis_config;
     struct redis *redis;
     struct redis_sub *stops;
     struct queue *queue;
@@ -301,12 +300,12 @@ static int connect_redis(struct worker *w)
                                   .max_deliveries = s->max_deliveries,
                                   .lease_ms = LEASE_MS};
     int r = complain("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT",
-                     redis_new(&w->loop, s->redis, w->redis_password, &w->redis));
+                     redis_new(&w->loop, &w->redis_config, &w->redis));
 
     if (r < 0)
         return r;
     redis_on_trouble(w->redis, on_redis_trouble, NULL);
-    r = complain("subscribing", redis_sub_new(&w->loop, s->redis, w->redis_password, &w->stops));
+    r = complain("subscribing", redis_sub_new(&w->loop, &w->redis_config, &w->stops));
     if (r < 0)
         return r;
     w->queue = queue_new(w->redis, &config);
@@ -352,6 +351,7 @@ static void share_slots(struct worker *w)
 static int prepare(struct worker *w)
 {
     const struct settings *s = &w->settings;
+    const char *why;
     /* First: what starts engines is a copy of this process, needs root to be theirs, and must not know a
      * secret. */
     int r = complain("the engines can't be started", engine_pool_new(&w->loop, s, NULL, &w->engines));
@@ -366,10 +366,8 @@ static int prepare(struct worker *w)
         r = complain(
             "DECANT_SEAL_KEY must be a key file that this user alone may read; decant seal-key makes one",
             seal_key_load(AT_FDCWD, s->seal_key, &w->seal));
-    if (r == 0 && s->redis_password_file)
-        r = complain(
-            "DECANT_REDIS_PASSWORD_FILE must be a file with a password that this user alone may read",
-            secret_load(AT_FDCWD, s->redis_password_file, &w->redis_password));
+    if (r == 0 && (r = redis_config_load(s, &w->redis_config, &why)) < 0)
+        r = complain(why, r);
     if (r < 0)
         return r;
     r = connect_redis(w);
@@ -404,11 +402,8 @@ static int prepare(struct worker *w)
 
 static int assemble(struct worker *w)
 {
-    struct claimer_config claimer = {.context = &w->context,
-                                     .redis_url = w->settings.redis,
-                                     .redis_password = w->redis_password,
-                                     .worker = w->id,
-                                     .slots = w->slots};
+    struct claimer_config claimer = {
+        .context = &w->context, .redis = &w->redis_config, .worker = w->id, .slots = w->slots};
     int r = complain("the queue's bell", claimer_new(&claimer, &w->claimer));
 
     if (r < 0)
@@ -425,7 +420,7 @@ static int assemble(struct worker *w)
                                    .worker = w->id};
     struct control_config control = {.loop = &w->loop,
                                      .settings = &w->settings,
-                                     .redis_password = w->redis_password,
+                                     .redis = &w->redis_config,
                                      .queue = w->queue,
                                      .claimer = w->claimer,
                                      .engines = w->engines,
@@ -517,7 +512,7 @@ static int run(struct worker *w)
     uv_run(&w->loop, UV_RUN_DEFAULT);
     storage_close(w->storage);
     seal_key_free(w->seal);
-    secret_free(w->redis_password);
+    redis_config_clear(&w->redis_config);
     cgroup_place_free(w->cgroups);
     log_info("worker ended", LOG_S("worker", w->id));
     return w->status;

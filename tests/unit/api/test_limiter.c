@@ -117,7 +117,8 @@ static int setup(void **state)
     signal(SIGPIPE, SIG_IGN);
     f->server = redis_server_start(NULL);
     uv_loop_init(&f->loop);
-    assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), NULL, &f->r), 0);
+    assert_int_equal(redis_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &f->r),
+                     0);
     while (!redis_connected(f->r))
         uv_run(&f->loop, UV_RUN_ONCE);
     assert_int_equal(limits_parse("session=40/h address=60/h", f->limits.of[LIMIT_READ]), 0);

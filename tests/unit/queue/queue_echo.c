@@ -125,7 +125,7 @@ static void on_tick(uv_timer_t *timer)
 
 static int work(struct echo *e, const char *url)
 {
-    int r = queue_bell_new(e->loop, e->q, url, NULL, on_bell, e, &e->bell);
+    int r = queue_bell_new(e->loop, e->q, &(struct redis_config){.url = url}, on_bell, e, &e->bell);
 
     if (r < 0)
         return r;
@@ -221,7 +221,7 @@ int main(int argc, char **argv)
     uint64_t n = 0;
     int r;
 
-    if (argc < 3 || redis_new(e.loop, argv[1], NULL, &e.r) < 0)
+    if (argc < 3 || redis_new(e.loop, &(struct redis_config){.url = argv[1]}, &e.r) < 0)
         return 2;
     signal(SIGPIPE, SIG_IGN);
     snprintf(e.worker, sizeof e.worker, "decant@echo:%d:%" PRIu64, (int)getpid(), clock_real_ms());

@@ -14,7 +14,7 @@ static const struct queue_config config = {.name = "decant",
 
 static void connect_to(struct fixture *f, struct redis **r, struct queue **q)
 {
-    assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), NULL, r), 0);
+    assert_int_equal(redis_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, r), 0);
     *q = queue_new(*r, &config);
     assert_non_null(*q);
     for (int i = 0; i < 500 && !redis_connected(*r); i++)

@@ -21,7 +21,10 @@ static void on_ring(void *arg, int err)
 static void ring_open(struct ring *g, struct fixture *f)
 {
     *g = (struct ring){.queues = QUEUE_ALL};
-    assert_int_equal(queue_bell_new(&f->loop, f->q, redis_server_url(f->server), NULL, on_ring, g, &g->b), 0);
+    assert_int_equal(queue_bell_new(&f->loop, f->q,
+                                    &(struct redis_config){.url = redis_server_url(f->server)}, on_ring, g,
+                                    &g->b),
+                     0);
     loop_for(&f->loop, 100);
 }
 
@@ -171,8 +174,10 @@ static void test_free_in_ring(void **state)
     struct ring g = {0};
 
     redis_server_do(f->server, "LPUSH decant x");
-    assert_int_equal(
-        queue_bell_new(&f->loop, f->q, redis_server_url(f->server), NULL, on_ring_free, &g, &g.b), 0);
+    assert_int_equal(queue_bell_new(&f->loop, f->q,
+                                    &(struct redis_config){.url = redis_server_url(f->server)}, on_ring_free,
+                                    &g, &g.b),
+                     0);
     queue_bell_arm(g.b, QUEUE_ALL);
     assert_true(loop_until(&f->loop, &g.rung, 1000));
 }
@@ -182,7 +187,8 @@ static void test_bad_url(void **state)
     struct fixture *f = *state;
     struct queue_bell *b = NULL;
 
-    assert_int_equal(queue_bell_new(&f->loop, f->q, "nowhere", NULL, on_ring, NULL, &b), -EINVAL);
+    assert_int_equal(
+        queue_bell_new(&f->loop, f->q, &(struct redis_config){.url = "nowhere"}, on_ring, NULL, &b), -EINVAL);
     assert_null(b);
 }
 

@@ -36,7 +36,8 @@ static void on_message(void *arg, const char *channel, const char *message)
 static void ear_open(struct ear *e, struct fixture *f)
 {
     *e = (struct ear){.text = BUF_INIT(64 * 1024)};
-    assert_int_equal(redis_sub_new(&f->loop, redis_server_url(f->server), NULL, &e->sub), 0);
+    assert_int_equal(
+        redis_sub_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &e->sub), 0);
     redis_sub_start(e->sub, REDIS("decant:job:*", "celery-task-meta-*"), on_message, e);
     assert_true(loop_until(&f->loop, &e->ready, 5000));
 }

@@ -11,7 +11,10 @@ void fixture_start(struct fixture *f, const char *const options[], const char *p
 {
     f->server = redis_server_start(options);
     uv_loop_init(&f->loop);
-    assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), password, &f->r), 0);
+    assert_int_equal(
+        redis_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server), .password = password},
+                  &f->r),
+        0);
 }
 
 void fixture_stop(struct fixture *f)

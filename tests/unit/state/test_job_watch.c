@@ -30,7 +30,8 @@ static struct job_watcher *hub_new(struct fixture *f)
     char id[ID_UUID_LEN + 1];
 
     id_uuid(id);
-    assert_int_equal(job_watcher_new(&f->loop, redis_server_url(f->server), NULL, &h), 0);
+    assert_int_equal(
+        job_watcher_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &h), 0);
     w.watch = job_watch_add(h, id, on_change, &w);
     for (int i = 0; i < 200 && !w.calls; i++)
         loop_for(&f->loop, 10);

@@ -35,9 +35,9 @@ static void test_urls(void **state)
 
     uv_loop_init(&loop);
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-        assert_int_equal(redis_new(&loop, bad[i], NULL, &r), -EINVAL);
+        assert_int_equal(redis_new(&loop, &(struct redis_config){.url = bad[i]}, &r), -EINVAL);
     memset(path + 5, 'x', 200);
-    assert_int_equal(redis_new(&loop, path, NULL, &r), -EINVAL);
+    assert_int_equal(redis_new(&loop, &(struct redis_config){.url = path}, &r), -EINVAL);
     assert_null(r);
     redis_free(NULL);
     loop_close(&loop);
@@ -79,7 +79,8 @@ static void test_close_on_exec(void **state)
     int sockets = 0;
 
     fixture_start(&f, NULL, NULL);
-    assert_int_equal(redis_sub_new(&f.loop, redis_server_url(f.server), NULL, &sub), 0);
+    assert_int_equal(redis_sub_new(&f.loop, &(struct redis_config){.url = redis_server_url(f.server)}, &sub),
+                     0);
     fixture_wait_connected(&f, true);
     for (int i = 0; i < 100 && redis_sub_client_id(sub) == 0; i++)
         loop_for(&f.loop, 10);
@@ -115,7 +116,10 @@ static void test_trouble_is_told_when_it_changes(void **state)
 
     fixture_start(&f, options, "se cret");
     redis_on_trouble(f.r, on_trouble, &told);
-    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), "other", &wrong), 0);
+    assert_int_equal(redis_new(&f.loop,
+                               &(struct redis_config){.url = redis_server_url(f.server), .password = "other"},
+                               &wrong),
+                     0);
     redis_on_trouble(wrong, on_trouble, &told_wrong);
     fixture_wait_connected(&f, true);
     for (int i = 0; i < 500 && !*told_wrong.text; i++)
@@ -142,8 +146,11 @@ static void test_password(void **state)
     struct redis *wrong, *none;
 
     fixture_start(&f, options, "se cret");
-    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), "other", &wrong), 0);
-    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), NULL, &none), 0);
+    assert_int_equal(redis_new(&f.loop,
+                               &(struct redis_config){.url = redis_server_url(f.server), .password = "other"},
+                               &wrong),
+                     0);
+    assert_int_equal(redis_new(&f.loop, &(struct redis_config){.url = redis_server_url(f.server)}, &none), 0);
     fixture_wait_connected(&f, true);
     loop_for(&f.loop, 50);
     assert_false(redis_connected(wrong));
@@ -365,7 +372,7 @@ static void test_freeing(void **state)
 
     /* within the callback of a command that failed */
     c.answers = c.errors = 0;
-    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), NULL, &f.r), 0);
+    assert_int_equal(redis_new(&f.loop, &(struct redis_config){.url = redis_server_url(f.server)}, &f.r), 0);
     redis_command(f.r, REDIS("PING"), on_reply_free, &c);
     redis_command(f.r, REDIS("PING"), on_count, &c);
     while (f.r)
@@ -373,7 +380,7 @@ static void test_freeing(void **state)
     assert_int_equal(c.answers, 2);
 
     c.answers = c.errors = 0;
-    assert_int_equal(redis_new(&f.loop, redis_server_url(f.server), NULL, &r), 0);
+    assert_int_equal(redis_new(&f.loop, &(struct redis_config){.url = redis_server_url(f.server)}, &r), 0);
     f.r = r;
     fixture_wait_connected(&f, true);
     redis_command(f.r, REDIS("PING"), on_count, &c);
@@ -429,7 +436,7 @@ static void test_tcp(void **state)
     close(fd);
     fixture_start(&f, NULL, NULL);
     snprintf(url, sizeof url, "tcp:localhost:%d", ntohs(addr.sin_port));
-    assert_int_equal(redis_new(&f.loop, url, NULL, &r), 0);
+    assert_int_equal(redis_new(&f.loop, &(struct redis_config){.url = url}, &r), 0);
     loop_for(&f.loop, 150);
     assert_false(redis_connected(r));
     redis_server_do(f.server, "CONFIG SET bind 127.0.0.1");
@@ -439,11 +446,11 @@ static void test_tcp(void **state)
     assert_true(redis_connected(r));
     redis_free(r);
 
-    assert_int_equal(redis_new(&f.loop, "tcp:host.invalid:6379", NULL, &r), 0);
+    assert_int_equal(redis_new(&f.loop, &(struct redis_config){.url = "tcp:host.invalid:6379"}, &r), 0);
     loop_for(&f.loop, 50);
     assert_false(redis_connected(r));
     redis_free(r);
-    assert_int_equal(redis_new(&f.loop, "tcp:[::1]:1", NULL, &r), 0);
+    assert_int_equal(redis_new(&f.loop, &(struct redis_config){.url = "tcp:[::1]:1"}, &r), 0);
     redis_free(r); /* while it resolves */
     fixture_stop(&f);
 }

@@ -34,7 +34,8 @@ static struct redis_sub *sub_new(struct fixture *f, struct heard *h, const char 
 {
     struct redis_sub *s;
 
-    assert_int_equal(redis_sub_new(&f->loop, redis_server_url(f->server), NULL, &s), 0);
+    assert_int_equal(redis_sub_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &s),
+                     0);
     redis_sub_start(s, channels, on_message, h);
     wait_ready(f, h, 1, 20);
     return s;
@@ -84,7 +85,8 @@ static void test_late_start(void **state)
     struct heard h = {0};
     struct redis_sub *s;
 
-    assert_int_equal(redis_sub_new(&f->loop, redis_server_url(f->server), NULL, &s), 0);
+    assert_int_equal(redis_sub_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &s),
+                     0);
     for (int i = 0; i < 100 && redis_sub_client_id(s) == 0; i++)
         loop_for(&f->loop, 10);
     redis_sub_start(s, REDIS("a"), on_message, &h);
@@ -128,7 +130,8 @@ static void test_freeing(void **state)
     assert_int_equal(h.messages, 1);
     assert_null(s);
     redis_sub_free(NULL);
-    assert_int_equal(redis_sub_new(&f->loop, redis_server_url(f->server), NULL, &early), 0);
+    assert_int_equal(
+        redis_sub_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &early), 0);
     redis_sub_free(early); /* before it has connected or started */
 }
 

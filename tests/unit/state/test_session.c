@@ -141,7 +141,8 @@ static void test_close(void **state)
     redis_server_do(f->server, "HSET session:%s:jobs:%s worker w1", s.id, jobs[3]);
     assert_all_expire(f, s.id);
 
-    assert_int_equal(redis_sub_new(&f->loop, redis_server_url(f->server), NULL, &sub), 0);
+    assert_int_equal(
+        redis_sub_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &sub), 0);
     redis_sub_start(sub, REDIS(JOB_CHANNEL_PREFIX "*", JOB_STOP_CHANNEL), on_message, &heard);
     for (int i = 0; i < 200 && !heard.ready; i++)
         loop_for(&f->loop, 10);

@@ -123,11 +123,11 @@ static int set_up(void **state)
     f->settings = (struct settings){
         .redis = redis_server_url(f->server), .queue = "decant", .queue_prefix = "", .job_timeout_s = 120};
     uv_loop_init(&f->loop);
-    assert_int_equal(redis_new(&f->loop, f->settings.redis, NULL, &f->redis), 0);
+    assert_int_equal(redis_new(&f->loop, &(struct redis_config){.url = f->settings.redis}, &f->redis), 0);
     f->queue = queue_new(f->redis, &config);
     for (int i = 0; i < 500 && !redis_connected(f->redis); i++)
         loop_for(&f->loop, 10);
-    assert_int_equal(redis_sub_new(&f->loop, f->settings.redis, NULL, &f->sub), 0);
+    assert_int_equal(redis_sub_new(&f->loop, &(struct redis_config){.url = f->settings.redis}, &f->sub), 0);
     redis_sub_start(f->sub, REDIS("/0.celeryev/*"), on_event, f);
     wait_heard(f, "ready");
 
@@ -136,8 +136,9 @@ static int set_up(void **state)
     f->context =
         (struct runner_context){.loop = &f->loop, .redis = f->redis, .queue = f->queue, .shares = &f->shares};
 
+    const struct redis_config redis = {.url = f->settings.redis};
     struct claimer_config claimer = {
-        .context = &f->context, .redis_url = f->settings.redis, .worker = "decant@test:1:a", .slots = 3};
+        .context = &f->context, .redis = &redis, .worker = "decant@test:1:a", .slots = 3};
     struct task_events_config events = {.loop = &f->loop, .queue = f->queue, .node = NODE};
 
     assert_int_equal(claimer_new(&claimer, &f->claimer), 0);
@@ -145,6 +146,7 @@ static int set_up(void **state)
 
     struct control_config control = {.loop = &f->loop,
                                      .settings = &f->settings,
+                                     .redis = &redis,
                                      .queue = f->queue,
                                      .claimer = f->claimer,
                                      .events = f->events,

@@ -28,7 +28,8 @@ static int set_up(void **state)
 
     f->server = redis_server_start(NULL);
     uv_loop_init(&f->loop);
-    assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), NULL, &f->redis), 0);
+    assert_int_equal(
+        redis_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &f->redis), 0);
     f->counters = counters_new(f->redis, "decant@a:1:x");
     assert_non_null(f->counters);
     for (int i = 0; i < PATIENCE_MS / 10 && !redis_connected(f->redis); i++)

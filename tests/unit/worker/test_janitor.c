@@ -55,7 +55,8 @@ static int set_up(void **state)
 
     f->server = redis_server_start(NULL);
     uv_loop_init(&f->loop);
-    assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), NULL, &f->redis), 0);
+    assert_int_equal(
+        redis_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &f->redis), 0);
     strcpy(f->root, "/tmp/test-janitor-XXXXXX");
     assert_non_null(mkdtemp(f->root));
     assert_int_equal(storage_open(f->root, &f->storage), 0);

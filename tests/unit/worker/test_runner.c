@@ -140,7 +140,8 @@ static int set_up(void **state)
     conversion_started = conversion_lingers = false;
     f->server = redis_server_start(NULL);
     uv_loop_init(&f->loop);
-    assert_int_equal(redis_new(&f->loop, redis_server_url(f->server), NULL, &f->redis), 0);
+    assert_int_equal(
+        redis_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &f->redis), 0);
     f->queue = queue_new(f->redis, &config);
     f->counters = counters_new(f->redis, WORKER);
     strcpy(f->root, "/tmp/test-runner-XXXXXX");
@@ -1387,8 +1388,9 @@ static void file_is_called_off(void **state)
 
 static struct claimer *new_claimer(struct fixture *f, unsigned slots)
 {
+    const struct redis_config redis = {.url = redis_server_url(f->server)};
     struct claimer_config config = {
-        .context = &f->context, .redis_url = redis_server_url(f->server), .worker = WORKER, .slots = slots};
+        .context = &f->context, .redis = &redis, .worker = WORKER, .slots = slots};
     struct claimer *claimer;
 
     f->shares.slots = slots;
