@@ -2,11 +2,8 @@
 
 import contextlib
 import os
-import pwd
 import re
-import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -16,55 +13,28 @@ import requests
 
 from client import Client
 from fixtures import png
-from server import BIN, free_port, sanitizers
+from parts import Parts, parts_folder, write_secret
+from server import BIN, eventually, free_port, sanitizers
 
 PASSWORD = "open-sesame-4c1d77"
 
 
-class Parts:
-    """API and worker as an operator starts them, with a Redis of the test's own."""
+class Guarded(Parts):
+    """With a Redis that wants the password."""
 
     def __init__(self, folder, password_file):
-        self.folder, self.processes = folder, {}
-        self.redis_port, self.port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {"PATH": "/usr/bin:/bin", **sanitizers(), "DECANT_LOG_FORMAT": "json", "DECANT_LOG_LEVEL": "debug", "DECANT_CLAMD": "off",
-                            "DECANT_REDIS": f"tcp:127.0.0.1:{self.redis_port}", "DECANT_STORAGE": str(folder / "storage"), "DECANT_CGROUP": "off",
-                            "DECANT_PORT": str(self.port), "DECANT_DISK_RESERVE": "1M", "DECANT_API_USER": "decant", "DECANT_REDIS_PASSWORD_FILE": str(password_file)}
-
-    def start(self, name, *argv):
-        with open(self.folder / f"{name}.log", "ab") as log:
-            self.processes[name] = subprocess.Popen(argv or [BIN / name], env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-
-    def log(self, name):
-        return (self.folder / f"{name}.log").read_text(errors="replace")
+        self.redis_port = free_port()
+        super().__init__(folder, DECANT_REDIS=f"tcp:127.0.0.1:{self.redis_port}", DECANT_REDIS_PASSWORD_FILE=str(password_file))
 
     def start_all(self):
         self.start("redis", "redis-server", "--port", str(self.redis_port), "--save", "", "--dir", str(self.folder), "--requirepass", PASSWORD)
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(redis.RedisError):
-                redis.Redis(port=self.redis_port, password=PASSWORD).ping()
-                break
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        eventually(self.redis_answers)
         self.start("decant-worker")
         self.start("decant-api")
 
-    def wait_ready(self):
-        deadline = time.monotonic() + 300
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(self.url + "/readyz", timeout=10).status_code == 200:
-                    return
-            assert time.monotonic() < deadline and all(p.poll() is None for p in self.processes.values()), self.log("decant-worker") + self.log("decant-api")
-            time.sleep(0.2)
-
-    def stop(self):
-        for name in ("decant-api", "decant-worker", "redis"):
-            if name in self.processes:
-                self.processes[name].send_signal(signal.SIGTERM)
-                assert self.processes[name].wait(120) == 0, self.log(name)
+    def redis_answers(self):
+        with contextlib.suppress(redis.RedisError):
+            return redis.Redis(port=self.redis_port, password=PASSWORD).ping()
 
     def pids(self):
         """API, worker and whatever the worker has started; children of engines come and go."""
@@ -79,22 +49,8 @@ class Parts:
 
 @pytest.fixture
 def folder():
-    """One with a storage tree in it, where the user that root's programs become may go."""
-    user = pwd.getpwnam("decant") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "storage").mkdir()
-        for path in (folder, folder / "storage"):
-            os.chown(path, user.pw_uid, user.pw_gid)
+    with parts_folder() as folder:
         yield folder
-
-
-def write_secret(folder, text, mode):
-    secret = folder / "password"
-    secret.write_text(text)
-    os.chown(secret, folder.stat().st_uid, -1)
-    secret.chmod(mode)
-    return secret
 
 
 @pytest.fixture
@@ -103,7 +59,7 @@ def parts(folder):
     made = []
 
     def make(password):
-        made.append(Parts(folder, write_secret(folder, password + "\n", 0o400)))
+        made.append(Guarded(folder, write_secret(folder, password + "\n", 0o400)))
         made[0].start_all()
         return made[0]
 
