@@ -78,6 +78,10 @@ void redis_link_drop(struct redis_link *l, const char *reason)
     break_connection();
 }
 
+void redis_link_doubt(struct redis_link *l, const char *reason)
+{
+}
+
 const char *redis_link_trouble(const struct redis_link *l)
 {
     return "";

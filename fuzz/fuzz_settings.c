@@ -3,6 +3,7 @@
  * for sizes and numbers, and means the same when it is handed on by the environment. */
 #include "fuzz.h"
 
+#include "core/sentinels.h"
 #include "core/settings.h"
 #include "core/str.h"
 
@@ -81,6 +82,7 @@ static void require_sane(const struct settings *s, enum settings_program program
     if (program & (PROGRAM_SERVE | PROGRAM_API)) {
         require(s->listen && s->accel_prefix && s->port >= 1 && s->port <= 65535 && s->threads <= 256);
         require(s->max_upload_bytes >= 1024 && s->max_upload_bytes <= UINT64_C(1) << 40);
+        require(!(program & PROGRAM_API) || (s->redis_master && ports_valid(s->redis_ports)));
         require(s->max_jobs && s->max_connections >= 8 && s->session_ttl_s && s->token_ttl_s && s->queue_max);
     }
     if (program & (PROGRAM_SERVE | PROGRAM_WORKER | PROGRAM_CONVERT | PROGRAM_DOCTOR)) {
@@ -93,6 +95,25 @@ static void require_sane(const struct settings *s, enum settings_program program
         require(strstr(s->engines, "office") || strstr(s->engines, "image") || strstr(s->engines, "pdf"));
     require(s->clamd && words_have("debug info warn error", s->log_level) &&
             words_have("auto json text", s->log_format));
+}
+
+/* What was read of a list of sentinels is a list of the same ones. */
+static void require_sentinels(const char *url)
+{
+    static struct sentinels s, again;
+    static char text[SENTINELS_MAX * (SENTINEL_PLACE_MAX + 16)];
+    char *p = text;
+
+    if (!sentinels_meant(url) || sentinels_parse(url, &s) < 0)
+        return;
+    require(s.n >= 1 && s.n <= SENTINELS_MAX);
+    for (size_t i = 0; i < s.n; i++) {
+        require(str_starts(s.places[i], "tcp:") && strlen(s.places[i]) < SENTINEL_PLACE_MAX);
+        p += sprintf(p, "%ssentinel://%s", i ? ";" : "", s.places[i] + strlen("tcp:"));
+    }
+    require(sentinels_parse(text, &again) == 0 && again.n == s.n);
+    for (size_t i = 0; i < s.n; i++)
+        require(str_eq(s.places[i], again.places[i]));
 }
 
 /* As `decant serve` does with its parts. */
@@ -135,6 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(r == -EINVAL || r == -ECANCELED || (r >= 1 && r <= argc));
     if (r >= 1) {
         require_sane(&s, program);
+        if (s.redis)
+            require_sentinels(s.redis);
         require_handed_on(&s, program);
     }
     clear(&given);

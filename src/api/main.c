@@ -90,7 +90,7 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
     t->stop.data = t->drain.data = t;
     r = redis_new(&t->loop, api->redis_config, &t->api.redis);
     if (r < 0) {
-        log_error("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT");
+        log_error(REDIS_URL_WRONG);
         return r;
     }
     redis_measure(t->api.redis, metrics_redis(t->api.metrics));
@@ -285,7 +285,8 @@ static void cleanup_access(struct metrics_access **access)
 /* Everything is open by now, and there is one thread: the others inherit it. */
 static int confine(const struct settings *s)
 {
-    const struct confinement c = {.policy = policy_api, .storage = s->storage, .peers = {s->redis}};
+    const struct confinement c = {
+        .policy = policy_api, .storage = s->storage, .peers = {s->redis}, .ports = s->redis_ports};
     const char *why;
     int r = confine_process(&c, &why);
 

@@ -441,7 +441,7 @@ static int connect_queue(struct operator* o)
         return complain(why, r);
     r = redis_new(&o->loop, &o->config, &o->redis);
     if (r < 0)
-        return complain("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT", r);
+        return complain(REDIS_URL_WRONG, r);
     o->queue = queue_new(o->redis, &(struct queue_config){.name = s->queue,
                                                           .prefix = s->queue_prefix,
                                                           .families = catalogue_families(),

@@ -1,6 +1,7 @@
 #include "core/settings.h"
 
 #include "core/origin.h"
+#include "core/sentinels.h"
 #include "core/str.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 
 enum { JOB_TIMEOUT_MIN_S = 30 };
 
-enum kind { STRING, WORDS, NUMBER, SIZE, ORIGIN, ORIGINS };
+enum kind { STRING, WORDS, NUMBER, SIZE, ORIGIN, ORIGINS, PORTS };
 
 struct option {
     const char *env, *flag;
@@ -33,9 +34,9 @@ struct option {
     {                                                                                                        \
         env, flag, programs, WORDS, offsetof(struct settings, field), choices, 0, 0, choices, help           \
     }
-#define WEB(field, env, flag, programs, kind, help)                                                          \
+#define LIST(field, env, flag, programs, kind, fallback, help)                                               \
     {                                                                                                        \
-        env, flag, programs, kind, offsetof(struct settings, field), "", 0, 0, NULL, help                    \
+        env, flag, programs, kind, offsetof(struct settings, field), fallback, 0, 0, NULL, help              \
     }
 #define NUM(field, env, flag, programs, fallback, min, max, help)                                            \
     {                                                                                                        \
@@ -59,10 +60,17 @@ static const struct option options[] = {
     TEXT(storage, "DECANT_STORAGE", "storage", PROGRAM_API | PROGRAM_WORKER, "/shared/tmp", NULL,
          "root of the storage tree"),
     TEXT(redis, "DECANT_REDIS", "redis", SERVER | PROGRAM_DOCTOR | PROGRAM_QUEUE, "tcp:127.0.0.1:6379", NULL,
-         "unix:PATH or tcp:HOST:PORT"),
+         "unix:PATH, tcp:HOST:PORT, or sentinel://HOST:PORT;sentinel://HOST:PORT;..."),
     TEXT(redis_password_file, "DECANT_REDIS_PASSWORD_FILE", "redis-password-file",
          PROGRAM_API | PROGRAM_WORKER | PROGRAM_QUEUE, NULL, NULL,
          "file of the password for Redis, which only its owner may read"),
+    TEXT(redis_master, "DECANT_REDIS_MASTER", "redis-master", PROGRAM_API | PROGRAM_WORKER | PROGRAM_QUEUE,
+         "mymaster", NULL, "with sentinels: the master's name, as they know it"),
+    LIST(redis_ports, "DECANT_REDIS_PORTS", "redis-ports", PROGRAM_API | PROGRAM_WORKER, PORTS, "6379",
+         "with sentinels: ports of the Redis servers that may become the master"),
+    TEXT(sentinel_password_file, "DECANT_SENTINEL_PASSWORD_FILE", "sentinel-password-file",
+         PROGRAM_API | PROGRAM_WORKER | PROGRAM_QUEUE, NULL, NULL,
+         "file of the sentinels' own password, which only its owner may read"),
     TEXT(clamd, "DECANT_CLAMD", "clamd", ALL, "unix:/run/clamav/clamd.ctl", NULL,
          "unix:PATH, tcp:HOST:PORT, or off (files are not scanned)"),
     SOME(engines, "DECANT_ENGINES", "engines", SERVER | PROGRAM_DOCTOR, ENGINE_NAMES,
@@ -133,10 +141,10 @@ static const struct option options[] = {
           "free disk that uploads leave alone"),
     TEXT(accel_prefix, "DECANT_ACCEL_PREFIX", "accel-prefix", PROGRAM_SERVE | PROGRAM_API, "", NULL,
          "nginx location for X-Accel-Redirect, such as /_files; empty: send files ourselves"),
-    WEB(cors_origins, "DECANT_CORS_ORIGINS", "cors-origins", PROGRAM_SERVE | PROGRAM_API, ORIGINS,
-        "origins whose pages may use the API, such as https://app.example.com"),
-    WEB(download_origin, "DECANT_DOWNLOAD_ORIGIN", "download-origin", PROGRAM_SERVE | PROGRAM_API, ORIGIN,
-        "the origin that downloads are served on, and nothing else"),
+    LIST(cors_origins, "DECANT_CORS_ORIGINS", "cors-origins", PROGRAM_SERVE | PROGRAM_API, ORIGINS, "",
+         "origins whose pages may use the API, such as https://app.example.com"),
+    LIST(download_origin, "DECANT_DOWNLOAD_ORIGIN", "download-origin", PROGRAM_SERVE | PROGRAM_API, ORIGIN,
+         "", "the origin that downloads are served on, and nothing else"),
     NUM(session_ttl_s, "DECANT_SESSION_TTL", "session-ttl", PROGRAM_SERVE | PROGRAM_API, "86400", 1, 31536000,
         "seconds until a session and its jobs expire"),
     NUM(token_ttl_s, "DECANT_TOKEN_TTL", "token-ttl", PROGRAM_SERVE | PROGRAM_API, "600", 1, 86400,
@@ -268,6 +276,11 @@ static int set(struct settings *s, const struct option *o, const char *text)
             return -EINVAL;
         *text_of(s, o) = text;
         return 0;
+    case PORTS:
+        if (!ports_valid(text))
+            return -EINVAL;
+        *text_of(s, o) = text;
+        return 0;
     }
     return -EINVAL;
 }
@@ -284,6 +297,8 @@ static int set_or_complain(struct settings *s, const struct option *o, const cha
     else if (o->kind == ORIGIN || o->kind == ORIGINS)
         fprintf(stderr, "%s as a browser writes it, such as https://example.com or http://localhost:8080\n",
                 o->kind == ORIGIN ? "an origin" : "origins with spaces or commas between, each");
+    else if (o->kind == PORTS)
+        fprintf(stderr, "ports from 1 to 65535, with spaces or commas between\n");
     else
         fprintf(stderr, "%s from %llu to %llu\n",
                 o->kind == SIZE ? "a size in bytes (k, M, G and T are understood)" : "a whole number",

@@ -24,12 +24,15 @@ struct settings {
     /* where things are */
     const char *data;    /* the folder of `decant serve` */
     const char *storage; /* the root of the storage tree; relative paths count from the working directory */
-    const char *redis;   /* unix:PATH or tcp:HOST:PORT */
-    const char *redis_password_file; /* NULL: none is needed */
-    const char *clamd;               /* unix:PATH, tcp:HOST:PORT, or "off" */
-    const char *engines;             /* names of those that run: catalogue_choose */
-    const char *bindir;              /* where the engine programs are; NULL: beside this program */
-    const char *libreoffice;         /* its program folder; NULL: the usual one */
+    const char *redis;   /* unix:PATH, tcp:HOST:PORT, or sentinels (core/sentinels.h) */
+    const char *redis_password_file;    /* NULL: none is needed */
+    const char *redis_master;           /* with sentinels: its name, as they know it */
+    const char *redis_ports;            /* with sentinels: those that a master may listen on */
+    const char *sentinel_password_file; /* NULL: none is needed */
+    const char *clamd;                  /* unix:PATH, tcp:HOST:PORT, or "off" */
+    const char *engines;                /* names of those that run: catalogue_choose */
+    const char *bindir;                 /* where the engine programs are; NULL: beside this program */
+    const char *libreoffice;            /* its program folder; NULL: the usual one */
     /* whom root becomes: in the worker, Redis and clamd; in the API; in the engines */
     const char *user, *api_user, *engine_user;
     /* the HTTP side */

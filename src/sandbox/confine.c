@@ -3,10 +3,14 @@
  * something succeeds.
  *
  * A name in tcp:HOST:PORT is looked up anew at each connection, by the C library in this process: it gets the
- * resolver's files to read, and port 53 for long answers. An address (or unix:) needs nothing of that. */
+ * resolver's files to read, and port 53 for long answers. An address (or unix:) needs nothing of that.
+ *
+ * Whom sentinels will name is not known yet, and a rule can't be added later: so the ports of all that they
+ * may name are a setting. */
 #include "sandbox/confine.h"
 
 #include "core/log.h"
+#include "core/sentinels.h"
 #include "core/str.h"
 #include "sandbox/landlock.h"
 #include "sandbox/policy.h"
@@ -85,19 +89,40 @@ static unsigned tcp_port(const char *url, bool *ret_named)
     return (unsigned)port;
 }
 
+/* *named stays true when it is. */
+static int allow_peer(const char *url, int ruleset, int abi, bool *named)
+{
+    bool is_name = false;
+    unsigned port = tcp_port(url, &is_name);
+
+    *named = *named || is_name;
+    return port ? landlock_allow_connect(ruleset, abi, port) : 0;
+}
+
+/* They, and whom they may name. */
+static int allow_sentinels(const char *url, const char *ports, int ruleset, int abi, bool *named)
+{
+    struct sentinels s;
+    int r = sentinels_parse(url, &s);
+    unsigned port;
+
+    for (size_t i = 0; r == 0 && i < s.n; i++)
+        r = allow_peer(s.places[i], ruleset, abi, named);
+    while (r == 0 && (ports = ports_next(ports, &port)))
+        r = landlock_allow_connect(ruleset, abi, port);
+    return r;
+}
+
 static int allow_peers(const struct confinement *c, int ruleset, int abi)
 {
     bool named = false;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < CONFINE_PEERS_MAX; i++) {
-        bool is_name = false;
-        unsigned port = tcp_port(c->peers[i], &is_name);
-
-        if (port)
-            r = landlock_allow_connect(ruleset, abi, port);
-        named = named || is_name;
-    }
+    for (size_t i = 0; r == 0 && i < CONFINE_PEERS_MAX; i++)
+        if (c->peers[i] && sentinels_meant(c->peers[i]))
+            r = allow_sentinels(c->peers[i], c->ports, ruleset, abi, &named);
+        else
+            r = allow_peer(c->peers[i], ruleset, abi, &named);
     if (r == 0 && named)
         r = landlock_allow_connect(ruleset, abi, DNS_PORT);
     return r == 0 && named ? allow_all(ruleset, abi, resolver_paths) : r;

@@ -8,9 +8,11 @@
 enum { CONFINE_PEERS_MAX = 2 };
 
 struct confinement {
-    const char *policy;                   /* text of the seccomp policy */
-    const char *storage;                  /* the one folder that may be read and written */
-    const char *peers[CONFINE_PEERS_MAX]; /* whom it connects to: unix:PATH, tcp:HOST:PORT; or NULL */
+    const char *policy;  /* text of the seccomp policy */
+    const char *storage; /* the one folder that may be read and written */
+    /* Whom it connects to: unix:PATH, tcp:HOST:PORT, or sentinels (core/sentinels.h); or NULL. */
+    const char *peers[CONFINE_PEERS_MAX];
+    const char *ports; /* of those whom sentinels may name (ports_valid); unused where there are none */
 };
 
 /* In force for this process and all that it makes, and proved by attempts. In the main thread, before there

@@ -119,19 +119,23 @@ static void fail(struct request *q, int err)
 static const struct {
     const char *prefix;
     int err;
+    bool no_master; /* who says it is a replica, or about to be one */
 } error_replies[] = {
-    {"OOM ", -ENOSPC},          {"LOADING ", -ENOTCONN},     {"MASTERDOWN ", -ENOTCONN},
-    {"READONLY ", -ENOTCONN},   {"MISCONF ", -ENOTCONN},     {"BUSY ", -ENOTCONN},
-    {"NOREPLICAS ", -ENOTCONN}, {"CLUSTERDOWN ", -ENOTCONN}, {"TRYAGAIN ", -ENOTCONN},
+    {"OOM ", -ENOSPC, false},          {"LOADING ", -ENOTCONN, true},      {"MASTERDOWN ", -ENOTCONN, true},
+    {"READONLY ", -ENOTCONN, true},    {"MISCONF ", -ENOTCONN, false},     {"BUSY ", -ENOTCONN, false},
+    {"NOREPLICAS ", -ENOTCONN, false}, {"CLUSTERDOWN ", -ENOTCONN, false}, {"TRYAGAIN ", -ENOTCONN, false},
 };
 
-static int reply_error(const redisReply *reply)
+static int reply_error(struct redis *r, const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_ERROR)
         return 0;
     for (size_t i = 0; i < ARRAY_SIZE(error_replies); i++)
-        if (str_starts(reply->str, error_replies[i].prefix))
+        if (str_starts(reply->str, error_replies[i].prefix)) {
+            if (error_replies[i].no_master)
+                redis_link_doubt(r->link, reply->str);
             return error_replies[i].err;
+        }
     return -EPROTO;
 }
 
@@ -244,7 +248,7 @@ static void on_reply(redisAsyncContext *ac, void *data, void *arg)
             fail(q, -ENOTCONN);
         return;
     }
-    finish(q, reply_error(reply), reply);
+    finish(q, reply_error(r, reply), reply);
 }
 
 /* Memory for a request is a few hundred bytes; without those no answer of any kind could be given. */

@@ -1,9 +1,9 @@
 /* One asynchronous connection to Redis on a libuv loop, shared by everything on that loop: commands queued in
  * one turn are written together, so concurrent requests pipeline themselves. Not thread-safe: one per loop.
  *
- * The connection is made in the background, again and again (100 ms doubling to 5 s) while Redis is away. A
- * command's callback is called exactly once, never before the call that queued it has returned. `err` is 0,
- * or
+ * The connection is made in the background, again and again while Redis is away (100 ms doubling to 5 s; to
+ * 1 s where there are sentinels). A command's callback is called exactly once, never before the call that
+ * queued it has returned. `err` is 0, or
  *
  *     -ENOTCONN   not connected now, or the connection broke before the answer: it may or may not have
  *                 happened; or Redis answers that it can't serve now (loading, read-only, not able to save)

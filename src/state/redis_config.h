@@ -4,9 +4,17 @@
 #include "core/cleanup.h"
 #include "core/settings.h"
 
+/* Said of a `url` of another form, for which whoever connects gets -EINVAL. */
+#define REDIS_URL_WRONG                                                                                      \
+    "DECANT_REDIS is not unix:PATH, tcp:HOST:PORT or sentinel://HOST:PORT;sentinel://HOST:PORT;..."
+
 struct redis_config {
-    const char *url;      /* unix:PATH or tcp:HOST:PORT */
+    const char *url;      /* unix:PATH, tcp:HOST:PORT, or sentinels (core/sentinels.h) */
     const char *password; /* NULL: none */
+    /* where sentinels say who the master is */
+    const char *master;            /* its name, as they know it */
+    const char *ports;             /* those that it may have (ports_valid) */
+    const char *sentinel_password; /* theirs; NULL: none */
 };
 
 /* As the settings say; passwords are read from their files. On failure -errno, and `ret_why`: a static

@@ -8,33 +8,48 @@
  * every time is the clean-up of its event hooks, so that is where a lost connection is noticed, and neither
  * of the two callbacks is used. Hostnames are resolved here because redisAsyncConnect() would block on them.
  *
+ * Where sentinels say who the master is, each attempt begins with asking them, and a server counts as up only
+ * when it says itself (ROLE) that it is one. While it is up they are asked again from time to time: a master
+ * that was cut off from the others goes on answering, and nothing else would tell that they have a new one.
+ *
  * hiredis' own adapter for libuv is not used: it ignores errors of the poll, so it spins on a dead peer. */
 #include "state/redis_link.h"
 
 #include "core/secret.h"
+#include "core/sentinels.h"
 #include "core/str.h"
 #include "state/redis.h"
+#include "state/redis_sentinels.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/un.h>
 
-enum { DELAY_MIN_MS = 100, DELAY_MAX_MS = 5000 };
+enum {
+    DELAY_MIN_MS = 100,
+    DELAY_MAX_MS = 5000,
+    FAILOVER_DELAY_MAX_MS = 1000, /* where there are sentinels: another server is there soon */
+    CHECK_MS = 2000,
+};
 
 struct redis_link {
     uv_loop_t *loop;
-    char *host; /* or the path of the Unix socket */
+    char *host; /* or the path of the Unix socket; NULL: no sentinel has said it yet */
     int port;   /* 0: Unix socket */
     char *password;
+    struct redis_sentinels *sentinels; /* NULL: the server is always the same */
+    bool asking;                       /* them, for an attempt */
     const struct redis_link_ops *ops;
     void *arg;
     redisAsyncContext *ac; /* NULL between attempts */
     bool up, told_up;      /* usable; ops->up has been called and ops->down not yet */
-    bool closing, resolving, timer_closed;
+    bool closing, resolving;
+    int open_handles;
     uint64_t delay_ms;
     unsigned attempts; /* chooses among a name's addresses */
     uv_timer_t timer;  /* the next attempt, or the end of this one */
+    uv_timer_t check;  /* runs while up: is it still the master? */
     uv_getaddrinfo_t resolve;
     char trouble[128];
 };
@@ -153,7 +168,7 @@ static void set_trouble(struct redis_link *l, const char *reason)
 
 static void finish(struct redis_link *l)
 {
-    if (!l->closing || !l->timer_closed || l->resolving || l->ac)
+    if (!l->closing || l->open_handles > 0 || l->resolving || l->ac)
         return;
     free(l->host);
     secret_free(l->password);
@@ -164,7 +179,7 @@ static void on_timer_closed(uv_handle_t *handle)
 {
     struct redis_link *l = handle->data;
 
-    l->timer_closed = true;
+    l->open_handles--;
     finish(l);
 }
 
@@ -172,8 +187,10 @@ static void attempt(uv_timer_t *timer);
 
 static void retry_later(struct redis_link *l)
 {
+    uint64_t max_ms = l->sentinels ? FAILOVER_DELAY_MAX_MS : DELAY_MAX_MS;
+
     uv_timer_start(&l->timer, attempt, l->delay_ms, 0);
-    l->delay_ms = l->delay_ms * 2 < DELAY_MAX_MS ? l->delay_ms * 2 : DELAY_MAX_MS;
+    l->delay_ms = l->delay_ms * 2 < max_ms ? l->delay_ms * 2 : max_ms;
 }
 
 static void lost(struct redis_link *l)
@@ -188,6 +205,7 @@ static void lost(struct redis_link *l)
         finish(l);
         return;
     }
+    uv_timer_stop(&l->check);
     retry_later(l);
     if (was_up)
         l->ops->down(l->arg);
@@ -196,6 +214,22 @@ static void lost(struct redis_link *l)
 static void on_handshake_late(uv_timer_t *timer)
 {
     redis_link_drop(timer->data, "no answer");
+}
+
+static void on_check(uv_timer_t *timer)
+{
+    struct redis_link *l = timer->data;
+
+    redis_sentinels_ask(l->sentinels);
+}
+
+/* ["master", …], or ["slave", …] of one that is to become one, or was. */
+static void on_role(redisAsyncContext *ac, void *data, void *arg)
+{
+    struct redis_link *l = arg;
+
+    if (data && ac == l->ac && !l->closing && !str_eq(redis_reply_str(redis_reply_at(data, 0)), "master"))
+        redis_link_drop(l, "the server that the sentinels name is no master");
 }
 
 /* The reply to AUTH and to PING; NULL when the context ends. */
@@ -215,6 +249,8 @@ static void on_handshake(redisAsyncContext *ac, void *data, void *arg)
     uv_timer_stop(&l->timer);
     l->up = l->told_up = true;
     l->delay_ms = DELAY_MIN_MS;
+    if (l->sentinels)
+        uv_timer_start(&l->check, on_check, CHECK_MS, CHECK_MS);
     set_trouble(l, "");
     l->ops->up(l->arg);
 }
@@ -239,6 +275,8 @@ static void begin(struct redis_link *l, redisAsyncContext *ac)
         const char *argv[] = {"AUTH", l->password};
         redisAsyncCommandArgv(ac, on_handshake, l, ARRAY_SIZE(argv), argv, NULL);
     }
+    if (l->sentinels)
+        redisAsyncCommand(ac, on_role, l, "ROLE");
     redisAsyncCommand(ac, on_handshake, l, "PING");
 }
 
@@ -271,9 +309,9 @@ static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *
     }
 }
 
-static void attempt(uv_timer_t *timer)
+/* To the host that is known. */
+static void reach(struct redis_link *l)
 {
-    struct redis_link *l = timer->data;
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     int r;
 
@@ -288,6 +326,46 @@ static void attempt(uv_timer_t *timer)
         set_trouble(l, uv_strerror(r));
         retry_later(l);
     }
+}
+
+static void attempt(uv_timer_t *timer)
+{
+    struct redis_link *l = timer->data;
+
+    if (l->sentinels) {
+        l->asking = true;
+        redis_sentinels_ask(l->sentinels);
+    } else {
+        reach(l);
+    }
+}
+
+/* Is it what we have? Nobody who answers is no reason to leave it. */
+static void check(struct redis_link *l, const char *host, int port)
+{
+    if (host && !(str_eq(host, l->host) && port == l->port))
+        redis_link_drop(l, "the sentinels name another master");
+}
+
+static void on_master(void *arg, const char *host, int port, const char *trouble)
+{
+    struct redis_link *l = arg;
+
+    if (!l->asking) {
+        check(l, host, port);
+        return;
+    }
+    l->asking = false;
+    if (!host) {
+        set_trouble(l, trouble);
+        retry_later(l);
+        return;
+    }
+    free(l->host);
+    if (!(l->host = strdup(host)))
+        abort(); /* as redis.c does: no memory, no answer */
+    l->port = port;
+    reach(l);
 }
 
 /* unix:PATH, tcp:HOST:PORT or tcp:[IPv6]:PORT */
@@ -331,10 +409,14 @@ int redis_link_new(uv_loop_t *loop, const struct redis_config *config, const str
 
     if (!l)
         return -ENOMEM;
-    r = parse_url(config->url, &l->host, &l->port);
+    if (sentinels_meant(config->url))
+        r = redis_sentinels_new(loop, config, on_master, l, &l->sentinels);
+    else
+        r = parse_url(config->url, &l->host, &l->port);
     if (r < 0)
         return r;
     if (password && *password && !(l->password = secret_copy(password))) {
+        redis_sentinels_free(l->sentinels);
         free(l->host);
         return -ENOMEM;
     }
@@ -344,7 +426,9 @@ int redis_link_new(uv_loop_t *loop, const struct redis_config *config, const str
     l->delay_ms = DELAY_MIN_MS;
     strcpy(l->trouble, "not connected yet");
     uv_timer_init(loop, &l->timer);
-    l->timer.data = l;
+    uv_timer_init(loop, &l->check);
+    l->timer.data = l->check.data = l;
+    l->open_handles = 2;
     uv_timer_start(&l->timer, attempt, 0, 0);
     *ret = TAKE_PTR(l);
     return 0;
@@ -355,6 +439,8 @@ void redis_link_free(struct redis_link *l)
     l->closing = true;
     l->up = false;
     uv_close((uv_handle_t *)&l->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&l->check, on_timer_closed);
+    redis_sentinels_free(TAKE_PTR(l->sentinels));
     if (l->resolving)
         uv_cancel((uv_req_t *)&l->resolve);
     if (l->ac)
@@ -373,6 +459,12 @@ void redis_link_drop(struct redis_link *l, const char *reason)
     set_trouble(l, reason);
     l->up = false;
     redisAsyncFree(l->ac); /* from within one of its callbacks: as soon as that has returned */
+}
+
+void redis_link_doubt(struct redis_link *l, const char *reason)
+{
+    if (l->sentinels)
+        redis_link_drop(l, reason);
 }
 
 const char *redis_link_trouble(const struct redis_link *l)

@@ -27,5 +27,7 @@ void redis_link_free(struct redis_link *l);
 redisAsyncContext *redis_link_context(const struct redis_link *l);
 /* Gives this connection up and makes another one. */
 void redis_link_drop(struct redis_link *l, const char *reason);
+/* The server has said itself that it can't be the master. Where there are sentinels this is as a drop. */
+void redis_link_doubt(struct redis_link *l, const char *reason);
 /* Why it is not up; "" when it is. */
 const char *redis_link_trouble(const struct redis_link *l);

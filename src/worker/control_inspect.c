@@ -2,6 +2,7 @@
 #include "worker/control_impl.h"
 
 #include "core/clock.h"
+#include "core/sentinels.h"
 #include "core/str.h"
 #include "queue/describe.h"
 
@@ -273,9 +274,16 @@ static json_t *usage(void)
         "nvcsw", (json_int_t)u.ru_nvcsw, "nivcsw", (json_int_t)u.ru_nivcsw);
 }
 
-/* unix:PATH or tcp:HOST:PORT. Of a path no more than that it is one. */
+/* unix:PATH, tcp:HOST:PORT, or sentinels, of whom the first is told. Of a path no more than that it is one.
+ */
 static json_t *broker(const char *url)
 {
+    struct sentinels s;
+    bool has_sentinels = sentinels_meant(url) && sentinels_parse(url, &s) == 0;
+
+    if (has_sentinels)
+        url = s.places[0];
+
     const char *host = strchr(url, ':') + 1, *colon = strrchr(url, ':');
     bool is_tcp = str_starts(url, "tcp:") && colon > host;
     uint64_t port = 0;
@@ -285,7 +293,7 @@ static json_t *broker(const char *url)
     return json_pack("{s:s%, s:o, s:n, s:s, s:s, s:b}", "hostname", is_tcp ? host : "unix",
                      is_tcp ? (size_t)(colon - host) : strlen("unix"), "port",
                      is_tcp ? json_integer((json_int_t)port) : json_null(), "userid", "virtual_host", "0",
-                     "transport", "redis", "ssl", 0);
+                     "transport", has_sentinels ? "sentinel" : "redis", "ssl", 0);
 }
 
 /* As with Celery's, a task that was never begun isn't named. */

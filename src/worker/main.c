@@ -299,8 +299,7 @@ static int connect_redis(struct worker *w)
                                   .max_length = s->queue_max,
                                   .max_deliveries = s->max_deliveries,
                                   .lease_ms = LEASE_MS};
-    int r = complain("DECANT_REDIS is not unix:PATH or tcp:HOST:PORT",
-                     redis_new(&w->loop, &w->redis_config, &w->redis));
+    int r = complain(REDIS_URL_WRONG, redis_new(&w->loop, &w->redis_config, &w->redis));
 
     if (r < 0)
         return r;
@@ -476,7 +475,8 @@ static int confine(struct worker *w)
 {
     const struct confinement c = {.policy = policy_worker,
                                   .storage = w->settings.storage,
-                                  .peers = {w->settings.redis, w->settings.clamd}};
+                                  .peers = {w->settings.redis, w->settings.clamd},
+                                  .ports = w->settings.redis_ports};
     const char *why;
     int r = confine_process(&c, &why);
 

@@ -7,7 +7,7 @@ from client import Client
 from server import Server
 
 
-LONGEST = ["test_crashes", "test_slow_clients", "test_convert_cli", "test_http", "test_passwords", "test_cgroups", "test_status_codes", "test_celery"]
+LONGEST = ["test_crashes", "test_sentinel", "test_slow_clients", "test_convert_cli", "test_http", "test_passwords", "test_cgroups", "test_status_codes", "test_celery"]
 
 
 def pytest_collection_modifyitems(items):

@@ -37,7 +37,11 @@ def refused(folder, *arguments, **more):
     return result.stderr
 
 
-CASES = [({"DECANT_REDIS": "localhost"}, "DECANT_REDIS is not unix:PATH or tcp:HOST:PORT"),
+CASES = [({"DECANT_REDIS": "localhost"}, "DECANT_REDIS is not unix:PATH, tcp:HOST:PORT or sentinel://"),
+         ({"DECANT_REDIS": "sentinel://one;tcp:two:6379"}, "DECANT_REDIS is not unix:PATH, tcp:HOST:PORT or sentinel://"),
+         ({"DECANT_REDIS": "sentinel://:secret@one"}, "DECANT_REDIS is not unix:PATH, tcp:HOST:PORT or sentinel://"),
+         ({"DECANT_REDIS_PORTS": "many"}, "DECANT_REDIS_PORTS"),
+         ({"DECANT_SENTINEL_PASSWORD_FILE": "/nowhere"}, "DECANT_SENTINEL_PASSWORD_FILE must be a file"),
          ({"DECANT_SEAL_PUBLIC": "abc"}, "DECANT_SEAL_PUBLIC is not a public key"),
          ({"DECANT_STORAGE": "/proc/nothing/storage"}, "set DECANT_STORAGE to a folder"),
          ({"DECANT_LISTEN": "192.0.2.1"}, "set DECANT_LISTEN and DECANT_PORT"),

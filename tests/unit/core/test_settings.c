@@ -235,6 +235,22 @@ static void the_password_comes_by_file(void **state)
     assert_string_equal(s.redis_password_file, "/etc/decant/redis");
 }
 
+static void sentinels_have_settings_of_their_own(void **state)
+{
+    struct settings s;
+
+    assert_int_equal(load(&s, PROGRAM_WORKER, NULL), 1);
+    assert_string_equal(s.redis_master, "mymaster");
+    assert_string_equal(s.redis_ports, "6379");
+    assert_null(s.sentinel_password_file);
+    assert_int_equal(load(&s, PROGRAM_API, ARGS("--redis-ports=6379,6380", "--redis-master=decant")), 3);
+    assert_string_equal(s.redis_ports, "6379,6380");
+    assert_int_equal(load(&s, PROGRAM_API, ARGS("--redis-ports=6379,0")), -EINVAL);
+    assert_non_null(strstr(captured.text, "DECANT_REDIS_PORTS"));
+    assert_non_null(strstr(captured.text, "ports from 1 to 65535"));
+    assert_int_equal(load(&s, PROGRAM_API, ARGS("--redis-ports=")), -EINVAL);
+}
+
 static void children_read_what_was_exported(void **state)
 {
     struct settings parent, child;
@@ -286,6 +302,7 @@ int main(void)
         TEST(what_other_programs_read_is_ignored),
         TEST(help_prints_the_table),
         TEST(the_password_comes_by_file),
+        TEST(sentinels_have_settings_of_their_own),
         TEST(children_read_what_was_exported),
         TEST(what_any_program_exports_is_valid),
     };
