@@ -50,7 +50,7 @@ static int answer_launch(const struct settings *settings, struct msg *request)
 {
     const char *name = msg_get_str(request);
     struct launched engine = {.pidfd = -1, .control = -1};
-    _cleanup_msg_ struct msg answer;
+    _cleanup_msg_ struct msg answer = {0};
     int r;
 
     /* A file beside the others, whatever was asked for. */
@@ -72,7 +72,7 @@ static int answer_launch(const struct settings *settings, struct msg *request)
 static int answer_reap(struct msg *request)
 {
     pid_t pid = (pid_t)msg_get_u64(request, INT32_MAX);
-    _cleanup_msg_ struct msg answer;
+    _cleanup_msg_ struct msg answer = {0};
     int status = 0, error = 0;
 
     if (msg_done(request) < 0 || pid <= 0)
@@ -270,7 +270,7 @@ int launcher_reap(struct launcher *l, pid_t pid, int *ret_status)
 
 void launcher_kill(struct launcher *l, int pidfd)
 {
-    _cleanup_msg_ struct msg request;
+    _cleanup_msg_ struct msg request = {0};
 
     if (pidfd < 0 || l->lost)
         return;
