@@ -27,15 +27,19 @@ class Watch(threading.Thread):
         self.stopped = threading.Event()
         self.seen, self.found = set(), []
 
+    def look(self):
+        for pid in processes(self.server):
+            for name in ("cmdline", "environ", "comm"):
+                with contextlib.suppress(OSError):
+                    data = Path(f"/proc/{pid}/{name}").read_bytes()
+                    self.seen.add((pid, name))
+                    if any(needle in data for needle in self.needles):
+                        self.found.append((pid, name))
+
     def run(self):
+        self.look()  # once at least, however late it gets its turn
         while not self.stopped.wait(0.005):
-            for pid in processes(self.server):
-                for name in ("cmdline", "environ", "comm"):
-                    with contextlib.suppress(OSError):
-                        data = Path(f"/proc/{pid}/{name}").read_bytes()
-                        self.seen.add((pid, name))
-                        if any(needle in data for needle in self.needles):
-                            self.found.append((pid, name))
+            self.look()
 
     def __exit__(self, *_):
         self.stopped.set()
