@@ -39,23 +39,19 @@ static const struct engine_option options[] = {
     {0},
 };
 
+/* VIPS_MAX_COORD, which is a constant up to libvips 8.15, and then a call. */
+enum { SIDE_MAX = 10 * 1000 * 1000 };
+
 static const struct picture_target targets[] = {
     /* id, alpha, deep, frames, side_max */
-    {"png", true, true, false, VIPS_MAX_COORD},
-    {"jpg", false, false, false, 65500},
-    {"webp", true, false, true, 16383},
-    {"avif", true, false, false, 16384},
-    {"gif", true, false, true, 65535},
-    {"tiff", true, true, false, VIPS_MAX_COORD},
-    {"heic", true, false, false, 16384},
-    {"jxl", true, true, false, VIPS_MAX_COORD},
-    {"jp2", true, false, false, VIPS_MAX_COORD},
-    {"bmp", false, false, false, 32000},
-    {"ico", true, false, false, 256},
-    {"tga", true, false, false, 32000},
-    {"ppm", false, false, false, VIPS_MAX_COORD},
-    {"pgm", false, false, false, VIPS_MAX_COORD},
-    {"pbm", false, false, false, VIPS_MAX_COORD},
+    {"png", true, true, false, SIDE_MAX},   {"jpg", false, false, false, 65500},
+    {"webp", true, false, true, 16383},     {"avif", true, false, false, 16384},
+    {"gif", true, false, true, 65535},      {"tiff", true, true, false, SIDE_MAX},
+    {"heic", true, false, false, 16384},    {"jxl", true, true, false, SIDE_MAX},
+    {"jp2", true, false, false, SIDE_MAX},  {"bmp", false, false, false, 32000},
+    {"ico", true, false, false, 256},       {"tga", true, false, false, 32000},
+    {"ppm", false, false, false, SIDE_MAX}, {"pgm", false, false, false, SIDE_MAX},
+    {"pbm", false, false, false, SIDE_MAX},
 };
 
 /* Font configuration for the text in SVG. */

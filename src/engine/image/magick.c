@@ -15,7 +15,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#if __has_include(<MagickWand/MagickWand.h>)
+#include <MagickWand/MagickWand.h>
+#else
 #include <wand/MagickWand.h>
+#endif
 
 static const struct coder {
     const char *id, *reads, *writes; /* ImageMagick's names */
