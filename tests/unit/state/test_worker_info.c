@@ -93,6 +93,7 @@ static void forgets_who_is_gone(void **state)
     redis_server_do(f->server, "ZADD decant:worker-infos 1 old");
     put(f, "decant@c:3:z", 0);
     assert_int_equal(redis_server_int(f->server, "ZCOUNT decant:worker-infos -inf 1"), 0);
+    assert_true(redis_server_int(f->server, "TTL decant:worker-infos") > 0);
 }
 
 static void says_when_redis_is_away(void **state)
