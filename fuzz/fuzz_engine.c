@@ -64,6 +64,11 @@ void zygote_dismiss_retired(struct engine_pool *p)
 {
 }
 
+bool launcher_lost(const struct launcher *l)
+{
+    return false;
+}
+
 /* Nobody is behind the descriptors. */
 void launcher_kill(struct launcher *l, int pidfd)
 {

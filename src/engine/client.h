@@ -69,7 +69,7 @@ struct engine_report {
     uint64_t pss_kib;    /* at the end, with a share of those; said by the child; 0: not measured this time */
     const char *version;
     unsigned layers;
-    bool transient;      /* somebody else has killed it: another try may do better */
+    bool transient;      /* somebody else has killed it, or what starts engines: another try may do better */
     bool forbidden_call; /* it ended by a system call that its policy kills for */
 };
 

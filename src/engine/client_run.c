@@ -41,6 +41,16 @@ static void free_run(struct engine_run *r)
     free(r);
 }
 
+/* Without the process that starts engines nothing was learnt of the file: the next worker may convert it. */
+static bool is_transient(const struct engine_run *r)
+{
+    const struct verdict_facts *f = &r->facts;
+
+    if (launcher_lost(r->pool->launcher) && !f->has_status)
+        return !f->has_result && !f->cancelled && !f->timed_out && !f->misbehaved;
+    return verdict_is_transient(f);
+}
+
 static struct engine_report make_report(const struct engine_run *r)
 {
     return (struct engine_report){
@@ -55,7 +65,7 @@ static struct engine_report make_report(const struct engine_run *r)
         .wall_ms = r->wall_ms,
         .version = r->zygote ? r->zygote->version : "",
         .layers = r->zygote ? r->zygote->layers : 0,
-        .transient = verdict_is_transient(&r->facts),
+        .transient = is_transient(r),
         .forbidden_call =
             r->facts.has_status && WIFSIGNALED(r->facts.status) && WTERMSIG(r->facts.status) == SIGSYS,
     };

@@ -53,7 +53,7 @@ def kill_and_wait(server, client, job_id, victim):
     assert job["status"] == "completed", job
 
 
-@pytest.mark.parametrize("victim", ["decant-worker", "decant-engine-pdf"])
+@pytest.mark.parametrize("victim", ["decant-worker", "decant-launch", "decant-engine-pdf"])
 def test_killed_while_converting(crash_server, victim):
     server, client = crash_server
     job_id = start_slow(client)
