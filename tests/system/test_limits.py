@@ -9,13 +9,13 @@ import itertools
 import json
 import os
 import socket
-import subprocess
 import time
 
 import pytest
 import requests
 
 from client import Client, problem
+from disk import on_small_disk
 from fixtures import png
 from server import Server
 
@@ -403,21 +403,10 @@ def client_of(client):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A server whose storage is a disk of 24 MiB, of which 8 are its reserve."""
-    server = Server(tmp_path, "office", DECANT_CLAMD="off", DECANT_DISK_RESERVE="8M")
-    storage = server.data / "storage"
-    server.start(ready=False).wait_listening()
-    server.stop()  # whoever owns the folders has made them
-    owner = storage.stat()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=24m,mode=0700,uid={owner.st_uid},gid={owner.st_gid}", "decant", storage],
-                      capture_output=True).returncode != 0:
-        pytest.skip("nothing can be mounted here")
-    try:
+    """8 MiB of it are its reserve."""
+    with on_small_disk(tmp_path, "office", DECANT_DISK_RESERVE="8M") as server:
         server.start(ready=False).wait_listening()
         yield server
-    finally:
-        server.stop()
-        subprocess.run(["umount", "-l", storage], check=True)
 
 
 def free_mib(server):
