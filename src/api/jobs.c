@@ -183,11 +183,6 @@ struct status_wait {
 
 static void load_status(struct status_wait *w);
 
-static bool is_final(enum job_status status)
-{
-    return status == JOB_COMPLETED || status == JOB_FAILED || status == JOB_CANCELLED;
-}
-
 static void status_wait_closed(uv_handle_t *handle)
 {
     struct status_wait *w = handle->data;
@@ -246,7 +241,7 @@ static void on_status(void *arg, int err, const struct job *job)
 
     bool changed = w->seen && (job->status != w->status || job->progress != w->progress);
 
-    if (w->wait_ms == 0 || w->expired || changed || is_final(job->status) ||
+    if (w->wait_ms == 0 || w->expired || changed || job_status_is_final(job->status) ||
         http_request_gone(w->call->req)) {
         status_wait_end(w);
         reply_status(w->call, job);

@@ -1,6 +1,8 @@
 #include "files/storage_list.h"
 
 #include "core/path.h"
+#include "core/str.h"
+#include "files/storage_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +51,18 @@ static bool is_settled(int dirfd, const char *name, time_t settled_s)
     return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - st.st_ctime >= settled_s;
 }
 
+static bool is_littered(int dirfd, const char *name)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+
+    if (path_open_dir(dirfd, name, &dir) < 0)
+        return false;
+    for (struct dirent *e; (e = readdir(dir));) // NOLINT(concurrency-mt-unsafe): a stream of our own
+        if (str_starts(e->d_name, WORK_PREFIX))
+            return true;
+    return false;
+}
+
 int storage_list_jobs(struct storage *s, const char *session_id, time_t settled_s, struct storage_job **ret,
                       size_t *ret_n)
 {
@@ -70,9 +84,21 @@ int storage_list_jobs(struct storage *s, const char *session_id, time_t settled_
             jobs = more;
         }
         memcpy(jobs[n].id, e->d_name, sizeof jobs[n].id);
-        jobs[n++].settled = is_settled(dirfd(dir), e->d_name, settled_s);
+        jobs[n].settled = is_settled(dirfd(dir), e->d_name, settled_s);
+        jobs[n].littered = jobs[n].settled && is_littered(dirfd(dir), e->d_name);
+        n++;
     }
     *ret = TAKE_PTR(jobs);
     *ret_n = n;
     return 0;
+}
+
+int storage_sweep_settled(struct storage *s, const char *session_id, const char *job_id, time_t settled_s,
+                          const char *keep)
+{
+    _cleanup_close_ int fd = storage_open_job(s, session_id, job_id);
+
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    return is_settled(fd, ".", settled_s) ? storage_sweep_job(fd, keep) : 0;
 }

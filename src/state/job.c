@@ -44,6 +44,11 @@ int job_status_parse(const char *name, enum job_status *ret)
     return -EINVAL;
 }
 
+bool job_status_is_final(enum job_status status)
+{
+    return status == JOB_COMPLETED || status == JOB_FAILED || status == JOB_CANCELLED;
+}
+
 enum kind { TEXT, NUMBER, MAYBE /* a number, or JOB_UNKNOWN: "" */, PERCENT, STATUS };
 
 #define FIELD(member, as)                                                                                    \

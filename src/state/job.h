@@ -26,6 +26,8 @@ enum job_status {
 
 const char *job_status_name(enum job_status status);
 int job_status_parse(const char *name, enum job_status *ret);
+/* It has ended, and goes on no more by itself. */
+bool job_status_is_final(enum job_status status);
 
 #define JOB_UNKNOWN UINT64_MAX
 

@@ -36,9 +36,12 @@ struct janitor {
      * their folder: they are moved to the front */
     char (*jobs)[ID_UUID_LEN + 1];
     size_t n_jobs, n_lost;
+    char (*littered)[ID_UUID_LEN + 1]; /* those in whose folders attempts have left something */
+    size_t n_littered;
+    char keep[STORAGE_PATH_MAX]; /* the result of the one that is swept */
 
-    unsigned sessions_removed, jobs_removed, jobs_lost; /* in this round */
-    int error;                                          /* the first of this round */
+    unsigned sessions_removed, jobs_removed, jobs_lost, jobs_swept; /* in this round */
+    int error;                                                      /* the first of this round */
     janitor_fn *over;
     void *over_arg;
 };
@@ -56,9 +59,10 @@ static void note_error(struct janitor *j, int r)
 
 static void log_round(const struct janitor *j)
 {
-    if (j->sessions_removed + j->jobs_removed + j->jobs_lost > 0)
+    if (j->sessions_removed + j->jobs_removed + j->jobs_lost + j->jobs_swept > 0)
         log_info("cleaned up", LOG_U("sessions_removed", j->sessions_removed),
-                 LOG_U("jobs_removed", j->jobs_removed), LOG_U("jobs_lost", j->jobs_lost));
+                 LOG_U("jobs_removed", j->jobs_removed), LOG_U("jobs_lost", j->jobs_lost),
+                 LOG_U("jobs_swept", j->jobs_swept));
     /* That Redis is away is said by others. */
     if (j->error < 0 && j->error != -ECANCELED && j->error != -ENOTCONN && j->error != -ETIMEDOUT)
         log_warn("not everything could be cleaned up; it is tried again", LOG_E(j->error));
@@ -85,6 +89,7 @@ static void end_round(struct janitor *j, int r)
     log_round(j);
     storage_walk_free(TAKE_PTR(j->walk));
     free(TAKE_PTR(j->jobs));
+    free(TAKE_PTR(j->littered));
     j->busy = false;
     if (j->over)
         lease_drop(j->config.redis, LEASE_KEY, j->config.owner, on_dropped, j);
@@ -203,6 +208,18 @@ static void remove_orphans(struct janitor *j, const struct storage_job *folders,
     }
 }
 
+static int find_litter(struct janitor *j, const struct storage_job *folders, size_t n)
+{
+    free(j->littered);
+    j->littered = calloc(n ? n : 1, sizeof *j->littered);
+    if (!j->littered)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        if (folders[i].settled && folders[i].littered && has_job(j, folders[i].id))
+            memcpy(j->littered[j->n_littered++], folders[i].id, sizeof folders[i].id);
+    return 0;
+}
+
 /* The jobs were asked for before the folders are listed: a folder comes first, so each of them has had one.
  */
 static void compare(struct janitor *j)
@@ -212,15 +229,57 @@ static void compare(struct janitor *j)
     size_t n = 0;
     int r = storage_list_jobs(j->config.storage, current(j), (time_t)j->config.settled_s, &folders, &n);
 
-    j->n_lost = 0;
+    j->n_lost = j->n_littered = 0;
     note_error(j, r);
     if (r < 0 || !jobs)
         return;
     remove_orphans(j, folders, n);
+    note_error(j, find_litter(j, folders, n));
     for (size_t i = 0; i < j->n_jobs; i++)
         if (!has_folder(folders, n, jobs[i]))
             memmove(jobs[j->n_lost++], jobs[i], sizeof *jobs);
 }
+
+/* --- one session of the batch: what attempts of jobs that have ended have left */
+
+static void sweep_next(struct janitor *j);
+
+static void sweep_job(struct janitor *j)
+{
+    int r = storage_sweep_settled(j->config.storage, current(j), j->littered[--j->n_littered],
+                                  (time_t)j->config.settled_s, j->keep);
+
+    note_error(j, r);
+    j->jobs_swept += r == 0;
+}
+
+/* What has not ended is swept by its next attempt. */
+static void on_littered(void *arg, int err, const struct job *job)
+{
+    struct janitor *j = arg;
+
+    if (!goes_on(j, err == -ENOENT ? 0 : err))
+        return;
+    if (err == 0 && job_status_is_final(job->status)) {
+        snprintf(j->keep, sizeof j->keep, "%s", job->converted_path ? job->converted_path : "");
+        do_then(j, sweep_job, sweep_next);
+        return;
+    }
+    j->n_littered--;
+    sweep_next(j);
+}
+
+static void sweep_next(struct janitor *j)
+{
+    if (j->n_littered > 0) {
+        job_load(j->config.redis, current(j), j->littered[j->n_littered - 1], on_littered, j);
+        return;
+    }
+    j->at++;
+    look_at_next(j);
+}
+
+/* --- one session of the batch: jobs that have lost their folders */
 
 static void lose_next(struct janitor *j);
 
@@ -241,8 +300,7 @@ static void lose_next(struct janitor *j)
         job_lose(j->config.redis, current(j), j->jobs[--j->n_lost], on_lost, j);
         return;
     }
-    j->at++;
-    look_at_next(j);
+    sweep_next(j);
 }
 
 static int take_jobs(struct janitor *j, const redisReply *reply)
@@ -355,7 +413,7 @@ static void on_timer(uv_timer_t *timer)
     if (j->busy)
         return;
     j->busy = true;
-    j->sessions_removed = j->jobs_removed = j->jobs_lost = 0;
+    j->sessions_removed = j->jobs_removed = j->jobs_lost = j->jobs_swept = 0;
     j->error = 0;
     j->thorough = j->rounds++ % j->config.thorough == 0;
     ask_for_next_batch(j);

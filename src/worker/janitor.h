@@ -5,7 +5,9 @@
  *                       short is finished
  *     some rounds, too  in sessions that are open: folders without a job are removed, when nothing has
  *                       changed in them for a minute (an upload is named before its job is known); jobs
- * without a folder have failed. What broken uploads have left is removed.
+ *                       without a folder have failed; what a worker that died has left in the folder of a
+ *                       job that has ended is removed, also after a minute. What broken uploads have left
+ *                       is removed.
  *
  * Nothing is removed unless Redis has answered that it does not know it. */
 #pragma once

@@ -112,10 +112,24 @@ static void end(struct fixture *f, struct janitor *j)
 
 static bool exists(const struct fixture *f, const char *session, const char *job)
 {
-    char path[256];
+    char path[512];
 
     snprintf(path, sizeof path, "%s/%s/%s", f->root, session, job);
     return access(path, F_OK) == 0;
+}
+
+static int count_results(const struct fixture *f, const char *job)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+    char path[512];
+    int n = 0;
+
+    snprintf(path, sizeof path, "%s/%s/%s/converted", f->root, f->session, job);
+    dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    return n;
 }
 
 static void wait_removed(struct fixture *f, const char *session, const char *job)
@@ -246,6 +260,57 @@ static void a_folder_without_a_job_is_removed_when_it_has_settled(void **state)
     assert_true(exists(f, f->session, f->job));
 }
 
+/* A worker that died behind its job's completion; and one that has the job still. */
+static void what_attempts_have_left_is_removed_when_their_job_has_ended(void **state)
+{
+    static const struct {
+        const char *status;
+        bool swept;
+    } cases[] = {{"completed", true}, {"failed", true}, {"processing", false}};
+    struct fixture *f = *state;
+    char ids[ARRAY_SIZE(cases)][ID_UUID_LEN + 1], work[ARRAY_SIZE(cases)][ID_UUID_LEN + 64];
+    char kept[STORAGE_PATH_MAX];
+    struct janitor *j;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char name[sizeof "work-" + ID_UUID_LEN];
+
+        make_job(f, cases[i].status);
+        make_folder(f, f->session, f->job);
+        memcpy(ids[i], f->job, sizeof ids[i]);
+
+        _cleanup_close_ int fd = storage_open_job(f->storage, f->session, f->job);
+
+        assert_true(fd >= 0);
+        for (int n = 0; n < 2; n++) { /* results of two attempts: the second is the job's */
+            assert_int_equal(storage_make_work(fd, name), 0);
+
+            _cleanup_close_ int folder = path_open(fd, name, O_RDONLY | O_DIRECTORY, 0);
+            _cleanup_close_ int file = openat(folder, "a.txt", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+            assert_true(file >= 0);
+            assert_int_equal(storage_publish(f->storage, fd, name, "a.txt", f->session, f->job, "txt", kept),
+                             0);
+        }
+        redis_server_do(f->server, "HSET session:%s:jobs:%s converted_path %s", f->session, f->job, kept);
+        snprintf(work[i], sizeof work[i], "%s/%s", f->job, name);
+    }
+    j = start(f, "a", 3600);
+    loop_for(&f->loop, FOR_A_WHILE_MS);
+    assert_true(exists(f, f->session, work[0])); /* its worker may be about to do it */
+    end(f, j);
+    j = start(f, "a", 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        if (cases[i].swept)
+            wait_removed(f, f->session, work[i]);
+    loop_for(&f->loop, FOR_A_WHILE_MS);
+    end(f, j);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(exists(f, f->session, work[i]), !cases[i].swept);
+        assert_int_equal(count_results(f, ids[i]), cases[i].swept ? 1 : 2);
+    }
+}
+
 static void a_job_without_a_folder_has_failed(void **state)
 {
     static const struct {
@@ -333,6 +398,7 @@ int main(void)
         TEST(nothing_is_removed_while_redis_does_not_answer),
         TEST(a_closing_that_was_cut_short_is_finished),
         TEST(a_folder_without_a_job_is_removed_when_it_has_settled),
+        TEST(what_attempts_have_left_is_removed_when_their_job_has_ended),
         TEST(a_job_without_a_folder_has_failed),
         TEST(one_at_a_time_does_it),
         TEST(it_ends_at_any_moment),
