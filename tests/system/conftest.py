@@ -1,13 +1,18 @@
 import contextlib
+import os
+import shutil
+import tempfile
 import zlib
+from pathlib import Path
 
 import pytest
 
 from client import Client
-from server import Server
+from server import BIN, BUILD, Server
 
 
-LONGEST = ["test_crashes", "test_sentinel", "test_slow_clients", "test_convert_cli", "test_http", "test_passwords", "test_cgroups", "test_status_codes", "test_celery"]
+LONGEST = ["test_crashes", "test_chaos", "test_sentinel", "test_slow_clients", "test_convert_cli", "test_http", "test_passwords", "test_cgroups", "test_status_codes",
+           "test_celery"]
 
 
 def pytest_collection_modifyitems(items):
@@ -62,3 +67,14 @@ def other(server):
     """Somebody else's session on the same server."""
     with session(server) as client:
         yield client
+
+
+@pytest.fixture
+def greedy():
+    """A folder with all programs, where the office engine does to its file what that says: tests/unit/sandbox/greedy_engine.c."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        for program in BIN.glob("decant-*"):
+            shutil.copy(program, folder)
+        shutil.copy(BUILD / "tests/unit/sandbox/decant-engine-greedy", Path(folder) / "decant-engine-office")
+        yield folder

@@ -7,14 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 import requests
 
 from client import Client
-from server import BIN, BUILD, eventually, sanitizers
+from server import BIN, eventually, sanitizers
 
 CGROUPS = Path("/sys/fs/cgroup")
 MUST_WORK = os.environ.get("DECANT_SANDBOX_MUST_WORK") == "1" and os.geteuid() == 0
@@ -45,17 +44,6 @@ def has_cgroups(layers):
     if MUST_WORK and any("rw" in options for _, options in hierarchies()):
         assert "cgroup" in layers.split(), layers
     return "cgroup" in layers.split()
-
-
-@pytest.fixture
-def greedy():
-    """A folder with all programs, one of which takes what it can get."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        for program in BIN.glob("decant-*"):
-            shutil.copy(program, folder)
-        shutil.copy(BUILD / "tests/unit/sandbox/decant-engine-greedy", Path(folder) / "decant-engine-office")
-        yield folder
 
 
 def layers_of(server):

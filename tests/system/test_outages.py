@@ -69,3 +69,15 @@ def test_the_disk_is_full_while_converting(small_disk):
     filler.unlink()
     assert client.wait(client.start("a.png", png(LARGE, LARGE), "bmp"))["status"] == "completed"
     small_disk.wait_ready()
+
+
+def test_an_engine_that_hangs_or_crashes_on_one_file(own_server, greedy):
+    """Each file says what becomes of it; those beside it and after it are converted."""
+    server = own_server("office image", DECANT_BINDIR=greedy, DECANT_CLAMD="off", DECANT_JOBS="4", DECANT_JOB_TIMEOUT="4")
+    client = begun(server)
+    hangs, crashes = (client.start("a.txt", text, "pdf") for text in (b"hang", b"crash"))
+    assert client.wait(client.start("a.png", png(), "jpg"))["status"] == "completed"
+    assert client.wait(client.start("a.txt", b"modest", "pdf"))["status"] == "completed"
+    assert [client.wait(job_id)["error_code"] for job_id in (hangs, crashes)] == ["timed_out", "engine_crashed"]
+    assert client.wait(client.start("b.txt", b"modest", "pdf"))["status"] == "completed"
+    eventually(lambda: not list((server.data / "storage").rglob("work-*")))

@@ -76,14 +76,16 @@ static enum outcome hang(struct engine_job *job)
     return OUTCOME_INTERNAL;
 }
 
+static enum outcome crash(struct engine_job *job)
+{
+    __builtin_trap();
+}
+
 static const struct {
     const char *word;
     enum outcome (*fn)(struct engine_job *job);
-} actions[] = {{"memory", take_memory},
-               {"threads", take_threads},
-               {"modest", be_modest},
-               {"hang", hang},
-               {"hide", hide}};
+} actions[] = {{"memory", take_memory}, {"threads", take_threads}, {"modest", be_modest},
+               {"hang", hang},          {"crash", crash},          {"hide", hide}};
 
 static bool write_result(struct engine_job *job)
 {
