@@ -29,6 +29,10 @@ class Client:
     def init(self):
         answer = self.request("GET", "/session/init")
         assert answer.status_code == 200, answer.text
+        return self.enter(answer)
+
+    def enter(self, answer):
+        """From now on as the session that this answer tells of."""
         cookie = answer.headers["Set-Cookie"]
         assert cookie.startswith("session_id=")
         self.session_id = cookie.split(";")[0].split("=")[1]

@@ -14,10 +14,10 @@ from server import BIN, PATIENCE, READY_PATIENCE, eventually, free_port, sanitiz
 
 
 @contextlib.contextmanager
-def parts_folder():
-    """One with a storage tree in it, where the user that root's programs become may go."""
+def parts_folder(where=None):
+    """One with a storage tree in it, where the user that root's programs become may go; below `where`, or where temporary files are."""
     user = pwd.getpwnam("decant") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=where) as name:
         folder = Path(name)
         (folder / "storage").mkdir()
         for path in (folder, folder / "storage"):

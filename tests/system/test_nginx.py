@@ -1,47 +1,16 @@
 """Behind the real nginx: downloads are handed over by X-Accel-Redirect, and the storage can't be reached otherwise."""
 
 import contextlib
-import os
-import re
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 import requests
 
+import front
 from client import Client, problem
 from fixtures import png
 from server import Server, eventually, free_port
 from sse import Events
-
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "http.md"
-
-CONFIG = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log info;
-{user}
-events {{ }}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {documented}
-}}
-"""
-
-
-def documented(folder, port, server):
-    """The configuration of the documentation, with what is this test's own."""
-    text = re.search(r"```nginx\n(.*?)```", DOCS.read_text(), re.S).group(1)
-    for old, new in [("443 ssl", f"127.0.0.1:{port}"), ("http://127.0.0.1:8080", server.url), ("/shared/tmp/", f"{server.data / 'storage'}/"),
-                     ("/var/log/nginx/decant.log", f"{folder}/access.log")]:
-        assert old in text
-        text = text.replace(old, new)
-    return re.sub(r"\n *ssl_.*;", "", text)
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +19,7 @@ def nginx(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nginx")
     server = Server(folder, "image", DECANT_ACCEL_PREFIX="/_files", DECANT_CORS_ORIGINS="https://app.example.com").start()
     port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, documented=documented(folder, port, server), user="user root;" if os.geteuid() == 0 else ""))
-    process = subprocess.Popen([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-c", config])
+    process = subprocess.Popen(front.nginx(folder, port, server.data / "storage", server.port))
 
     def answers():
         assert process.poll() is None
