@@ -378,3 +378,10 @@ def test_each_metric_is_documented_with_its_labels(seen):
         sample = name + "_bucket" if family.kind == "histogram" else name
         if sample in known:
             assert set(labels) == known[sample] - {"le"}, name
+
+
+def test_the_runbook_has_a_line_for_each_alert():
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    lines = [line for line in (ROOT / "docs/operations.md").read_text().splitlines() if line.startswith("| `Decant")]
+    assert alerts and set(re.findall(r"`(Decant\w+)`", "\n".join(line.split("|")[1] for line in lines))) == alerts

@@ -61,7 +61,8 @@ def test_api_page_has_every_path():
 
 
 @pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/api.md", "docs/http.md",
-                                  "docs/queue.md", "docs/sandbox.md", "docs/hostile.md", "docs/fuzzing.md", "docs/metrics.md", "docs/threat-model.md"])
+                                  "docs/queue.md", "docs/sandbox.md", "docs/hostile.md", "docs/fuzzing.md", "docs/metrics.md", "docs/threat-model.md", "docs/operations.md",
+                                  "docs/deployment.md", "deploy/docker/README.md", "deploy/kubernetes/README.md"])
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (REPOSITORY / page).read_text()):
         assert ((REPOSITORY / page).parent / link).exists(), link
