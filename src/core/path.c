@@ -209,6 +209,14 @@ int path_chmod(int fd, mode_t mode)
     return chmod(self_path(fd).text, mode) < 0 ? -errno : 0;
 }
 
+/* NFS does so whenever a descriptor of the file is closed, be there others or not. */
+int path_send(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    return copy < 0 || close(copy) < 0 ? -errno : 0;
+}
+
 int path_reopen(int fd)
 {
     int again = open(self_path(fd).text, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

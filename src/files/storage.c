@@ -47,6 +47,15 @@ static int make_root(const char *root)
     return mkdir(path, STORAGE_PRIVATE) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* For its lock, which NFS has for files alone that are open for writing. Of another user's we may have no
+ * more than a look: that one does it, at its start. */
+static int open_leftover(int incoming, const char *name)
+{
+    int fd = path_open(incoming, name, O_RDWR | O_NONBLOCK, 0);
+
+    return fd == -EACCES ? path_open(incoming, name, O_RDONLY | O_NONBLOCK, 0) : fd;
+}
+
 static int clean_incoming(int incoming)
 {
     _cleanup_closedir_ DIR *dir = NULL;
@@ -59,7 +68,7 @@ static int clean_incoming(int incoming)
 
         if (!id_is_uuid(e->d_name))
             continue;
-        file = path_open(incoming, e->d_name, O_RDONLY | O_NONBLOCK, 0);
+        file = open_leftover(incoming, e->d_name);
         if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0)
             unlinkat(incoming, e->d_name, 0);
     }
@@ -265,6 +274,8 @@ int storage_upload_commit(struct storage *s, struct storage_upload *u, const cha
     const char *name;
     int r = u->fd < 0 ? -EBADF : new_path(session_id, job_id, UPLOADS, ext, ret_path, &name);
 
+    if (r == 0)
+        r = path_send(u->fd);
     if (r == 0)
         r = name_upload(s, u, ret_path, name);
     if (r == 0)

@@ -148,7 +148,8 @@ static int take_copy(struct conversion *c, int from)
     while (n > 0 && at < COPY_MAX);
     if (n < 0 || lseek(to, 0, SEEK_SET) < 0)
         return -errno;
-    return TAKE_FD(to);
+    r = path_send(to); /* the API may be on another machine, and asks as soon as the job has ended */
+    return r < 0 ? r : TAKE_FD(to);
 }
 
 /* The result, or a copy of it. -errno and `detail` when there is none. */

@@ -250,6 +250,16 @@ static void a_reopened_file_is_read_only_and_from_the_start(void **state)
     assert_int_equal(path_reopen(-1), -ENOENT);
 }
 
+static void what_is_sent_stays_open(void **state)
+{
+    _cleanup_close_ int fd = path_tmpfile(dir, 0600);
+
+    assert_int_equal(write(fd, "hello", 5), 5);
+    assert_int_equal(path_send(fd), 0);
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_int_equal(path_send(-1), -EBADF);
+}
+
 static void only_regular_files_of_bounded_size_are_read(void **state)
 {
     _cleanup_free_ char *data = NULL;
@@ -283,6 +293,7 @@ int main(void)
         TEST(what_cannot_be_removed_is_an_error_and_the_rest_goes),
         TEST(unnamed_files_get_a_name),
         TEST(a_reopened_file_is_read_only_and_from_the_start),
+        TEST(what_is_sent_stays_open),
         TEST(only_regular_files_of_bounded_size_are_read),
     };
 
