@@ -32,6 +32,16 @@ def eventually(condition, complaint=lambda: "it did not happen in time", timeout
     return value
 
 
+def below(folder):
+    """All paths below it; what goes away meanwhile (a job's work folder) is no mistake."""
+    return [Path(at) / name for at, folders, files in os.walk(folder) for name in folders + files]
+
+
+def work_folders(storage):
+    """Of conversions that run, or have just ended: they go after the job's ending is told."""
+    return [path for path in below(storage) if path.name.startswith("work-")]
+
+
 def free_port():
     with contextlib.closing(socket.socket()) as s:
         s.bind(("127.0.0.1", 0))
@@ -156,4 +166,4 @@ class Server:
     def files(self):
         """All regular files under the storage root, relative to it."""
         root = self.data / "storage"
-        return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file())
+        return sorted(str(p.relative_to(root)) for p in below(root) if p.is_file())

@@ -8,7 +8,7 @@ import pytest
 from client import Client
 from fixtures import png, slow_pdf
 from parts import Parts, parts_folder
-from server import BIN, PATIENCE, eventually, free_port
+from server import BIN, PATIENCE, eventually, free_port, work_folders
 
 
 @pytest.fixture
@@ -68,4 +68,4 @@ def test_what_the_grace_is_too_short_for_is_handed_back(site):
     assert [client.status(job_id).json()["status"] for job_id in running + waiting] == ["queued"] * 5
     start_worker(site, "new")
     assert [client.wait(job_id)["status"] for job_id in running + waiting] == ["completed"] * 5
-    assert not list((site.folder / "storage").rglob("work-*"))
+    eventually(lambda: not work_folders(site.folder / "storage"))

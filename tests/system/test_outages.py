@@ -9,7 +9,7 @@ import requests
 from client import Client, problem
 from disk import on_small_disk
 from fixtures import png, slow_pdf
-from server import eventually, still
+from server import eventually, still, work_folders
 
 PAUSE_S = 10  # longer than a lease, and than whoever asks Redis waits for its answer
 
@@ -64,7 +64,7 @@ def test_the_disk_is_full_while_converting(small_disk):
     assert client.wait(small)["status"] == "completed"
     problem(client.upload("c.png", png()), 507, "storage_full")
     assert requests.get(small_disk.url + "/readyz", timeout=30).json()["disk"]["ok"] is False
-    eventually(lambda: not list(storage.rglob("work-*")) and len(list((storage / client.session_id / large).rglob("*.*"))) == 1,
+    eventually(lambda: not work_folders(storage) and len(list((storage / client.session_id / large).rglob("*.*"))) == 1,
                lambda: str(small_disk.files()))
     filler.unlink()
     assert client.wait(client.start("a.png", png(LARGE, LARGE), "bmp"))["status"] == "completed"
@@ -80,4 +80,4 @@ def test_an_engine_that_hangs_or_crashes_on_one_file(own_server, greedy):
     assert client.wait(client.start("a.txt", b"modest", "pdf"))["status"] == "completed"
     assert [client.wait(job_id)["error_code"] for job_id in (hangs, crashes)] == ["timed_out", "engine_crashed"]
     assert client.wait(client.start("b.txt", b"modest", "pdf"))["status"] == "completed"
-    eventually(lambda: not list((server.data / "storage").rglob("work-*")))
+    eventually(lambda: not work_folders(server.data / "storage"))
