@@ -67,13 +67,9 @@ static int open_source(struct exchange_file *f, uint64_t max_bytes)
 static void sweep(int attempts, const char *prefix)
 {
     _cleanup_closedir_ DIR *dir = NULL;
-    int fd = path_open(attempts, ".", O_RDONLY | O_DIRECTORY, 0);
 
-    dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        cleanup_close(&fd);
+    if (path_open_dir(attempts, ".", &dir) < 0)
         return;
-    }
     for (struct dirent *e; (e = readdir(dir));) // NOLINT(concurrency-mt-unsafe): a stream of our own
         if (str_starts(e->d_name, prefix))
             path_remove_tree(attempts, e->d_name);
