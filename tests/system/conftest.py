@@ -70,11 +70,17 @@ def other(server):
 
 
 @pytest.fixture
-def greedy():
-    """A folder with all programs, where the office engine does to its file what that says: tests/unit/sandbox/greedy_engine.c."""
+def programs():
+    """A folder with all programs, where the worker's user may look too."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         for program in BIN.glob("decant-*"):
             shutil.copy(program, folder)
-        shutil.copy(BUILD / "tests/unit/sandbox/decant-engine-greedy", Path(folder) / "decant-engine-office")
-        yield folder
+        yield Path(folder)
+
+
+@pytest.fixture
+def greedy(programs):
+    """A folder with all programs, where the office engine does to its file what that says: tests/unit/sandbox/greedy_engine.c."""
+    shutil.copy(BUILD / "tests/unit/sandbox/decant-engine-greedy", programs / "decant-engine-office")
+    return str(programs)

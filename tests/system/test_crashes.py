@@ -5,17 +5,15 @@ import json
 import os
 import shutil
 import signal
-import tempfile
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import requests
 
 from client import Client
 from fixtures import pdf, png, slow_docx, slow_pdf
-from server import BIN, BUILD, eventually
+from server import BUILD, eventually
 
 
 def start_slow(client, name="slow.pdf", data=slow_pdf(), target="png"):
@@ -81,16 +79,6 @@ def test_engines_replaced_while_converting(crash_server):
     once(server, client, job_id)
     eventually(lambda: server.children("decant-engine-pdf") and old not in server.children("decant-engine-pdf"))
     assert client.wait(client.start("next.pdf", pdf(), "png"))["status"] == "completed"
-
-
-@pytest.fixture
-def programs():
-    """A folder with all programs, where the worker's user may look too."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        for program in BIN.glob("decant-*"):
-            shutil.copy(program, folder)
-        yield Path(folder)
 
 
 def test_a_refused_sandbox_ends_all(own_server, programs):
