@@ -12,9 +12,12 @@
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 
 enum { DETAIL_MAX = 160, NAME_BYTES = 64, RETRY_FIRST_MS = 250, RETRY_LAST_MS = 5000 };
+/* A disk with less than this is full. */
+enum { FULL_BYTES = 1 << 20 };
 /* Largest result that is copied rather than waited for: beyond it a copy takes longer than a process takes to
  * end. */
 enum { COPY_MAX = 4 << 20 };
@@ -32,6 +35,7 @@ struct conversion {
 
     enum state state;
     bool cancelled;
+    uint64_t started_ms;
     uv_timer_t timer; /* starts the first scan, and each further one */
     uint64_t scan_deadline_ms, scan_ms, retry_ms;
     uint64_t content; /* of the upload, for deadlines */
@@ -111,6 +115,14 @@ static void set_detail(struct conversion *c, const char *detail)
     c->detail[len] = '\0';
 }
 
+/* What the disk, or the server that it is, has said to us. */
+static void note_error(struct conversion *c, int r)
+{
+    if (r == -ENOSPC || r == -EDQUOT)
+        c->shared->full_ms = clock_mono_ms();
+    set_detail(c, strerror(-r)); // NOLINT(concurrency-mt-unsafe): glibc's is
+}
+
 /* --- the finish, on one of libuv's threads */
 
 static int open_regular(int job_fd, const char *path, struct stat *ret)
@@ -152,32 +164,36 @@ static int take_copy(struct conversion *c, int from)
     return r < 0 ? r : TAKE_FD(to);
 }
 
-/* The result, or a copy of it. -errno and `detail` when there is none. */
-static int open_result(struct conversion *c, struct stat *ret)
+/* The result, or a copy of it. `detail` when there is none. */
+static enum outcome open_result(struct conversion *c, int *ret_fd)
 {
     char path[sizeof c->work_name + NAME_BYTES + 1];
-    int copy;
+    struct stat st;
+    int r;
 
     snprintf(path, sizeof path, "%s/%s", c->work_name, c->output_name);
 
-    _cleanup_close_ int fd = open_regular(c->job_fd, path, ret);
+    _cleanup_close_ int fd = open_regular(c->job_fd, path, &st);
 
-    if (fd < 0)
+    if (fd < 0) {
         set_detail(c, "the result is missing or no regular file");
-    if (fd < 0 || !c->early)
-        return fd < 0 ? fd : TAKE_FD(fd);
-    copy = take_copy(c, fd);
-    if (copy >= 0 && fstat(copy, ret) == 0)
-        return copy;
-    set_detail(c, "the result can't be copied");
-    cleanup_close(&copy);
-    return -EIO;
+        return OUTCOME_NO_OUTPUT;
+    }
+    r = c->early ? take_copy(c, fd) : TAKE_FD(fd);
+    if (r < 0) {
+        note_error(c, r);
+        return OUTCOME_INTERNAL;
+    }
+    *ret_fd = r;
+    return OUTCOME_OK;
 }
 
 /* Judges the result. Sets `result_fd` when it holds, else `detail`. */
 static enum outcome check(struct conversion *c)
 {
     struct conversion_report *report = &c->report;
+    _cleanup_close_ int fd = -1;
+    enum outcome outcome;
     struct stat st;
 
     /* One component: the child chose this name. */
@@ -186,11 +202,10 @@ static enum outcome check(struct conversion *c)
         return OUTCOME_NO_OUTPUT;
     }
 
-    _cleanup_close_ int fd = open_result(c, &st);
-
-    if (fd < 0)
-        return fd == -EIO ? OUTCOME_INTERNAL : OUTCOME_NO_OUTPUT;
-    if (st.st_size == 0) {
+    outcome = open_result(c, &fd);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    if (fstat(fd, &st) < 0 || st.st_size == 0) {
         set_detail(c, "the result is empty");
         return OUTCOME_NO_OUTPUT;
     }
@@ -219,8 +234,37 @@ static enum outcome publish(struct conversion *c)
     report->publish_error = c->events.publish(c->arg, &output);
     if (report->publish_error == 0)
         return OUTCOME_OK;
-    set_detail(c, strerror(-report->publish_error)); // NOLINT(concurrency-mt-unsafe): glibc's is
+    note_error(c, report->publish_error);
     return OUTCOME_INTERNAL;
+}
+
+/* Was it while this ran? What an engine had written is still there, but another's may be gone by now. (A file
+ * system without blocks is one that doesn't tell.) */
+static bool disk_was_full(struct conversion *c)
+{
+    struct statvfs v;
+
+    if (fstatvfs(c->job_fd, &v) == 0 && v.f_blocks > 0 && (uint64_t)v.f_bavail * v.f_frsize < FULL_BYTES)
+        c->shared->full_ms = clock_mono_ms();
+    return c->shared->full_ms >= c->started_ms;
+}
+
+/* Libraries make of a full disk what they make of limits and of damaged files, or write for ever: few say
+ * why. What was the file's fault after all is so the next time, too. */
+static void judge_failure(struct conversion *c)
+{
+    static const bool by_writing[OUTCOME_COUNT_] = {
+        [OUTCOME_CORRUPT_INPUT] = true,  [OUTCOME_TOO_COMPLEX] = true, [OUTCOME_TIMED_OUT] = true,
+        [OUTCOME_ENGINE_CRASHED] = true, [OUTCOME_NO_OUTPUT] = true,   [OUTCOME_INTERNAL] = true,
+    };
+    struct conversion_report *report = &c->report;
+
+    if (!by_writing[report->outcome] || report->forbidden_call || !disk_was_full(c))
+        return;
+    if (report->outcome != OUTCOME_INTERNAL || !c->detail[0])
+        note_error(c, -ENOSPC);
+    report->outcome = OUTCOME_INTERNAL;
+    report->transient = true;
 }
 
 static void remove_work(struct conversion *c)
@@ -241,6 +285,7 @@ static void finish_work(uv_work_t *work)
         return; /* for another time, when it has been scanned */
     if (c->report.outcome == OUTCOME_OK)
         c->report.outcome = publish(c);
+    judge_failure(c);
     close_fd(&c->result_fd);
     if (c->report.outcome != OUTCOME_OK) {
         c->report.format = NULL;
@@ -415,7 +460,7 @@ static void start_engine(struct conversion *c)
 
     if (r < 0) {
         c->work_name[0] = '\0';
-        set_detail(c, strerror(-r));
+        note_error(c, r);
         finish(c, OUTCOME_INTERNAL);
         return;
     }
@@ -586,6 +631,7 @@ struct conversion *conversion_start(struct conversion_shared *shared,
         .options = strdup(request->options && *request->options ? request->options : "{}"),
         .route = request->route,
         .state = WAITING,
+        .started_ms = clock_mono_ms(),
         .upload_fd = -1,
         .result_fd = -1,
         .report = {.detail = "", .engine = request->route->engine, .engine_version = ""},

@@ -20,6 +20,7 @@
 #include "files/sniff.h"
 #include "worker/scanner.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -31,6 +32,7 @@ struct conversion_shared {
     struct engine_pool *engines;
     struct scanner *scanner;
     struct sniffer *sniffer;
+    atomic_ullong full_ms; /* when the disk was seen full, as of clock_mono_ms(); 0: never */
 };
 int conversion_shared_init(struct conversion_shared *s, uv_loop_t *loop, const struct settings *settings,
                            struct engine_pool *engines) _warn_unused_;

@@ -1,6 +1,7 @@
 /* The conversion with a scanner and an engine that the test plays itself, and real files. */
 #include "worker/conversion.h"
 
+#include "core/clock.h"
 #include "core/path.h"
 #include "core/str.h"
 #include "support/fake_clamd.h"
@@ -12,6 +13,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <cmocka.h>
 
@@ -137,6 +139,21 @@ bool engine_pool_info(const struct engine_pool *p, const char *name, struct engi
     return true;
 }
 
+/* --- the disk */
+
+static struct {
+    unsigned room;
+    bool silent; /* tells nothing of its room */
+} disk;
+
+int __wrap_fstatvfs64(int fd, struct statvfs *ret);
+
+int __wrap_fstatvfs64(int fd, struct statvfs *ret)
+{
+    *ret = (struct statvfs){.f_frsize = 1, .f_blocks = disk.silent ? 0 : 1 << 30, .f_bavail = disk.room};
+    return 0;
+}
+
 /* --- the fixture */
 
 struct fixture {
@@ -159,6 +176,7 @@ struct fixture {
     char published[64]; /* what the result held when it was handed over */
     bool done;
     enum outcome outcome;
+    bool transient;
     char detail[64];
     bool scanned;
     const char *options;
@@ -187,6 +205,7 @@ static int set_up(void **state)
 
     fake_clamd = (struct fake_clamd){.scan = on_scan}; /* nobody asks for its version here */
     scanner = (typeof(scanner)){.verdicts = "c"};
+    disk = (typeof(disk)){.room = 1 << 30};
     engine = (typeof(engine)){.act = write_pdf,
                               .report = {.outcome = OUTCOME_OK,
                                          .output_name = "result.pdf",
@@ -262,6 +281,7 @@ static void on_done(void *arg, const struct conversion_report *report)
     assert_false(f->done);
     f->done = true;
     f->outcome = report->outcome;
+    f->transient = report->transient;
     f->scanned = report->scanned;
     f->deadline_ms = report->deadline_ms;
     snprintf(f->detail, sizeof f->detail, "%s", report->detail);
@@ -780,6 +800,59 @@ static void a_missing_upload_is_internal(void **state)
     close(uploads);
 }
 
+static void reset(struct fixture *f)
+{
+    f->done = f->gone = f->early = engine.lingers = false;
+    f->n_stages = f->n_percents = 0;
+    f->published[0] = '\0';
+}
+
+static void a_full_disk_is_no_fault_of_the_file(void **state)
+{
+    static const enum outcome others[] = {OUTCOME_PASSWORD_REQUIRED},
+                              faults[] = {OUTCOME_CORRUPT_INPUT,  OUTCOME_TOO_COMPLEX, OUTCOME_TIMED_OUT,
+                                          OUTCOME_ENGINE_CRASHED, OUTCOME_NO_OUTPUT,   OUTCOME_INTERNAL};
+    struct fixture *f = *state;
+
+    disk.room = 1000;
+    for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+        reset(f);
+        engine.report.outcome = faults[i];
+        assert_int_equal(run(f), OUTCOME_INTERNAL);
+        assert_true(f->transient);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        reset(f);
+        engine.report.outcome = others[i];
+        assert_int_equal(run(f), others[i]);
+        assert_false(f->transient);
+    }
+    reset(f);
+    engine.report.outcome = OUTCOME_ENGINE_CRASHED;
+    engine.report.forbidden_call = true;
+    assert_int_equal(run(f), OUTCOME_ENGINE_CRASHED);
+    assert_false(f->transient);
+}
+
+/* But one that was seen full while this ran is: what filled it may have gone first. */
+static void a_disk_that_was_full_before_is_no_excuse(void **state)
+{
+    struct fixture *f = *state;
+
+    engine.report.outcome = OUTCOME_TOO_COMPLEX;
+    f->shared.full_ms = clock_mono_ms() - 1;
+    assert_int_equal(run(f), OUTCOME_TOO_COMPLEX);
+    reset(f);
+    disk.room = 0;
+    disk.silent = true;
+    assert_int_equal(run(f), OUTCOME_TOO_COMPLEX);
+    reset(f);
+    start(f);
+    f->shared.full_ms = clock_mono_ms() + 1;
+    assert_int_equal(finish(f), OUTCOME_INTERNAL);
+    assert_true(f->transient);
+}
+
 static void cancels_before_the_first_turn(void **state)
 {
     struct fixture *f = *state;
@@ -878,6 +951,8 @@ int main(void)
         TEST(refuses_results_that_are_too_large),
         TEST(a_failed_publication_is_internal),
         TEST(a_missing_upload_is_internal),
+        TEST(a_full_disk_is_no_fault_of_the_file),
+        TEST(a_disk_that_was_full_before_is_no_excuse),
         TEST(cancels_before_the_first_turn),
         TEST(cancels_a_scan),
         TEST(cancels_the_wait_for_the_scanner),
