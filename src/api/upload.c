@@ -21,7 +21,7 @@ struct upload {
     const struct client_names *client; /* who has taken a slot; lives as long as the request */
     bool has_slot;
     bool whole;           /* the body has ended: what is left to do will answer */
-    uv_work_t work;       /* the look at the file's type: large and hostile ones take long */
+    uv_work_t work;       /* the file's way to the storage, and a look at its type: both may take long */
     bool checking, ended; /* it is at work; the request ended meanwhile */
     int checked;          /* what it found */
     struct multipart *parser;
@@ -234,7 +234,7 @@ static bool has_content(struct upload *u)
     return true;
 }
 
-/* What of the type was found, then the name on disk. False: the call has been failed. */
+/* What was found of the file, then the name on disk. False: the call has been failed. */
 static bool accept_file(struct upload *u)
 {
     int r = u->checked;
@@ -259,14 +259,17 @@ static bool accept_file(struct upload *u)
     return r == 0;
 }
 
-static void check_type(uv_work_t *work)
+/* In this order: of a file that did not get through to a file server no more can be read than what did. */
+static void check_file(uv_work_t *work)
 {
     struct upload *u = work->data;
 
-    u->checked = sniff_check(u->api->sniffer, u->file.fd, u->format, u->mime);
+    u->checked = storage_upload_send(&u->file);
+    if (u->checked == 0)
+        u->checked = sniff_check(u->api->sniffer, u->file.fd, u->format, u->mime);
 }
 
-static void on_type_checked(uv_work_t *work, int status)
+static void on_file_checked(uv_work_t *work, int status)
 {
     struct upload *u = work->data;
 
@@ -307,7 +310,7 @@ static void on_body_end(void *arg)
     } else if (has_content(u)) {
         u->checking = true;
         u->work.data = u;
-        uv_queue_work(u->api->loop, &u->work, check_type, on_type_checked);
+        uv_queue_work(u->api->loop, &u->work, check_file, on_file_checked);
     }
 }
 

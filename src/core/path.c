@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 /* The kernel's own name for an open file. */
 struct self_path {
@@ -209,11 +211,19 @@ int path_chmod(int fd, mode_t mode)
     return chmod(self_path(fd).text, mode) < 0 ? -errno : 0;
 }
 
-/* NFS does so whenever a descriptor of the file is closed, be there others or not. */
+/* NFS does so whenever a descriptor of the file is closed, be there others or not, but not for one that only
+ * reads, nor where the server has left the file to this machine (a write delegation). There an fsync(2) is
+ * what close(2) would do. */
 int path_send(int fd)
 {
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    struct statfs fs;
+    int copy;
 
+    if (fstatfs(fd, &fs) < 0)
+        return -errno;
+    if (fs.f_type == NFS_SUPER_MAGIC)
+        return fsync(fd) < 0 ? -errno : 0;
+    copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     return copy < 0 || close(copy) < 0 ? -errno : 0;
 }
 

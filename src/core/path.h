@@ -33,8 +33,9 @@ int path_link(int fd, int dirfd, const char *name) _warn_unused_;
 /* Sets the permission bits of the open file `fd`. (fchmod(2) is no call that a confined server may make.) */
 int path_chmod(int fd, mode_t mode) _warn_unused_;
 
-/* Has a network file system send what was written through `fd`, as at its end: 0, or what it says of that,
- * such as -ENOSPC. Others have nothing to do here; this is no fsync(2). */
+/* Has a network file system send what was written into the file, by whomever on this machine, and `fd` may be
+ * for reading alone: 0, or what it says of that, such as -ENOSPC. Local ones have nothing to do here; for
+ * them this is no fsync(2). */
 int path_send(int fd) _warn_unused_;
 
 /* Opens the file behind `fd` once more for reading: a description of its own, with the offset 0, that the

@@ -181,6 +181,8 @@ static int copy_output(const struct exchange_file *f, int output)
     _cleanup_close_ int file = path_open(f->job_fd, RESULT, O_WRONLY | O_CREAT | O_EXCL, 0600);
     int r = file < 0 ? file : copy(output, file, UINT64_MAX);
 
+    if (r == 0)
+        r = path_send(file);
     return r < 0 ? r : path_chmod(file, 0600 | (f->mode & 0066));
 }
 

@@ -228,6 +228,11 @@ void storage_upload_abort(struct storage *s, struct storage_upload *u)
     *u = (struct storage_upload){.fd = -1};
 }
 
+int storage_upload_send(const struct storage_upload *u)
+{
+    return path_send(u->fd);
+}
+
 static bool extension_valid(const char *ext)
 {
     size_t n = ext ? strspn(ext, "abcdefghijklmnopqrstuvwxyz0123456789") : 0;
@@ -274,8 +279,6 @@ int storage_upload_commit(struct storage *s, struct storage_upload *u, const cha
     const char *name;
     int r = u->fd < 0 ? -EBADF : new_path(session_id, job_id, UPLOADS, ext, ret_path, &name);
 
-    if (r == 0)
-        r = path_send(u->fd);
     if (r == 0)
         r = name_upload(s, u, ret_path, name);
     if (r == 0)

@@ -58,6 +58,9 @@ int storage_upload_begin(struct storage *s, uint64_t expected, uint64_t reserve,
 /* -ENOSPC when less than `reserve` bytes are left: to be asked now and then while an upload is written, as
  * its size may not have been announced and others are written at the same time. */
 int storage_keeps(struct storage *s, uint64_t reserve) _warn_unused_;
+/* Has all of it where other machines find it: to be called when it is written and before it is read, on a
+ * thread, as it takes as long as a network takes. -ENOSPC, -EDQUOT or another -errno: it is not there. */
+int storage_upload_send(const struct storage_upload *u) _warn_unused_;
 /* Gives the file its name under uploads/ and fills `ret_path`. The upload is over, whatever is returned. */
 int storage_upload_commit(struct storage *s, struct storage_upload *u, const char *session_id,
                           const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX]) _warn_unused_;

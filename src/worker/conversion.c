@@ -164,7 +164,8 @@ static int take_copy(struct conversion *c, int from)
     return r < 0 ? r : TAKE_FD(to);
 }
 
-/* The result, or a copy of it. `detail` when there is none. */
+/* The result, or a copy of it, and all of it: what NFS says when a file is closed, most libraries overlook.
+ * `detail` when there is none. */
 static enum outcome open_result(struct conversion *c, int *ret_fd)
 {
     char path[sizeof c->work_name + NAME_BYTES + 1];
@@ -179,7 +180,9 @@ static enum outcome open_result(struct conversion *c, int *ret_fd)
         set_detail(c, "the result is missing or no regular file");
         return OUTCOME_NO_OUTPUT;
     }
-    r = c->early ? take_copy(c, fd) : TAKE_FD(fd);
+    r = path_send(fd);
+    if (r == 0)
+        r = c->early ? take_copy(c, fd) : TAKE_FD(fd);
     if (r < 0) {
         note_error(c, r);
         return OUTCOME_INTERNAL;

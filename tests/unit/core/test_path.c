@@ -257,6 +257,10 @@ static void what_is_sent_stays_open(void **state)
     assert_int_equal(write(fd, "hello", 5), 5);
     assert_int_equal(path_send(fd), 0);
     assert_int_equal(write(fd, "x", 1), 1);
+
+    _cleanup_close_ int reading = path_reopen(fd);
+
+    assert_int_equal(path_send(reading), 0);
     assert_int_equal(path_send(-1), -EBADF);
 }
 

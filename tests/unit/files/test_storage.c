@@ -75,8 +75,10 @@ static void upload(struct fixture *f, const char *text, char ret_path[STORAGE_PA
 
     assert_int_equal(storage_upload_begin(f->storage, strlen(text), 0, &u), 0);
     assert_int_equal(write(u.fd, text, strlen(text)), strlen(text));
+    assert_int_equal(storage_upload_send(&u), 0);
     assert_int_equal(storage_upload_commit(f->storage, &u, f->session, f->job, "docx", ret_path), 0);
     assert_int_equal(u.fd, -1);
+    assert_int_equal(storage_upload_send(&u), -EBADF);
 }
 
 static void assert_content(struct fixture *f, const char *path, const char *expected)

@@ -139,14 +139,22 @@ bool engine_pool_info(const struct engine_pool *p, const char *name, struct engi
     return true;
 }
 
-/* --- the disk */
+/* --- the disk: has so much room, and is another machine's that answers when it is sent something */
 
 static struct {
     unsigned room;
+    int sent; /* what it says of the result; of a copy, 0 */
+    unsigned sends;
     bool silent; /* tells nothing of its room */
 } disk;
 
+int __wrap_path_send(int fd);
 int __wrap_fstatvfs64(int fd, struct statvfs *ret);
+
+int __wrap_path_send(int fd)
+{
+    return disk.sends++ == 0 ? disk.sent : 0;
+}
 
 int __wrap_fstatvfs64(int fd, struct statvfs *ret)
 {
@@ -805,6 +813,35 @@ static void reset(struct fixture *f)
     f->done = f->gone = f->early = engine.lingers = false;
     f->n_stages = f->n_percents = 0;
     f->published[0] = '\0';
+    disk.sends = 0;
+}
+
+/* As when NFS has told of it at the close, which libraries overlook. */
+static void a_result_that_could_not_be_sent_is_not_handed_over(void **state)
+{
+    static const struct {
+        int error;
+        bool transient;
+    } cases[] = {{-ENOSPC, true}, {-EDQUOT, true}, {-EIO, false}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        for (int early = 0; early < 2; early++) {
+            reset(f);
+            f->shared.full_ms = 0;
+            f->early = engine.lingers = early;
+            disk.sent = cases[i].error;
+            start(f);
+            assert_true(loop_until(&f->loop, &f->done, 10000));
+            assert_int_equal(f->outcome, OUTCOME_INTERNAL);
+            assert_int_equal(f->transient, cases[i].transient);
+            assert_string_equal(f->detail, strerror(-cases[i].error));
+            assert_string_equal(f->published, "");
+            if (early)
+                end_lingering();
+            assert_true(!early || loop_until(&f->loop, &f->gone, 10000));
+            assert_int_equal(entries(f, "."), 1);
+        }
 }
 
 static void a_full_disk_is_no_fault_of_the_file(void **state)
@@ -951,6 +988,7 @@ int main(void)
         TEST(refuses_results_that_are_too_large),
         TEST(a_failed_publication_is_internal),
         TEST(a_missing_upload_is_internal),
+        TEST(a_result_that_could_not_be_sent_is_not_handed_over),
         TEST(a_full_disk_is_no_fault_of_the_file),
         TEST(a_disk_that_was_full_before_is_no_excuse),
         TEST(cancels_before_the_first_turn),
