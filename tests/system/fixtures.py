@@ -1,6 +1,7 @@
 """Small files of each kind, made here: nothing of other people's is in the tree."""
 
 import io
+import random
 import struct
 import zipfile
 import zlib
@@ -13,6 +14,11 @@ def png(width=16, height=12, colour=(200, 30, 60)):
     rows = b"".join(b"\0" + bytes(colour) * width for _ in range(height))
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
             + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def noise(side):
+    """A picture (PPM) that nobody packs."""
+    return b"P6\n%d %d\n255\n" % (side, side) + random.Random(side).randbytes(3 * side * side)
 
 
 def pdf(pages=("Hello",)):

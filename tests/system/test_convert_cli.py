@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import docx, pdf, png, slow_docx, slow_pdf, zipped
+from fixtures import docx, noise, pdf, png, slow_docx, slow_pdf, zipped
 from server import BIN, eventually
 
 NOBODY = "nobody"
@@ -154,6 +154,7 @@ def test_every_engine_in_one_run(shell):
     ("in.png", png(), ["/proc/out.pdf"], 4, "output_unwritable"),
     ("in.docx", slow_docx(), ["out.pdf", "--job-timeout", "1"], 15, "timed_out"),
     ("in.png", png(700, 700), ["out.ppm", "--job-output", "1M"], 14, "too_complex"),
+    ("in.ppm", noise(700), ["out.jp2", "--job-output", "1M"], 14, "too_complex"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_failures(open_shell, name, data, words, status, code):
     shell = open_shell()

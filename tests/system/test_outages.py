@@ -1,7 +1,6 @@
 """What a job needs is away for a while, or full: the job is told why, or waits, the rest goes on, and all recovers by itself."""
 
 import os
-import random
 import time
 
 import pytest
@@ -9,7 +8,7 @@ import requests
 
 from client import Client, problem
 from disk import on_small_disk
-from fixtures import png, slow_pdf
+from fixtures import noise, png, slow_pdf
 from server import eventually, still, work_folders
 
 PAUSE_S = 10  # longer than a lease, and than whoever asks Redis waits for its answer
@@ -86,13 +85,8 @@ def test_the_disk_is_full_while_converting(small_disk):
     small_disk.wait_ready()
 
 
-def noise(side):
-    """A picture that nobody packs."""
-    return b"P6\n%d %d\n255\n" % (side, side) + random.Random(4417).randbytes(3 * side * side)
-
-
-# Each writes by a library of its own, or by none; the last by another engine. Not JPEG 2000: at a full disk libvips tries for ever.
-TARGETS = ("png", "jpg", "webp", "tiff", "gif", "jxl", "avif", "pgm", "bmp", "tga", "pdf")
+# Each is written by a library of its own, or by none.
+TARGETS = ("png", "jpg", "webp", "tiff", "gif", "jxl", "jp2", "avif", "pgm", "bmp", "tga", "pdf")
 
 
 def test_what_has_no_room_completes_when_there_is_some(tmp_path):

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -215,9 +216,24 @@ static int write_jxl(VipsImage *image, const char *path, int quality)
     return vips_jxlsave(image, path, "Q", quality, NULL);
 }
 
+/* Not into a file: where that takes no more, libvips' writer (8.14) tries over and over. */
 static int write_jp2(VipsImage *image, const char *path, int quality)
 {
-    return vips_jp2ksave(image, path, "Q", quality, NULL);
+    FILE *file = NULL;
+    void *data;
+    size_t len;
+    bool written;
+
+    if (vips_jp2ksave_buffer(image, &data, &len, "Q", quality, NULL))
+        return -1;
+    file = fopen(path, "we");
+    written = file && fwrite(data, 1, len, file) == len;
+    if (file && fclose(file) != 0)
+        written = false;
+    g_free(data);
+    if (!written)
+        vips_error("jp2", "write failed");
+    return written ? 0 : -1;
 }
 
 static int write_netpbm(VipsImage *image, const char *path, VipsForeignPpmFormat format)
