@@ -1,7 +1,6 @@
-#include "worker/conversion.h"
+#include "worker/conversion_parts.h"
 
 #include "core/clock.h"
-#include "core/path.h"
 #include "core/str.h"
 #include "engine/engine.h"
 #include "files/storage.h"
@@ -9,52 +8,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 
-enum { DETAIL_MAX = 160, NAME_BYTES = 64, RETRY_FIRST_MS = 250, RETRY_LAST_MS = 5000 };
-/* A disk with less than this is full. */
-enum { FULL_BYTES = 1 << 20 };
-/* Largest result that is copied rather than waited for: beyond it a copy takes longer than a process takes to
- * end. */
-enum { COPY_MAX = 4 << 20 };
-
-enum state { SCANNING, WAITING /* to scan again */, CONVERTING, FINISHING, LEAVING };
-
-struct conversion {
-    struct conversion_shared *shared;
-    struct conversion_events events;
-    void *arg;
-
-    int job_fd;
-    char *input, *options;
-    const struct catalogue_route *route;
-
-    enum state state;
-    bool cancelled;
-    uint64_t started_ms;
-    uv_timer_t timer; /* starts the first scan, and each further one */
-    uint64_t scan_deadline_ms, scan_ms, retry_ms;
-    uint64_t content; /* of the upload, for deadlines */
-    int upload_fd;    /* until it is scanned and measured */
-    struct scanner_scan *scan;
-    struct engine_run *run;
-    unsigned percent;
-
-    /* the finish, on a thread of its own while `state` is FINISHING */
-    uv_work_t work;
-    char work_name[sizeof "work-" + ID_UUID_LEN];
-    char copy_name[sizeof "work-" + ID_UUID_LEN]; /* "": the process was gone before */
-    bool early, reported;                         /* the process was not; done() was called */
-    char output_name[NAME_BYTES];
-    int result_fd;     /* the result, or its copy, once it has been found good */
-    bool scans_result; /* that is to be scanned before it is handed over */
-    char detail[DETAIL_MAX], version[DETAIL_MAX];
-    struct conversion_report report;
-};
+enum { RETRY_FIRST_MS = 250, RETRY_LAST_MS = 5000 };
 
 int conversion_shared_init(struct conversion_shared *s, uv_loop_t *loop, const struct settings *settings,
                            struct engine_pool *engines)
@@ -83,225 +40,13 @@ int conversion_sniff(struct conversion_shared *s, int fd, const struct format *f
     return sniff_check(s->sniffer, fd, format, mime);
 }
 
-static int check_format(struct conversion_shared *s, int fd, const struct format *format)
-{
-    int r = sniff_text(fd, format);
-
-    return r == -EINVAL ? conversion_sniff(s, fd, format) : r;
-}
-
-static void close_fd(int *fd)
-{
-    cleanup_close(fd);
-    *fd = -1;
-}
-
 static void conversion_free(struct conversion *c)
 {
-    close_fd(&c->upload_fd);
-    close_fd(&c->result_fd);
+    conversion_close(&c->upload_fd);
+    conversion_close(&c->result_fd);
     free(c->input);
     cleanup_secret(&c->options);
     free(c);
-}
-
-static void set_detail(struct conversion *c, const char *detail)
-{
-    detail = detail ? detail : "";
-
-    size_t len = utf8_clip(detail, sizeof c->detail - 1);
-
-    memmove(c->detail, detail, len);
-    c->detail[len] = '\0';
-}
-
-/* What the disk, or the server that it is, has said to us. */
-static void note_error(struct conversion *c, int r)
-{
-    if (r == -ENOSPC || r == -EDQUOT)
-        c->shared->full_ms = clock_mono_ms();
-    set_detail(c, strerror(-r)); // NOLINT(concurrency-mt-unsafe): glibc's is
-}
-
-/* --- the finish, on one of libuv's threads */
-
-static int open_regular(int job_fd, const char *path, struct stat *ret)
-{
-    /* O_NONBLOCK: a FIFO must not hold us, it is refused a line further down. */
-    _cleanup_close_ int fd = path_open(job_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-
-    if (fd < 0)
-        return fd;
-    if (fstat(fd, ret) < 0)
-        return -errno;
-    if (!S_ISREG(ret->st_mode) || ret->st_nlink != 1)
-        return -EMLINK;
-    return TAKE_FD(fd);
-}
-
-/* What a process that isn't gone can't change any more: a copy in a folder that it doesn't see. */
-static int take_copy(struct conversion *c, int from)
-{
-    _cleanup_close_ int folder = -1, to = -1;
-    off_t at = 0;
-    ssize_t n;
-    int r = storage_make_work(c->job_fd, c->copy_name);
-
-    if (r < 0)
-        return r;
-    folder = path_open(c->job_fd, c->copy_name, O_RDONLY | O_DIRECTORY, 0);
-    if (folder < 0)
-        return folder;
-    to = path_open(folder, c->output_name, O_RDWR | O_CREAT | O_EXCL, STORAGE_FILE_MODE);
-    if (to < 0)
-        return to;
-    do
-        n = sendfile(to, from, &at, (size_t)(COPY_MAX - at));
-    while (n > 0 && at < COPY_MAX);
-    if (n < 0 || lseek(to, 0, SEEK_SET) < 0)
-        return -errno;
-    r = path_send(to); /* the API may be on another machine, and asks as soon as the job has ended */
-    return r < 0 ? r : TAKE_FD(to);
-}
-
-/* The result, or a copy of it, and all of it: what NFS says when a file is closed, most libraries overlook.
- * `detail` when there is none. */
-static enum outcome open_result(struct conversion *c, int *ret_fd)
-{
-    char path[sizeof c->work_name + NAME_BYTES + 1];
-    struct stat st;
-    int r;
-
-    snprintf(path, sizeof path, "%s/%s", c->work_name, c->output_name);
-
-    _cleanup_close_ int fd = open_regular(c->job_fd, path, &st);
-
-    if (fd < 0) {
-        set_detail(c, "the result is missing or no regular file");
-        return OUTCOME_NO_OUTPUT;
-    }
-    r = path_send(fd);
-    if (r == 0)
-        r = c->early ? take_copy(c, fd) : TAKE_FD(fd);
-    if (r < 0) {
-        note_error(c, r);
-        return OUTCOME_INTERNAL;
-    }
-    *ret_fd = r;
-    return OUTCOME_OK;
-}
-
-/* Judges the result. Sets `result_fd` when it holds, else `detail`. */
-static enum outcome check(struct conversion *c)
-{
-    struct conversion_report *report = &c->report;
-    _cleanup_close_ int fd = -1;
-    enum outcome outcome;
-    struct stat st;
-
-    /* One component: the child chose this name. */
-    if (!c->output_name[0] || c->output_name[0] == '.' || strchr(c->output_name, '/') || !report->format) {
-        set_detail(c, "the engine named no result");
-        return OUTCOME_NO_OUTPUT;
-    }
-
-    outcome = open_result(c, &fd);
-    if (outcome != OUTCOME_OK)
-        return outcome;
-    if (fstat(fd, &st) < 0 || st.st_size == 0) {
-        set_detail(c, "the result is empty");
-        return OUTCOME_NO_OUTPUT;
-    }
-    report->size = (uint64_t)st.st_size;
-    if (report->size > c->shared->settings->job_output_bytes) {
-        set_detail(c, "the result is larger than allowed");
-        return OUTCOME_TOO_COMPLEX;
-    }
-    if (check_format(c->shared, fd, report->format) < 0) {
-        set_detail(c, "the result is not of the format that was asked for");
-        return OUTCOME_NO_OUTPUT;
-    }
-    c->result_fd = TAKE_FD(fd);
-    return OUTCOME_OK;
-}
-
-static enum outcome publish(struct conversion *c)
-{
-    struct conversion_report *report = &c->report;
-    struct conversion_output output = {.fd = c->result_fd,
-                                       .work = c->early ? c->copy_name : c->work_name,
-                                       .name = c->output_name,
-                                       .format = report->format,
-                                       .size = report->size};
-
-    report->publish_error = c->events.publish(c->arg, &output);
-    if (report->publish_error == 0)
-        return OUTCOME_OK;
-    note_error(c, report->publish_error);
-    return OUTCOME_INTERNAL;
-}
-
-/* Was it while this ran? What an engine had written is still there, but another's may be gone by now. (A file
- * system without blocks is one that doesn't tell.) */
-static bool disk_was_full(struct conversion *c)
-{
-    struct statvfs v;
-
-    if (fstatvfs(c->job_fd, &v) == 0 && v.f_blocks > 0 && (uint64_t)v.f_bavail * v.f_frsize < FULL_BYTES)
-        c->shared->full_ms = clock_mono_ms();
-    return c->shared->full_ms >= c->started_ms;
-}
-
-/* Libraries make of a full disk what they make of limits and of damaged files, or write for ever: few say
- * why. What was the file's fault after all is so the next time, too. */
-static void judge_failure(struct conversion *c)
-{
-    static const bool by_writing[OUTCOME_COUNT_] = {
-        [OUTCOME_CORRUPT_INPUT] = true,  [OUTCOME_TOO_COMPLEX] = true, [OUTCOME_TIMED_OUT] = true,
-        [OUTCOME_ENGINE_CRASHED] = true, [OUTCOME_NO_OUTPUT] = true,   [OUTCOME_INTERNAL] = true,
-    };
-    struct conversion_report *report = &c->report;
-
-    if (!by_writing[report->outcome] || report->forbidden_call || !disk_was_full(c))
-        return;
-    if (report->outcome != OUTCOME_INTERNAL || !c->detail[0])
-        note_error(c, -ENOSPC);
-    report->outcome = OUTCOME_INTERNAL;
-    report->transient = true;
-}
-
-static void remove_work(struct conversion *c)
-{
-    if (c->work_name[0])
-        path_remove_tree(c->job_fd, c->work_name);
-    if (c->copy_name[0])
-        path_remove_tree(c->job_fd, c->copy_name);
-}
-
-static void finish_work(uv_work_t *work)
-{
-    struct conversion *c = work->data;
-
-    if (c->report.outcome == OUTCOME_OK && c->result_fd < 0)
-        c->report.outcome = check(c);
-    if (c->report.outcome == OUTCOME_OK && c->scans_result)
-        return; /* for another time, when it has been scanned */
-    if (c->report.outcome == OUTCOME_OK)
-        c->report.outcome = publish(c);
-    judge_failure(c);
-    close_fd(&c->result_fd);
-    if (c->report.outcome != OUTCOME_OK) {
-        c->report.format = NULL;
-        c->report.size = 0;
-    }
-    if (!c->early)
-        remove_work(c);
-    if (c->report.outcome == OUTCOME_INFECTED) {
-        _cleanup_free_ char *top = strndup(c->input, strcspn(c->input, "/"));
-
-        if (top)
-            path_remove_tree(c->job_fd, top);
-    }
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -317,7 +62,7 @@ static void on_timer_closed(uv_handle_t *handle)
 
 static void leave_work(uv_work_t *work)
 {
-    remove_work(work->data);
+    conversion_remove_work(work->data);
 }
 
 static void on_left(uv_work_t *work, int status)
@@ -363,10 +108,10 @@ static void finish(struct conversion *c, enum outcome outcome)
     c->report.detail = c->detail;
     c->report.engine_version = c->version;
     uv_timer_stop(&c->timer);
-    close_fd(&c->upload_fd);
+    conversion_close(&c->upload_fd);
     c->early = c->run;
     c->work.data = c;
-    uv_queue_work(c->shared->loop, &c->work, finish_work, on_finished);
+    uv_queue_work(c->shared->loop, &c->work, conversion_finish_work, on_finished);
 }
 
 /* --- converting */
@@ -404,26 +149,12 @@ static void take_report(struct conversion *c, const struct engine_report *engine
     }
 }
 
-/* Is there something to copy? Everything else can wait for the process. */
-static bool is_small(const struct conversion *c, const char *name)
-{
-    char path[sizeof c->work_name + NAME_BYTES + 1];
-    struct stat st;
-
-    if (snprintf(path, sizeof path, "%s/%s", c->work_name, name) >= (int)sizeof path)
-        return false;
-
-    _cleanup_close_ int fd = open_regular(c->job_fd, path, &st);
-
-    return fd >= 0 && st.st_size < COPY_MAX;
-}
-
 static void on_engine_result(void *arg, const struct engine_report *engine)
 {
     struct conversion *c = arg;
 
     /* What may turn out to be infected must not lie where a process still lives. */
-    if (c->cancelled || c->scans_result || !is_small(c, engine->output_name))
+    if (c->cancelled || c->scans_result || !conversion_is_small(c, engine->output_name))
         return;
     take_report(c, engine);
     finish(c, OUTCOME_OK);
@@ -442,7 +173,7 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
     take_report(c, engine);
     if (engine->outcome == OUTCOME_INTERNAL &&
         engine_pool_info(c->shared->engines, c->route->engine, &info) && info.state == ENGINE_DOWN)
-        set_detail(c, info.why);
+        conversion_set_detail(c, info.why);
     finish(c, c->cancelled ? OUTCOME_CANCELLED : engine->outcome);
 }
 
@@ -454,7 +185,7 @@ static void set_deadline(struct conversion *c)
     uint64_t content = strstr(c->options, "\"" ENGINE_PASSWORD "\"") ? DEADLINE_CONTENT_UNKNOWN : c->content;
 
     c->report.deadline_ms = deadline_ms(c->shared->settings, c->route->engine, content);
-    close_fd(&c->upload_fd);
+    conversion_close(&c->upload_fd);
 }
 
 static void start_engine(struct conversion *c)
@@ -463,7 +194,7 @@ static void start_engine(struct conversion *c)
 
     if (r < 0) {
         c->work_name[0] = '\0';
-        note_error(c, r);
+        conversion_note_error(c, r);
         finish(c, OUTCOME_INTERNAL);
         return;
     }
@@ -496,7 +227,7 @@ static void start_engine(struct conversion *c)
     }
     c->run = engine_pool_run(c->shared->engines, &request, on_engine_progress, on_engine_done, c);
     if (!c->run) {
-        set_detail(c, "out of memory");
+        conversion_set_detail(c, "out of memory");
         finish(c, OUTCOME_INTERNAL);
     }
 }
@@ -511,7 +242,7 @@ static void scan_again(struct conversion *c, const char *why)
 {
     uint64_t now = clock_mono_ms();
 
-    set_detail(c, why);
+    conversion_set_detail(c, why);
     if (now + c->retry_ms >= c->scan_deadline_ms) {
         c->report.transient = true;
         finish(c, OUTCOME_SCANNER_UNAVAILABLE);
@@ -525,7 +256,7 @@ static void scan_again(struct conversion *c, const char *why)
 
 static void on_clean(struct conversion *c)
 {
-    set_detail(c, "");
+    conversion_set_detail(c, "");
     if (c->result_fd >= 0) {
         c->scans_result = false;
         finish(c, OUTCOME_OK);
@@ -552,7 +283,7 @@ static void on_verdict(void *arg, enum clamd_verdict verdict, const char *detail
         scan_again(c, detail);
     } else {
         c->report.scanned = c->report.scanned || verdict == CLAMD_INFECTED;
-        set_detail(c, detail);
+        conversion_set_detail(c, detail);
         finish(c, refusals[verdict]);
     }
 }
@@ -599,9 +330,9 @@ static void on_start(uv_timer_t *timer)
     struct conversion *c = timer->data;
     struct stat st;
 
-    c->upload_fd = open_regular(c->job_fd, c->input, &st);
+    c->upload_fd = conversion_open_regular(c->job_fd, c->input, &st);
     if (c->upload_fd < 0) {
-        set_detail(c, "the upload is missing or no regular file");
+        conversion_set_detail(c, "the upload is missing or no regular file");
         c->upload_fd = -1;
         finish(c, OUTCOME_INTERNAL);
         return;
