@@ -34,10 +34,9 @@ static void reply_queued(struct convert *c)
 {
     struct http_request *req = c->call->req;
     uint64_t wait_ms;
-    json_t *wait =
-        outlook_wait(&c->call->api->outlook, catalogue_family(c->route->engine), &c->place, &wait_ms)
-            ? json_integer((json_int_t)wait_ms)
-            : json_null();
+    json_t *wait = outlook_wait(&c->call->api->outlook, catalogue_route_family(c->route), &c->place, &wait_ms)
+                       ? json_integer((json_int_t)wait_ms)
+                       : json_null();
 
     log_info("task queued", LOG_S("job_id", c->body.job_id), LOG_S("task_id", c->task_id),
              LOG_S("trace_id", http_request_trace(req)->id), LOG_S("request_id", http_request_id(req)));
@@ -87,7 +86,7 @@ static void enqueue(struct convert *c)
     const struct queue_task task = {.id = c->task_id,
                                     .name = "decant.convert",
                                     .kwargs = kwargs,
-                                    .family = catalogue_family(c->route->engine),
+                                    .family = catalogue_route_family(c->route),
                                     .crowd = crowd,
                                     .crowd_max = c->call->api->settings->session_queue,
                                     .traceparent = traceparent,

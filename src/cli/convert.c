@@ -410,20 +410,22 @@ static int make_workspace(struct run *run)
     return run->workspace_fd < 0 ? run->workspace_fd : 0;
 }
 
+static void name_engine(struct run *run, const char *name)
+{
+    size_t k = 0;
+
+    while (k < ENGINES_MAX && run->engine_names[k] && !str_eq(run->engine_names[k], name))
+        k++;
+    if (k < ENGINES_MAX)
+        run->engine_names[k] = name;
+}
+
 /* Only the engines that are needed are started. */
 static void name_engines(struct run *run)
 {
-    size_t n = 0;
-
-    for (size_t i = 0; i < run->plan->n_items; i++) {
-        const char *name = run->plan->items[i].route->engine;
-        size_t k = 0;
-
-        while (k < n && !str_eq(run->engine_names[k], name))
-            k++;
-        if (k == n && n < ENGINES_MAX)
-            run->engine_names[n++] = name;
-    }
+    for (size_t i = 0; i < run->plan->n_items; i++)
+        for (size_t k = 0; k < run->plan->items[i].route->n_steps; k++)
+            name_engine(run, run->plan->items[i].route->steps[k]->engine);
 }
 
 static void prepare_cgroups(struct run *run)

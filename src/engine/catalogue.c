@@ -2,7 +2,7 @@
  * --describe during the build (engine/main.c), in these four forms:
  *
  *     ENGINE("office", "documents")
- *     ROUTE("office", "docx", "pdf", 10, 0)
+ *     STEP("office", "docx", "pdf", 30, 95, 0, "")
  *     OPTION("pdf", "dpi", "png jpg zip", 18, 600, 150, "Resolution in dots per inch")
  *     PASSWORD("pdf", "pdf")
  *
@@ -11,6 +11,7 @@
 
 #include "core/str.h"
 #include "engine/engine.h"
+#include "engine/plan.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,23 +20,24 @@
 
 enum { ENGINES_MAX = 16 };
 
-static const struct route_line {
+static const struct step_line {
     const char *engine, *from, *to;
-    unsigned cost;
+    unsigned cost, fidelity;
     bool copies_embedded;
-} route_lines[] = {
+    const char *follows;
+} step_lines[] = {
 #define ENGINE(engine, family)
-#define ROUTE(engine, from, to, cost, embedded) {engine, from, to, cost, embedded},
+#define STEP(engine, from, to, cost, fidelity, embedded, follows)                                            \
+    {engine, from, to, cost, fidelity, embedded, follows},
 #define OPTION(engine, name, targets, min, max, fallback, label)
 #define PASSWORD(engine, sources)
 #include "catalogue.inc"
 #undef ENGINE
-#undef ROUTE
+#undef STEP
 #undef OPTION
 #undef PASSWORD
-    {NULL, NULL, NULL, 0, false},
+    {0},
 };
-enum { N_ROUTES = ARRAY_SIZE(route_lines) - 1 };
 
 static const struct option_line {
     const char *engine, *name;
@@ -45,14 +47,14 @@ static const struct option_line {
     bool password;
 } option_lines[] = {
 #define ENGINE(engine, family)
-#define ROUTE(engine, from, to, cost, embedded)
+#define STEP(engine, from, to, cost, fidelity, embedded, follows)
 #define OPTION(engine, name, targets, min, max, fallback, label)                                             \
     {engine, name, NULL, targets, min, max, fallback, label, false},
 #define PASSWORD(engine, sources)                                                                            \
     {engine, ENGINE_PASSWORD, sources, NULL, 1, ENGINE_PASSWORD_MAX, 0, "Password of the document", true},
 #include "catalogue.inc"
 #undef ENGINE
-#undef ROUTE
+#undef STEP
 #undef OPTION
 #undef PASSWORD
     {0},
@@ -74,28 +76,22 @@ static const struct family_line {
     const char *engine, *family;
 } family_lines[] = {
 #define ENGINE(engine, family) {engine, family},
-#define ROUTE(engine, from, to, cost, embedded)
+#define STEP(engine, from, to, cost, fidelity, embedded, follows)
 #define OPTION(engine, name, targets, min, max, fallback, label)
 #define PASSWORD(engine, sources)
 #include "catalogue.inc"
 #undef ENGINE
-#undef ROUTE
+#undef STEP
 #undef OPTION
 #undef PASSWORD
     {0},
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static struct catalogue_route routes[N_ROUTES + 1];
-/* [from × n_formats + to]: the cheapest route, or NULL. Kept for the life of the process. */
-static const struct catalogue_route **cheapest;
+static struct catalogue_step steps[ARRAY_SIZE(step_lines)];
+static struct plan plan; /* kept for the life of the process */
 static const char *engines[ENGINES_MAX + 1], *families[ENGINES_MAX + 1];
 static const char *chosen; /* NULL: all */
-
-static const struct catalogue_route **cell(const struct format *from, const struct format *to)
-{
-    return &cheapest[(size_t)(from - formats) * n_formats + (size_t)(to - formats)];
-}
 
 static void add_once(const char *names[], const char *name)
 {
@@ -109,27 +105,23 @@ static void add_once(const char *names[], const char *name)
 
 static void resolve(void)
 {
-    free(cheapest);
-    cheapest = calloc(n_formats * n_formats, sizeof *cheapest);
-    assert(cheapest);
-    memset(engines, 0, sizeof engines);
-    for (size_t i = 0; route_lines[i].engine; i++) {
-        const struct route_line *line = &route_lines[i];
-        struct catalogue_route *r = &routes[i];
-        const struct catalogue_route **best;
+    size_t n = 0;
 
+    memset(engines, 0, sizeof engines);
+    for (const struct step_line *line = step_lines; line->engine; line++) {
         if (chosen && !words_have(chosen, line->engine))
             continue;
-        *r = (struct catalogue_route){line->engine, format_by_id(line->from), format_by_id(line->to),
-                                      line->cost, line->copies_embedded};
-        assert(r->from && r->to); /* the engine took its names from the same table */
-        best = cell(r->from, r->to);
-        if (!*best || r->cost < (*best)->cost)
-            *best = r;
+        steps[n] = (struct catalogue_step){line->engine, format_by_id(line->from), format_by_id(line->to),
+                                           line->cost,   line->fidelity,           line->copies_embedded,
+                                           line->follows};
+        assert(steps[n].from && steps[n].to); /* the engine took its names from the same table */
+        n++;
         add_once(engines, line->engine);
     }
     for (const struct family_line *line = family_lines; line->engine; line++)
         add_once(families, line->family);
+    plan_free(&plan);
+    plan_make(steps, n, &plan);
 }
 
 void catalogue_choose(const char *names)
@@ -142,7 +134,7 @@ void catalogue_choose(const char *names)
 const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to)
 {
     pthread_once(&once, resolve);
-    return from && to ? *cell(from, to) : NULL;
+    return plan_find(&plan, from, to);
 }
 
 bool catalogue_accepts(const struct format *from)
@@ -171,6 +163,21 @@ const char *catalogue_family(const char *engine)
         if (str_eq(line->engine, engine))
             return line->family;
     return NULL;
+}
+
+const char *catalogue_route_engine(const struct catalogue_route *route)
+{
+    const struct catalogue_step *most = route->steps[0];
+
+    for (size_t i = 1; i < route->n_steps; i++)
+        if (route->steps[i]->cost > most->cost)
+            most = route->steps[i];
+    return most->engine;
+}
+
+const char *catalogue_route_family(const struct catalogue_route *route)
+{
+    return catalogue_family(catalogue_route_engine(route));
 }
 
 /* --- targets in their order */
@@ -227,16 +234,27 @@ json_t *catalogue_targets(const struct format *from)
 
 /* --- options */
 
-static bool applies(const struct option_line *o, const struct catalogue_route *route)
+/* What opens the document is for the first step: what that has made is open. */
+static bool applies(const struct option_line *o, const struct catalogue_route *route, size_t i)
 {
-    return str_eq(o->engine, route->engine) && (!o->sources || words_have(o->sources, route->from->id)) &&
-           (!o->targets || words_have(o->targets, route->to->id));
+    const struct catalogue_step *step = route->steps[i];
+
+    return str_eq(o->engine, step->engine) && (!o->sources || words_have(o->sources, step->from->id)) &&
+           (!o->targets || words_have(o->targets, step->to->id)) && (!o->password || i == 0);
+}
+
+static bool applies_somewhere(const struct option_line *o, const struct catalogue_route *route)
+{
+    for (size_t i = 0; i < route->n_steps; i++)
+        if (applies(o, route, i))
+            return true;
+    return false;
 }
 
 static const struct option_line *find_option(const struct catalogue_route *route, const char *name)
 {
     for (const struct option_line *o = option_lines; o->engine; o++)
-        if (applies(o, route) && str_eq(o->name, name))
+        if (applies_somewhere(o, route) && str_eq(o->name, name))
             return o;
     return NULL;
 }
@@ -337,7 +355,7 @@ static json_t *route_options_json(const struct catalogue_route *route)
     json_t *options = json_object();
 
     for (const struct option_line *o = option_lines; o->engine; o++)
-        if (applies(o, route))
+        if (applies_somewhere(o, route))
             json_object_set_new(options, o->name, option_json(o));
     return options;
 }

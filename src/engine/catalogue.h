@@ -8,18 +8,31 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct catalogue_route {
+/* What one engine does in one go: engine/engine.h. */
+struct catalogue_step {
     const char *engine; /* whose program converts */
     const struct format *from, *to;
-    unsigned cost;
-    bool copies_embedded; /* engine/engine.h */
+    unsigned cost, fidelity;
+    bool copies_embedded;
+    const char *follows;
+};
+
+/* The way from one format to another. */
+enum { CATALOGUE_STEPS_MAX = 2, CATALOGUE_ENGINES_MAX = 32 /* bytes of their names */ };
+struct catalogue_route {
+    const struct format *from, *to;
+    size_t n_steps;
+    const struct catalogue_step *steps[CATALOGUE_STEPS_MAX];
+    unsigned cost, fidelity;
+    bool copies_embedded;                /* all steps do */
+    char engines[CATALOGUE_ENGINES_MAX]; /* as records name them: "pdf", or "office+pdf" */
 };
 
 /* From now on the catalogue is what these engines offer, words that settings.engines may have (they are
  * borrowed); NULL: all. Before there are threads, and before anything that it returns is kept. */
 void catalogue_choose(const char *names);
 
-/* The cheapest way, or NULL when `to` can't be reached from `from`. */
+/* The best way (engine/plan.h), or NULL when `to` can't be reached from `from`. */
 const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to);
 
 /* Can files of this format be uploaded (does any route start there)? */
@@ -39,6 +52,9 @@ const char *const *catalogue_engines(void);
 /* The families that jobs are queued by, NULL-terminated; and the one of an engine, or NULL. */
 const char *const *catalogue_families(void);
 const char *catalogue_family(const char *engine);
+/* The engine of the route's costliest step, whose pace tells when it will be done; and that one's family. */
+const char *catalogue_route_engine(const struct catalogue_route *route);
+const char *catalogue_route_family(const struct catalogue_route *route);
 
 /* Are these the options of a job (object; NULL is fine) on this route? On failure -EINVAL and a sentence in
  * `ret_why`, which repeats nothing of what the client sent. */

@@ -16,10 +16,17 @@
 /* Every format in `from` into every format in `to` (space-separated ids), but for a format into itself. */
 struct engine_conversions {
     const char *from, *to;
-    unsigned cost; /* relative effort; of several engines for one pair the cheapest is taken */
+    unsigned cost; /* relative effort: of ways that are as faithful the cheapest is taken */
+    /* How much of what a reader or viewer would miss is still there, in percent, when all goes well: 100 for
+     * a packing without loss, less than 50 where most is left out (the first page of many). */
+    unsigned fidelity;
     /* Can the result hold what was embedded in the source (objects, macros, pictures) as it was, in another
      * packing? Then the virus scanner sees the result too: it may look through that one better. */
     bool copies_embedded;
+    /* As the second step of a route (engine/plan.h): categories of documents that the first may have started
+     * from, space-separated; NULL: never second. A first step loses what the second might need: the PDF of a
+     * photograph has no text. */
+    const char *follows;
 };
 
 /* An option that a job may carry: a whole number. (The one other option is the password, see below.) */

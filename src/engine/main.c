@@ -32,6 +32,32 @@ static const struct format *format_of_word(const char *word, size_t len)
     return format_by_id(id);
 }
 
+static bool is_category(const char *word, size_t len)
+{
+    for (enum format_category c = FORMAT_DOCUMENT; c <= FORMAT_ARCHIVE; c++)
+        if (strlen(format_category_name(c)) == len && memcmp(format_category_name(c), word, len) == 0)
+            return true;
+    return false;
+}
+
+static int check_conversions(const struct engine *engine, const struct engine_conversions *c)
+{
+    const char *word;
+    size_t len;
+
+    if (c->cost == 0 || c->fidelity == 0 || c->fidelity > 100) {
+        fprintf(stderr, "decant-engine-%s: a cost or a fidelity is missing\n", engine->name);
+        return -EINVAL;
+    }
+    for (const char *p = c->follows; (p = words_next(p, &word, &len));)
+        if (!is_category(word, len)) {
+            fprintf(stderr, "decant-engine-%s: there is no category \"%.*s\"\n", engine->name, (int)len,
+                    word);
+            return -EINVAL;
+        }
+    return 0;
+}
+
 /* A misspelt format in an engine's table must break the build, not vanish from the catalogue. */
 static int check_formats(const struct engine *engine, const char *list)
 {
@@ -57,8 +83,8 @@ static void describe_conversions(const struct engine *engine, const struct engin
             const struct format *to = format_of_word(to_word, to_len);
 
             if (from != to && (!engine->offers || engine->offers(from, to)))
-                printf("ROUTE(\"%s\", \"%s\", \"%s\", %u, %d)\n", engine->name, from->id, to->id, c->cost,
-                       c->copies_embedded);
+                printf("STEP(\"%s\", \"%s\", \"%s\", %u, %u, %d, \"%s\")\n", engine->name, from->id, to->id,
+                       c->cost, c->fidelity, c->copies_embedded, c->follows ? c->follows : "");
         }
 }
 
@@ -67,7 +93,8 @@ static int describe(const struct engine *engine)
     if (engine->family)
         printf("ENGINE(\"%s\", \"%s\")\n", engine->name, engine->family);
     for (const struct engine_conversions *c = engine->conversions; c->from; c++) {
-        if (check_formats(engine, c->from) < 0 || check_formats(engine, c->to) < 0)
+        if (check_formats(engine, c->from) < 0 || check_formats(engine, c->to) < 0 ||
+            check_conversions(engine, c) < 0)
             return EXIT_FAILURE;
         describe_conversions(engine, c);
     }

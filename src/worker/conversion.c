@@ -45,6 +45,7 @@ static void conversion_free(struct conversion *c)
     conversion_close(&c->upload_fd);
     conversion_close(&c->result_fd);
     free(c->input);
+    free(c->step_input);
     cleanup_secret(&c->options);
     free(c);
 }
@@ -114,12 +115,18 @@ static void finish(struct conversion *c, enum outcome outcome)
     uv_queue_work(c->shared->loop, &c->work, conversion_finish_work, on_finished);
 }
 
-/* --- converting */
+/* --- converting: the steps of the route, one after the other */
+
+static bool is_last_step(const struct conversion *c)
+{
+    return c->step + 1 == c->route->n_steps;
+}
 
 static void on_engine_progress(void *arg, unsigned percent)
 {
     struct conversion *c = arg;
 
+    percent = ((unsigned)c->step * 100 + percent) / (unsigned)c->route->n_steps;
     if (percent > 99)
         percent = 99;
     if (c->cancelled || percent <= c->percent)
@@ -128,20 +135,29 @@ static void on_engine_progress(void *arg, unsigned percent)
     c->events.progress(c->arg, percent);
 }
 
+static void add_version(struct conversion *c, const char *version)
+{
+    size_t len = strlen(c->version);
+
+    if (version && *version)
+        snprintf(c->version + len, sizeof c->version - len, "%s%s", len ? ", " : "", version);
+}
+
+/* Of two steps: their sum, the peak of both, and what holds for both. */
 static void take_report(struct conversion *c, const struct engine_report *engine)
 {
     struct conversion_report *report = &c->report;
 
-    report->pages = engine->pages;
+    report->pages = engine->pages ? engine->pages : report->pages;
     report->deadline_ms = engine->timeout_ms;
-    report->cpu_ms = engine->cpu_ms;
-    report->peak_kib = engine->peak_kib;
+    report->cpu_ms += engine->cpu_ms;
+    report->peak_kib = engine->peak_kib > report->peak_kib ? engine->peak_kib : report->peak_kib;
     report->forbidden_call = engine->forbidden_call;
     report->transient = engine->transient;
-    report->pss_kib = engine->pss_kib;
-    report->wall_ms = engine->wall_ms;
-    report->layers = engine->layers;
-    snprintf(c->version, sizeof c->version, "%s", engine->version ? engine->version : "");
+    report->pss_kib = engine->pss_kib > report->pss_kib ? engine->pss_kib : report->pss_kib;
+    report->wall_ms += engine->wall_ms;
+    report->layers = c->step == 0 ? engine->layers : report->layers & engine->layers;
+    add_version(c, engine->version);
     if (engine->outcome == OUTCOME_OK) {
         report->format = engine->output_format ? format_by_id(engine->output_format) : NULL;
         if (engine->output_name && strlen(engine->output_name) < sizeof c->output_name)
@@ -160,6 +176,18 @@ static void on_engine_result(void *arg, const struct engine_report *engine)
     finish(c, OUTCOME_OK);
 }
 
+static void start_step(struct conversion *c);
+
+static void on_step_checked(uv_work_t *work, int status)
+{
+    struct conversion *c = work->data;
+
+    if (c->cancelled || c->report.outcome != OUTCOME_OK)
+        finish(c, c->cancelled ? OUTCOME_CANCELLED : c->report.outcome);
+    else
+        start_step(c);
+}
+
 static void on_engine_done(void *arg, const struct engine_report *engine)
 {
     struct conversion *c = arg;
@@ -171,8 +199,15 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
         return;
     }
     take_report(c, engine);
+    if (engine->outcome == OUTCOME_OK && !is_last_step(c) && !c->cancelled) {
+        c->state = CHECKING;
+        c->work.data = c;
+        uv_queue_work(c->shared->loop, &c->work, conversion_step_work, on_step_checked);
+        return;
+    }
     if (engine->outcome == OUTCOME_INTERNAL &&
-        engine_pool_info(c->shared->engines, c->route->engine, &info) && info.state == ENGINE_DOWN)
+        engine_pool_info(c->shared->engines, c->route->steps[c->step]->engine, &info) &&
+        info.state == ENGINE_DOWN)
         conversion_set_detail(c, info.why);
     finish(c, c->cancelled ? OUTCOME_CANCELLED : engine->outcome);
 }
@@ -180,16 +215,18 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
 /* What opens with a password is packed tight below it: neither its size nor its directory tell what it holds.
  * The options are searched as text, which leaves no further copy of the password; one that another option
  * would feign only buys what every file may be given. */
-static void set_deadline(struct conversion *c)
+static uint64_t step_deadline_ms(const struct conversion *c, const char *engine)
 {
-    uint64_t content = strstr(c->options, "\"" ENGINE_PASSWORD "\"") ? DEADLINE_CONTENT_UNKNOWN : c->content;
+    bool packed = c->step == 0 && strstr(c->options, "\"" ENGINE_PASSWORD "\"");
 
-    c->report.deadline_ms = deadline_ms(c->shared->settings, c->route->engine, content);
-    conversion_close(&c->upload_fd);
+    return deadline_ms(c->shared->settings, engine, packed ? DEADLINE_CONTENT_UNKNOWN : c->content);
 }
 
-static void start_engine(struct conversion *c)
+static void start_step(struct conversion *c)
 {
+    const struct catalogue_step *step = c->route->steps[c->step];
+    const uint64_t most_ms = c->shared->settings->job_timeout_s * 1000;
+    const uint64_t page_ms = deadline_page_ms(step->engine);
     int r = storage_make_work(c->job_fd, c->work_name);
 
     if (r < 0) {
@@ -198,38 +235,42 @@ static void start_engine(struct conversion *c)
         finish(c, OUTCOME_INTERNAL);
         return;
     }
-
-    set_deadline(c);
+    c->report.deadline_ms = step_deadline_ms(c, step->engine);
+    c->report.last_engine = step->engine;
 
     struct engine_request request = {
-        .engine = c->route->engine,
-        .from = c->route->from->id,
-        .to = c->route->to->id,
+        .engine = step->engine,
+        .from = step->from->id,
+        .to = step->to->id,
         .options = c->options,
         .job_fd = c->job_fd,
-        .input = c->input,
+        .input = c->step_input,
         .output = c->work_name,
         .timeout_ms = c->report.deadline_ms,
-        .timeout_page_ms = deadline_page_ms(c->route->engine),
-        .timeout_most_ms = c->shared->settings->job_timeout_s * 1000,
+        .timeout_page_ms = page_ms,
+        .timeout_most_ms = most_ms,
         /* The child may be given more time later, but no more processor time. */
-        .cpu_s = deadline_cpu_s(deadline_page_ms(c->route->engine) ? c->shared->settings->job_timeout_s * 1000
-                                                                   : c->report.deadline_ms,
-                                (unsigned)get_nprocs()),
-        .result = c->events.gone ? on_engine_result : NULL,
+        .cpu_s = deadline_cpu_s(page_ms ? most_ms : c->report.deadline_ms, (unsigned)get_nprocs()),
+        .result = c->events.gone && is_last_step(c) ? on_engine_result : NULL,
     };
 
     c->state = CONVERTING;
-    c->events.stage(c->arg, CONVERSION_CONVERTING);
-    if (c->cancelled) { /* by that event */
-        finish(c, OUTCOME_CANCELLED);
-        return;
-    }
     c->run = engine_pool_run(c->shared->engines, &request, on_engine_progress, on_engine_done, c);
     if (!c->run) {
         conversion_set_detail(c, "out of memory");
         finish(c, OUTCOME_INTERNAL);
     }
+}
+
+static void start_converting(struct conversion *c)
+{
+    conversion_close(&c->upload_fd);
+    c->state = CONVERTING;
+    c->events.stage(c->arg, CONVERSION_CONVERTING);
+    if (c->cancelled) /* by that event */
+        finish(c, OUTCOME_CANCELLED);
+    else
+        start_step(c);
 }
 
 /* --- scanning: the upload, and the result where it holds what was embedded in the upload */
@@ -262,7 +303,7 @@ static void on_clean(struct conversion *c)
         finish(c, OUTCOME_OK);
     } else {
         c->report.scanned = true;
-        start_engine(c);
+        start_converting(c);
     }
 }
 
@@ -339,7 +380,7 @@ static void on_start(uv_timer_t *timer)
     }
     c->content = deadline_content(c->upload_fd, c->route->from);
     if (str_eq(c->shared->settings->clamd, "off")) {
-        start_engine(c);
+        start_converting(c);
         return;
     }
     c->scans_result = c->route->copies_embedded;
@@ -362,15 +403,19 @@ struct conversion *conversion_start(struct conversion_shared *shared,
         .arg = arg,
         .job_fd = request->job_fd,
         .input = strdup(request->input),
+        .step_input = strdup(request->input),
         .options = strdup(request->options && *request->options ? request->options : "{}"),
         .route = request->route,
         .state = WAITING,
         .started_ms = clock_mono_ms(),
         .upload_fd = -1,
         .result_fd = -1,
-        .report = {.detail = "", .engine = request->route->engine, .engine_version = ""},
+        .report = {.detail = "",
+                   .engine = request->route->engines,
+                   .engine_version = "",
+                   .last_engine = request->route->steps[0]->engine},
     };
-    if (!c->input || !c->options) {
+    if (!c->input || !c->step_input || !c->options) {
         conversion_free(c);
         return NULL;
     }
@@ -398,6 +443,7 @@ void conversion_cancel(struct conversion *c)
         if (c->run)
             engine_run_cancel(c->run);
         break;
+    case CHECKING:
     case FINISHING:
     case LEAVING:
         break;

@@ -1,9 +1,10 @@
 /* One conversion, from a file in a job's folder to a verified result: scan, convert, check, hand over. It
  * knows no queue and no Redis: the worker's runner and `decant convert` both stand on it.
  *
- *     scan (clamd; again with a back-off while there is no verdict) → convert (an engine's sandboxed child)
- *          → finish (verify the result; scan it too where the engine copies embedded files into it; hand it
- *            over, remove the work folder)
+ *     scan (clamd; again with a back-off while there is no verdict) → convert (an engine's sandboxed child;
+ *          where the route has a second step, what the first has made is verified and goes to a child of that
+ *          engine) → finish (verify the result; scan it too where the engine copies embedded files into it;
+ * hand it over, remove the work folder)
  *
  * Nothing is converted without a verdict, unless settings.clamd is "off". The result is believed in nothing:
  * it is opened without following links, has to be a regular file with one name and of an allowed size, and
@@ -62,8 +63,11 @@ struct conversion_report {
     const struct format *format; /* of the result; NULL without one */
     uint64_t size;
     uint64_t pages, cpu_ms, peak_kib, pss_kib, wall_ms; /* wall_ms: the engine's time alone */
-    uint64_t deadline_ms;                /* what wall_ms was bounded by; 0: it came to no engine */
-    const char *engine, *engine_version; /* the engine's name; its library, "" when it never ran */
+    uint64_t deadline_ms; /* what wall_ms was bounded by; 0: it came to no engine */
+    /* Of all steps, "office+pdf", and their libraries, "" when none ran. Of two steps the times above are the
+     * sum, memory is the most, and layers are those of both. */
+    const char *engine, *engine_version;
+    const char *last_engine; /* the one whose step was the last to be under way */
     unsigned layers;
     bool transient;      /* no fault of the file, and another time it may be otherwise */
     bool forbidden_call; /* the engine's process was ended by seccomp */

@@ -4,6 +4,7 @@
 #include "core/path.h"
 #include "core/str.h"
 #include "files/storage.h"
+#include "worker/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -192,10 +193,42 @@ static void judge_failure(struct conversion *c)
     report->transient = true;
 }
 
+static enum outcome become_input(struct conversion *c)
+{
+    const struct format *made = c->report.format;
+    char *input;
+
+    if (made != c->route->steps[c->step]->to) {
+        conversion_set_detail(c, "the engine made something else than the next one takes");
+        return OUTCOME_INTERNAL;
+    }
+    if (asprintf(&input, "%s/%s", c->work_name, c->output_name) < 0)
+        return OUTCOME_INTERNAL;
+    free(c->step_input);
+    c->step_input = input;
+    c->content = deadline_content(c->result_fd, made);
+    memcpy(c->earlier_name, c->work_name, sizeof c->earlier_name);
+    c->work_name[0] = '\0';
+    c->step++;
+    return OUTCOME_OK;
+}
+
+void conversion_step_work(uv_work_t *work)
+{
+    struct conversion *c = work->data;
+
+    c->report.outcome = check(c);
+    if (c->report.outcome == OUTCOME_OK)
+        c->report.outcome = become_input(c);
+    conversion_close(&c->result_fd);
+}
+
 void conversion_remove_work(struct conversion *c)
 {
     if (c->work_name[0])
         path_remove_tree(c->job_fd, c->work_name);
+    if (c->earlier_name[0])
+        path_remove_tree(c->job_fd, c->earlier_name);
     if (c->copy_name[0])
         path_remove_tree(c->job_fd, c->copy_name);
 }

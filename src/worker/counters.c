@@ -196,7 +196,7 @@ void counters_job(struct counters *c, const struct counted_job *job)
     snprintf(labels + n, sizeof labels - (size_t)n, " %s", job->outcome);
     counters_add(c, WORK_JOBS, labels, 1);
     if (job->kill) {
-        snprintf(labels, sizeof labels, "%s %s", job->engine, job->kill);
+        snprintf(labels, sizeof labels, "%s %s", job->killed, job->kill);
         counters_add(c, WORK_KILLS, labels, 1);
     }
     keep_pace(c, job);

@@ -21,8 +21,9 @@ void counters_observe(struct counters *c, enum work_family family, const char *l
 void counters_set(struct counters *c, enum work_family family, const char *labels, uint64_t all);
 
 struct counted_job {
-    const char *engine, *source, *target, *outcome;
-    const char *kill;               /* why the sandbox ended it; NULL: it did not */
+    const char *engine; /* whose time it was for the most part: catalogue_route_engine() */
+    const char *source, *target, *outcome;
+    const char *kill, *killed;      /* why the sandbox ended it, and in which engine; NULL: it did not */
     uint64_t queue_ms, duration_ms; /* the former may be JOB_UNKNOWN */
     uint64_t cpu_ms, peak_kib;      /* 0: it came to no engine */
 };

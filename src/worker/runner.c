@@ -207,7 +207,7 @@ static int remember(struct runner *r, const struct job *job)
 
     snprintf(prefix, sizeof prefix, "%s/%s/", r->session_id, r->job_id);
     r->route = find_route(job);
-    r->attempt.engine = r->route ? r->route->engine : "";
+    r->attempt.engine = r->route ? r->route->engines : "";
     r->attempt.had_password = job->sealed_password[0] != '\0';
     r->stored_path = strdup(job->stored_path);
     r->kept_path = strdup(job->converted_path);
@@ -233,7 +233,7 @@ static void log_unusable(const struct runner *r, const struct job *job, int err)
 
 bool runner_find_place(struct runner *r)
 {
-    const char *family = catalogue_family(r->route->engine);
+    const char *family = catalogue_route_family(r->route);
     unsigned queue = queue_family(r->context->queue, family);
 
     if (!shares_move(r->context->shares, r->queue, queue)) {

@@ -108,6 +108,7 @@ static void on_converted(void *arg, const struct conversion_report *report)
     snprintf(r->engine_version, sizeof r->engine_version, "%s", report->engine_version);
     r->attempt.engine_version = r->engine_version;
     r->kill = kill_reason(report);
+    r->killed = report->last_engine;
     r->attempt.published = r->published;
     r->attempt.exchanged = r->file ? r->file->file.result : NULL;
     if (report->outcome == OUTCOME_INFECTED) {

@@ -17,7 +17,7 @@ static void on_prepared(struct runner *r)
         return;
     }
     r->route = r->file->route;
-    r->attempt.engine = r->route->engine;
+    r->attempt.engine = r->route->engines;
     if (!runner_find_place(r))
         return;
     runner_log_started(r);

@@ -53,7 +53,7 @@ struct runner {
     enum ending ending;
     struct attempt attempt;
     int settled;                      /* what the queue said of it */
-    const char *kill;                 /* why the sandbox ended it; NULL: it did not */
+    const char *kill, *killed;        /* why the sandbox ended it, and in which engine; NULL: it did not */
     char published[STORAGE_PATH_MAX]; /* "" or the result under its final name */
     char signature[160], engine_version[128];
 };

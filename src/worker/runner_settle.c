@@ -26,11 +26,12 @@ static void count(struct runner *r)
                called_off || cancelled;
     enum outcome outcome = cancelled ? OUTCOME_CANCELLED : called_off ? OUTCOME_REVOKED : r->attempt.outcome;
     const struct counted_job counted = {
-        .engine = r->route ? r->route->engine : NULL,
+        .engine = r->route ? catalogue_route_engine(r->route) : NULL,
         .source = r->route ? r->route->from->id : NULL,
         .target = r->route ? r->route->to->id : NULL,
         .outcome = outcome_code(outcome),
         .kill = r->kill,
+        .killed = r->killed,
         .queue_ms = r->queue_ms,
         .duration_ms = r->attempt.duration_ms,
         .cpu_ms = r->attempt.cpu_ms,

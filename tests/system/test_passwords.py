@@ -70,6 +70,12 @@ def test_only_the_right_password_opens(client, protected, format):
     assert "password" not in str(job).lower()
 
 
+def test_it_opens_the_document_for_the_first_of_two_engines(client, protected):
+    assert outcome(client, "a.docx", protected["docx"], "png") == ("failed", "password_required")
+    job, result = client.result("a.docx", protected["docx"], "png", password=PASSWORD)
+    assert result.startswith(b"\x89PNG") and job["engine"] == "office+pdf"
+
+
 def test_a_password_for_an_open_document_does_no_harm(client):
     for name, data in (("a.docx", docx(["the words inside"])), ("a.pdf", pdf(["the words inside"]))):
         assert b"the words inside" in client.result(name, data, "txt", password=PASSWORD)[1]

@@ -23,8 +23,8 @@
 #define TARGETS  "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm"
 
 static const struct engine_conversions conversions[] = {
-    {PICTURES, "pdf " TARGETS, 10, false},
-    {"svg", TARGETS, 10, false},
+    {PICTURES, "pdf " TARGETS, 10, 95, false, NULL},
+    {"svg", TARGETS, 10, 90, false, NULL},
     {0},
 };
 

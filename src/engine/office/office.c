@@ -22,18 +22,20 @@
 
 enum { COST = 30 };
 
-/* A picture or csv shows the first page, slide or sheet. What is embedded
- * goes into documents. A PDF shows what it looks like, and holds no more of it than the data of JPEG
- * pictures. */
+/* Text loses what it looks like, csv all sheets but the first. What is embedded goes into documents. A PDF
+ * shows what it looks like, and holds no more of it than the data of JPEG pictures. Pictures of all pages are
+ * made of the PDF: LibreOffice itself draws the first one alone. */
 static const struct engine_conversions conversions[] = {
-    {WRITER, "pdf txt png", COST, false},
-    {WRITER, "docx odt doc rtf html epub fodt ott", COST, true},
-    {CALC, "pdf csv png", COST, false},
-    {CALC, "xlsx ods xls html fods ots", COST, true},
-    {IMPRESS, "pdf png", COST, false},
-    {IMPRESS, "pptx odp ppt fodp otp", COST, true},
-    {DRAW, "pdf png", COST, false},
-    {DRAW, "odg svg", COST, true},
+    {WRITER, "pdf", COST, 95, false, NULL},
+    {WRITER, "txt", COST, 60, false, NULL},
+    {WRITER, "docx odt doc rtf html epub fodt ott", COST, 90, true, NULL},
+    {CALC, "pdf", COST, 90, false, NULL},
+    {CALC, "csv", COST, 50, false, NULL},
+    {CALC, "xlsx ods xls html fods ots", COST, 90, true, NULL},
+    {IMPRESS, "pdf", COST, 95, false, NULL},
+    {IMPRESS, "pptx odp ppt fodp otp", COST, 90, true, NULL},
+    {DRAW, "pdf", COST, 95, false, NULL},
+    {DRAW, "odg svg", COST, 95, true, NULL},
     {0},
 };
 

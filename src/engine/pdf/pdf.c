@@ -21,7 +21,12 @@
 
 enum { PAGES_MAX = 2000, FALLBACK_DPI = 150 };
 
-static const struct engine_conversions conversions[] = {{"pdf", "txt png jpg html svg", 10, false}, {0}};
+/* Pictures of the pages are as good when the PDF was made of something a moment ago. */
+static const struct engine_conversions conversions[] = {
+    {"pdf", "png jpg svg", 10, 97, false, "document spreadsheet presentation drawing text"},
+    {"pdf", "txt html", 10, 60, false, NULL},
+    {0},
+};
 
 static const struct engine_option options[] = {
     {"dpi", "png jpg", 18, 600, FALLBACK_DPI, "Resolution in dots per inch"},

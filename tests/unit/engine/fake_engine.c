@@ -394,7 +394,7 @@ static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
     return 0;
 }
 
-static const struct engine_conversions conversions[] = {{"txt html", "pdf txt", 7, false}, {0}};
+static const struct engine_conversions conversions[] = {{"txt html", "pdf txt", 7, 90, false, NULL}, {0}};
 static const struct engine_option options[] = {{"dpi", "pdf", 18, 600, 150, "Resolution"}, {0}};
 static const char *const read_paths[] = {"/nonexistent/folder", "/etc/ssl/openssl.cnf", NULL};
 

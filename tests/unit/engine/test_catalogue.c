@@ -17,9 +17,9 @@ static const struct catalogue_route *find(const char *from, const char *to)
 
 static void the_cheapest_engine_is_taken(void **state)
 {
-    assert_string_equal(find("svg", "png")->engine, "image");
+    assert_string_equal(find("svg", "png")->engines, "image");
     assert_int_equal(find("svg", "png")->cost, 10);
-    assert_string_equal(find("docx", "pdf")->engine, "office");
+    assert_string_equal(find("docx", "pdf")->engines, "office");
     assert_ptr_equal(find("docx", "pdf")->from, format_by_id("docx"));
     assert_ptr_equal(find("docx", "pdf")->to, format_by_id("pdf"));
 }
@@ -33,11 +33,22 @@ static void what_no_engine_offers_is_not_there(void **state)
     assert_null(catalogue_find(format_by_id("docx"), NULL));
 }
 
+static void two_engines_make_a_route(void **state)
+{
+    const struct catalogue_route *route = find("docx", "gif");
+
+    assert_int_equal(route->n_steps, 2);
+    assert_string_equal(route->engines, "office+image");
+    assert_string_equal(catalogue_route_engine(route), "office"); /* the costlier step */
+    assert_string_equal(catalogue_route_family(route), "documents");
+    assert_null(catalogue_route_family(find("png", "jpg")));
+}
+
 static void only_sources_are_accepted(void **state)
 {
     assert_true(catalogue_accepts(format_by_id("docx")));
     assert_true(catalogue_accepts(format_by_id("jpg")));
-    assert_false(catalogue_accepts(format_by_id("pdf")));
+    assert_true(catalogue_accepts(format_by_id("pdf")));
     assert_false(catalogue_accepts(format_by_id("epub")));
     assert_false(catalogue_accepts(format_by_id("zip")));
     assert_false(catalogue_accepts(NULL));
@@ -62,9 +73,9 @@ static void assert_targets(const char *from, const char *expected)
 /* The wanted ones in their order, then by cost. */
 static void the_likeliest_target_comes_first(void **state)
 {
-    assert_targets("docx", "pdf odt jpg png epub");
+    assert_targets("docx", "pdf odt jpg gif png epub");
     assert_targets("png", "jpg webp tiff");
-    assert_targets("svg", "png pdf");
+    assert_targets("svg", "png pdf txt");
     assert_targets("zip", "");
 }
 
@@ -83,7 +94,8 @@ static void engines_are_chosen(void **state)
     catalogue_choose("pdf,office");
     assert_string_equal(catalogue_engines()[0], "office");
     assert_null(catalogue_engines()[1]);
-    assert_string_equal(find("svg", "png")->engine, "office");
+    assert_string_equal(find("svg", "png")->engines, "office");
+    assert_null(find("docx", "gif")); /* the second step is gone */
     assert_null(find("png", "jpg"));
     assert_false(catalogue_accepts(format_by_id("png")));
     assert_targets("svg", "png");
@@ -147,6 +159,18 @@ static void an_option_of_another_target_is_refused(void **state)
     assert_int_equal(check("docx", "pdf", "{\"width\": 80}", why), -EINVAL);
 }
 
+/* The last step's, and what opens the document for the first one; a PDF of our own is open. */
+static void options_of_all_steps_count(void **state)
+{
+    char why[200];
+
+    assert_int_equal(check("docx", "gif", "{\"width\": 16384, \"password\": \"x\"}", why), 0);
+    assert_int_equal(check("docx", "gif", "{\"quality\": 50}", why), -EINVAL);
+    assert_true(catalogue_takes_password(find("docx", "gif")));
+    assert_true(catalogue_takes_password(find("pdf", "gif")));
+    assert_null(find("svg", "gif")); /* a drawing is none of the categories that it follows */
+}
+
 static void only_what_can_be_protected_takes_a_password(void **state)
 {
     char why[200], options[1200] = "{\"password\": \"";
@@ -208,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_cheapest_engine_is_taken),
         cmocka_unit_test(what_no_engine_offers_is_not_there),
+        cmocka_unit_test(two_engines_make_a_route),
         cmocka_unit_test(only_sources_are_accepted),
         cmocka_unit_test(the_likeliest_target_comes_first),
         cmocka_unit_test(engines_are_named_once),
@@ -215,6 +240,7 @@ int main(void)
         cmocka_unit_test(families_are_those_of_the_engines),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(an_option_of_another_target_is_refused),
+        cmocka_unit_test(options_of_all_steps_count),
         cmocka_unit_test(only_what_can_be_protected_takes_a_password),
         cmocka_unit_test(formats_are_described),
     };

@@ -121,7 +121,7 @@ static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
     return 0;
 }
 
-static const struct engine_conversions conversions[] = {{"txt", "pdf", 1, false}, {0}};
+static const struct engine_conversions conversions[] = {{"txt", "pdf", 1, 90, false, NULL}, {0}};
 
 static const struct engine greedy = {
     .name = "greedy",

@@ -40,7 +40,12 @@ const struct catalogue_route *catalogue_find(const struct format *from, const st
     return NULL;
 }
 
-const char *catalogue_family(const char *engine)
+const char *catalogue_route_family(const struct catalogue_route *route)
+{
+    return NULL;
+}
+
+const char *catalogue_route_engine(const struct catalogue_route *route)
 {
     return NULL;
 }

@@ -49,6 +49,20 @@ static struct fake_answer on_scan(int fd, uint64_t timeout_ms)
     return answer;
 }
 
+static const char pdf[] = "%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n";
+
+static const char svg[] = "<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n";
+
+static void assert_holds(int job_fd, const char *path, const char *expected)
+{
+    _cleanup_close_ int fd = path_open(job_fd, path, O_RDONLY | O_NOFOLLOW, 0);
+    char held[128] = "";
+
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, held, sizeof held - 1, 0), strlen(expected));
+    assert_string_equal(held, expected);
+}
+
 /* --- the engine: does `act` in the output folder, then reports */
 
 struct engine_run {
@@ -56,6 +70,7 @@ struct engine_run {
     engine_progress_fn *progress;
     engine_done_fn *result, *done;
     void *arg;
+    const struct engine_report *report;
     bool cancelled;
 };
 
@@ -67,6 +82,10 @@ static struct {
     struct engine_run *lingering;
     int result_fd;
     unsigned runs;
+    /* the second step of a route, from pdf */
+    void (*second_act)(int work_fd);
+    struct engine_report second_report;
+    bool second_silent;
     uint64_t timeout_ms, timeout_page_ms, timeout_most_ms; /* of the last one */
 } engine;
 
@@ -87,13 +106,13 @@ static void on_run(uv_timer_t *timer)
         if (engine.lingers) {
             engine.lingering = run;
             if (run->result)
-                run->result(run->arg, &engine.report);
+                run->result(run->arg, run->report);
             return;
         }
     }
     engine.lingering = NULL;
     uv_close((uv_handle_t *)timer, on_run_closed);
-    run->done(run->arg, run->cancelled ? &cancelled : &engine.report);
+    run->done(run->arg, run->cancelled ? &cancelled : run->report);
 }
 
 struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_request *request,
@@ -102,21 +121,30 @@ struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_re
     uv_loop_t *loop = (uv_loop_t *)p;
     struct engine_run *run = calloc(1, sizeof *run);
     _cleanup_close_ int work = path_open(request->job_fd, request->output, O_RDONLY | O_DIRECTORY, 0);
+    bool second = str_eq(request->from, "pdf");
+    void (*act)(int work_fd) = second ? engine.second_act : engine.act;
 
     assert_true(work >= 0);
-    assert_string_equal(request->input, "uploads/input.txt");
-    assert_string_equal(request->to, "pdf");
+    if (second)
+        assert_holds(request->job_fd, request->input, pdf);
+    else
+        assert_string_equal(request->input, "uploads/input.txt");
+    assert_string_equal(request->to, second ? "svg" : "pdf");
     engine.runs++;
     engine.timeout_ms = engine.report.timeout_ms = request->timeout_ms;
     engine.timeout_page_ms = request->timeout_page_ms;
     engine.timeout_most_ms = request->timeout_most_ms;
     assert_true(request->cpu_s * 1000 >= request->timeout_ms);
-    *run = (struct engine_run){.progress = progress, .result = request->result, .done = done, .arg = arg};
-    if (engine.act)
-        engine.act(work);
+    *run = (struct engine_run){.progress = progress,
+                               .result = request->result,
+                               .done = done,
+                               .arg = arg,
+                               .report = second ? &engine.second_report : &engine.report};
+    if (act)
+        act(work);
     uv_timer_init(loop, &run->timer);
     run->timer.data = run;
-    if (!engine.silent)
+    if (second ? !engine.second_silent : !engine.silent)
         uv_timer_start(&run->timer, on_run, 1, 0);
     return run;
 }
@@ -168,6 +196,7 @@ struct fixture {
     uv_loop_t loop;
     struct settings settings;
     struct conversion_shared shared;
+    struct catalogue_step steps[CATALOGUE_STEPS_MAX];
     struct catalogue_route route;
     char dir[64];
     int job_fd;
@@ -189,9 +218,11 @@ struct fixture {
     bool scanned;
     const char *options;
     uint64_t deadline_ms;
+    const struct format *made; /* what the result has to be */
+    uint64_t engine_cpu_ms, peak_kib;
+    unsigned layers;
+    char version[64];
 };
-
-static const char pdf[] = "%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n";
 
 static void write_at(int dir, const char *name, const char *text)
 {
@@ -232,8 +263,14 @@ static int set_up(void **state)
                                     .scan_timeout_s = 60,
                                     .job_timeout_s = 10,
                                     .job_output_bytes = 1 << 20};
-    f->route = (struct catalogue_route){
+    f->steps[0] = (struct catalogue_step){
         .engine = "test", .from = format_by_id("txt"), .to = format_by_id("pdf"), .cost = 1};
+    f->route = (struct catalogue_route){.engines = "test",
+                                        .from = format_by_id("txt"),
+                                        .to = format_by_id("pdf"),
+                                        .n_steps = 1,
+                                        .steps = {&f->steps[0]},
+                                        .cost = 1};
     assert_int_equal(
         conversion_shared_init(&f->shared, &f->loop, &f->settings, (struct engine_pool *)&f->loop), 0);
     f->options = "";
@@ -293,10 +330,14 @@ static void on_done(void *arg, const struct conversion_report *report)
     f->scanned = report->scanned;
     f->deadline_ms = report->deadline_ms;
     snprintf(f->detail, sizeof f->detail, "%s", report->detail);
+    f->engine_cpu_ms = report->cpu_ms;
+    f->peak_kib = report->peak_kib;
+    f->layers = report->layers;
+    snprintf(f->version, sizeof f->version, "%s", report->engine_version);
     if (report->outcome == OUTCOME_OK) {
-        assert_string_equal(report->format->id, engine.report.output_format);
+        assert_ptr_equal(report->format, f->made);
         assert_int_equal(report->pages, 3);
-        assert_string_equal(report->engine_version, "Test 1");
+        assert_int_equal(strncmp(report->engine_version, "Test 1", 6), 0);
     } else {
         assert_null(report->format);
     }
@@ -318,6 +359,8 @@ static void start(struct fixture *f)
     struct conversion_request request = {
         .job_fd = f->job_fd, .input = "uploads/input.txt", .route = &f->route, .options = f->options};
 
+    f->made = format_by_id(f->route.n_steps == 2 ? engine.second_report.output_format
+                                                 : engine.report.output_format);
     f->conversion = conversion_start(&f->shared, &request, f->early ? &early : &events, f);
     assert_non_null(f->conversion);
     assert_false(f->done);
@@ -388,7 +431,7 @@ static void the_deadline_fits_the_file(void **state)
     f->settings.job_timeout_min_s = 30;
     f->settings.job_timeout_s = 90;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        f->route.engine = cases[i].engine;
+        f->steps[0].engine = cases[i].engine;
         f->settings.clamd = cases[i].clamd;
         f->options = cases[i].options;
         f->done = false;
@@ -956,6 +999,127 @@ static void cancels_from_within_an_event(void **state)
     assert_int_equal(engine.runs, 0);
 }
 
+/* --- over two engines */
+
+static void write_svg(int work)
+{
+    write_at(work, "result.svg", svg);
+}
+
+static struct fixture *over_two(void **state)
+{
+    struct fixture *f = *state;
+
+    f->steps[1] = (struct catalogue_step){
+        .engine = "second", .from = format_by_id("pdf"), .to = format_by_id("svg"), .cost = 1};
+    f->route.steps[1] = &f->steps[1];
+    f->route.n_steps = 2;
+    f->route.to = f->steps[1].to;
+    engine.report.cpu_ms = 40;
+    engine.report.peak_kib = 2000;
+    engine.report.layers = 7;
+    engine.second_act = write_svg;
+    engine.second_report = (struct engine_report){.outcome = OUTCOME_OK,
+                                                  .output_name = "result.svg",
+                                                  .output_format = "svg",
+                                                  .version = "Second 2",
+                                                  .cpu_ms = 2,
+                                                  .peak_kib = 1000,
+                                                  .layers = 5};
+    return f;
+}
+
+static void what_the_first_made_goes_to_the_second(void **state)
+{
+    struct fixture *f = over_two(state);
+
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_int_equal(engine.runs, 2);
+    assert_string_equal(f->published, svg);
+    assert_string_equal(f->version, "Test 1, Second 2");
+    assert_int_equal(f->engine_cpu_ms, 42);
+    assert_int_equal(f->peak_kib, 2000);
+    assert_int_equal(f->layers, 5);
+    assert_int_equal(fake_clamd.scans, 1);
+    /* 40 %, 30 % and 100 % of each half; and stages are told once */
+    assert_int_equal(f->n_percents, 4);
+    assert_int_equal(f->percents[0], 20);
+    assert_int_equal(f->percents[1], 50);
+    assert_int_equal(f->percents[2], 70);
+    assert_int_equal(f->percents[3], 99);
+    assert_int_equal(f->n_stages, 2);
+}
+
+/* Only what leaves is worth a copy; between the steps there is nobody who waits. */
+static void the_last_step_alone_may_linger(void **state)
+{
+    struct fixture *f = over_two(state);
+
+    f->early = true;
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_true(loop_until(&f->loop, &f->gone, 10000));
+    assert_string_equal(f->published, svg);
+}
+
+static void a_first_step_that_fails_is_the_last(void **state)
+{
+    struct fixture *f = over_two(state);
+
+    engine.report.outcome = OUTCOME_PASSWORD_REQUIRED;
+    assert_int_equal(run(f), OUTCOME_PASSWORD_REQUIRED);
+    assert_int_equal(engine.runs, 1);
+}
+
+static void the_second_steps_failure_is_the_outcome(void **state)
+{
+    struct fixture *f = over_two(state);
+
+    engine.second_report.outcome = OUTCOME_TOO_COMPLEX;
+    assert_int_equal(run(f), OUTCOME_TOO_COMPLEX);
+    assert_string_equal(f->published, "");
+}
+
+static void write_no_pdf(int work)
+{
+    write_at(work, "result.pdf", "GIF89a");
+}
+
+static void what_goes_to_the_second_is_judged(void **state)
+{
+    struct fixture *f = over_two(state);
+
+    engine.act = write_no_pdf;
+    assert_int_equal(run(f), OUTCOME_NO_OUTPUT);
+    assert_int_equal(engine.runs, 1);
+
+    f->done = false;
+    engine.act = write_svg;
+    engine.report.output_name = "result.svg";
+    engine.report.output_format = "svg"; /* a good one, but none that the second takes */
+    assert_int_equal(run(f), OUTCOME_INTERNAL);
+    assert_int_equal(engine.runs, 2);
+
+    f->done = false;
+    engine.report.output_name = "../uploads/input.txt";
+    assert_int_equal(run(f), OUTCOME_NO_OUTPUT);
+    assert_int_equal(engine.runs, 3);
+}
+
+static void cancels_the_second_step(void **state)
+{
+    struct fixture *f = over_two(state);
+    bool begun = false;
+
+    engine.second_silent = true;
+    start(f);
+    for (int i = 0; i < 1000 && engine.runs < 2; i++)
+        loop_until(&f->loop, &begun, 10);
+    assert_int_equal(engine.runs, 2);
+    conversion_cancel(f->conversion);
+    assert_int_equal(finish(f), OUTCOME_CANCELLED);
+    assert_string_equal(f->published, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -996,6 +1160,12 @@ int main(void)
         TEST(cancels_the_wait_for_the_scanner),
         TEST(cancels_the_engine),
         TEST(cancels_from_within_an_event),
+        TEST(what_the_first_made_goes_to_the_second),
+        TEST(the_last_step_alone_may_linger),
+        TEST(a_first_step_that_fails_is_the_last),
+        TEST(the_second_steps_failure_is_the_outcome),
+        TEST(what_goes_to_the_second_is_judged),
+        TEST(cancels_the_second_step),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

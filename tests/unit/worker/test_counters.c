@@ -88,13 +88,14 @@ static void a_job_is_counted_in_all_its_families(void **state)
 
     counters_job(f->counters, &job);
     killed.outcome = killed.kill = "timed_out";
+    killed.killed = "image"; /* the second step's */
     killed.queue_ms = JOB_UNKNOWN;
     killed.peak_kib = 0;
     counters_job(f->counters, &killed);
     tell(f, f->counters);
     assert_count(f, "jobs pdf pdf png ok", "1");
     assert_count(f, "jobs pdf pdf png timed_out", "1");
-    assert_count(f, "kills pdf timed_out", "1");
+    assert_count(f, "kills image timed_out", "1");
     assert_count(f, "wait pdf pdf png 0", "1");
     assert_count(f, "wait pdf pdf png sum", "5");
     assert_count(f, "run pdf pdf png 1", "2");

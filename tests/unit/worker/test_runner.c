@@ -59,8 +59,13 @@ const struct catalogue_route *catalogue_find(const struct format *from, const st
 {
     static struct catalogue_route route;
 
-    route = (struct catalogue_route){.engine = "test", .from = from, .to = to, .cost = 1};
+    route = (struct catalogue_route){.engines = "test", .from = from, .to = to, .cost = 1};
     return from && to && str_eq(from->id, "txt") && str_eq(to->id, "pdf") ? &route : NULL;
+}
+
+const char *catalogue_route_engine(const struct catalogue_route *route)
+{
+    return "test";
 }
 
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
@@ -79,9 +84,9 @@ int conversion_sniff(struct conversion_shared *s, int fd, const struct format *f
     return sniffed;
 }
 
-const char *catalogue_family(const char *engine)
+const char *catalogue_route_family(const struct catalogue_route *route)
 {
-    return str_eq(engine, "test") ? "tests" : NULL;
+    return str_eq(route->engines, "test") ? "tests" : NULL;
 }
 
 /* --- the fixture */
