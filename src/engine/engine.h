@@ -37,6 +37,8 @@ struct engine_option {
     const char *label; /* "Resolution in dots per inch" */
 };
 
+struct sandbox_tool;
+
 struct engine_job {
     const struct format *from, *to;
     const char *input_path;  /* absolute, ends in .{from->id} */
@@ -47,6 +49,9 @@ struct engine_job {
     char output_name[64];   /* the result's name in the folder, such as "result.pdf" or "result.zip" */
     char output_format[16]; /* its format's id; usually to->id, "zip" for many pages */
     uint64_t pages;         /* 0: not counted */
+    /* engine/tool.h only */
+    const struct sandbox_tool *tools;
+    unsigned tools_left;
     /* engine_progress only */
     int report_fd;
     unsigned progress_sent;
@@ -72,6 +77,11 @@ struct engine {
     const char *family;            /* "documents": the queue in which its jobs wait; NULL: the one for all */
     const char *policy;            /* seccomp policy text: policy_NAME from "sandbox/policy_NAME.h" */
     const char *const *read_paths; /* what the engine reads beyond the common set; NULL-terminated */
+    /* Programs that it executes (engine/tool.h): absolute paths, NULL-terminated, all of them needed; NULL:
+     * none. tool_runs: how many of them a job may start, at most SANDBOX_TOOLS_MAX. */
+    const char *const *programs;
+    unsigned tool_runs;
+    const char *tool_policy;                      /* as policy, for the programs */
     const struct engine_conversions *conversions; /* ended by {0} */
     const struct engine_option *options;          /* ended by {0} */
     /* Source formats that a password may open, space-separated; NULL: none. Their jobs may have the option

@@ -170,6 +170,9 @@ static int run_zygote(const struct engine *engine, const struct settings *settin
     struct sandbox_config config = {
         .policy = engine->policy,
         .read_paths = engine->read_paths,
+        .programs = engine->programs,
+        .tools = engine->tool_runs,
+        .tool_policy = engine->tool_policy,
         .reduced = str_eq(settings->sandbox, "reduced"),
         .debug = str_eq(settings->log_level, "debug"),
         .cgroup = place,

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 /* The kernel adds the proportional set size up page by page: milliseconds for LibreOffice, and a tenth of
@@ -67,6 +68,19 @@ static uint64_t measure_pss_kib(uint64_t run)
     return line && sscanf(line, "\nPss: %lu kB", &kib) == 1 ? kib : 0;
 }
 
+/* With that of the programs that it has run. */
+static void measure_usage(struct rusage *ret)
+{
+    struct rusage programs = {0};
+
+    getrusage(RUSAGE_SELF, ret);
+    getrusage(RUSAGE_CHILDREN, &programs);
+    timeradd(&ret->ru_utime, &programs.ru_utime, &ret->ru_utime);
+    timeradd(&ret->ru_stime, &programs.ru_stime, &ret->ru_stime);
+    if (programs.ru_maxrss > ret->ru_maxrss)
+        ret->ru_maxrss = programs.ru_maxrss;
+}
+
 _noreturn_ static void report(const struct engine_job *job, enum outcome outcome, uint64_t run)
 {
     int flags = fcntl(job->report_fd, F_GETFL);
@@ -82,7 +96,7 @@ _noreturn_ static void report(const struct engine_job *job, enum outcome outcome
     msg_put_str(&m, job->output_format);
     msg_put_u64(&m, job->pages);
     msg_put_u64(&m, measure_pss_kib(run));
-    getrusage(RUSAGE_SELF, &usage);
+    measure_usage(&usage);
     zygote_put_usage(&m, &usage);
     _exit(msg_send(job->report_fd, &m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
@@ -130,6 +144,8 @@ _noreturn_ static void enter_and_convert(const struct engine *engine, struct san
     job.input_path = sandboxed.input_path;
     job.output_path = sandboxed.output_path;
     job.report_fd = sandboxed.keep_fd;
+    job.tools = sandboxed.tools;
+    job.tools_left = engine->tool_runs;
     job.options = json_loads(options, JSON_REJECT_DUPLICATES, NULL);
     if (tell_begun(job.report_fd) < 0)
         _exit(EXIT_FAILURE);

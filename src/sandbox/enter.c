@@ -6,6 +6,7 @@
  *   (here it waits for its job)
  *   job        input and output opened below the job's folder, in the new mount namespace
  *   mounts     a root that has nothing but the libraries, the fonts and the job
+ *   tools      the processes that are to become programs, where the engine has any: they go on as we do
  *   then what can't be undone: capabilities, no_new_privs, limits, Landlock, and seccomp, which forbids the
  *   calls that set up all the others.
  *
@@ -17,6 +18,7 @@
 #include "sandbox/enter.h"
 #include "sandbox/landlock.h"
 #include "sandbox/root.h"
+#include "sandbox/tools.h"
 
 #include "core/path.h"
 
@@ -232,6 +234,7 @@ static int enter_root(const struct sandbox *s, struct sandbox_job *job, const st
 {
     struct root root = {
         .read_paths = s->config.read_paths,
+        .programs = s->config.programs,
         .tmp_bytes = s->config.memory_bytes / 4 < TMP_BYTES_MAX ? s->config.memory_bytes / 4 : TMP_BYTES_MAX,
         .input_fd = files->input,
         .output_fd = files->output,
@@ -327,10 +330,20 @@ static int allow_reading(int ruleset, int abi, const char *const *paths)
     return r;
 }
 
+/* The kernel opens a program's loader as it opens the program. */
+static int allow_executing(int ruleset, int abi, const char *const *programs)
+{
+    int r = landlock_allow(ruleset, abi, tools_loader(), LANDLOCK_EXECUTE, false);
+
+    for (; r == 0 && *programs; programs++)
+        r = landlock_allow(ruleset, abi, *programs, LANDLOCK_EXECUTE, true);
+    return r;
+}
+
 /* What is read is named, also below a root of our own: /proc tells more of a process than it should know,
  * such as where the host keeps the job (mountinfo), in which the session's id is, or its connections (net).
  * Names of files may be listed, where libraries look for them. */
-static int enter_landlock(const struct sandbox *s, const struct sandbox_job *job, const char *tmp)
+static int enter_landlock(const struct sandbox *s, const struct sandbox_job *job, const char *tmp, bool tool)
 {
     static const char *const own[] = {"/dev/zero",         "/dev/urandom",     "/dev/random",
                                       "/proc/self/maps",   "/proc/self/stat",  "/proc/self/smaps_rollup",
@@ -343,6 +356,8 @@ static int enter_landlock(const struct sandbox *s, const struct sandbox_job *job
     r = allow_reading(ruleset, abi, root_common_paths);
     if (r == 0)
         r = allow_reading(ruleset, abi, s->config.read_paths);
+    if (r == 0 && tool)
+        r = allow_executing(ruleset, abi, s->config.programs);
     if (r == 0)
         r = allow_reading(ruleset, abi, own);
     if (r == 0)
@@ -358,11 +373,11 @@ static int enter_landlock(const struct sandbox *s, const struct sandbox_job *job
     return r < 0 ? r : landlock_enter(ruleset);
 }
 
-/* What a library prints about a document has no place in our log. */
-static int silence(const struct sandbox *s)
+/* What a library prints about a document has no place in our log; what a program prints, its engine reads. */
+static int silence(const struct sandbox *s, bool tool)
 {
     _cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int last = s->config.debug ? STDOUT_FILENO : STDERR_FILENO;
+    int last = tool ? STDIN_FILENO : s->config.debug ? STDOUT_FILENO : STDERR_FILENO;
 
     if (null < 0)
         return -errno;
@@ -389,20 +404,12 @@ int enter_waiting(const struct sandbox *s, int cgroup, int *keep_fd, enum enter_
     return enter_maps(s);
 }
 
-int enter_child(struct sandbox *s, struct sandbox_job *job, enum enter_step *ret_step)
+/* What can't be undone. `tool`: the socket of one that is to become a program, else -1. */
+static int lock_in(const struct sandbox *s, const struct sandbox_job *job, const char *tmp, int tool,
+                   enum enter_step *ret_step)
 {
-    struct job_files files = {-1, -1};
-    char tmp[PATH_MAX];
     int r;
 
-    *ret_step = ENTER_JOB;
-    r = enter_job(s, job, &files);
-    if (r < 0)
-        return r;
-    *ret_step = ENTER_MOUNTS;
-    r = enter_mounts(s, job, &files, tmp, sizeof tmp);
-    if (r < 0)
-        return r;
     *ret_step = ENTER_CAPABILITIES;
     r = enter_capabilities(s);
     if (r < 0)
@@ -412,12 +419,37 @@ int enter_child(struct sandbox *s, struct sandbox_job *job, enum enter_step *ret
     if (r < 0)
         return r;
     *ret_step = ENTER_LANDLOCK;
-    r = enter_landlock(s, job, tmp);
+    r = enter_landlock(s, job, tmp, tool >= 0);
     if (r == 0)
-        r = silence(s);
+        r = silence(s, tool >= 0);
     if (r < 0)
         return r;
     *ret_step = ENTER_SECCOMP;
+    return policy_enter(tool >= 0 ? &s->tool_policy : &s->policy, (pid_t)syscall(SYS_getpid),
+                        s->config.debug);
+}
+
+int enter_child(struct sandbox *s, struct sandbox_job *job, enum enter_step *ret_step)
+{
+    struct job_files files = {-1, -1};
+    char tmp[PATH_MAX];
+    int r, tool = -1;
+
+    *ret_step = ENTER_JOB;
+    r = enter_job(s, job, &files);
+    if (r < 0)
+        return r;
+    *ret_step = ENTER_MOUNTS;
+    r = enter_mounts(s, job, &files, tmp, sizeof tmp);
+    if (r < 0)
+        return r;
+    *ret_step = ENTER_TOOLS;
+    r = tools_make(s, job, &tool);
+    if (r < 0)
+        return r;
+    r = lock_in(s, job, tmp, tool, ret_step);
+    if (r == 0 && tool >= 0)
+        tools_become(tool);
     job->keep_fd = KEEP_FD;
-    return policy_enter(&s->policy, (pid_t)syscall(SYS_getpid), s->config.debug);
+    return r;
 }

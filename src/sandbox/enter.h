@@ -7,7 +7,7 @@
 
 struct sandbox {
     struct sandbox_config config;
-    struct policy policy;
+    struct policy policy, tool_policy;
     struct cgroups *cgroups; /* NULL: none */
     const char *cgroup_why;
     int landlock_abi;
@@ -23,6 +23,7 @@ enum enter_step {
     ENTER_MAPS,
     ENTER_JOB,
     ENTER_MOUNTS,
+    ENTER_TOOLS,
     ENTER_CAPABILITIES,
     ENTER_LIMITS,
     ENTER_LANDLOCK,

@@ -78,6 +78,8 @@ static uint64_t rights_for(enum landlock_access access, int abi)
 
     if (access != LANDLOCK_LIST)
         rights |= FS_READ_FILE;
+    if (access == LANDLOCK_EXECUTE)
+        rights |= FS_EXECUTE;
     if (access == LANDLOCK_WRITE_FILE)
         rights |= FS_WRITE_FILE;
     if (access == LANDLOCK_READ_WRITE)

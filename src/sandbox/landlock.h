@@ -12,6 +12,7 @@ enum { LANDLOCK_ABI_PORTS = 4 /* the first that knows TCP ports */ };
 enum landlock_access {
     LANDLOCK_LIST,
     LANDLOCK_READ,
+    LANDLOCK_EXECUTE, /* and read */
     LANDLOCK_WRITE_FILE,
     LANDLOCK_WRITE_FILES, /* a folder, for files only: no folder can be made in it */
     LANDLOCK_READ_WRITE   /* a folder */

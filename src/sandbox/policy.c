@@ -17,6 +17,7 @@
 #include "sandbox/policy.h"
 #include "sandbox/policy_base.h"
 #include "sandbox/policy_deadly.h"
+#include "sandbox/policy_noexec.h"
 #include "sandbox/policy_runtime.h"
 #include "sandbox/policy_server.h"
 
@@ -91,10 +92,8 @@ static const struct constant {
 static const struct included {
     const char *name, *text;
 } included[] = {
-    {"runtime", policy_runtime},
-    {"deadly", policy_deadly},
-    {"base", policy_base},
-    {"server", policy_server},
+    {"runtime", policy_runtime}, /* 1001 … */
+    {"deadly", policy_deadly},   {"base", policy_base}, {"noexec", policy_noexec}, {"server", policy_server},
 };
 
 struct compiler {

@@ -30,6 +30,7 @@ static const char *const step_sentences[ENTER_STEPS_] = {
     [ENTER_MOUNTS] =
         "A root of its own can't be mounted: allow mount, pivot_root, open_tree, move_mount, mount_setattr "
         "and umount2 in the container's seccomp profile, and mount in its AppArmor profile." OR_REDUCED,
+    [ENTER_TOOLS] = "The processes for an engine's programs can't be made.",
     [ENTER_CAPABILITIES] = "Capabilities can't be given up.",
     [ENTER_LIMITS] = "Resource limits can't be set.",
     [ENTER_LANDLOCK] =

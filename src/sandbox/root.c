@@ -205,6 +205,8 @@ int root_enter(const struct root *root)
     if (r == 0)
         r = share_all(root->read_paths, READ_ONLY);
     if (r == 0)
+        r = share_all(root->programs, READ_ONLY);
+    if (r == 0)
         r = share_all(devices, DEVICE);
     if (r == 0)
         r = bind_job(root);

@@ -12,6 +12,7 @@ extern const char *const root_common_paths[];
 
 struct root {
     const char *const *read_paths; /* beyond the common ones; NULL-terminated; missing ones are skipped */
+    const char *const *programs;   /* what is to be executed, as read_paths */
     uint64_t tmp_bytes;            /* size of the private /tmp */
     int input_fd, output_fd;       /* opened in this mount namespace; -1: no job */
     const char *input_path;        /* where the input is put: directly below the root */

@@ -38,7 +38,7 @@ static void prepare_cgroups(struct sandbox *s)
 
 static int prepare(struct sandbox *s, const char **ret_why)
 {
-    static char policy_mistake[64];
+    static char policy_mistake[80];
     unsigned line;
     int r = find_tid(s);
 
@@ -58,6 +58,12 @@ static int prepare(struct sandbox *s, const char **ret_why)
                  line);
         *ret_why = policy_mistake;
         return r;
+    }
+    if (s->config.tools > 0 && policy_compile(s->config.tool_policy, &s->tool_policy, &line) < 0) {
+        snprintf(policy_mistake, sizeof policy_mistake,
+                 "The seccomp policy of programs can't be compiled: line %u.", line);
+        *ret_why = policy_mistake;
+        return -EINVAL;
     }
     prepare_cgroups(s);
     return probe_sandbox(s, ret_why);
@@ -88,6 +94,7 @@ void sandbox_free(struct sandbox *s)
         return;
     cgroups_free(s->cgroups);
     policy_free(&s->policy);
+    policy_free(&s->tool_policy);
     free(s);
 }
 

@@ -23,11 +23,18 @@ enum sandbox_layer {
     SANDBOX_CGROUP = 1 << 4, /* the only one that a host need not have, even where `reduced` is false */
 };
 
+enum { SANDBOX_TOOLS_MAX = 4, SANDBOX_TOOL_BYTES_MAX = 32 << 10 /* of a command line */ };
+
 struct sandbox_config {
     const char *policy;            /* text of the engine's seccomp policy */
     const char *const *read_paths; /* beyond the common ones; NULL-terminated; missing ones are skipped */
-    bool reduced;                  /* DECANT_SANDBOX=reduced: do without namespaces */
-    bool debug;                    /* children keep standard error, and the kernel logs what seccomp denies */
+    /* What jobs may execute, absolute paths, NULL-terminated; NULL: nothing. How often, at most
+     * SANDBOX_TOOLS_MAX; and the policy of the programs, which has to leave them execve. */
+    const char *const *programs;
+    unsigned tools;
+    const char *tool_policy;
+    bool reduced;       /* DECANT_SANDBOX=reduced: do without namespaces */
+    bool debug;         /* children keep standard error, and the kernel logs what seccomp denies */
     const char *cgroup; /* the place for cgroups (sandbox/cgroup.h) or NULL; only for sandbox_prepare */
     uint64_t memory_bytes, output_bytes;
 };
@@ -42,6 +49,13 @@ const char *sandbox_cgroup_why(const struct sandbox *s);
 /* "namespaces landlock seccomp rlimits" */
 void sandbox_layer_names(unsigned layers, char ret[64]);
 
+/* A process that is ready to become a program: tools.h. */
+struct sandbox_tool {
+    pid_t pid;
+    int socket; /* takes the command line in one piece: each argument with its terminating NUL */
+    int output; /* gives what the program writes to standard output and error */
+};
+
 struct sandbox_job {
     int job_fd;         /* the job's folder */
     const char *input;  /* file below it, as "uploads/….docx" */
@@ -50,6 +64,7 @@ struct sandbox_job {
     uint64_t cpu_s;
     /* where the child finds them; filled in the child */
     char input_path[256], output_path[256];
+    struct sandbox_tool tools[SANDBOX_TOOLS_MAX]; /* config.tools of them */
 };
 
 struct sandbox_child {

@@ -170,14 +170,18 @@ static long sees_more_of_the_root(void)
     return refuse(ENOENT);
 }
 
+bool attempt_in_program;
+
 static long sees_processes(void)
 {
+    pid_t keeper = attempt_in_program ? getppid() : getpid();
     DIR *dir = opendir("/proc");
 
     if (!dir)
         return -1;
     for (struct dirent *e; (e = readdir(dir));)
-        if (e->d_name[0] >= '0' && e->d_name[0] <= '9' && atoi(e->d_name) != getpid())
+        if (e->d_name[0] >= '0' && e->d_name[0] <= '9' && atoi(e->d_name) != getpid() &&
+            atoi(e->d_name) != keeper)
             return 0;
     return refuse(ESRCH);
 }
@@ -596,6 +600,8 @@ static bool is_strange(int fd, const struct attempt_place *p)
         return false;
     if (S_ISSOCK(st.st_mode))
         return fd != REPORT_FD;
+    if (attempt_in_program && S_ISFIFO(st.st_mode))
+        return fd != STDOUT_FILENO && fd != STDERR_FILENO;
     if (S_ISCHR(st.st_mode))
         return major(st.st_rdev) != 1 || (minor(st.st_rdev) != 3 && minor(st.st_rdev) != 9);
     if (stat(p->input, &input) == 0 && input.st_dev == st.st_dev && input.st_ino == st.st_ino)

@@ -48,6 +48,9 @@ struct attempt {
 extern const struct attempt attempts[];
 extern const size_t n_attempts;
 
+/* Set by a program that an engine executes: it sees the process that keeps it, and a pipe to that one. */
+extern bool attempt_in_program;
+
 /* The place as a job's options, and the run of what they name. "output" is NULL in a place whose engine knows
  * better. Ends the process, unless the options say "carry_on". */
 json_t *attempt_options(const char *name, const struct attempt_place *p);

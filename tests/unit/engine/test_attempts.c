@@ -59,6 +59,7 @@ static const struct engine_case {
     const char *began; /* how the report says where the document was opened */
 } engines[] = {
     {"fake", "txt", "pdf", "hello", "fake"},
+    {"tooled", "txt", "pdf", "hello", "tooled"}, /* in a program that it executes */
 #if defined(REAL_ENGINES)
     {"office", "fodt", "pdf", FODT, IN_A_LIBRARY},
     {"image", "ppm", "png", PPM, IN_A_LIBRARY},
@@ -70,6 +71,7 @@ static const struct {
     const char *from, *to;
 } programs[] = {
     {FAKE_ENGINE, "decant-engine-fake"},
+    {TOOLED_ENGINE, "decant-engine-tooled"},
 #if defined(REAL_ENGINES)
     {INTRUDER, "intruder.so"},
     {LAUNCHER, "decant-engine-office"},
@@ -152,6 +154,7 @@ static void copy_programs(void)
         snprintf(to, sizeof to, "%s/%s", world.bindir, programs[i].to);
         copy_program(programs[i].from, to);
     }
+    copy_program(TOOL, TOOL_PATH);
 }
 
 static void listen_on(int at, int family, const void *address, size_t len)
@@ -657,5 +660,6 @@ int main(void)
     failed += run_engines(false);
     failed += run_engines(true);
     remove_folder(world.bindir);
+    unlink(TOOL_PATH);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS; /* there are more tests than an exit status can count */
 }

@@ -125,7 +125,7 @@ static const struct engine_conversions conversions[] = {{"txt", "pdf", 1, 90, fa
 
 static const struct engine greedy = {
     .name = "greedy",
-    .policy = "include base\n",
+    .policy = "include base\ninclude noexec\n",
     .conversions = conversions,
     .warm = warm,
     .convert = convert,
