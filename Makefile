@@ -3,7 +3,7 @@ BUILD ?= build
 MESON_FLAGS ?=
 PACKAGE_GROUPS = build
 
-.PHONY: run check check-docker coverage valgrind bench build packages clean format lint
+.PHONY: run check check-docker check-catalogue coverage valgrind bench build packages clean format lint
 
 # Everything at http://127.0.0.1:8080; ARGS="--port 9000 --data /srv/decant" changes that.
 run: PACKAGE_GROUPS = build run
@@ -16,6 +16,11 @@ check:
 # The containers of deploy/docker, from nothing: needs Docker, and is no part of `make check`.
 check-docker:
 	@deploy/docker/check
+
+# Every pair of formats that is offered, a quarter of an hour and more; the table is $(BUILD)/catalogue.tsv.
+check-catalogue: PACKAGE_GROUPS = build run check
+check-catalogue: build
+	@tests/catalogue/run.py --bindir $(BUILD)/bin --out $(BUILD)/catalogue.tsv $(ARGS)
 
 # Lines that the tests run, by folder; and the tests under memcheck: a quarter of an hour, and some hours.
 coverage:

@@ -524,6 +524,7 @@ int cmd_convert(int argc, char **argv)
     int r, status;
 
     seal_wipe_json();
+    catalogue_leave_out_missing();
     r = convert_plan_make(&plan, argc, argv);
     if (r < 0)
         return r == -ECANCELED ? EXIT_SUCCESS : CONVERT_EXIT_USAGE;

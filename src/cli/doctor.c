@@ -180,7 +180,7 @@ static void report_engines(struct doctor *d)
 {
     struct engine_info info;
 
-    say(d, GOOD, "engines", d->settings.engines, NULL);
+    say(d, GOOD, "engines", catalogue_names(), NULL);
     for (const char *const *name = catalogue_engines(); *name; name++) {
         char what[32], found[256], layers[64];
 
@@ -241,6 +241,20 @@ static void check_engines(struct doctor *d)
     uv_run(&d->loop, UV_RUN_DEFAULT);
 }
 
+static void check_programs(struct doctor *d)
+{
+    for (const char *const *name = catalogue_engines(); *name; name++) {
+        const char *program = catalogue_missing_program(*name);
+        char what[32], found[128];
+
+        if (!program)
+            continue;
+        snprintf(what, sizeof what, "engine %s", *name);
+        snprintf(found, sizeof found, "%s is missing", program);
+        say(d, WEAK, what, found, "its conversions are not offered");
+    }
+}
+
 int cmd_doctor(int argc, char **argv)
 {
     struct doctor d = {0};
@@ -252,6 +266,8 @@ int cmd_doctor(int argc, char **argv)
         return r == -ECANCELED ? EXIT_SUCCESS : EXIT_CONFIG;
     settings_log_init(&d.settings, "decant");
     catalogue_choose(d.settings.engines);
+    check_programs(&d);
+    catalogue_leave_out_missing();
     uv_loop_init(&d.loop);
     check_program(&d, "redis-server", "/usr/bin/redis-server", "redis-server");
     check_program(&d, "clamd", "/usr/sbin/clamd", "clamav-daemon");

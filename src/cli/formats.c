@@ -49,6 +49,7 @@ static void print_category(enum format_category category)
 
 int cmd_formats(int argc, char **argv)
 {
+    catalogue_leave_out_missing();
     if (argc == 2 && str_eq(argv[1], "--json")) {
         _cleanup_json_ json_t *catalogue = catalogue_json();
 

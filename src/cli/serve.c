@@ -362,6 +362,7 @@ static void export_settings(struct serve *s, const char *bindir)
     child.redis = "unix:" REDIS_SOCKET;
     child.redis_password_file = NULL;
     child.bindir = bindir;
+    child.engines = catalogue_names();
     child.seal_public = s->seal_public;
     child.seal_key = SEAL_KEY;
     if (!str_eq(child.clamd, "off"))
@@ -538,6 +539,16 @@ static int run(struct serve *s)
     return s->status;
 }
 
+/* Their conversions are not offered; the others are as good as ever. */
+static void leave_out_missing(void)
+{
+    for (const char *const *name = catalogue_engines(); *name; name++)
+        if (catalogue_missing_program(*name))
+            log_warn("an engine is left out: a program of its is missing", LOG_S("engine", *name),
+                     LOG_S("program", catalogue_missing_program(*name)));
+    catalogue_leave_out_missing();
+}
+
 int cmd_serve(int argc, char **argv)
 {
     struct serve s = {.data_fd = -1, .lock_fd = -1};
@@ -551,6 +562,7 @@ int cmd_serve(int argc, char **argv)
     }
     settings_log_init(&s.settings, "decant");
     catalogue_choose(s.settings.engines);
+    leave_out_missing();
     /* Redis and clamd inherit the limit. */
     if (privilege_forbid_core() < 0 || find_users(&s) < 0 || prepare_data(&s) < 0)
         return EXIT_CONFIG;

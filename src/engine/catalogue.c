@@ -1,10 +1,11 @@
 /* The catalogue is compiled from catalogue.inc: what each engine program printed when it was asked with
- * --describe during the build (engine/main.c), in these four forms:
+ * --describe during the build (engine/main.c), in these forms:
  *
  *     ENGINE("office", "documents")
  *     STEP("office", "docx", "pdf", 30, 95, 0, "")
  *     OPTION("pdf", "dpi", "png jpg zip", 18, 600, 150, "Resolution in dots per inch")
  *     PASSWORD("pdf", "pdf")
+ *     PROGRAM("media", "/usr/bin/ffmpeg")
  *
  * The names become pointers into the format table once, at the first use. */
 #include "engine/catalogue.h"
@@ -17,8 +18,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
 
-enum { ENGINES_MAX = 16 };
+enum { ENGINES_MAX = 16, NAMES_BYTES = 256 };
 
 static const struct step_line {
     const char *engine, *from, *to;
@@ -31,11 +34,13 @@ static const struct step_line {
     {engine, from, to, cost, fidelity, embedded, follows},
 #define OPTION(engine, name, targets, min, max, fallback, label)
 #define PASSWORD(engine, sources)
+#define PROGRAM(engine, path)
 #include "catalogue.inc"
 #undef ENGINE
 #undef STEP
 #undef OPTION
 #undef PASSWORD
+#undef PROGRAM
     {0},
 };
 
@@ -52,11 +57,13 @@ static const struct option_line {
     {engine, name, NULL, targets, min, max, fallback, label, false},
 #define PASSWORD(engine, sources)                                                                            \
     {engine, ENGINE_PASSWORD, sources, NULL, 1, ENGINE_PASSWORD_MAX, 0, "Password of the document", true},
+#define PROGRAM(engine, path)
 #include "catalogue.inc"
 #undef ENGINE
 #undef STEP
 #undef OPTION
 #undef PASSWORD
+#undef PROGRAM
     {0},
 };
 
@@ -69,6 +76,8 @@ static const char *const wanted[] = {
     [FORMAT_IMAGE] = "jpg png webp pdf",
     [FORMAT_PDF] = "png jpg txt html docx svg",
     [FORMAT_TEXT] = "pdf docx odt html txt",
+    [FORMAT_AUDIO] = "mp3 m4a wav flac ogg opus",
+    [FORMAT_VIDEO] = "mp4 webm mov mkv mp3 gif",
     [FORMAT_ARCHIVE] = "",
 };
 
@@ -79,11 +88,30 @@ static const struct family_line {
 #define STEP(engine, from, to, cost, fidelity, embedded, follows)
 #define OPTION(engine, name, targets, min, max, fallback, label)
 #define PASSWORD(engine, sources)
+#define PROGRAM(engine, path)
 #include "catalogue.inc"
 #undef ENGINE
 #undef STEP
 #undef OPTION
 #undef PASSWORD
+#undef PROGRAM
+    {0},
+};
+
+static const struct program_line {
+    const char *engine, *path;
+} program_lines[] = {
+#define ENGINE(engine, family)
+#define STEP(engine, from, to, cost, fidelity, embedded, follows)
+#define OPTION(engine, name, targets, min, max, fallback, label)
+#define PASSWORD(engine, sources)
+#define PROGRAM(engine, path) {engine, path},
+#include "catalogue.inc"
+#undef ENGINE
+#undef STEP
+#undef OPTION
+#undef PASSWORD
+#undef PROGRAM
     {0},
 };
 
@@ -91,16 +119,28 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct catalogue_step steps[ARRAY_SIZE(step_lines)];
 static struct plan plan; /* kept for the life of the process */
 static const char *engines[ENGINES_MAX + 1], *families[ENGINES_MAX + 1];
-static const char *chosen; /* NULL: all */
+static char names[NAMES_BYTES]; /* the engines', for people and settings */
+static const char *chosen;      /* NULL: all */
+static bool here;               /* … of which the programs are here */
 
-static void add_once(const char *names[], const char *name)
+static void add_once(const char *list[], const char *name)
 {
     size_t n = 0;
 
-    while (names[n] && !str_eq(names[n], name))
+    while (list[n] && !str_eq(list[n], name))
         n++;
     assert(n < ENGINES_MAX);
-    names[n] = name;
+    list[n] = name;
+}
+
+static void join_names(void)
+{
+    size_t len = 0;
+
+    names[0] = '\0';
+    for (size_t i = 0; engines[i] && len < sizeof names; i++)
+        len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", i > 0 ? " " : "", engines[i]);
+    assert(len < sizeof names);
 }
 
 static void resolve(void)
@@ -109,7 +149,8 @@ static void resolve(void)
 
     memset(engines, 0, sizeof engines);
     for (const struct step_line *line = step_lines; line->engine; line++) {
-        if (chosen && !words_have(chosen, line->engine))
+        if ((chosen && !words_have(chosen, line->engine)) ||
+            (here && catalogue_missing_program(line->engine)))
             continue;
         steps[n] = (struct catalogue_step){line->engine, format_by_id(line->from), format_by_id(line->to),
                                            line->cost,   line->fidelity,           line->copies_embedded,
@@ -120,15 +161,37 @@ static void resolve(void)
     }
     for (const struct family_line *line = family_lines; line->engine; line++)
         add_once(families, line->family);
+    join_names();
     plan_free(&plan);
     plan_make(steps, n, &plan);
 }
 
-void catalogue_choose(const char *names)
+void catalogue_choose(const char *words)
 {
     pthread_once(&once, resolve); /* no later: it would choose again */
-    chosen = names;
+    chosen = words;
     resolve();
+}
+
+void catalogue_leave_out_missing(void)
+{
+    pthread_once(&once, resolve);
+    here = true;
+    resolve();
+}
+
+const char *catalogue_missing_program(const char *engine)
+{
+    for (const struct program_line *line = program_lines; line->engine; line++)
+        if (str_eq(line->engine, engine) && access(line->path, X_OK) < 0)
+            return line->path;
+    return NULL;
+}
+
+const char *catalogue_names(void)
+{
+    pthread_once(&once, resolve);
+    return names;
 }
 
 const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to)

@@ -30,7 +30,13 @@ struct catalogue_route {
 
 /* From now on the catalogue is what these engines offer, words that settings.engines may have (they are
  * borrowed); NULL: all. Before there are threads, and before anything that it returns is kept. */
-void catalogue_choose(const char *names);
+void catalogue_choose(const char *words);
+
+/* Leaves out, of those, the engines of which a program is missing: for whoever runs them on this very
+ * machine. As early as the choice. */
+void catalogue_leave_out_missing(void);
+/* The path of the first program of an engine that isn't here, or NULL. */
+const char *catalogue_missing_program(const char *engine);
 
 /* The best way (engine/plan.h), or NULL when `to` can't be reached from `from`. */
 const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to);
@@ -46,8 +52,9 @@ json_t *catalogue_targets(const struct format *from);
  * null when the option is not applied unless given; a password ("string", with secret) has max_length. */
 json_t *catalogue_json(void);
 
-/* Names of the engines, NULL-terminated. */
+/* Names of the engines, NULL-terminated; and as words, as settings.engines has them. */
 const char *const *catalogue_engines(void);
+const char *catalogue_names(void);
 
 /* The families that jobs are queued by, NULL-terminated; and the one of an engine, or NULL. */
 const char *const *catalogue_families(void);

@@ -104,6 +104,8 @@ static int describe(const struct engine *engine)
         printf("OPTION(\"%s\", \"%s\", \"%s\", %ld, %ld, %ld, \"%s\")\n", engine->name, o->name, o->targets,
                o->min, o->max, o->fallback, o->label);
     }
+    for (const char *const *program = engine->programs; program && *program; program++)
+        printf("PROGRAM(\"%s\", \"%s\")\n", engine->name, *program);
     if (engine->protectable) {
         if (check_formats(engine, engine->protectable) < 0)
             return EXIT_FAILURE;

@@ -14,6 +14,7 @@
 #include "files/plaintext.h"
 #include "files/raster.h"
 #include "files/second_kind.h"
+#include "files/signature.h"
 #include "files/zipdir.h"
 
 #include <ctype.h>
@@ -250,6 +251,20 @@ static int check_pdf(struct window *w)
     return r == 0 ? second_kind_behind(w, ends) : r;
 }
 
+static int check_signature(struct window *w, const char *signature)
+{
+    size_t n = w->size < SIGNATURE_MAX ? (size_t)w->size : SIGNATURE_MAX;
+    const unsigned char *p = window_at(w, 0, n);
+    int r;
+
+    if (!p)
+        return -EIO;
+    if (!signature_matches(signature, p, n))
+        return -EMEDIUMTYPE;
+    r = second_kind_pdf_ahead(w);
+    return r == 0 ? second_kind_behind(w, UINT64_MAX) : r;
+}
+
 /* Those that have a ZIP around them are checked for what surrounds it by zipdir_open(). */
 static int check_other(int fd, const struct format *format)
 {
@@ -262,6 +277,8 @@ static int check_other(int fd, const struct format *format)
         return check_raster(w, format->id);
     if (format->structure == STRUCTURE_PDF)
         return check_pdf(w);
+    if (format->structure == STRUCTURE_SIGNATURE)
+        return check_signature(w, format->marker);
     return second_kind_behind(w, UINT64_MAX);
 }
 
@@ -290,6 +307,7 @@ static int check_structure(int fd, const struct format *format)
     case STRUCTURE_RTF:
     case STRUCTURE_RASTER:
     case STRUCTURE_PDF:
+    case STRUCTURE_SIGNATURE:
         break;
     }
     return r < 0 ? r : check_other(fd, format);

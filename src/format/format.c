@@ -38,6 +38,17 @@
         id, label, category, extensions, mime, mime, structure, NULL                                         \
     }
 #define RASTER(id, label, extensions, mime) PLAIN(id, label, FORMAT_IMAGE, extensions, mime, STRUCTURE_RASTER)
+/* Those that a few bytes tell (files/signature.h); `magic` are libmagic's words beside the type itself. */
+#define SIGNED(id, label, category, extensions, mime, magic, signature)                                      \
+    {                                                                                                        \
+        id, label, category, extensions, mime, mime " " magic, STRUCTURE_SIGNATURE, signature                \
+    }
+#define AUDIO(id, label, extensions, mime, magic, signature)                                                 \
+    SIGNED(id, label, FORMAT_AUDIO, extensions, mime, magic, signature)
+#define VIDEO(id, label, extensions, mime, magic, signature)                                                 \
+    SIGNED(id, label, FORMAT_VIDEO, extensions, mime, magic, signature)
+#define ASF  "0=\\x30\\x26\\xb2\\x75\\x8e\\x66\\xcf\\x11"
+#define EBML "0=\\x1aE\\xdf\\xa3"
 #define OPEN_DOCUMENT(id, label, category, type)                                                             \
     {                                                                                                        \
         id, label, category, id, ODF type, ODF type CONTAINER, STRUCTURE_ODF, ODF type                       \
@@ -127,6 +138,68 @@ const struct format formats[] = {
     {"txt", "Plain text", FORMAT_TEXT, "txt text log", "text/plain", ANY_TEXT, STRUCTURE_TEXT, NULL},
     {"html", "HTML page", FORMAT_TEXT, "html htm xhtml", "text/html", "text/ application/xml", STRUCTURE_HTML,
      NULL},
+
+    /* audio; libmagic knows none of those that are application/octet-stream here */
+    AUDIO("mp3", "MP3 audio", "mp3", "audio/mpeg", "",
+          "0=ID3|0=\\xff\\xfb|0=\\xff\\xfa|0=\\xff\\xf3|0=\\xff\\xf2"),
+    AUDIO("m4a", "MPEG-4 audio", "m4a m4b", "audio/mp4", "audio/x-m4a video/mp4", "4=ftyp"),
+    AUDIO("aac", "AAC audio", "aac", "audio/aac", "audio/x-hx-aac-adts", "0=\\xff\\xf1|0=\\xff\\xf9"),
+    AUDIO("ogg", "Ogg Vorbis audio", "ogg", "audio/ogg", "application/ogg", "0=OggS"),
+    AUDIO("oga", "Ogg FLAC audio", "oga", "audio/ogg", "application/ogg", "0=OggS"),
+    AUDIO("opus", "Opus audio", "opus", "audio/ogg", "application/ogg", "0=OggS"),
+    AUDIO("spx", "Speex audio", "spx", "audio/ogg", "application/ogg", "0=OggS"),
+    AUDIO("flac", "FLAC audio", "flac", "audio/flac", "audio/x-flac", "0=fLaC"),
+    AUDIO("wav", "Wave audio", "wav", "audio/wav", "audio/x-wav", "0=RIFF&8=WAVE|0=RF64&8=WAVE"),
+    AUDIO("w64", "Sony Wave64 audio", "w64", "audio/x-w64", "", "0=riff\\x2e\\x91\\xcf\\x11"),
+    AUDIO("aiff", "AIFF audio", "aiff aif aifc", "audio/aiff", "audio/x-aiff", "0=FORM&8=AIFF|0=FORM&8=AIFC"),
+    AUDIO("au", "Sun audio", "au snd", "audio/basic", "", "0=.snd"),
+    AUDIO("ac3", "Dolby Digital audio", "ac3", "audio/ac3", "audio/vnd.dolby.dd-raw", "0=\\x0b\\x77"),
+    AUDIO("eac3", "Dolby Digital Plus audio", "eac3 ec3", "audio/eac3", "audio/vnd.dolby.dd-raw",
+          "0=\\x0b\\x77"),
+    AUDIO("wma", "Windows Media audio", "wma", "audio/x-ms-wma", "video/x-ms-asf", ASF),
+    AUDIO("mka", "Matroska audio", "mka", "audio/x-matroska", "video/x-matroska", EBML),
+    AUDIO("mp2", "MPEG layer II audio", "mp2", "audio/mpeg", "",
+          "0=\\xff\\xfc|0=\\xff\\xfd|0=\\xff\\xf4|0=\\xff\\xf5|0=ID3"),
+    AUDIO("caf", "Apple Core Audio", "caf", "audio/x-caf", "application/octet-stream", "0=caff\\x00\\x01"),
+    AUDIO("tta", "True Audio", "tta", "audio/x-tta", "application/octet-stream", "0=TTA1"),
+    AUDIO("wv", "WavPack audio", "wv", "audio/x-wavpack", "application/octet-stream", "0=wvpk"),
+    AUDIO("voc", "Creative voice", "voc", "audio/x-voc", "audio/x-unknown application/octet-stream",
+          "0=Creative\\x20Voice\\x20File\\x1a"),
+    AUDIO("dts", "DTS audio", "dts", "audio/vnd.dts", "application/octet-stream", "0=\\x7f\\xfe\\x80\\x01"),
+    AUDIO("sox", "SoX audio", "sox", "audio/x-sox", "application/octet-stream", "0=.SoX"),
+    AUDIO("adx", "CRI ADX audio", "adx", "audio/x-adx", "application/octet-stream", "0=\\x80\\x00"),
+
+    /* video */
+    VIDEO("mp4", "MPEG-4 video", "mp4", "video/mp4", "audio/mp4 video/quicktime video/x-m4v", "4=ftyp"),
+    VIDEO("mov", "QuickTime movie", "mov qt", "video/quicktime", "video/mp4",
+          "4=ftyp|4=moov|4=mdat|4=wide|4=free"),
+    VIDEO("m4v", "iTunes video", "m4v", "video/x-m4v", "video/mp4", "4=ftyp"),
+    VIDEO("3gp", "3GPP video", "3gp", "video/3gpp", "video/mp4", "4=ftyp"),
+    VIDEO("3g2", "3GPP2 video", "3g2", "video/3gpp2", "video/mp4 video/3gpp", "4=ftyp"),
+    VIDEO("f4v", "Flash MP4 video", "f4v", "video/x-f4v", "video/mp4 application/octet-stream", "4=ftyp"),
+    VIDEO("mkv", "Matroska video", "mkv", "video/x-matroska", "application/x-matroska", EBML),
+    VIDEO("webm", "WebM video", "webm", "video/webm", "", EBML),
+    VIDEO("avi", "AVI video", "avi", "video/x-msvideo", "", "0=RIFF&8=AVI\\x20"),
+    VIDEO("flv", "Flash video", "flv", "video/x-flv", "", "0=FLV\\x01"),
+    VIDEO("wmv", "Windows Media video", "wmv", "video/x-ms-wmv", "video/x-ms-asf", ASF),
+    VIDEO("asf", "Advanced Systems Format", "asf", "video/x-ms-asf", "", ASF),
+    VIDEO("mpg", "MPEG video", "mpg mpeg", "video/mpeg", "", "0=\\x00\\x00\\x01\\xba|0=\\x00\\x00\\x01\\xb3"),
+    VIDEO("vob", "DVD video", "vob", "video/mpeg", "", "0=\\x00\\x00\\x01\\xba"),
+    VIDEO("ts", "MPEG transport stream", "ts", "video/mp2t", "application/octet-stream", "0=\\x47&188=\\x47"),
+    VIDEO("m2ts", "Blu-ray transport stream", "m2ts mts", "video/mp2t", "application/octet-stream",
+          "4=\\x47&196=\\x47"),
+    VIDEO("ogv", "Ogg video", "ogv", "video/ogg", "application/ogg", "0=OggS"),
+    VIDEO("mxf", "MXF video", "mxf", "application/mxf", "application/octet-stream",
+          "0=\\x06\\x0e\\x2b\\x34\\x02\\x05\\x01\\x01"),
+    VIDEO("dv", "DV video", "dv", "video/x-dv", "application/octet-stream", "0=\\x1f\\x07\\x00"),
+    VIDEO("nut", "NUT video", "nut", "video/x-nut", "application/octet-stream",
+          "0=nut/multimedia\\x20container"),
+    VIDEO("swf", "Flash animation", "swf", "application/x-shockwave-flash",
+          "application/vnd.adobe.flash.movie", "0=FWS"),
+    VIDEO("y4m", "YUV4MPEG video", "y4m", "video/x-yuv4mpeg", "application/octet-stream text/plain",
+          "0=YUV4MPEG2"),
+    VIDEO("ivf", "IVF video", "ivf", "video/x-ivf", "application/octet-stream", "0=DKIF"),
+
     PLAIN("zip", "ZIP archive", FORMAT_ARCHIVE, "zip", "application/zip", STRUCTURE_ZIP),
 };
 const size_t n_formats = ARRAY_SIZE(formats);
@@ -173,6 +246,8 @@ const char *format_category_name(enum format_category category)
         [FORMAT_IMAGE] = "image",
         [FORMAT_PDF] = "pdf",
         [FORMAT_TEXT] = "text",
+        [FORMAT_AUDIO] = "audio",
+        [FORMAT_VIDEO] = "video",
         [FORMAT_ARCHIVE] = "archive",
     };
 

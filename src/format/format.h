@@ -14,6 +14,8 @@ enum format_category {
     FORMAT_IMAGE,
     FORMAT_PDF,
     FORMAT_TEXT,
+    FORMAT_AUDIO,
+    FORMAT_VIDEO,
     FORMAT_ARCHIVE, /* results only: many pages as one ZIP */
 };
 
@@ -26,11 +28,12 @@ enum format_structure {
     STRUCTURE_OOXML,  /* ZIP whose main part is of the type `marker`, or that encrypted: [MS-OFFCRYPTO] */
     STRUCTURE_ODF,    /* ZIP whose first entry, `mimetype`, is `marker` (EPUB has the same: OCF 3.3, 4.3) */
     STRUCTURE_OLE,    /* compound file, which libmagic can't always tell apart; `marker` is its main stream */
-    STRUCTURE_TEXT,   /* text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters; a
-                         `marker` has to occur near its start */
-    STRUCTURE_HTML,   /* the same with a tag in it; as XML its root element is html */
-    STRUCTURE_XML,    /* text, and XML without an internal DTD subset */
-    STRUCTURE_SVG,    /* text whose root element is svg, without an internal DTD subset */
+    STRUCTURE_SIGNATURE, /* the bytes of `marker` at its beginning (files/signature.h) */
+    STRUCTURE_TEXT,      /* text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters; a
+                            `marker` has to occur near its start */
+    STRUCTURE_HTML,      /* the same with a tag in it; as XML its root element is html */
+    STRUCTURE_XML,       /* text, and XML without an internal DTD subset */
+    STRUCTURE_SVG,       /* text whose root element is svg, without an internal DTD subset */
 };
 
 struct format {

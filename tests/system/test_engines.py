@@ -1,6 +1,7 @@
 """DECANT_ENGINES: a server runs the engines that it is told to, and offers what these convert, no more."""
 
 import contextlib
+import json
 import subprocess
 
 import pytest
@@ -87,7 +88,7 @@ def run(tmp_path, *words, **environment):
                                                     ("decant", ["doctor"], 78)], ids=["serve", "worker", "api", "doctor"])
 def test_names_of_none_are_refused_at_start(tmp_path, program, words, status, names):
     done = run(tmp_path, BIN / program, *words, DECANT_ENGINES=names)
-    assert done.returncode == status and done.stderr.startswith("DECANT_ENGINES: ") and "one or more of: office image pdf" in done.stderr
+    assert done.returncode == status and done.stderr.startswith("DECANT_ENGINES: ") and "one or more of: office image pdf media" in done.stderr
     assert not (tmp_path / "var").exists()
 
 
@@ -95,4 +96,21 @@ def test_doctor_tries_those_that_run(tmp_path):
     done = run(tmp_path, BIN / "decant", "doctor", "--engines", "pdf,image")
     engines = [line.split()[2] for line in done.stdout.splitlines() if " engine " in line]
     assert done.returncode == 0 and engines == ["image", "pdf"], done.stdout
-    assert any(line.split() == ["ok", "engines", "pdf,image"] for line in done.stdout.splitlines())
+    assert any(line.split() == ["ok", "engines", "image", "pdf"] for line in done.stdout.splitlines())
+
+
+def without_ffmpeg(*words, cwd=None):
+    """As on a machine that has none: in a mount namespace with nothing in its place."""
+    script = 'mount --bind /dev/null /usr/bin/ffmpeg && exec "$@"'
+    return subprocess.run(["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", BIN / "decant", *words], cwd=cwd,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
+
+
+def test_an_engine_without_its_program_is_not_offered(tmp_path):
+    formats = {name: entry["targets"] for name, entry in json.loads(without_ffmpeg("formats", "--json").stdout)["formats"].items()}
+    assert "pdf" in formats["docx"] and "mp3" not in formats
+    (tmp_path / "a.wav").write_bytes(b"RIFF\x24\0\0\0WAVE")
+    done = without_ffmpeg("convert", "a.wav", "a.mp3", cwd=tmp_path)
+    assert done.returncode == 2 and "a.wav" in done.stderr
+    doctor = without_ffmpeg("doctor").stdout
+    assert any("engine media" in line and "/usr/bin/ffmpeg is missing" in line for line in doctor.splitlines()), doctor

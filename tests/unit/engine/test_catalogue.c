@@ -111,6 +111,20 @@ static void engines_are_chosen(void **state)
     the_cheapest_engine_is_taken(state);
 }
 
+/* The program of "image" is there, and that of "office" is none. */
+static void an_engine_without_its_program_is_left_out(void **state)
+{
+    assert_null(catalogue_missing_program("image"));
+    assert_string_equal(catalogue_missing_program("office"), "/nonexistent/program");
+    assert_string_equal(catalogue_names(), "office image");
+    catalogue_leave_out_missing();
+    assert_string_equal(catalogue_names(), "image");
+    assert_string_equal(catalogue_engines()[0], "image");
+    assert_null(catalogue_engines()[1]);
+    assert_false(catalogue_accepts(format_by_id("docx")));
+    assert_non_null(find("png", "jpg"));
+}
+
 static void families_are_those_of_the_engines(void **state)
 {
     assert_string_equal(catalogue_families()[0], "documents");
@@ -243,6 +257,7 @@ int main(void)
         cmocka_unit_test(options_of_all_steps_count),
         cmocka_unit_test(only_what_can_be_protected_takes_a_password),
         cmocka_unit_test(formats_are_described),
+        cmocka_unit_test(an_engine_without_its_program_is_left_out), /* for good */
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,75 @@
+"""Is a file what its format says? Said by tools that have nothing to do with Decant, for each format that it writes."""
+
+import subprocess
+import zipfile
+from xml.etree import ElementTree
+
+PROBED = {  # by FFmpeg's demuxer
+    "mp3": "mp3", "mp2": "mp3", "m4a": "mov", "aac": "aac", "ogg": "ogg", "oga": "ogg", "opus": "ogg", "spx": "ogg", "flac": "flac", "wav": "wav", "w64": "w64", "aiff": "aiff",
+    "au": "au", "ac3": "ac3", "eac3": "eac3", "wma": "asf", "mka": "matroska", "caf": "caf", "tta": "tta", "wv": "wv", "voc": "voc",
+    "mp4": "mov", "mov": "mov", "m4v": "mov", "3gp": "mov", "3g2": "mov", "f4v": "mov", "mkv": "matroska", "webm": "matroska", "avi": "avi", "flv": "flv", "wmv": "asf",
+    "mpg": "mpeg", "vob": "mpeg", "ts": "mpegts", "m2ts": "mpegts", "ogv": "ogg", "mxf": "mxf", "nut": "nut", "y4m": "yuv4mpegpipe"}
+FILMS = {"mp4", "mov", "m4v", "3gp", "3g2", "f4v", "mkv", "webm", "avi", "flv", "wmv", "mpg", "vob", "ts", "m2ts", "ogv", "mxf", "nut", "y4m"}
+PICTURES = {"png", "jpg", "gif", "tiff", "bmp", "ico", "tga", "ppm", "pgm", "pbm", "webp"}
+VIPS = {"avif", "heic", "jxl", "jp2"}
+OPEN_DOCUMENT = {"odt": "text", "ott": "text-template", "ods": "spreadsheet", "ots": "spreadsheet-template", "odp": "presentation", "otp": "presentation-template", "odg": "graphics"}
+OLE = {"doc": "Microsoft Word", "xls": "Microsoft Excel", "ppt": "Microsoft PowerPoint"}
+
+
+def said(*words):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{words[0]}: {done.stderr.strip()[-200:]}"
+    return done.stdout
+
+
+def probe(path, format):
+    lines = said("ffprobe", "-v", "error", "-show_entries", "format=format_name:stream=codec_type", "-of", "csv=p=0", path).splitlines()
+    lines = [line.rstrip(",") for line in lines if line.strip(",")]
+    assert PROBED[format] in lines[-1], f"ffprobe sees {lines[-1]}"
+    assert ("video" if format in FILMS else "audio") in lines[:-1], f"ffprobe sees {lines[:-1]}"
+    frames = said("ffmpeg", "-v", "error", "-nostdin", "-i", path, "-f", "null", "-")
+    assert frames == ""
+
+
+def archive(path, *members):
+    said("unzip", "-tq", path)
+    names = zipfile.ZipFile(path).namelist()
+    assert set(members) <= set(names), names
+
+
+def judge(path, format):
+    """AssertionError, with a reason, when `path` is no `format`."""
+    assert path.stat().st_size > 0, "empty"
+    if format in PROBED:
+        probe(path, format)
+    elif format in PICTURES:
+        width, height = said("identify", "-format", "%w %h\n", f"{format}:{path}[0]").split()
+        assert int(width) > 0 and int(height) > 0
+    elif format in VIPS:
+        assert int(said("vipsheader", "-f", "width", path)) > 0
+    elif format == "pdf":
+        assert int(next(line.split()[1] for line in said("pdfinfo", path).splitlines() if line.startswith("Pages:"))) > 0
+        said("qpdf", "--check", path)
+    elif format == "svg":
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+    elif format in ("docx", "xlsx", "pptx"):
+        archive(path, "[Content_Types].xml", "_rels/.rels")
+    elif format in OPEN_DOCUMENT:
+        archive(path, "mimetype", "content.xml")
+        assert zipfile.ZipFile(path).read("mimetype").decode() == f"application/vnd.oasis.opendocument.{OPEN_DOCUMENT[format]}"
+    elif format in ("fodt", "fods", "fodp", "fodg"):
+        assert ElementTree.parse(path).getroot().tag.endswith("document")
+    elif format == "epub":
+        archive(path, "mimetype", "META-INF/container.xml")
+    elif format == "zip":
+        archive(path)
+    elif format in OLE:
+        assert "Composite Document" in said("file", "-b", path)
+    elif format == "rtf":
+        assert "Rich Text" in said("file", "-b", path)
+    elif format in ("txt", "csv"):
+        assert path.read_text(encoding="utf-8").strip()
+    elif format == "html":
+        assert "<html" in path.read_text(encoding="utf-8").lower()
+    else:
+        raise AssertionError(f"nobody judges {format}")

@@ -1,0 +1,129 @@
+"""A small file of every source format of the catalogue, made by stock tools or by hand, and never by Decant: what a conversion reads shall come from elsewhere."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "system"))
+from fixtures import docx, odt, pdf, png  # noqa: E402
+
+SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1:sample_rate=44100"]
+PICTURE = ["-f", "lavfi", "-i", "testsrc=size=96x64:rate=25:duration=1"]
+
+# FFmpeg's words for what isn't clear from the name alone.
+SOUNDS = {
+    "mp3": "", "m4a": "-f ipod", "aac": "-f adts", "ogg": "-c:a libvorbis", "oga": "-c:a flac", "opus": "", "spx": "-c:a libspeex -ar 16000", "flac": "", "wav": "", "w64": "",
+    "aiff": "", "au": "", "ac3": "", "eac3": "", "wma": "-f asf", "mka": "-c:a libvorbis", "mp2": "", "caf": "", "tta": "", "wv": "", "voc": "", "dts": "-c:a dca -strict -2",
+    "sox": "", "adx": "-c:a adpcm_adx"}
+FILMS = {
+    "mp4": "-pix_fmt yuv420p", "mov": "-pix_fmt yuv420p", "m4v": "-pix_fmt yuv420p -f ipod", "3gp": "-c:v mpeg4 -c:a aac", "3g2": "-c:v mpeg4 -c:a aac", "f4v": "-pix_fmt yuv420p",
+    "mkv": "", "webm": "-c:v libvpx -c:a libvorbis", "avi": "-c:v mpeg4", "flv": "-c:v flv1 -ar 44100", "wmv": "-c:v wmv2 -c:a wmav2 -f asf", "asf": "-c:v msmpeg4v3",
+    "mpg": "", "vob": "", "ts": "-pix_fmt yuv420p", "m2ts": "-pix_fmt yuv420p -mpegts_m2ts_mode 1", "ogv": "-c:v libtheora -c:a libvorbis",
+    "mxf": "-c:v mpeg2video -c:a pcm_s16le -ar 48000", "dv": "-target pal-dv", "nut": ""}
+SILENT = {"swf": "-c:v flv1", "y4m": "-pix_fmt yuv420p", "ivf": "-c:v libvpx"}
+
+# ImageMagick and libvips write these.
+PICTURES = ("jpg", "webp", "gif", "tiff", "bmp", "ico", "psd", "tga", "ppm", "pgm", "pbm")
+VIPS = ("avif", "heic", "jxl", "jp2")
+
+TABLE = "Name,Amount\nA,1\nB,2.5\n"
+SVG = ('<svg xmlns="http://www.w3.org/2000/svg" width="96" height="64"><rect width="96" height="64" fill="#c33"/><text x="10" y="40">Hello</text></svg>')
+
+# What LibreOffice makes of a seed: {seed: formats}.
+OFFICE = {
+    "docx": "doc rtf fodt", "odt": "ott", "csv": "xlsx xls ods ots fods", "odp": "pptx ppt otp fodp", "odg": "fodg"}
+# The same bytes as another format's but for the type of the main part.
+WORD, SHEET, SLIDES = (f"application/vnd.openxmlformats-officedocument.{kind}" for kind in
+                       ("wordprocessingml.document.main", "spreadsheetml.sheet.main", "presentationml.presentation.main"))
+RETYPED = {
+    "docm": ("docx", WORD, "application/vnd.ms-word.document.macroEnabled.main"),
+    "dotx": ("docx", WORD, "application/vnd.openxmlformats-officedocument.wordprocessingml.template.main"),
+    "xlsm": ("xlsx", SHEET, "application/vnd.ms-excel.sheet.macroEnabled.main"),
+    "xltx": ("xlsx", SHEET, "application/vnd.openxmlformats-officedocument.spreadsheetml.template.main"),
+    "pptm": ("pptx", SLIDES, "application/vnd.ms-powerpoint.presentation.macroEnabled.main"),
+    "ppsx": ("pptx", SLIDES, "application/vnd.openxmlformats-officedocument.presentationml.slideshow.main"),
+    "potx": ("pptx", SLIDES, "application/vnd.openxmlformats-officedocument.presentationml.template.main"),
+}
+
+
+def run(*words, **options):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=300, **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{words[0]}: {(done.stderr or done.stdout).strip()[-300:]}")
+    return done.stdout
+
+
+def soffice(source, path, profile):
+    """`source` as the format of `path`; soffice names its results after the source."""
+    folder = path.parent / "soffice"
+    run("soffice", f"-env:UserInstallation=file://{profile}", "--headless", "--convert-to", path.suffix[1:], "--outdir", folder, source)
+    (folder / f"{source.stem}{path.suffix}").rename(path)
+
+
+def retype(source, path, old, new):
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for entry in archive.infolist():
+            data = archive.read(entry)
+            made.writestr(entry.filename, data.replace(old.encode(), new.encode()) if entry.filename == "[Content_Types].xml" else data)
+
+
+class Sources:
+    """sources.path("docx"): made when it is asked for."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.profile = self.folder / "profile"
+
+    def path(self, format):
+        path = self.folder / f"{format}.{format}"
+        if not path.exists():
+            self.make(format, path)
+        if not path.exists() or path.stat().st_size == 0:
+            raise RuntimeError(f"no fixture for {format}")
+        return path
+
+    def make(self, format, path):
+        for kind, make in (("docx", docx), ("odt", odt), ("png", png), ("pdf", lambda: pdf(["Hello from a test."]))):
+            if format == kind:
+                path.write_bytes(make(96, 64) if kind == "png" else make())
+                return
+        texts = {"txt": "Hello from a test.\n", "html": "<!DOCTYPE html><html><title>t</title><body><p>Hello from a test.</p></body></html>", "csv": TABLE, "svg": SVG}
+        if format in texts:
+            path.write_text(texts[format])
+        elif format in SOUNDS:
+            run("ffmpeg", "-v", "error", "-y", *SOUND, *SOUNDS[format].split(), path)
+        elif format in FILMS:
+            run("ffmpeg", "-v", "error", "-y", *PICTURE, *SOUND, *FILMS[format].split(), path)
+        elif format in SILENT:
+            run("ffmpeg", "-v", "error", "-y", *PICTURE, *SILENT[format].split(), path)
+        elif format in PICTURES:
+            run("convert", self.path("png"), *(["-resize", "32x32!"] if format == "ico" else []), f"{format}:{path}")
+        elif format in VIPS:
+            run("vips", "copy", self.path("png"), path)
+        elif format in RETYPED:
+            retype(self.path(RETYPED[format][0]), path, *RETYPED[format][1:])
+        else:
+            self.make_office(format, path)
+
+    def make_office(self, format, path):
+        if format in ("odp", "odg"):
+            seed = self.folder / f"{format}.f{format}"
+            seed.write_text(flat(format))
+            soffice(seed, path, self.profile)
+            return
+        for seed, formats in OFFICE.items():
+            if format in formats.split():
+                soffice(self.path(seed), path, self.profile)
+                return
+        raise RuntimeError(f"nobody makes {format}")
+
+
+def flat(format):
+    """A slide or a drawing with a text in it."""
+    kind, element = {"odp": ("presentation", "presentation"), "odg": ("graphics", "drawing")}[format]
+    return ('<?xml version="1.0"?><office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" '
+            'xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0" xmlns:svg="urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0" office:version="1.3" '
+            f'office:mimetype="application/vnd.oasis.opendocument.{kind}"><office:body><office:{element}><draw:page draw:name="one"><draw:frame svg:width="10cm" '
+            f'svg:height="3cm" svg:x="2cm" svg:y="2cm"><draw:text-box><text:p>Hello</text:p></draw:text-box></draw:frame></draw:page></office:{element}></office:body></office:document>')
