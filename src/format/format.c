@@ -47,6 +47,15 @@
     SIGNED(id, label, FORMAT_AUDIO, extensions, mime, magic, signature)
 #define VIDEO(id, label, extensions, mime, magic, signature)                                                 \
     SIGNED(id, label, FORMAT_VIDEO, extensions, mime, magic, signature)
+/* Nothing tells these apart but their names: any text may be one. */
+#define MARKUP(id, label, extensions, mime)                                                                  \
+    {                                                                                                        \
+        id, label, FORMAT_TEXT, extensions, mime, ANY_TEXT, STRUCTURE_TEXT, NULL                             \
+    }
+#define XML_MARKUP(id, label, extensions, mime)                                                              \
+    {                                                                                                        \
+        id, label, FORMAT_TEXT, extensions, mime, "text/ application/xml", STRUCTURE_XML, NULL               \
+    }
 #define ASF  "0=\\x30\\x26\\xb2\\x75\\x8e\\x66\\xcf\\x11"
 #define EBML "0=\\x1aE\\xdf\\xa3"
 #define OPEN_DOCUMENT(id, label, category, type)                                                             \
@@ -199,6 +208,36 @@ const struct format formats[] = {
     VIDEO("y4m", "YUV4MPEG video", "y4m", "video/x-yuv4mpeg", "application/octet-stream text/plain",
           "0=YUV4MPEG2"),
     VIDEO("ivf", "IVF video", "ivf", "video/x-ivf", "application/octet-stream", "0=DKIF"),
+
+    /* markup */
+    MARKUP("md", "Markdown text", "md markdown mkd", "text/markdown"),
+    MARKUP("rst", "reStructuredText", "rst rest", "text/x-rst"),
+    MARKUP("org", "Org mode text", "org", "text/x-org"),
+    MARKUP("textile", "Textile text", "textile", "text/x-textile"),
+    MARKUP("wiki", "MediaWiki page", "wiki mediawiki", "text/x-mediawiki"),
+    MARKUP("dokuwiki", "DokuWiki page", "dokuwiki", "text/x-dokuwiki"),
+    MARKUP("creole", "Creole page", "creole", "text/x-creole"),
+    MARKUP("jira", "Jira text", "jira", "text/x-jira"),
+    MARKUP("t2t", "txt2tags text", "t2t", "text/x-txt2tags"),
+    MARKUP("twiki", "TWiki page", "twiki", "text/x-twiki"),
+    MARKUP("tikiwiki", "TikiWiki page", "tikiwiki", "text/x-tikiwiki"),
+    MARKUP("vimwiki", "Vimwiki page", "vimwiki", "text/x-vimwiki"),
+    MARKUP("xwiki", "XWiki page", "xwiki", "text/x-xwiki"),
+    MARKUP("zimwiki", "ZimWiki page", "zimwiki", "text/x-zim-wiki"),
+    MARKUP("muse", "Emacs Muse text", "muse", "text/x-muse"),
+    MARKUP("haddock", "Haddock text", "haddock", "text/x-haddock"),
+    MARKUP("asciidoc", "AsciiDoc text", "asciidoc adoc asc", "text/asciidoc"),
+    MARKUP("tex", "LaTeX source", "tex latex ltx", "text/x-tex"),
+    MARKUP("context", "ConTeXt source", "context ctx", "text/x-context"),
+    MARKUP("texinfo", "Texinfo source", "texinfo texi", "text/x-texinfo"),
+    MARKUP("man", "Manual page", "man", "text/troff"),
+    MARKUP("ms", "roff ms source", "ms", "text/troff"),
+    MARKUP("ipynb", "Jupyter notebook", "ipynb", "application/x-ipynb+json"),
+    XML_MARKUP("docbook", "DocBook document", "docbook dbk", "application/docbook+xml"),
+    XML_MARKUP("jats", "JATS article", "jats", "application/jats+xml"),
+    XML_MARKUP("opml", "OPML outline", "opml", "text/x-opml"),
+    XML_MARKUP("fb2", "FictionBook", "fb2", "application/x-fictionbook+xml"),
+    XML_MARKUP("tei", "TEI document", "tei", "application/tei+xml"),
 
     PLAIN("zip", "ZIP archive", FORMAT_ARCHIVE, "zip", "application/zip", STRUCTURE_ZIP),
 };

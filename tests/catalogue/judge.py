@@ -1,5 +1,6 @@
 """Is a file what its format says? Said by tools that have nothing to do with Decant, for each format that it writes."""
 
+import json
 import subprocess
 import zipfile
 from xml.etree import ElementTree
@@ -13,6 +14,8 @@ FILMS = {"mp4", "mov", "m4v", "3gp", "3g2", "f4v", "mkv", "webm", "avi", "flv", 
 PICTURES = {"png", "jpg", "gif", "tiff", "bmp", "ico", "tga", "ppm", "pgm", "pbm", "webp"}
 VIPS = {"avif", "heic", "jxl", "jp2"}
 OPEN_DOCUMENT = {"odt": "text", "ott": "text-template", "ods": "spreadsheet", "ots": "spreadsheet-template", "odp": "presentation", "otp": "presentation-template", "odg": "graphics"}
+MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "jira", "muse", "haddock", "tex", "man", "asciidoc", "texinfo", "context", "ms", "xwiki", "zimwiki"}
+XML = {"docbook", "jats", "opml", "fb2", "tei"}
 OLE = {"doc": "Microsoft Word", "xls": "Microsoft Excel", "ppt": "Microsoft PowerPoint"}
 
 
@@ -67,6 +70,12 @@ def judge(path, format):
         assert "Composite Document" in said("file", "-b", path)
     elif format == "rtf":
         assert "Rich Text" in said("file", "-b", path)
+    elif format in XML:
+        assert len("".join(ElementTree.parse(path).getroot().itertext())) > 4 or format == "opml"
+    elif format in MARKUP:
+        assert "Hello" in path.read_text(encoding="utf-8")
+    elif format == "ipynb":
+        assert json.loads(path.read_text(encoding="utf-8"))["cells"]
     elif format in ("txt", "csv"):
         assert path.read_text(encoding="utf-8").strip()
     elif format == "html":

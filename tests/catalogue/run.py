@@ -54,7 +54,7 @@ def verdict(report, target):
     path = Path(report["output"])
     try:
         judge(path, target if path.suffix == f".{target}" else path.suffix[1:])
-    except (AssertionError, ValueError, OSError, subprocess.SubprocessError) as error:
+    except (AssertionError, ValueError, OSError, SyntaxError, subprocess.SubprocessError) as error:
         return str(error).replace("\t", " ").replace("\n", " ") or type(error).__name__
     finally:
         path.unlink(missing_ok=True)

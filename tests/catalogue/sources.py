@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "system"))
-from fixtures import docx, odt, pdf, png  # noqa: E402
+from fixtures import docx, pdf, png  # noqa: E402
 
 SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1:sample_rate=44100"]
 PICTURE = ["-f", "lavfi", "-i", "testsrc=size=96x64:rate=25:duration=1"]
@@ -23,6 +23,15 @@ FILMS = {
     "mxf": "-c:v mpeg2video -c:a pcm_s16le -ar 48000", "dv": "-target pal-dv", "nut": ""}
 SILENT = {"swf": "-c:v flv1", "y4m": "-pix_fmt yuv420p", "ivf": "-c:v libvpx"}
 
+# Pandoc's names for what it writes, and texts of the kinds that it only reads.
+MARKUP = {
+    "rst": "rst", "org": "org", "textile": "textile", "wiki": "mediawiki", "dokuwiki": "dokuwiki", "jira": "jira", "muse": "muse", "haddock": "haddock", "tex": "latex",
+    "docbook": "docbook", "jats": "jats", "opml": "opml", "fb2": "fb2", "ipynb": "ipynb", "man": "man", "epub": "epub"}
+MARKDOWN = "---\ntitle: Hello\n---\n\n# Heading\n\nHello from a *test*.\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+WIKIS = {
+    "creole": "= Heading =\nHello from a //test//.\n* one\n", "t2t": "Hello\nA test\n\n= Heading =\nHello from a //test//.\n", "twiki": "---+ Heading\nHello from a _test_.\n",
+    "tikiwiki": "! Heading\nHello from a ''test''.\n", "vimwiki": "= Heading =\nHello from a _test_.\n"}
+
 # ImageMagick and libvips write these.
 PICTURES = ("jpg", "webp", "gif", "tiff", "bmp", "ico", "psd", "tga", "ppm", "pgm", "pbm")
 VIPS = ("avif", "heic", "jxl", "jp2")
@@ -32,7 +41,7 @@ SVG = ('<svg xmlns="http://www.w3.org/2000/svg" width="96" height="64"><rect wid
 
 # What LibreOffice makes of a seed: {seed: formats}.
 OFFICE = {
-    "docx": "doc rtf fodt", "odt": "ott", "csv": "xlsx xls ods ots fods", "odp": "pptx ppt otp fodp", "odg": "fodg"}
+    "docx": "odt doc rtf fodt", "odt": "ott", "csv": "xlsx xls ods ots fods", "odp": "pptx ppt otp fodp", "odg": "fodg"}
 # The same bytes as another format's but for the type of the main part.
 WORD, SHEET, SLIDES = (f"application/vnd.openxmlformats-officedocument.{kind}" for kind in
                        ("wordprocessingml.document.main", "spreadsheetml.sheet.main", "presentationml.presentation.main"))
@@ -85,11 +94,11 @@ class Sources:
         return path
 
     def make(self, format, path):
-        for kind, make in (("docx", docx), ("odt", odt), ("png", png), ("pdf", lambda: pdf(["Hello from a test."]))):
+        for kind, make in (("docx", docx), ("png", png), ("pdf", lambda: pdf(["Hello from a test."]))):
             if format == kind:
                 path.write_bytes(make(96, 64) if kind == "png" else make())
                 return
-        texts = {"txt": "Hello from a test.\n", "html": "<!DOCTYPE html><html><title>t</title><body><p>Hello from a test.</p></body></html>", "csv": TABLE, "svg": SVG}
+        texts = {"md": MARKDOWN, **WIKIS, "txt": "Hello from a test.\n", "html": "<!DOCTYPE html><html><title>t</title><body><p>Hello from a test.</p></body></html>", "csv": TABLE, "svg": SVG}
         if format in texts:
             path.write_text(texts[format])
         elif format in SOUNDS:
@@ -98,6 +107,8 @@ class Sources:
             run("ffmpeg", "-v", "error", "-y", *PICTURE, *SOUND, *FILMS[format].split(), path)
         elif format in SILENT:
             run("ffmpeg", "-v", "error", "-y", *PICTURE, *SILENT[format].split(), path)
+        elif format in MARKUP:
+            run("pandoc", "-s", "-f", "markdown", "-t", MARKUP[format], "-o", path, self.path("md"))
         elif format in PICTURES:
             run("convert", self.path("png"), *(["-resize", "32x32!"] if format == "ico" else []), f"{format}:{path}")
         elif format in VIPS:

@@ -26,7 +26,7 @@ enum { COST = 30 };
  * shows what it looks like, and holds no more of it than the data of JPEG pictures. Pictures of all pages are
  * made of the PDF: LibreOffice itself draws the first one alone. */
 static const struct engine_conversions conversions[] = {
-    {WRITER, "pdf", COST, 95, false, NULL},
+    {WRITER, "pdf", COST, 95, false, "text"},
     {WRITER, "txt", COST, 60, false, NULL},
     {WRITER, "docx odt doc rtf html epub fodt ott", COST, 90, true, NULL},
     {CALC, "pdf", COST, 90, false, NULL},
