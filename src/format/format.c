@@ -130,7 +130,9 @@ const struct format formats[] = {
     RASTER("avif", "AVIF image", "avif", "image/avif"),
     RASTER("heic", "HEIC image", "heic heif",
            "image/heic image/heif image/heic-sequence image/heif-sequence"),
-    RASTER("jxl", "JPEG XL image", "jxl", "image/jxl"),
+    /* Of many bare codestreams libmagic says nothing. */
+    {"jxl", "JPEG XL image", FORMAT_IMAGE, "jxl", "image/jxl", "image/jxl application/octet-stream",
+     STRUCTURE_RASTER, NULL},
     RASTER("jp2", "JPEG 2000 image", "jp2", "image/jp2"),
     RASTER("bmp", "Windows bitmap", "bmp dib", "image/bmp"),
     RASTER("ico", "Windows icon", "ico", "image/vnd.microsoft.icon"),

@@ -1,10 +1,10 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Every pair that the catalogue offers: a file of the source format (sources.py) is converted as `decant convert` does it, and an independent tool says whether the result is what
 it should be (judge.py). Writes a line for each pair to catalogue.tsv; ends with `N pairs passed, N failed`.
 
     tests/catalogue/run.py [--bindir build/bin] [--out build/catalogue.tsv] [--jobs N] [--engine NAME] [--spread]
 
---spread takes each source and each target a few times instead of all pairs with all."""
+--spread takes each source and each target once instead of all pairs with all."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from sources import Sources
 from judge import judge
 
 ROOT = Path(__file__).parents[2]
-SPREAD = 3
+SPREAD = 1
 
 
 def offered(bindir):
