@@ -1,5 +1,6 @@
 #include "sandbox/cgroup_files.h"
 
+#include "core/privilege.h"
 #include "core/str.h"
 
 #include <errno.h>
@@ -50,17 +51,31 @@ int cgroup_enter(int dir)
 
 int cgroup_make(int parent, const char *name)
 {
-    int fd;
+    _cleanup_close_ int fd = -1;
 
     if (mkdirat(parent, name, 0755) < 0)
         return -errno;
     fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return fd < 0 || fchmod(fd, 0755) < 0 ? -errno : TAKE_FD(fd);
 }
 
 int cgroup_lock(int dir)
 {
     return flock(dir, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
+void cgroup_begin_as_owner(int dir)
+{
+    struct stat st;
+
+    if (geteuid() == 0 && fstat(dir, &st) == 0)
+        privilege_borrow(&(struct privilege_ids){st.st_uid, st.st_gid});
+}
+
+void cgroup_end_as_owner(void)
+{
+    if (geteuid() == 0)
+        privilege_return();
 }
 
 /* Members of other pid namespaces show as 0; they are descendants of one that we can name. */
@@ -151,10 +166,14 @@ static void remove_with_children(int parent, const char *name)
 
     if (!list && dir >= 0)
         close(dir);
+    if (list)
+        cgroup_begin_as_owner(dir);
     for (struct dirent *e; list && (e = readdir(list));)
         if (e->d_type == DT_DIR && e->d_name[0] != '.')
             remove_when_empty(dir, e->d_name, !str_eq(e->d_name, CGROUP_SELF));
+    cgroup_begin_as_owner(parent);
     unlinkat(parent, name, AT_REMOVEDIR);
+    cgroup_end_as_owner();
 }
 
 void cgroup_clear_stale(int parent, const char *prefix)

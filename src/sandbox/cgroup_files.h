@@ -19,6 +19,11 @@ bool cgroup_has(int dir, const char *file);
 /* This process becomes a member. */
 int cgroup_enter(int dir) _warn_unused_;
 
+/* Until the second one, files are reached as the owner of `dir` reaches them: root without its capabilities
+ * (cli/supervisor.h, the worker's unit) isn't let into what it has given away. What was begun last counts. */
+void cgroup_begin_as_owner(int dir);
+void cgroup_end_as_owner(void);
+
 /* Kills all members; what they leave behind is somebody else's to reap. True when there was one. */
 bool cgroup_kill(int dir);
 /* Kills all members of cgroup `name` of `parent`, and removes it when the last has gone; waits for that for a
@@ -29,7 +34,7 @@ int cgroup_remove(int parent, const char *name);
  * are about to end by themselves and must not be cut off (a Redis that writes its file). */
 void cgroup_clear_stale(int parent, const char *prefix);
 
-/* A descriptor of the folder; cgroups are made 0755. */
+/* A descriptor of the folder. It is 0755 whatever the umask: who clears it up may be somebody else. */
 int cgroup_make(int parent, const char *name) _warn_unused_;
 /* Holds it for cgroup_clear_stale to see, as long as the descriptor is open. */
 int cgroup_lock(int dir) _warn_unused_;

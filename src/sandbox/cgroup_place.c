@@ -73,6 +73,11 @@ static int append_folder(struct cgroup_place *p, const char *parent)
     return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
+static int give_away(const struct cgroup_place *p, int dir, const char *file)
+{
+    return fchownat(dir, file, p->uid, p->gid, 0) < 0 ? -errno : 0;
+}
+
 /* Makes decant-PID below `path`, after having cleared what others left there. */
 static int make_folder(struct cgroup_place *p, const char *path)
 {
@@ -86,8 +91,8 @@ static int make_folder(struct cgroup_place *p, const char *path)
     if (dir < 0)
         return dir;
     r = cgroup_lock(dir);
-    if (r == 0 && fchown(dir, p->uid, p->gid) < 0)
-        r = -errno;
+    if (r == 0 && p->home < 0)
+        r = give_away(p, dir, ".");
     if (r == 0)
         r = append_folder(p, path);
     if (r < 0) {
@@ -118,22 +123,6 @@ static void stop_distributing(int dir)
         (void)!cgroup_write(dir, "cgroup.subtree_control", "-memory -pids");
 }
 
-/* What is in the place is its owner's to remove: root without its capabilities (cli/supervisor.h) isn't let.
- */
-static void begin_as_owner(int dir)
-{
-    struct stat st;
-
-    if (geteuid() == 0 && fstat(dir, &st) == 0)
-        privilege_borrow(&(struct privilege_ids){st.st_uid, st.st_gid});
-}
-
-static void end_as_owner(void)
-{
-    if (geteuid() == 0)
-        privilege_return();
-}
-
 /* A hierarchy's topmost cgroup lets its owner write only by a capability, or by changing its mode. */
 static void remove_from(int parent, const char *name)
 {
@@ -152,21 +141,21 @@ static void leave_own_storey(struct cgroup_place *p, const struct made *m)
         stop_distributing(p->home);
     if (cgroup_enter(p->home) < 0)
         return;
-    begin_as_owner(m->dir);
+    cgroup_begin_as_owner(m->dir);
     unlinkat(m->dir, CGROUP_SELF, AT_REMOVEDIR);
-    end_as_owner();
+    cgroup_end_as_owner();
 }
 
 static void unmake_folder(struct cgroup_place *p)
 {
     struct made *m = &p->made[--p->n_made];
 
-    begin_as_owner(m->dir);
+    cgroup_begin_as_owner(m->dir);
     remove_children(m->dir);
     /* A cgroup that distributes takes no process, and it stops only when nobody is left to receive. */
     if (p->home >= 0)
         stop_distributing(m->dir);
-    end_as_owner();
+    cgroup_end_as_owner();
     if (p->home >= 0)
         leave_own_storey(p, m);
     remove_from(m->parent, p->name);
@@ -213,15 +202,17 @@ static bool distributes(int dir, const char *file)
            words_have(text, "pids");
 }
 
-/* Who may write to these three may move processes and distribute controllers, below it. */
-static int give_away(struct cgroup_place *p, int dir)
+/* Who may write to the first three may move processes and distribute controllers, below it. The folder goes
+ * when all is in it: it is closed to root then, unless root has CAP_DAC_OVERRIDE, and a unit shouldn't need
+ * that. */
+static int give_away_place(const struct cgroup_place *p, int dir)
 {
-    static const char *const files[] = {"cgroup.procs", "cgroup.threads", "cgroup.subtree_control"};
+    static const char *const files[] = {"cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "."};
+    int r = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-        if (fchownat(dir, files[i], p->uid, p->gid, 0) < 0 && errno != ENOENT)
-            return -errno;
-    return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(files) && (r == 0 || r == -ENOENT); i++)
+        r = give_away(p, dir, files[i]);
+    return r;
 }
 
 static int furnish(struct cgroup_place *p, int above, bool is_home)
@@ -244,7 +235,7 @@ static int furnish(struct cgroup_place *p, int above, bool is_home)
     /* The servers must not wait for their own jobs. */
     if (cgroup_write(p->made[0].dir, "cgroup.subtree_control", nice_to_have) == 0)
         (void)!cgroup_write_u64(self, "cpu.weight", weight < WEIGHT_V2_MAX ? weight : WEIGHT_V2_MAX);
-    return give_away(p, p->made[0].dir);
+    return give_away_place(p, p->made[0].dir);
 }
 
 static int make_v2_below(struct cgroup_place *p, const char *path, bool is_home)
@@ -365,9 +356,7 @@ static void clear_foreign(const struct cgroup_place *p)
 
         if (dir < 0)
             continue;
-        begin_as_owner(dir);
         cgroup_clear_stale(dir, "");
-        end_as_owner();
     }
 }
 

@@ -177,3 +177,43 @@ def test_doctor_tells():
     off = subprocess.run([BIN / "decant", "doctor"], capture_output=True, text=True, timeout=300,
                          env={"PATH": "/usr/bin:/bin", "DECANT_ENGINES": "image", "DECANT_CGROUP": "off", **sanitizers()})
     assert "weak     cgroups" in off.stdout and "DECANT_CGROUP is off" in off.stdout and off.returncode == 0
+
+
+@pytest.fixture
+def unit():
+    """Cgroups of root's, one in each hierarchy, as those of a unit with Delegate=yes."""
+    if os.geteuid() != 0 or not all("rw" in options for _, options in hierarchies()):
+        pytest.skip("needs root, and hierarchies that can be written")
+    folders = []
+    for mount in dict.fromkeys(mount for mount, _ in hierarchies()):
+        handed_on = mount / "cgroup.subtree_control"
+        if handed_on.exists() and "memory" not in (mount / "cgroup.controllers").read_text():
+            continue  # v2 beside v1
+        if handed_on.exists():
+            handed_on.write_text("+memory +pids")
+        folders.append(mount / f"test-unit-{os.getpid()}")
+        folders[-1].mkdir()
+    yield folders
+    for folder in folders:
+        for left in sorted(folder.rglob("*/"), reverse=True):
+            left.rmdir()
+        folder.rmdir()
+
+
+def test_root_needs_few_rights(unit):
+    """Those of decant-worker.service: none to files of others, such as those of the place once it is given away. And what one that
+    was killed left there is cleared all the same."""
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
+    for folder in unit:
+        left = folder / f"decant-{gone.pid}" / f"{gone.pid}.0"
+        left.mkdir(parents=True)
+        for path in (left.parent, left):
+            shutil.chown(path, "decant-engine", "decant-engine")
+    enter = 'for procs in $UNIT; do echo $$ > "$procs"; done; exec setpriv --bounding-set=-all,+setuid,+setgid,+chown "$@"'
+    process = subprocess.run(["/bin/sh", "-c", enter, "sh", BIN / "decant", "doctor"], capture_output=True, text=True, timeout=300,
+                             env={"PATH": "/usr/bin:/bin", "DECANT_ENGINES": "image", "UNIT": " ".join(f"{folder}/cgroup.procs" for folder in unit), **sanitizers()})
+    lines = process.stdout.splitlines()
+    assert all(any(line.startswith("ok ") and word in line for line in lines) for word in (" cgroups ", "rlimits cgroup")), process.stdout + process.stderr
+    assert all(str(folder) in process.stdout for folder in unit)
+    assert not [folder for folder in unit if (folder / f"decant-{gone.pid}").exists()]
