@@ -1,11 +1,11 @@
-"""nginx in front of servers, by the configuration of the documentation."""
+"""nginx in front of servers, by a configuration that people are given."""
 
 import os
 import re
 import shutil
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "http.md"
+ROOT = Path(__file__).resolve().parents[2]
 
 CONFIG = """
 daemon off;
@@ -20,25 +20,41 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     {upstream}
-    {documented}
+    {given}
 }}
 """
 
 
-def documented(folder, port, storage):
-    """The configuration of the documentation, with what is this test's own."""
-    text = re.search(r"```nginx\n(.*?)```", DOCS.read_text(), re.S).group(1)
-    for old, new in [("443 ssl", f"127.0.0.1:{port}"), ("http://127.0.0.1:8080", "http://decant"), ("/shared/tmp/", f"{storage}/"),
-                     ("/var/log/nginx/decant.log", f"{folder}/access.log")]:
-        assert old in text
-        text = text.replace(old, new)
+def documented():
+    return re.search(r"```nginx\n(.*?)```", (ROOT / "docs/http.md").read_text(), re.S).group(1)
+
+
+def debian_site():
+    return (ROOT / "deploy/systemd/sites-available/decant").read_text()
+
+
+# What in each is a test's own: `listen`, `storage` and `folder` are what `nginx` is given.
+GIVEN = {
+    "docs": (documented, {"443 ssl": "{listen}", "/shared/tmp/": "{storage}/"}),
+    "debian": (debian_site, {"listen [::]:443 ssl http2;": "", "listen [::]:80;": "", "443 ssl http2": "{listen}", "listen 80;": "listen unix:{folder}/plain.sock;",
+                             "/var/lib/decant/storage/": "{storage}/"}),
+}
+BOTH = {"http://127.0.0.1:8080": "http://decant", "/var/log/nginx/decant.log": "{folder}/access.log"}
+
+
+def given(source, **own):
+    read, changes = GIVEN[source]
+    text = read()
+    for old, new in {**changes, **BOTH}.items():
+        assert old in text, old
+        text = text.replace(old, new.format(**own))
     return re.sub(r"\n *ssl_.*;", "", text)
 
 
-def nginx(folder, port, storage, *servers):
+def nginx(folder, port, storage, *servers, source="docs"):
     """The command of an nginx that listens at `port`; what it writes lies in `folder`. `servers` are the ports of those behind it."""
     upstream = "upstream decant { " + " ".join(f"server 127.0.0.1:{server};" for server in servers) + " }"
     config = Path(folder) / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, upstream=upstream, documented=documented(folder, port, storage),
-                                    user="user root;" if os.geteuid() == 0 else ""))
+    text = given(source, listen=f"127.0.0.1:{port}", storage=storage, folder=folder)
+    config.write_text(CONFIG.format(folder=folder, upstream=upstream, given=text, user="user root;" if os.geteuid() == 0 else ""))
     return [shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-c", str(config)]

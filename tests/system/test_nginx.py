@@ -1,6 +1,7 @@
 """Behind the real nginx: downloads are handed over by X-Accel-Redirect, and the storage can't be reached otherwise."""
 
 import contextlib
+import re
 import subprocess
 
 import pytest
@@ -13,13 +14,13 @@ from server import Server, eventually, free_port
 from sse import Events
 
 
-@pytest.fixture(scope="module")
-def nginx(tmp_path_factory):
+@pytest.fixture(scope="module", params=front.GIVEN)
+def nginx(tmp_path_factory, request):
     """The server, the address of nginx in front of it, and the folder of nginx's logs."""
     folder = tmp_path_factory.mktemp("nginx")
     server = Server(folder, "image", DECANT_ACCEL_PREFIX="/_files", DECANT_CORS_ORIGINS="https://app.example.com").start()
     port = free_port()
-    process = subprocess.Popen(front.nginx(folder, port, server.data / "storage", server.port))
+    process = subprocess.Popen(front.nginx(folder, port, server.data / "storage", server.port, source=request.param))
 
     def answers():
         assert process.poll() is None
@@ -37,6 +38,24 @@ def nginx(tmp_path_factory):
 def behind_nginx(nginx):
     server, url, _ = nginx
     return server, Client(url)
+
+
+def lines(text, location, directive):
+    """Those of one directive in a location, without what is remarked behind them."""
+    block = re.search(rf"location {location} \{{\n(.*?)\n *\}}", text, re.S)[1]
+    return {" ".join(line.split(";")[0].split()) for line in block.splitlines() if line.split()[:1] == [directive]}
+
+
+def test_all_configurations_are_of_one_mind():
+    docs, debian, containers = front.documented(), front.debian_site(), (front.ROOT / "deploy/docker/web/nginx.conf").read_text()
+    said = lines(docs, "/_files/", "add_header")
+    hsts = {'add_header Strict-Transport-Security "max-age=31536000" always'}
+    assert len(said) == 10 and lines(debian, "/_files/", "add_header") == lines(containers, "/_files/", "add_header") == said | hsts
+    told = lines(debian, "/", "proxy_set_header")
+    assert told == lines(containers, "/", "proxy_set_header") and lines(docs, "/", "proxy_set_header") < told
+    for text in (docs, debian, containers):
+        assert "internal;" in text and "location = /metrics { return 404; }" in text
+        assert lines(text, "/_files/", "alias") and lines(text, "/_files/", "disable_symlinks")
 
 
 def test_metrics_are_not_for_clients_of_nginx(behind_nginx):
