@@ -3,7 +3,7 @@ BUILD ?= build
 MESON_FLAGS ?=
 PACKAGE_GROUPS = build
 
-.PHONY: run check check-docker check-catalogue coverage valgrind bench build packages clean format lint
+.PHONY: run check check-catalogue check-deb check-docker coverage deb valgrind bench build packages clean format lint
 
 # Everything at http://127.0.0.1:8080; ARGS="--port 9000 --data /srv/decant" changes that.
 run: PACKAGE_GROUPS = build run
@@ -21,6 +21,15 @@ check-docker:
 check-catalogue: PACKAGE_GROUPS = build run check
 check-catalogue: build
 	@tests/catalogue/run.py --bindir $(BUILD)/bin --out $(BUILD)/catalogue.tsv $(ARGS)
+
+# A Debian package in dist/; and its proof on a virtual machine: needs root, and is no part of `make check`.
+deb: PACKAGE_GROUPS = build deb
+deb: packages
+	@deploy/debian/build
+
+check-deb: deb
+	@scripts/install-packages check-deb
+	@deploy/debian/check
 
 # Lines that the tests run, by folder; and the tests under memcheck: a quarter of an hour, and some hours.
 coverage:
@@ -47,4 +56,4 @@ lint:
 	@BUILD=$(BUILD) scripts/lint
 
 clean:
-	rm -rf build build-*
+	rm -rf build build-* dist
