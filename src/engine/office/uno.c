@@ -189,14 +189,13 @@ int uno_get_long(struct uno_object *o, const char *name, int32_t *ret)
     return r;
 }
 
-/* The one step through C++: the context is a class of one pointer, which a function returns where any class
- * with a destructor goes: into memory of the caller's. */
+/* The one step through C++: a function that returns a class of one pointer. By value it goes into memory that
+ * the caller brings, and whose address comes back (System V ABI for x86-64, section 3.2.3); in LibreOffice
+ * 25.2 a reference comes back, which is an address without any memory brought. */
 static struct uno_object *map_context(void *library)
 {
-    struct large {
-        void *object, *unused[7];
-    };
-    struct large (*get_context)(void) = dlsym(library, "_ZN10comphelper26getProcessComponentContextEv");
+    void *room = NULL;
+    void **(*get_context)(void *room) = dlsym(library, "_ZN10comphelper26getProcessComponentContextEv");
     _cleanup_uno_string_ struct uno_string *cxx = uno_string("gcc3"), *uno = uno_string("uno"),
                                            *purpose = uno_string("");
     _cleanup_type_ struct uno_type *type = type_named("com.sun.star.uno.XComponentContext");
@@ -205,7 +204,7 @@ static struct uno_object *map_context(void *library)
 
     api.get_mapping(&mapping, cxx, uno, purpose);
     if (mapping && type && get_context)
-        mapping->map(mapping, &mapped, get_context().object, type);
+        mapping->map(mapping, &mapped, *get_context(&room), type);
     if (mapping)
         mapping->release(mapping);
     return mapped;
