@@ -207,8 +207,8 @@ static struct uno_sequence *load_properties(const char *import_options, document
     uno_own_init(&questions, "com.sun.star.task.XInteractionHandler", question_methods);
     uno_put_object(&p, "InteractionHandler", questions.interface, &questions.object);
     put_progress(&p, progress, arg);
+    /* Not "Silent": with that LibreOffice 25.2 keeps the question for a password from our handler. */
     uno_put_bool(&p, "Hidden", true);
-    uno_put_bool(&p, "Silent", true);
     uno_put_bool(&p, "ReadOnly", true);
     /* A template is opened as what it is, rather than as the beginning of a new document. */
     uno_put_bool(&p, "AsTemplate", false);
