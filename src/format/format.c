@@ -147,8 +147,8 @@ const struct format formats[] = {
     /* the rest */
     PLAIN("pdf", "PDF document", FORMAT_PDF, "pdf", "application/pdf", STRUCTURE_PDF),
     {"txt", "Plain text", FORMAT_TEXT, "txt text log", "text/plain", ANY_TEXT, STRUCTURE_TEXT, NULL},
-    {"html", "HTML page", FORMAT_TEXT, "html htm xhtml", "text/html", "text/ application/xml", STRUCTURE_HTML,
-     NULL},
+    {"html", "HTML page", FORMAT_TEXT, "html htm xhtml", "text/html",
+     "text/ application/xml application/xhtml+xml", STRUCTURE_HTML, NULL},
 
     /* audio; libmagic knows none of those that are application/octet-stream here */
     AUDIO("mp3", "MP3 audio", "mp3", "audio/mpeg", "",
