@@ -413,6 +413,7 @@ int main(int argc, char **argv)
     catalogue_choose(settings.engines);
     if (give_root_away(&settings) < 0 || sodium_init() < 0 || privilege_forbid_core() < 0)
         return EXIT_CONFIG;
+    confine_prepare();
     seal_wipe_json();
     raise_nofile(&settings);
     umask(0); /* what files/storage.h makes has the mode that it says */

@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <netdb.h>
 #include <sched.h>
 #include <signal.h>
@@ -297,6 +298,21 @@ static const bool unconfined = true;
 #else
 static const bool unconfined = false;
 #endif
+
+void confine_prepare(void)
+{
+    static struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1), /* by any architecture's numbers */
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct policy no_io_uring = {program, ARRAY_SIZE(program)};
+
+    if (unconfined || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return;
+    (void)!policy_enter(&no_io_uring, getpid(), false);
+}
 
 int confine_process(const struct confinement *c, const char **ret_why)
 {

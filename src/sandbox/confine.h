@@ -15,6 +15,12 @@ struct confinement {
     const char *ports; /* of those whom sentinels may name (ports_valid); unused where there are none */
 };
 
+/* Before the program makes its first libuv loop, and in the main thread: as if this kernel had no io_uring.
+ * From 1.45 on libuv takes it for its epoll calls where it can, and no setting of its own stops that; but
+ * what goes through it passes by every filter, so that the policies have none of it. Where this can't be had
+ * confine_process() can't either, and says why. */
+void confine_prepare(void);
+
 /* In force for this process and all that it makes, and proved by attempts. In the main thread, before there
  * is another. On failure -errno and `ret_why`, a static sentence: the process must not go on. */
 int confine_process(const struct confinement *c, const char **ret_why) _warn_unused_;

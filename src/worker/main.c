@@ -559,6 +559,7 @@ int main(int argc, char **argv)
     seal_wipe_json();
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || privilege_forbid_core() < 0)
         return EXIT_CONFIG;
+    confine_prepare();
     w.slots = w.settings.jobs ? (unsigned)w.settings.jobs : uv_available_parallelism();
     name_worker(&w);
     return run(&w);
