@@ -110,6 +110,9 @@ static struct MHD_Daemon *start_daemon(struct http_loop *l)
         MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
         /* Without this word MHD silently falls back from sendfile to read and send. */
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+#if MHD_VERSION >= 0x01000000
+        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, /* as strict as request.c is with what 0.9.75 lets through */
+#endif
         MHD_OPTION_END);
     /* clang-format on */
 }

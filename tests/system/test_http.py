@@ -3,6 +3,9 @@
 `/smuggled` is nowhere in the API, so a smuggled request that is taken for one gives one more answer, a 404. After each row the
 next client is served."""
 
+import contextlib
+import ctypes
+import fnmatch
 import socket
 
 import pytest
@@ -322,6 +325,28 @@ REQUEST_LINES = [
 ALL = [(f"{kind}: {row[0]}", *row[1:]) for kind, table in [("framing", FRAMING), ("chunks", CHUNKS), ("header", HEADERS), ("request", REQUEST_LINES)]
        for row in table]
 
+# libmicrohttpd 1.0 is told to be strict: what 0.9.75 lets through to us it refuses itself, in its own words or in none. 1.0.1 takes a
+# chunk's line with an extension for one byte shorter than it is, sends no "100 Continue" when the body is there already, and knows that
+# blanks after a value are none of it.
+LIBRARY = ctypes.CDLL("libmicrohttpd.so.12")
+LIBRARY.MHD_get_version.restype = ctypes.c_char_p
+IS_1_0 = LIBRARY.MHD_get_version() >= b"1"
+OF_1_0 = [
+    ("framing: TE with a * after it", [NO_SESSION], CLOSED), ("framing: CL with a blank after it", [NO_SESSION, NOT_FOUND], OPEN),
+    ("framing: TE, a blank before the colon", [PLAIN_BAD], CLOSED), ("framing: TE, a tab before the colon", [PLAIN_BAD], CLOSED),
+    ("chunks: extension*", [PLAIN_BAD], CLOSED), ("chunks: long extension", [PLAIN_BAD], CLOSED), ("chunks: many extensions", [PLAIN_BAD], CLOSED),
+    ("chunks: lines with LF alone", [PLAIN_BAD], CLOSED),
+    ("header: fold*", [PLAIN_BAD], CLOSED), ("header: LF alone*", [PLAIN_BAD], CLOSED), ("header: CR *", [PLAIN_BAD], CLOSED),
+    ("header: NUL*", [PLAIN_BAD], CLOSED), ("header: no name", [PLAIN_BAD], CLOSED), ("header: a blank in the name", [PLAIN_BAD], CLOSED),
+    ("header: a blank before the colon", [PLAIN_BAD], CLOSED), ("header: empty lines in front", [], CLOSED),
+    ("header: a megabyte of empty lines", [], CLOSED), ("header: an endless method", [], CLOSED),
+    ("request: NUL in *", [], CLOSED), ("request: blank in the path", [PLAIN_BAD], CLOSED), ("request: CR in the path", [PLAIN_BAD], CLOSED),
+    ("request: two blanks *", [PLAIN_BAD], CLOSED), ("request: a ClientHello of TLS", [], CLOSED), ("request: SMTP", [], CLOSED),
+    ("request: none after a 400", [PLAIN_BAD], CLOSED), ("request: a bad one after a good one", [OK, PLAIN_BAD], CLOSED),
+    ("request: Expect: 100-continue", [NO_SESSION], OPEN), ("request: Expect: 100-continue, and chunks", [NO_SESSION], CLOSED)]
+if IS_1_0:
+    ALL = [(name, data, *next((new[1:] for new in OF_1_0 if fnmatch.fnmatchcase(name, new[0])), row)) for name, data, *row in ALL]
+
 
 def assert_served(server):
     with Raw(server.port) as next_client:
@@ -355,17 +380,22 @@ def test_the_table_is_what_it_says():
 
 # --- requests that come in pieces
 
+UNREADABLE = [PLAIN_BAD if IS_1_0 else BAD]
+
+
 @pytest.mark.parametrize("data, expected", [
-    (HEALTH, [OK]), (length(b" 2"), [NO_SESSION]), (chunks(b"2;a=b\r\n{}\r\n0\r\nX: y\r\n\r\n"), [NO_SESSION]),
-    (post(b"Content-Length: 2", CHUNKED), [BAD]), (b"GET /healthz HTTP/1.1\nHost: x\n\n", [BAD]), (health(b"X: a", b" b"), [BAD]),
-    (health(b"X: a", b" "), [BAD])], ids=["GET", "length", "chunks", "two lengths", "LF alone", "fold", "empty fold"])
+    (HEALTH, [OK]), (length(b" 2"), [NO_SESSION]), (chunks(b"2\r\n{}\r\n0\r\nX: y\r\n\r\n"), [NO_SESSION]),
+    (chunks(b"2;a=b\r\n{}\r\n" + LAST), [PLAIN_BAD] if IS_1_0 else [NO_SESSION]), (post(b"Content-Length: 2", CHUNKED), [BAD]),
+    (b"GET /healthz HTTP/1.1\nHost: x\n\n", UNREADABLE), (health(b"X: a", b" b"), UNREADABLE), (health(b"X: a", b" "), UNREADABLE)],
+    ids=["GET", "length", "chunks", "extension", "two lengths", "LF alone", "fold", "empty fold"])
 def test_byte_by_byte(server, data, expected):
     """Where the pieces are cut changes no answer."""
     with Raw(server.port) as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in data:
-            client.send(bytes([byte]))
-        client.finish()
+            client.try_send(bytes([byte]))  # the server may have had enough of it before its end
+        with contextlib.suppress(OSError):
+            client.finish()
         found = client.answers()
     assert [(a.status, a.code) for a in found] == expected
     assert_served(server)

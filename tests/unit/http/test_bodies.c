@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/str.h"
 
+#include <microhttpd.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -117,8 +118,8 @@ static void test_memory(void **state)
     assert_answer(fd, 200, "");
     client_send(fd, "POST /memory HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_answer(fd, 200, "");
-    client_send(
-        fd, "POST /memory HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n1;x=y\r\nf");
+    client_send(fd,
+                "POST /memory HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n1\r\nf");
     usleep(20000);
     assert_int_equal(started, 3);
     /* Nothing that follows chunks is taken for a request. */
@@ -127,6 +128,19 @@ static void test_memory(void **state)
     assert_true(client_ended(fd));
     wait_for(&ended, 4);
     assert_int_equal(started, 4);
+}
+
+/* RFC 9112, 7.1.1: they are read over. MHD 1.0.1 can't: it takes the line for one byte shorter than it is. */
+static void test_chunk_extensions(void **state)
+{
+    unsigned status = MHD_VERSION == 0x01000100 ? 400 : 200;
+    _cleanup_response_ struct response r =
+        exchange("POST /memory HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 "5;x=y\r\nabcde\r\n0;z\r\n\r\n");
+
+    assert_int_equal(r.status, status);
+    if (status == 200)
+        assert_string_equal(r.body, "abcde");
 }
 
 static void test_memory_at_its_limit(void **state)
@@ -335,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answer_survives_unread_body, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_chunked_too_large, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_memory, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_chunk_extensions, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_memory_at_its_limit, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_malformed_chunk, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_stream_decisions, server_setup, server_teardown),

@@ -6,6 +6,7 @@
 #include "core/str.h"
 
 #include <errno.h>
+#include <microhttpd.h>
 #include <sys/socket.h>
 
 static void assert_refused(const char *request, unsigned status)
@@ -19,6 +20,20 @@ static void assert_refused(const char *request, unsigned status)
     assert_non_null(response_header(&r, "Date"));
     assert_string_equal(response_header(&r, "Content-Type"), "application/json");
     assert_string_equal(response_header(&r, "X-Prepared"), "yes");
+}
+
+/* What MHD 1.0 refuses while it reads the header it refuses in its own words; 0.9.75 leaves it to us. */
+static void assert_unreadable(const char *request)
+{
+    _cleanup_response_ struct response r = {0};
+
+    if (MHD_VERSION < 0x01000000) {
+        assert_refused(request, 400);
+        return;
+    }
+    r = exchange(request);
+    if (r.status != 400)
+        fail_msg("%u for: %s", r.status, request);
 }
 
 static void test_hello(void **state)
@@ -196,37 +211,45 @@ static void test_framing(void **state)
     assert_refused(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400);
     assert_refused(POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400);
     assert_refused(POST "Transfer-Encoding: identity\r\n\r\nabc", 400);
-    assert_refused(POST "Content-Length : 3\r\n\r\nabc", 400);
-    assert_refused(POST "X-Folded: a\r\n b\r\nContent-Length: 3\r\n\r\nabc", 400);
-    assert_refused(POST "Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n", 400);
+    assert_unreadable(POST "Content-Length : 3\r\n\r\nabc");
+    assert_unreadable(POST "X-Folded: a\r\n b\r\nContent-Length: 3\r\n\r\nabc");
     assert_refused("POST /memory HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400);
-    assert_refused(POST "Content-Length: 3\r\n:a\r\nabc", 400); /* MHD's header ends here */
-    assert_refused(POST "Content-Length: 3\n:a\nabc", 400);
-    assert_refused(POST "Content-Length: 3\n:\nabc", 400);
-    assert_refused(POST "Content-Length: 3\r\n:\r\nabc", 400);
+    assert_unreadable(POST "Content-Length: 3\r\n:a\r\nabc"); /* MHD's header ends here */
+    assert_unreadable(POST "Content-Length: 3\n:a\nabc");
+    assert_unreadable(POST "Content-Length: 3\n:\nabc");
+    assert_unreadable(POST "Content-Length: 3\r\n:\r\nabc");
     assert_refused("GET /hello HTTP/1.1\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\nHost: a/b\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\nHost: a@b\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\nHost: [::1\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\nHost: a:b\r\n\r\n", 400);
-    assert_refused("GET  /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400);
+    assert_unreadable("GET  /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_refused("GET /hello HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400);
-    assert_refused("GET /hel lo HTTP/1.1\r\nHost: a\r\n\r\n", 400);
+    assert_unreadable("GET /hel lo HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_refused("GET /\x01hello HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     assert_refused("G(ET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     assert_refused("GET /hello HTTP/1.1\r\nHost: a\r\nX-Thing: a\x02z\r\n\r\n", 400);
 }
 
+/* A blank behind it is allowed. MHD 0.9.75 compares it, too, and would read the body by another rule than
+ * ours. */
+static void test_blank_behind_chunked(void **state)
+{
+    _cleanup_response_ struct response r = exchange(POST "Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n");
+
+    assert_int_equal(r.status, MHD_VERSION < 0x01000000 ? 400 : 200);
+}
+
 /* A proxy that ends lines at CR LF alone would see one field where MHD sees two. */
 static void test_bare_line_feeds(void **state)
 {
-    assert_refused("GET /hello HTTP/1.1\nHost: a\n\n", 400);
-    assert_refused("GET /hello HTTP/1.1\nHost: a\r\n\r\n", 400);
-    assert_refused("GET /hello HTTP/1.1\r\nHost: a\nX-Thing: b\r\n\r\n", 400);
-    assert_refused("GET /hello HTTP/1.1\r\nHost: a\n\r\n", 400);
-    assert_refused("GET /hello HTTP/1.1\r\nHost: a\r\n\n", 400);
-    assert_refused("GET /hello HTTP/1.1\r\nHost: a\n \n\n", 400); /* as long as CR LF CR LF */
-    assert_refused("GET /hello HTTP/1.1\r\nHost: a\r\n \r\n\r\n", 400);
+    assert_unreadable("GET /hello HTTP/1.1\nHost: a\n\n");
+    assert_unreadable("GET /hello HTTP/1.1\nHost: a\r\n\r\n");
+    assert_unreadable("GET /hello HTTP/1.1\r\nHost: a\nX-Thing: b\r\n\r\n");
+    assert_unreadable("GET /hello HTTP/1.1\r\nHost: a\n\r\n");
+    assert_unreadable("GET /hello HTTP/1.1\r\nHost: a\r\n\n");
+    assert_unreadable("GET /hello HTTP/1.1\r\nHost: a\n \n\n"); /* as long as CR LF CR LF */
+    assert_unreadable("GET /hello HTTP/1.1\r\nHost: a\r\n \r\n\r\n");
     assert_int_equal(started, 0);
 }
 
@@ -283,6 +306,10 @@ static void test_nul(void **state)
         _cleanup_close_ int fd = client_connect();
 
         client_send_bytes(fd, requests[i].bytes, requests[i].len);
+        if (i < 3 && MHD_VERSION >= 0x01000000) { /* a request line that is no HTTP at all to it */
+            assert_true(client_closed(fd, 2000));
+            continue;
+        }
         _cleanup_response_ struct response r = client_read(fd, false);
 
         assert_int_equal(r.status, 400);
@@ -466,6 +493,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_at_once, patient_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_http_1_0, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_framing, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_blank_behind_chunked, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_bare_line_feeds, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_bad_content_length, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_nul, server_setup, server_teardown),
