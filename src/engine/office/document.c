@@ -106,19 +106,16 @@ static bool wants_password(const struct uno_sequence *answers)
     return false;
 }
 
-/* A wrong password is asked for again: then the answer is none. All else is approved of, which is what makes
- * LibreOffice read a document that it calls damaged as far as it can. */
+/* A wrong password is asked for again: then the answer is none. No other question gets an answer, which is
+ * no: what LibreOffice offers is to read a damaged document as far as it can, and leave out the rest. */
 static void on_question(void **args)
 {
     struct uno_object *request = *(struct uno_object **)args[0];
     struct uno_sequence *answers = NULL;
 
-    if (uno_call(request, "com.sun.star.task.XInteractionRequest::getContinuations", &answers, NULL) < 0)
+    if (uno_call(request, "com.sun.star.task.XInteractionRequest::getContinuations", &answers, NULL) < 0 ||
+        !wants_password(answers))
         return;
-    if (!wants_password(answers)) {
-        choose(answers, "com.sun.star.task.XInteractionApprove", NULL);
-        return;
-    }
     current.password_wanted = true;
 
     const char *password = TAKE_PTR(current.password);
