@@ -340,7 +340,8 @@ def test_stock_worker_runs_ours(server, app, stock):
                                  "'empty': '...', 'object': '...'}"
     assert seen["origin"].startswith("gen") and seen["origin"].endswith("@" + socket.gethostname())
     assert seen["reply_to"]
-    assert seen["delivery_info"] == {"exchange": "", "routing_key": "decant", "priority": 0, "redelivered": None}
+    assert not seen["delivery_info"].pop("redelivered")  # None or, in newer Celery, False
+    assert seen["delivery_info"] == {"exchange": "", "routing_key": "decant", "priority": 0}
     assert_clean(server)
 
 
