@@ -1,9 +1,9 @@
-# A thin front for Meson. `make run` and `make check` start from a fresh Debian 12 with git and make.
+# A thin front for Meson. `make run` and `make check` start from a fresh Debian 12 or 13 with git and make.
 BUILD ?= build
 MESON_FLAGS ?=
 PACKAGE_GROUPS = build
 
-.PHONY: run check check-catalogue check-deb check-docker coverage deb valgrind bench build packages clean format lint
+.PHONY: run check check-catalogue check-deb check-debian check-docker coverage deb valgrind bench build packages clean format lint
 
 # Everything at http://127.0.0.1:8080; ARGS="--port 9000 --data /srv/decant" changes that.
 run: PACKAGE_GROUPS = build run
@@ -12,6 +12,12 @@ run: build
 
 check:
 	@scripts/check
+
+# The tests in another release of Debian than this machine's: needs root, and is no part of `make check`.
+RELEASE ?= trixie
+check-debian:
+	@scripts/install-packages debian
+	@scripts/check-debian $(RELEASE)
 
 # The containers of deploy/docker, from nothing: needs Docker, and is no part of `make check`.
 check-docker:
