@@ -18,7 +18,7 @@ def machine():
     return {"cpu": cpu, "cores": os.cpu_count(), "memory_gib": round(memory / (1 << 20)), "kernel": platform.release().split("-")[0],
             "debian": Path("/etc/debian_version").read_text().strip(), "load_at_start": os.getloadavg()[0],
             "versions": {name: version(name) for name in (
-                "libreoffice-core", "imagemagick-6.q16", "libvips-tools", "poppler-utils", "python3-fastapi", "python3-uvicorn",
+                "libreoffice-core", "imagemagick", "libvips-tools", "poppler-utils", "python3-fastapi", "python3-uvicorn",
                 "python3-celery", "redis-server", "wrk")}}
 
 
