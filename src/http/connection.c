@@ -100,6 +100,29 @@ void http_connection_kill(struct http_connection *conn)
     shutdown(conn->fd, SHUT_RDWR);
 }
 
+void http_connection_timeout(struct http_connection *conn, unsigned seconds)
+{
+    conn->timeout_s = seconds;
+    conn->timeout_due = conn->loop->timeouts_due = true;
+}
+
+void http_connection_set_timeouts(struct http_loop *l)
+{
+    if (!l->timeouts_due)
+        return;
+    l->timeouts_due = false;
+    for (struct http_connection *conn = l->connections; conn; conn = conn->next) {
+        if (!conn->timeout_due)
+            continue;
+        if (MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_CONNECTION_SUSPENDED)->suspended) {
+            l->timeouts_due = true;
+            continue;
+        }
+        MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, conn->timeout_s);
+        conn->timeout_due = false;
+    }
+}
+
 /* Each window is judged by itself: who was fast at first buys no hours of a byte now and then. */
 static bool too_slow(struct http_connection *conn, uint64_t now_ms)
 {

@@ -207,6 +207,7 @@ void http_exchange_end(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     conn->req = NULL;
     conn->fresh = true;
+    conn->timeout_due = false;
     /* Else the connection ends, and may be past that already: MHD (0.9.75) can tell so of one that it has
      * taken from its lists, to which the option would add it again. */
     if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)

@@ -48,6 +48,8 @@ struct http_connection {
     int fd;     /* MHD's; valid until it says that the connection is closed */
     void *peer; /* what the application keeps of it */
     struct http_request *req;
+    unsigned timeout_s; /* what MHD's timeout is to be, when `timeout_due`; 0: none */
+    bool timeout_due;
     uint64_t header_deadline_ms; /* UINT64_MAX while a request is being served */
     bool linger;                 /* the client may still be sending when this closes */
     bool refused;                /* there are too many of its kind: not a word is read of it */
@@ -103,7 +105,7 @@ struct http_loop {
     int listen_fd; /* ours again after quiescing, else MHD's */
     uint16_t port;
     unsigned active;
-    bool dirty, quiescing;
+    bool dirty, quiescing, timeouts_due;
     struct http_connection *connections;
     struct http_linger *lingers;
     unsigned n_lingers;
@@ -121,6 +123,10 @@ void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **socket
 struct http_connection *http_connection_of(struct MHD_Connection *mhd);
 /* Ends it without ceremony: MHD sees the hang-up and cleans up. */
 void http_connection_kill(struct http_connection *conn);
+/* After MHD has run next, its timeout for this connection is another: MHD 1.0 passes over what it is told of
+ * a suspended one, and one that was resumed is suspended until then. */
+void http_connection_timeout(struct http_connection *conn, unsigned seconds);
+void http_connection_set_timeouts(struct http_loop *l);
 void http_connection_sweep(struct http_loop *l);
 unsigned http_connection_sweep_ms(const struct http_config *config);
 

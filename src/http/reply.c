@@ -90,7 +90,7 @@ static void queue(struct http_request *req, struct reply *reply)
     /* With megabytes in the socket's buffer a slow client leaves MHD without a byte to send for minutes; the
      * rate at which it takes them is what counts. */
     if (file)
-        MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
+        http_connection_timeout(conn, 0);
     if (!response || MHD_queue_response(conn->mhd, reply->status, response) == MHD_NO)
         req->cut = true;
     if (response)
@@ -134,7 +134,7 @@ static void send_direct(struct http_request *req, const struct reply *reply)
     if (req->in_call)
         return;
     /* MHD drops the connection at the next piece of the body, or after a second without one. */
-    MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+    http_connection_timeout(conn, 1);
     http_exchange_resume(req);
     http_loop_wake(conn->loop);
 }

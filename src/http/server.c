@@ -167,6 +167,7 @@ static void on_prepare(uv_prepare_t *handle)
         return;
     l->dirty = false;
     MHD_run(l->daemon);
+    http_connection_set_timeouts(l);
     /* A handler may have resumed another request while MHD ran. */
     if (l->dirty)
         uv_idle_start(&l->spin, on_spin);

@@ -1,11 +1,15 @@
 """HTTP as bytes, on a socket of the test's own: what is sent is exactly what the test says."""
 
+import ctypes
 import json
 import select
 import socket
 import struct
 
 PATIENCE = 60
+LIBRARY = ctypes.CDLL("libmicrohttpd.so.12")
+LIBRARY.MHD_get_version.restype = ctypes.c_char_p
+IS_MHD_1_0 = LIBRARY.MHD_get_version() >= b"1"
 
 
 class Answer:

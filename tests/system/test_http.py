@@ -4,14 +4,13 @@
 next client is served."""
 
 import contextlib
-import ctypes
 import fnmatch
 import socket
 
 import pytest
 
 from client import Client
-from raw import Raw, get, request
+from raw import IS_MHD_1_0, Raw, get, request
 
 OK, NOT_FOUND, WRONG_METHOD = (200, None), (404, "not_found"), (405, "method_not_allowed")
 BAD, TOO_LARGE, NO_SESSION, LONG_HEADER = (400, "bad_request"), (413, "too_large"), (401, "session_required"), (431, "headers_too_large")
@@ -328,9 +327,6 @@ ALL = [(f"{kind}: {row[0]}", *row[1:]) for kind, table in [("framing", FRAMING),
 # libmicrohttpd 1.0 is told to be strict: what 0.9.75 lets through to us it refuses itself, in its own words or in none. 1.0.1 takes a
 # chunk's line with an extension for one byte shorter than it is, sends no "100 Continue" when the body is there already, and knows that
 # blanks after a value are none of it.
-LIBRARY = ctypes.CDLL("libmicrohttpd.so.12")
-LIBRARY.MHD_get_version.restype = ctypes.c_char_p
-IS_1_0 = LIBRARY.MHD_get_version() >= b"1"
 OF_1_0 = [
     ("framing: TE with a * after it", [NO_SESSION], CLOSED), ("framing: CL with a blank after it", [NO_SESSION, NOT_FOUND], OPEN),
     ("framing: TE, a blank before the colon", [PLAIN_BAD], CLOSED), ("framing: TE, a tab before the colon", [PLAIN_BAD], CLOSED),
@@ -344,7 +340,7 @@ OF_1_0 = [
     ("request: two blanks *", [PLAIN_BAD], CLOSED), ("request: a ClientHello of TLS", [], CLOSED), ("request: SMTP", [], CLOSED),
     ("request: none after a 400", [PLAIN_BAD], CLOSED), ("request: a bad one after a good one", [OK, PLAIN_BAD], CLOSED),
     ("request: Expect: 100-continue", [NO_SESSION], OPEN), ("request: Expect: 100-continue, and chunks", [NO_SESSION], CLOSED)]
-if IS_1_0:
+if IS_MHD_1_0:
     ALL = [(name, data, *next((new[1:] for new in OF_1_0 if fnmatch.fnmatchcase(name, new[0])), row)) for name, data, *row in ALL]
 
 
@@ -380,12 +376,12 @@ def test_the_table_is_what_it_says():
 
 # --- requests that come in pieces
 
-UNREADABLE = [PLAIN_BAD if IS_1_0 else BAD]
+UNREADABLE = [PLAIN_BAD if IS_MHD_1_0 else BAD]
 
 
 @pytest.mark.parametrize("data, expected", [
     (HEALTH, [OK]), (length(b" 2"), [NO_SESSION]), (chunks(b"2\r\n{}\r\n0\r\nX: y\r\n\r\n"), [NO_SESSION]),
-    (chunks(b"2;a=b\r\n{}\r\n" + LAST), [PLAIN_BAD] if IS_1_0 else [NO_SESSION]), (post(b"Content-Length: 2", CHUNKED), [BAD]),
+    (chunks(b"2;a=b\r\n{}\r\n" + LAST), [PLAIN_BAD] if IS_MHD_1_0 else [NO_SESSION]), (post(b"Content-Length: 2", CHUNKED), [BAD]),
     (b"GET /healthz HTTP/1.1\nHost: x\n\n", UNREADABLE), (health(b"X: a", b" b"), UNREADABLE), (health(b"X: a", b" "), UNREADABLE)],
     ids=["GET", "length", "chunks", "extension", "two lengths", "LF alone", "fold", "empty fold"])
 def test_byte_by_byte(server, data, expected):

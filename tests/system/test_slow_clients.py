@@ -11,7 +11,7 @@ import requests
 
 from client import Client
 from fixtures import png
-from raw import Raw, get, request
+from raw import IS_MHD_1_0, Raw, get, request
 from server import BIN, eventually, free_port, sanitizers
 
 PLACES = 60
@@ -83,7 +83,7 @@ KINDS = {
     "chunks of one byte": (CHUNKED, b"1\r\n \r\n", 408),
     "an endless chunk extension": (CHUNKED + b"1;", b"a", 408),
     "an endless chunk extension, at once": (CHUNKED + b"1;" + b"a" * 100000, b"a", None),
-    "endless zeros of a chunk size": (CHUNKED + b"0" * 100000, b"0", None),
+    "endless zeros of a chunk size": (CHUNKED + b"0" * 100000, b"0", 413 if IS_MHD_1_0 else None),
     "trailers, byte by byte": (CHUNKED + b"0\r\nX: ", b"a", 408),
     "silence after an answer": (get(b"/healthz"), b"", 200),
     "a second header, byte by byte": (get(b"/healthz") + b"GET /healthz HTTP/1.1\r\n", b"X", 200),
