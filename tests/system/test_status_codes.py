@@ -105,7 +105,7 @@ def test_expired_download_token(own_server):
 
 
 def test_unknown_path(client):
-    for path in ("/nothing", "/upload/", "//", "/Upload"):
+    for path in ("/nothing", "/upload/", "/Upload"):  # "//" is test_http.py's: newer requests send one slash for it
         problem(requests.get(client.url + path), 404, "not_found")
 
 
