@@ -138,6 +138,17 @@ static enum outcome check_netpbm(const char *path, const VipsImage *image)
                                                                                 : OUTCOME_OK;
 }
 
+/* vips_image_get_n_pages() says 1 of more than ten thousand, which it takes for nonsense. */
+static int count_pages(VipsImage *image)
+{
+    int n = 1;
+
+    if (vips_image_get_typeof(image, VIPS_META_N_PAGES) == 0 ||
+        vips_image_get_int(image, VIPS_META_N_PAGES, &n) < 0)
+        return 1;
+    return n;
+}
+
 enum outcome image_vips_read(const char *id, const char *path, int page, bool frames,
                              const struct picture_limits *limits, VipsImage **ret, int *ret_pages)
 {
@@ -153,14 +164,14 @@ enum outcome image_vips_read(const char *id, const char *path, int page, bool fr
         outcome = read_any(r, path, page, frames, &image);
     if (outcome == OUTCOME_OK)
         outcome = picture_check_size(image);
-    if (outcome == OUTCOME_OK && frames && vips_image_get_n_pages(image) > PICTURE_FRAMES_MAX)
+    if (outcome == OUTCOME_OK && frames && count_pages(image) > PICTURE_FRAMES_MAX)
         outcome = OUTCOME_TOO_COMPLEX;
     if (outcome == OUTCOME_OK && str_eq(r->operation, "ppmload"))
         outcome = check_netpbm(path, image);
     if (outcome != OUTCOME_OK)
         return outcome;
     if (ret_pages)
-        *ret_pages = vips_image_get_n_pages(image);
+        *ret_pages = count_pages(image);
     *ret = TAKE_PTR(image);
     return OUTCOME_OK;
 }
