@@ -96,7 +96,7 @@ static void parse_text(const char *text, size_t size)
     enum plaintext_prolog prolog = plaintext_prolog(text, size, &root), begun;
 
     require(!root || (root > text && root < text + size && root[-1] == '<'));
-    require(!plaintext_is_svg(text, size) || prolog == PROLOG_ROOT);
+    require(!plaintext_has_root(text, size, "svg") || prolog == PROLOG_ROOT);
     require(plaintext_has_attribute(text, size, "a|application/vnd.oasis.opendocument.text") ==
             (has_value(text, size, "a") || has_value(text, size, odt)));
     plaintext_svg_refers_outside(text, size);

@@ -160,11 +160,22 @@ enum plaintext_prolog plaintext_prolog(const char *data, size_t len, const char 
     return walk_prolog(narrow, n, &root);
 }
 
-bool plaintext_is_svg(const char *data, size_t len)
+bool plaintext_has_root(const char *data, size_t len, const char *names)
 {
     const char *root = NULL;
 
-    return plaintext_prolog(data, len, &root) == PROLOG_ROOT && root && is_tag(root, data + len, "svg");
+    if (plaintext_prolog(data, len, &root) != PROLOG_ROOT || !root)
+        return false;
+    for (const char *p = names; *p; p += *p == '|') {
+        char name[32];
+        size_t n = strcspn(p, "|");
+
+        snprintf(name, sizeof name, "%.*s", (int)n, p);
+        if (is_tag(root, data + len, name))
+            return true;
+        p += n;
+    }
+    return false;
 }
 
 bool plaintext_is_html(const char *data, size_t len)

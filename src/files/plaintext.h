@@ -26,8 +26,8 @@ enum plaintext_prolog {
 /* UTF-16 is looked at, too. `ret_root` (may be NULL): behind the "<" of the root element; in UTF-8 only. */
 enum plaintext_prolog plaintext_prolog(const char *data, size_t len, const char **ret_root);
 
-/* Is the root element svg (any prefix), with a prolog of PROLOG_ROOT? */
-bool plaintext_is_svg(const char *data, size_t len);
+/* Is the root element one of `names` (separated by "|", any prefix), with a prolog of PROLOG_ROOT? */
+bool plaintext_has_root(const char *data, size_t len, const char *names);
 
 /* Is there any tag in it; and is the root element html, if it begins as XML? */
 bool plaintext_is_html(const char *data, size_t len);

@@ -209,10 +209,12 @@ static int check_text(int fd, enum format_structure structure, const char *marke
     if (structure == STRUCTURE_XML)
         ok = ok && plaintext_prolog(data, (size_t)n, NULL) == PROLOG_ROOT;
     if (structure == STRUCTURE_SVG)
-        ok = ok && plaintext_is_svg(data, (size_t)n);
+        ok = ok && plaintext_has_root(data, (size_t)n, "svg");
     if (structure == STRUCTURE_HTML)
         ok = ok && plaintext_is_html(data, (size_t)n);
-    if (markers)
+    if (structure == STRUCTURE_ROOT)
+        ok = ok && plaintext_has_root(data, (size_t)n, markers);
+    else if (markers)
         ok = ok && plaintext_has_attribute(data, (size_t)n, markers);
     if (!ok)
         return -EMEDIUMTYPE;
@@ -301,6 +303,7 @@ static int check_structure(int fd, const struct format *format)
     case STRUCTURE_TEXT:
     case STRUCTURE_HTML:
     case STRUCTURE_XML:
+    case STRUCTURE_ROOT:
     case STRUCTURE_SVG:
         r = check_text(fd, format->structure, format->marker);
         break;

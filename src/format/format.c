@@ -52,9 +52,9 @@
     {                                                                                                        \
         id, label, FORMAT_TEXT, extensions, mime, ANY_TEXT, STRUCTURE_TEXT, NULL                             \
     }
-#define XML_MARKUP(id, label, extensions, mime)                                                              \
+#define XML_MARKUP(id, label, extensions, mime, root)                                                        \
     {                                                                                                        \
-        id, label, FORMAT_TEXT, extensions, mime, "text/ application/xml", STRUCTURE_XML, NULL               \
+        id, label, FORMAT_TEXT, extensions, mime, "text/ application/xml", STRUCTURE_ROOT, root              \
     }
 #define ASF  "0=\\x30\\x26\\xb2\\x75\\x8e\\x66\\xcf\\x11"
 #define EBML "0=\\x1aE\\xdf\\xa3"
@@ -235,11 +235,12 @@ const struct format formats[] = {
     MARKUP("man", "Manual page", "man", "text/troff"),
     MARKUP("ms", "roff ms source", "ms", "text/troff"),
     MARKUP("ipynb", "Jupyter notebook", "ipynb", "application/x-ipynb+json"),
-    XML_MARKUP("docbook", "DocBook document", "docbook dbk", "application/docbook+xml"),
-    XML_MARKUP("jats", "JATS article", "jats", "application/jats+xml"),
-    XML_MARKUP("opml", "OPML outline", "opml", "text/x-opml"),
-    XML_MARKUP("fb2", "FictionBook", "fb2", "application/x-fictionbook+xml"),
-    XML_MARKUP("tei", "TEI document", "tei", "application/tei+xml"),
+    XML_MARKUP("docbook", "DocBook document", "docbook dbk", "application/docbook+xml",
+               "article|book|part|chapter|section|refentry|set"),
+    XML_MARKUP("jats", "JATS article", "jats", "application/jats+xml", "article"),
+    XML_MARKUP("opml", "OPML outline", "opml", "text/x-opml", "opml"),
+    XML_MARKUP("fb2", "FictionBook", "fb2", "application/x-fictionbook+xml", "FictionBook"),
+    XML_MARKUP("tei", "TEI document", "tei", "application/tei+xml", "TEI|teiCorpus"),
 
     PLAIN("zip", "ZIP archive", FORMAT_ARCHIVE, "zip", "application/zip", STRUCTURE_ZIP),
 };

@@ -33,6 +33,7 @@ enum format_structure {
                             `marker` has to occur near its start */
     STRUCTURE_HTML,      /* the same with a tag in it; as XML its root element is html */
     STRUCTURE_XML,       /* text, and XML without an internal DTD subset */
+    STRUCTURE_ROOT,      /* the same, whose root element is one of `marker` */
     STRUCTURE_SVG,       /* text whose root element is svg, without an internal DTD subset */
 };
 

@@ -3,14 +3,19 @@
 import concurrent.futures
 import io
 import struct
+import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 import requests
 
+sys.path.append(str(Path(__file__).parents[1] / "catalogue"))
+
 from client import Client
 from fixtures import docx, pdf, png
+from sources import Sources
 
 OOXML = "application/vnd.openxmlformats-officedocument."
 WORD, EXCEL, POINT = OOXML + "wordprocessingml.", OOXML + "spreadsheetml.", OOXML + "presentationml."
@@ -31,10 +36,15 @@ DERIVED = {
 }
 
 # Taken under the name of another. A text is one whatever it says, and each of these is text; programs write documents without
-# macros, and presentations that are not shows, under the other name.
-TEXTS = {"txt", "csv", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg"}
-FAMILY = {(text, name) for text in TEXTS for name in ("txt", "csv")} | {
-    ("docx", "docm"), ("xlsx", "xlsm"), ("pptx", "pptm"), ("pptx", "ppsx")}
+# macros, and presentations that are not shows, under the other name. Containers of films don't tell what is in them.
+MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "creole", "jira", "t2t", "twiki", "tikiwiki", "vimwiki", "muse", "haddock", "tex", "man", "ipynb"}
+ROOTED = {"docbook", "jats", "opml", "fb2"}
+TEXTS = {"txt", "csv", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg"} | MARKUP | ROOTED
+ALIKE = [{"mp4", "mov", "m4a", "m4v", "3gp", "3g2", "f4v"}, {"mkv", "mka", "webm"}, {"wmv", "wma", "asf"}, {"ogg", "oga", "opus", "spx", "ogv"}, {"mpg", "vob"}, {"mp3", "mp2"},
+         {"ac3", "eac3"}, {"ts", "m2ts"}, {"docbook", "jats"}]
+MUST = {("docx", "docm"), ("xlsx", "xlsm"), ("pptx", "pptm"), ("pptx", "ppsx")}
+FAMILY = {(text, name) for text in TEXTS for name in {"txt", "csv"} | MARKUP} | {(text, "html") for text in MARKUP} | {
+    (a, b) for group in ALIKE for a in group for b in group} | MUST
 
 
 def flat(kind, body):
@@ -74,8 +84,8 @@ def catalogue(server):
 
 
 @pytest.fixture(scope="session")
-def samples(server, catalogue):
-    """One file of each format that is taken, most of them made by our own engines."""
+def samples(server, catalogue, tmp_path_factory):
+    """One file of each format that is taken, documents and pictures by our own engines, the others by stock tools."""
     samples, client = dict(MADE), Client(server.url)
     client.init()
     for source in ("docx", "csv", "xlsx", "fodp", "fodg", "png"):
@@ -85,7 +95,12 @@ def samples(server, catalogue):
     client.close()
     for id, (package, was, now) in DERIVED.items():
         samples[id] = retyped(samples[package], was, now)
-    return samples
+    others = Sources(tmp_path_factory.mktemp("sources"))
+    return samples | {id: others.path(id).read_bytes() for id in catalogue if id not in samples}
+
+
+# One speaks for all that are alike; the others have their own names alone.
+SILENT = (MARKUP - {"md"}).union(*(sorted(group)[1:] for group in ALIKE))
 
 
 def upload(client, name, data):
@@ -106,6 +121,8 @@ def test_nothing_passes_for_another(server, catalogue, samples):
         client.init()
         found = set()
         for name, f in catalogue.items():
+            if name != id and {name, id} & SILENT:
+                continue
             answer = upload(client, f"a.{f['extensions'][0]}", samples[id])
             if answer.status_code == 201:
                 found.add((id, name))
@@ -118,4 +135,4 @@ def test_nothing_passes_for_another(server, catalogue, samples):
         found = set().union(*pool.map(taken, samples))
     assert {(id, id) for id in samples} - found == set(), "refused under their own name"
     assert found - {(id, id) for id in samples} - FAMILY == set(), "taken under the name of another"
-    assert {(a, b) for a, b in FAMILY if a not in TEXTS} - found == set()
+    assert MUST - found == set()
