@@ -202,9 +202,9 @@ struct fixture {
     int job_fd;
     struct conversion *conversion;
 
-    enum conversion_stage stages[4];
+    enum conversion_stage stages[8];
     size_t n_stages;
-    unsigned percents[8];
+    unsigned percents[16];
     size_t n_percents;
     bool cancel_at_stage;
     int publish_error;
