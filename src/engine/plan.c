@@ -103,9 +103,8 @@ static void make_route(const struct format *from, const struct format *to, const
                                     .steps = {way->steps[0], way->steps[1]},
                                     .fidelity = way->fidelity,
                                     .cost = way->cost,
-                                    .copies_embedded = true};
-    for (size_t i = 0; i < ret->n_steps; i++)
-        ret->copies_embedded = ret->copies_embedded && way->steps[i]->copies_embedded;
+                                    .copies_embedded = way->steps[0]->copies_embedded &&
+                                                       (!way->steps[1] || way->steps[1]->copies_embedded)};
     name_engines(ret);
 }
 

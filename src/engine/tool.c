@@ -164,7 +164,7 @@ void tool_first_line(const char *const argv[], char *ret, size_t size)
 {
     _cleanup_fclose_ FILE *file = NULL;
     int fds[2], r;
-    pid_t pid;
+    pid_t pid = -1;
 
     *ret = '\0';
     if (pipe2(fds, O_CLOEXEC) < 0)

@@ -27,7 +27,7 @@ enum { COST = 30 };
  * made of the PDF: LibreOffice itself draws the first one alone. */
 static const struct engine_conversions conversions[] = {
     {WRITER, "pdf", COST, 95, false, "text"},
-    {WRITER, "txt", COST, 60, false, NULL},
+    {WRITER, "txt", COST, 80, false, NULL},
     {WRITER, "docx odt doc rtf html epub fodt ott", COST, 90, true, NULL},
     {CALC, "pdf", COST, 90, false, NULL},
     {CALC, "csv", COST, 50, false, NULL},
