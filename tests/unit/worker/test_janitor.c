@@ -311,6 +311,16 @@ static void what_attempts_have_left_is_removed_when_their_job_has_ended(void **s
     }
 }
 
+static void wait_status(struct fixture *f, const char *job, const char *status)
+{
+    for (int i = 0;
+         !str_eq(redis_server_str(f->server, "HGET session:%s:jobs:%s status", f->session, job), status);
+         i++) {
+        assert_true(i < PATIENCE_MS / 10);
+        loop_for(&f->loop, 10);
+    }
+}
+
 static void a_job_without_a_folder_has_failed(void **state)
 {
     static const struct {
@@ -328,12 +338,8 @@ static void a_job_without_a_folder_has_failed(void **state)
         memcpy(ids[i], f->job, sizeof ids[i]);
     }
     j = start(f, "a", 3600);
-    for (int i = 0;
-         !str_eq(redis_server_str(f->server, "HGET session:%s:jobs:%s status", f->session, ids[1]), "failed");
-         i++) {
-        assert_true(i < PATIENCE_MS / 10);
-        loop_for(&f->loop, 10);
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) /* in no order */
+        wait_status(f, ids[i], cases[i].after);
     end(f, j);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         assert_string_equal(redis_server_str(f->server, "HGET session:%s:jobs:%s status", f->session, ids[i]),
