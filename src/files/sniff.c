@@ -221,14 +221,20 @@ static int check_text(int fd, enum format_structure structure, const char *marke
     return structure == STRUCTURE_SVG && plaintext_svg_refers_outside(data, (size_t)n) ? -EPERM : 0;
 }
 
+/* What ends at `end` is one thing, in front and behind. */
+static int check_single(struct window *w, uint64_t end)
+{
+    int r = second_kind_pdf_ahead(w);
+
+    return r == 0 ? second_kind_behind(w, end) : r;
+}
+
 static int check_raster(struct window *w, const char *id)
 {
     uint64_t end;
     int r = raster_check(w, id, &end);
 
-    if (r == 0)
-        r = second_kind_pdf_ahead(w);
-    return r == 0 ? second_kind_behind(w, end) : r;
+    return r == 0 ? check_single(w, end) : r;
 }
 
 /* Some programs write a byte order mark or an empty line first; readers that take any junk there see PDF in
@@ -257,14 +263,10 @@ static int check_signature(struct window *w, const char *signature)
 {
     size_t n = w->size < SIGNATURE_MAX ? (size_t)w->size : SIGNATURE_MAX;
     const unsigned char *p = window_at(w, 0, n);
-    int r;
 
     if (!p)
         return -EIO;
-    if (!signature_matches(signature, p, n))
-        return -EMEDIUMTYPE;
-    r = second_kind_pdf_ahead(w);
-    return r == 0 ? second_kind_behind(w, UINT64_MAX) : r;
+    return signature_matches(signature, p, n) ? check_single(w, UINT64_MAX) : -EMEDIUMTYPE;
 }
 
 /* Those that have a ZIP around them are checked for what surrounds it by zipdir_open(). */
