@@ -29,18 +29,9 @@ static const struct step_line {
     bool copies_embedded;
     const char *follows;
 } step_lines[] = {
-#define ENGINE(engine, family)
 #define STEP(engine, from, to, cost, fidelity, embedded, follows)                                            \
     {engine, from, to, cost, fidelity, embedded, follows},
-#define OPTION(engine, name, targets, min, max, fallback, label)
-#define PASSWORD(engine, sources)
-#define PROGRAM(engine, path)
-#include "catalogue.inc"
-#undef ENGINE
-#undef STEP
-#undef OPTION
-#undef PASSWORD
-#undef PROGRAM
+#include "engine/catalogue_lines.h"
     {0},
 };
 
@@ -51,19 +42,11 @@ static const struct option_line {
     const char *label;
     bool password;
 } option_lines[] = {
-#define ENGINE(engine, family)
-#define STEP(engine, from, to, cost, fidelity, embedded, follows)
 #define OPTION(engine, name, targets, min, max, fallback, label)                                             \
     {engine, name, NULL, targets, min, max, fallback, label, false},
 #define PASSWORD(engine, sources)                                                                            \
     {engine, ENGINE_PASSWORD, sources, NULL, 1, ENGINE_PASSWORD_MAX, 0, "Password of the document", true},
-#define PROGRAM(engine, path)
-#include "catalogue.inc"
-#undef ENGINE
-#undef STEP
-#undef OPTION
-#undef PASSWORD
-#undef PROGRAM
+#include "engine/catalogue_lines.h"
     {0},
 };
 
@@ -85,33 +68,15 @@ static const struct family_line {
     const char *engine, *family;
 } family_lines[] = {
 #define ENGINE(engine, family) {engine, family},
-#define STEP(engine, from, to, cost, fidelity, embedded, follows)
-#define OPTION(engine, name, targets, min, max, fallback, label)
-#define PASSWORD(engine, sources)
-#define PROGRAM(engine, path)
-#include "catalogue.inc"
-#undef ENGINE
-#undef STEP
-#undef OPTION
-#undef PASSWORD
-#undef PROGRAM
+#include "engine/catalogue_lines.h"
     {0},
 };
 
 static const struct program_line {
     const char *engine, *path;
 } program_lines[] = {
-#define ENGINE(engine, family)
-#define STEP(engine, from, to, cost, fidelity, embedded, follows)
-#define OPTION(engine, name, targets, min, max, fallback, label)
-#define PASSWORD(engine, sources)
 #define PROGRAM(engine, path) {engine, path},
-#include "catalogue.inc"
-#undef ENGINE
-#undef STEP
-#undef OPTION
-#undef PASSWORD
-#undef PROGRAM
+#include "engine/catalogue_lines.h"
     {0},
 };
 
