@@ -62,6 +62,8 @@ struct engine_job {
 void engine_progress(struct engine_job *job, unsigned percent);
 /* How many pages (or frames) the document turned out to have, once: its deadline grows with them. */
 void engine_pages(struct engine_job *job, uint64_t pages);
+/* Names the result after its format: "result.pdf". */
+void engine_name_result(struct engine_job *job, const char *format);
 /* The value of an integer option, or its fallback from the table. An option may have several rows, one for
  * each group of targets. */
 long engine_option_value(const struct engine_job *job, const struct engine_option *options, const char *name);

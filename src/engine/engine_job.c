@@ -7,8 +7,15 @@
 #include "core/str.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum { PROGRESS_INTERVAL_MS = 100 };
+
+void engine_name_result(struct engine_job *job, const char *format)
+{
+    snprintf(job->output_name, sizeof job->output_name, "result.%s", format);
+    snprintf(job->output_format, sizeof job->output_format, "%s", format);
+}
 
 void engine_progress(struct engine_job *job, unsigned percent)
 {

@@ -137,16 +137,6 @@ enum outcome tool_run(struct engine_job *job, const char *const argv[], tool_lin
 
 /* --- in the zygote */
 
-int tool_find(const char *const *programs, const char **ret_missing)
-{
-    for (; *programs; programs++)
-        if (access(*programs, X_OK) < 0) {
-            *ret_missing = *programs;
-            return -ENOENT;
-        }
-    return 0;
-}
-
 static int spawn(const char *const argv[], int output, pid_t *ret)
 {
     posix_spawn_file_actions_t actions;
@@ -160,9 +150,19 @@ static int spawn(const char *const argv[], int output, pid_t *ret)
     return -r;
 }
 
-void tool_first_line(const char *const argv[], char *ret, size_t size)
+static void read_first_line(int fd, char *ret, size_t size)
 {
-    _cleanup_fclose_ FILE *file = NULL;
+    _cleanup_fclose_ FILE *file = fdopen(fd, "r");
+
+    if (!file)
+        close(fd);
+    else if (fgets(ret, (int)size, file))
+        ret[strcspn(ret, "\n")] = '\0';
+}
+
+/* The first line that argv writes to standard output; "" when it can't be had. */
+static void first_line(const char *const argv[], char *ret, size_t size)
+{
     int fds[2], r;
     pid_t pid = -1;
 
@@ -171,11 +171,28 @@ void tool_first_line(const char *const argv[], char *ret, size_t size)
         return;
     r = spawn(argv, fds[1], &pid);
     close(fds[1]);
-    file = fdopen(fds[0], "r");
-    if (file && r == 0 && fgets(ret, (int)size, file))
-        ret[strcspn(ret, "\n")] = '\0';
-    cleanup_fclose(&file);
-    file = NULL;
+    read_first_line(fds[0], ret, size);
     if (r == 0)
         waitpid(pid, NULL, 0);
+}
+
+void tool_version(const char *const argv[], const char *prefix, const char *name, char *ret, size_t size)
+{
+    char line[128];
+
+    first_line(argv, line, sizeof line);
+    if (str_starts(line, prefix))
+        snprintf(ret, size, "%s %.*s", name, (int)strcspn(line + strlen(prefix), " "), line + strlen(prefix));
+}
+
+int tool_warm(const char *const *programs, const char *missing, engine_serve_fn *serve, void *arg,
+              const char **ret_why)
+{
+    for (; *programs; programs++)
+        if (access(*programs, X_OK) < 0) {
+            *ret_why = missing;
+            return -ENOENT;
+        }
+    serve(arg);
+    return -ECANCELED;
 }

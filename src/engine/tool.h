@@ -18,8 +18,10 @@ typedef void tool_line_fn(void *arg, const char *line);
 enum outcome tool_run(struct engine_job *job, const char *const argv[], tool_line_fn *fn, void *arg,
                       int *ret_status);
 
-/* In the zygote, for engine.version and engine.warm: 0 when all programs are there; -ENOENT and the name of
- * the first that isn't. */
-int tool_find(const char *const *programs, const char **ret_missing);
-/* The first line that argv writes to standard output; "" when it can't be had. */
-void tool_first_line(const char *const argv[], char *ret, size_t size);
+/* In the zygote. engine.warm of such an engine: serves when all programs are there; else -ENOENT, and
+ * `missing`, a sentence, is the reason. */
+int tool_warm(const char *const *programs, const char *missing, engine_serve_fn *serve, void *arg,
+              const char **ret_why);
+/* engine.version: `name` and the word that follows `prefix` in the first line that argv writes; nothing when
+ * that begins otherwise. */
+void tool_version(const char *const argv[], const char *prefix, const char *name, char *ret, size_t size);

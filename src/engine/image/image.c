@@ -241,8 +241,7 @@ static enum outcome convert(struct engine_job *job)
     _cleanup_free_ char *path = NULL;
     enum outcome outcome;
 
-    snprintf(job->output_name, sizeof job->output_name, "result.%s", job->to->id);
-    snprintf(job->output_format, sizeof job->output_format, "%s", job->to->id);
+    engine_name_result(job, job->to->id);
     if (asprintf(&path, "%s/%s", job->output_path, job->output_name) < 0)
         return OUTCOME_INTERNAL;
     outcome = str_eq(job->to->id, "pdf") ? paper_write(job, path) : convert_picture(job, path);

@@ -11,7 +11,6 @@
 #include "sandbox/policy_keeper.h"
 #include "sandbox/policy_tool.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -110,8 +109,7 @@ static enum outcome convert(struct engine_job *job)
     enum outcome outcome;
     int status;
 
-    snprintf(job->output_name, sizeof job->output_name, "result.%s", job->to->id);
-    snprintf(job->output_format, sizeof job->output_format, "%s", job->to->id);
+    engine_name_result(job, job->to->id);
     if (!reader || !writer ||
         snprintf(path, sizeof path, "%s/%s", job->output_path, job->output_name) >= (int)sizeof path)
         return OUTCOME_INTERNAL;
@@ -126,23 +124,13 @@ static enum outcome convert(struct engine_job *job)
 static void version(char *ret, size_t size)
 {
     const char *const argv[] = {PANDOC, "--version", NULL};
-    char line[128], number[64];
 
-    tool_first_line(argv, line, sizeof line);
-    if (sscanf(line, "pandoc %63s", number) == 1)
-        snprintf(ret, size, "Pandoc %s", number);
+    tool_version(argv, "pandoc ", "Pandoc", ret, size);
 }
 
 static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
 {
-    const char *missing;
-
-    if (tool_find(programs, &missing) < 0) {
-        *ret_why = "Pandoc is missing (package pandoc)";
-        return -ENOENT;
-    }
-    serve(arg);
-    return -ECANCELED;
+    return tool_warm(programs, "Pandoc is missing (package pandoc)", serve, arg, ret_why);
 }
 
 const struct engine engine_markup = {

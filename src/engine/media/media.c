@@ -11,7 +11,6 @@
 #include "sandbox/policy_keeper.h"
 #include "sandbox/policy_tool.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,8 +211,7 @@ static enum outcome convert(struct engine_job *job)
 
     if (!source || !target)
         return OUTCOME_INTERNAL;
-    snprintf(job->output_name, sizeof job->output_name, "result.%s", job->to->id);
-    snprintf(job->output_format, sizeof job->output_format, "%s", job->to->id);
+    engine_name_result(job, job->to->id);
     make_command(&words, job, source, target);
     if (words.full)
         return OUTCOME_INTERNAL;
@@ -229,23 +227,13 @@ static enum outcome convert(struct engine_job *job)
 static void version(char *ret, size_t size)
 {
     const char *const argv[] = {FFMPEG, "-version", NULL};
-    char line[128], number[64];
 
-    tool_first_line(argv, line, sizeof line);
-    if (sscanf(line, "ffmpeg version %63s", number) == 1)
-        snprintf(ret, size, "FFmpeg %s", number);
+    tool_version(argv, "ffmpeg version ", "FFmpeg", ret, size);
 }
 
 static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
 {
-    const char *missing;
-
-    if (tool_find(programs, &missing) < 0) {
-        *ret_why = "FFmpeg is missing (package ffmpeg)";
-        return -ENOENT;
-    }
-    serve(arg);
-    return -ECANCELED;
+    return tool_warm(programs, "FFmpeg is missing (package ffmpeg)", serve, arg, ret_why);
 }
 
 const struct engine engine_media = {

@@ -147,8 +147,7 @@ static enum outcome convert(struct engine_job *job)
     struct document *document;
     struct stat st;
 
-    snprintf(job->output_name, sizeof job->output_name, "result.%s", job->to->id);
-    snprintf(job->output_format, sizeof job->output_format, "%s", job->to->id);
+    engine_name_result(job, job->to->id);
 
     int n = snprintf(path, sizeof path, "%s/%s", job->output_path, job->output_name);
 

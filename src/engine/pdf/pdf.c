@@ -175,8 +175,7 @@ static enum outcome convert(struct engine_job *job)
     engine_pages(job, (uint64_t)pages);
     archive = !target->single && pages > 1;
     job->pages = (uint64_t)pages;
-    snprintf(job->output_format, sizeof job->output_format, "%s", archive ? "zip" : target->id);
-    snprintf(job->output_name, sizeof job->output_name, "result.%s", job->output_format);
+    engine_name_result(job, archive ? "zip" : target->id);
     if (asprintf(&path, "%s/%s", job->output_path, job->output_name) < 0)
         return OUTCOME_INTERNAL;
     return archive ? archive_write(job, target, document, pages, &settings, path)
