@@ -200,7 +200,7 @@ static void require_job(const struct job *job)
         job->job_id,        job->session_id,       job->original_filename,
         job->source_format, job->target_format,    job->mime_type,
         job->sha256,        job->stored_path,      job->converted_path,
-        job->task_id,       job->options,          job->sealed_password,
+        job->task_id,       job->options,          job->sealed_secrets,
         job->created_at,    job->started_at,       job->completed_at,
         job->error_code,    job->error_message,    job->scan,
         job->signature,     job->engine,           job->sandbox,

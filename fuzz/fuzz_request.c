@@ -6,7 +6,8 @@
 #include "api/body.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
-#include "engine/password.h"
+#include "engine/page_range.h"
+#include "engine/secrets.h"
 
 #include <strings.h>
 
@@ -26,47 +27,110 @@ static const struct format *look_up(const char *name)
 
 static void require_apart(json_t *options)
 {
-    _cleanup_secret_ char *password = password_take(options);
+    _cleanup_secret_ char *secrets = secrets_take(options);
     _cleanup_free_ char *stored = json_dumps(options, JSON_COMPACT), *joined = NULL;
     _cleanup_json_ json_t *again = json_loads(stored, JSON_REJECT_DUPLICATES, NULL), *whole = NULL;
     _cleanup_secret_ char *back = NULL;
 
-    require(json_equal(options, again) && !json_object_get(again, "password"));
-    require(password_join(stored, password, &joined) == 0);
+    require(json_equal(options, again) && !secrets_among(again));
+    require(secrets_join(stored, secrets, &joined) == 0);
     whole = json_loads(joined, JSON_REJECT_DUPLICATES, NULL);
-    back = password_take(whole);
-    require(password ? str_eq(back, password) : !back);
+    back = secrets_take(whole);
+    require(secrets ? str_eq(back, secrets) : !back);
     require(json_equal(whole, options));
+}
+
+static bool is_among(const json_t *choices, const char *word, size_t len)
+{
+    const json_t *choice;
+    size_t i;
+
+    json_array_foreach(choices, i, choice) if (json_string_length(choice) == len &&
+                                               memcmp(json_string_value(choice), word, len) == 0) return true;
+    return false;
+}
+
+static bool are_among(const json_t *choices, const char *text)
+{
+    for (; text; text += *text == '+') {
+        size_t len = strcspn(text, "+");
+
+        if (!is_among(choices, text, len))
+            return false;
+        text += len;
+        if (!*text)
+            return true;
+    }
+    return false;
+}
+
+static bool is_of_length(const json_t *option, const char *text)
+{
+    json_int_t n = 0;
+
+    for (const char *p = text; p && *p; p++)
+        n += ((unsigned char)*p & 0xc0) != 0x80;
+    return n >= 1 && n <= json_integer_value(json_object_get(option, "max_length"));
 }
 
 /* Is this what GET /formats tells of an option? */
 static bool is_told(const json_t *option, const json_t *value)
 {
-    json_int_t n = 0;
+    const char *type = json_string_value(json_object_get(option, "type")), *text = json_string_value(value);
+    const json_t *choices = json_object_get(option, "choices");
+    json_int_t number = json_integer_value(value);
+    char digits[32];
 
-    if (str_eq(json_string_value(json_object_get(option, "type")), "integer"))
-        return json_is_integer(value) &&
-               json_integer_value(value) >= json_integer_value(json_object_get(option, "min")) &&
-               json_integer_value(value) <= json_integer_value(json_object_get(option, "max"));
-    for (const char *p = json_string_value(value); p && *p; p++)
-        n += ((unsigned char)*p & 0xc0) != 0x80;
-    return n >= 1 && n <= json_integer_value(json_object_get(option, "max_length"));
+    if (str_eq(type, "boolean"))
+        return json_is_boolean(value) || (json_is_integer(value) && (number == 0 || number == 1));
+    if (str_eq(type, "integer"))
+        return json_is_integer(value) && number >= json_integer_value(json_object_get(option, "min")) &&
+               number <= json_integer_value(json_object_get(option, "max"));
+    if (json_is_integer(value) && !json_object_get(option, "secret")) {
+        snprintf(digits, sizeof digits, "%lld", (long long)number);
+        text = digits;
+    }
+    if (str_eq(type, "choice"))
+        return text && is_among(choices, text, strlen(text));
+    if (str_eq(type, "set"))
+        return are_among(choices, text);
+    if (str_eq(type, "pages"))
+        return text && is_of_length(option, text) && page_range_is_valid(text);
+    for (const char *p = text; p && *p; p++)
+        if ((unsigned char)*p < 0x20 && !json_object_get(option, "secret"))
+            return false;
+    return is_of_length(option, text);
+}
+
+static const json_t *find_told(const json_t *catalogue, const json_t *ids, const char *name)
+{
+    const json_t *id;
+    size_t i;
+
+    json_array_foreach(ids, i, id)
+    {
+        const json_t *option = json_object_get(json_object_get(catalogue, "options"), json_string_value(id));
+
+        if (str_eq(json_string_value(json_object_get(option, "name")), name))
+            return option;
+    }
+    return NULL;
 }
 
 static bool are_told(const struct catalogue_route *route, json_t *options)
 {
     static json_t *catalogue;
-    const json_t *from, *told;
+    const json_t *from, *ids;
     const char *name;
     json_t *value;
 
     if (!catalogue)
         catalogue = catalogue_json();
     from = json_object_get(json_object_get(catalogue, "formats"), route->from->id);
-    told = json_object_get(json_object_get(from, "options"), route->to->id);
+    ids = json_object_get(json_object_get(from, "options"), route->to->id);
     json_object_foreach(options, name, value)
     {
-        const json_t *option = json_object_get(told, name);
+        const json_t *option = find_told(catalogue, ids, name);
 
         if (!option || !is_told(option, value))
             return false;

@@ -10,9 +10,21 @@ void api_index(struct api_call *call)
     api_reply(call, 200, "text/html; charset=utf-8", index_html, sizeof index_html - 1);
 }
 
+/* The catalogue is what it was at the start: its text is made once, and kept. */
 void api_formats(struct api_call *call)
 {
-    api_reply_json(call, 200, catalogue_json());
+    static char *text;
+
+    if (!text) {
+        _cleanup_json_ json_t *catalogue = catalogue_json();
+
+        text = json_dumps(catalogue, JSON_COMPACT);
+    }
+    http_reply_header(call->req, "Cache-Control", "no-store");
+    if (text)
+        api_reply(call, 200, "application/json", text, strlen(text));
+    else
+        api_fail(call, API_INTERNAL, "Out of memory.");
 }
 
 void api_healthz(struct api_call *call)

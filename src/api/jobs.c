@@ -5,7 +5,7 @@
 #include "core/log.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
-#include "engine/password.h"
+#include "engine/secrets.h"
 
 #include <errno.h>
 
@@ -15,7 +15,7 @@ struct convert {
     struct api_call *call;
     struct body body;
     char *options;
-    char *sealed_password; /* NULL: there is none */
+    char *sealed_secrets; /* NULL: there are none */
     char task_id[ID_UUID_LEN + 1];
     struct queue_place place;
     const struct catalogue_route *route;
@@ -27,7 +27,7 @@ static void convert_release(void *arg)
 
     body_free(&c->body);
     free(c->options);
-    free(c->sealed_password);
+    free(c->sealed_secrets);
 }
 
 static void reply_queued(struct convert *c)
@@ -78,8 +78,8 @@ static void enqueue(struct convert *c)
                                c->task_id,
                                "options",
                                c->options,
-                               c->sealed_password ? "sealed_password" : NULL,
-                               c->sealed_password,
+                               c->sealed_secrets ? "sealed_secrets" : NULL,
+                               c->sealed_secrets,
                                NULL};
     const struct queue_hash hash = {
         .key = key, .field = "status", .expected = "uploaded", .channel = channel, .set = set};
@@ -102,19 +102,19 @@ static void enqueue(struct convert *c)
 
 /* From here on the body and the options know no password any more: nothing that stores or sends them does.
  * False after having failed the call. */
-static bool separate_password(struct convert *c)
+static bool separate_secrets(struct convert *c)
 {
-    _cleanup_secret_ char *password = password_take(c->body.options);
+    _cleanup_secret_ char *secrets = secrets_take(c->body.options);
     int r = 0;
 
-    if (password && !c->call->api->seal) {
+    if (secrets && !c->call->api->seal) {
         api_fail(
             c->call, API_BAD_REQUEST,
             "This server takes no passwords: its operator has set no DECANT_SEAL_PUBLIC to seal them with.");
         return false;
     }
-    if (password)
-        r = seal_close(c->call->api->seal, c->body.job_id, password, &c->sealed_password);
+    if (secrets)
+        r = seal_close(c->call->api->seal, c->body.job_id, secrets, &c->sealed_secrets);
     c->options = c->body.options ? json_dumps(c->body.options, JSON_COMPACT) : strdup("{}");
     if (r < 0 || !c->options)
         api_fail(c->call, API_INTERNAL, "The password could not be sealed.");
@@ -145,8 +145,10 @@ static void on_job_to_convert(void *arg, int err, const struct job *job)
         api_fail(c->call, API_BAD_REQUEST, why);
         return;
     }
-    if (separate_password(c))
-        enqueue(c);
+    if (!separate_secrets(c))
+        return;
+    c->route = catalogue_route_with(c->route, c->body.options);
+    enqueue(c);
 }
 
 void api_convert(struct api_call *call)

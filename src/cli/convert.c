@@ -313,10 +313,8 @@ static void on_prepared(uv_work_t *work, int status)
 {
     static const struct conversion_events events = {on_stage, on_progress, publish, on_converted, NULL};
     struct task *t = work->data;
-    struct conversion_request request = {.job_fd = t->job_fd,
-                                         .input = t->input,
-                                         .route = t->item->route,
-                                         .options = convert_plan_options(t->run->plan, t->item->route)};
+    struct conversion_request request = {
+        .job_fd = t->job_fd, .input = t->input, .route = t->item->route, .options = t->run->plan->options};
 
     if (t->run->interrupted)
         fail_outcome(t, OUTCOME_CANCELLED, NULL);

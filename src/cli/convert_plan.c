@@ -4,7 +4,8 @@
 #include "core/buf.h"
 #include "core/outcome.h"
 #include "core/str.h"
-#include "engine/password.h"
+#include "engine/engine.h"
+#include "engine/secrets.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -21,7 +22,7 @@ struct words {
     char **settings; /* what settings_load() is to see */
     int n_settings;
     json_t *options;
-    const char *password_file;
+    const char *password_file, *new_password_file;
     bool json, force, scan, ask_password;
 };
 
@@ -38,6 +39,7 @@ static const char usage_text[] =
     "      --option NAME=VALUE  an option of the conversion, such as dpi=300; may be repeated\n"
     "      --password-file FILE  the first line of FILE (of standard input for -) opens protected documents\n"
     "      --ask-password     the same, typed at the terminal\n"
+    "      --new-password-file FILE  the first line of FILE will be asked for by who opens the result\n"
     "      --json             one JSON object per file on standard output\n"
     "  -f, --force            also replace a file that was not named: many pages of one document come as a\n"
     "                         ZIP, under the result's name with the ending .zip\n"
@@ -73,37 +75,60 @@ static int complain(const char *what, const char *about)
 
 /* --- the words */
 
+/* "300", "true", or a text. */
+static json_t *parse_value(const char *text)
+{
+    long long number;
+    char *end;
+
+    errno = 0;
+    number = strtoll(text, &end, 10);
+    if (*text && !*end && !isspace((unsigned char)*text) && errno == 0)
+        return json_integer(number);
+    if (str_eq(text, "true") || str_eq(text, "false"))
+        return json_boolean(str_eq(text, "true"));
+    return json_string(text);
+}
+
 static int add_option(struct words *w, const char *text)
 {
     const char *equals = strchr(text, '=');
-    char *end;
-    long long number;
 
-    if (strncmp(text, "password=", strlen("password=")) == 0)
-        return complain(
-            "others can read a password on the command line; use --password-file or --ask-password", NULL);
+    if (strncmp(text, "password=", strlen("password=")) == 0 ||
+        strncmp(text, "new_password=", strlen("new_password=")) == 0)
+        return complain("others can read a password on the command line; use --password-file, --ask-password "
+                        "or --new-password-file",
+                        NULL);
     if (!equals || equals == text)
         return complain("--option needs NAME=VALUE, not ", text);
-    errno = 0;
-    number = strtoll(equals + 1, &end, 10);
 
     _cleanup_free_ char *name = strndup(text, (size_t)(equals - text));
-    bool is_number = equals[1] && !*end && !isspace((unsigned char)equals[1]) && errno == 0;
-    json_t *value = is_number ? json_integer(number) : json_string(equals + 1);
+    json_t *value = parse_value(equals + 1);
 
     if (!name || json_object_set_new(w->options, name, value) < 0)
         return complain("this option is not text: ", text);
     return 0;
 }
 
-enum value_flag { FLAG_TO, FLAG_OUTPUT, FLAG_OPTION, FLAG_PASSWORD_FILE, FLAG_JOBS, FLAG_NONE };
+enum value_flag {
+    FLAG_TO,
+    FLAG_OUTPUT,
+    FLAG_OPTION,
+    FLAG_PASSWORD_FILE,
+    FLAG_NEW_PASSWORD_FILE,
+    FLAG_JOBS,
+    FLAG_NONE
+};
 
 static const struct {
     const char *name; /* as --name value, --name=value */
     char letter;      /* as -n value, -nvalue */
 } value_flags[] = {
-    [FLAG_TO] = {"to", 't'},          [FLAG_OUTPUT] = {"output", 'o'},
-    [FLAG_OPTION] = {"option", '\0'}, [FLAG_PASSWORD_FILE] = {"password-file", '\0'},
+    [FLAG_TO] = {"to", 't'},
+    [FLAG_OUTPUT] = {"output", 'o'},
+    [FLAG_OPTION] = {"option", '\0'},
+    [FLAG_PASSWORD_FILE] = {"password-file", '\0'},
+    [FLAG_NEW_PASSWORD_FILE] = {"new-password-file", '\0'},
     [FLAG_JOBS] = {NULL, 'j'}, /* --jobs is one of the settings */
 };
 
@@ -148,6 +173,9 @@ static int set_value(struct words *w, enum value_flag flag, const char *value)
         return add_option(w, value);
     case FLAG_PASSWORD_FILE:
         w->password_file = value;
+        break;
+    case FLAG_NEW_PASSWORD_FILE:
+        w->new_password_file = value;
         break;
     case FLAG_JOBS:
         pass_to_settings(w, jobs_flag);
@@ -263,7 +291,6 @@ static int plan_item(struct convert_plan *plan, const struct words *w, const cha
 {
     const struct format *from = format_by_name(base_name(input));
     struct convert_item *item = &plan->items[plan->n_items++];
-    char why[WHY_MAX] = "";
 
     item->input = input;
     item->output = output;
@@ -276,8 +303,6 @@ static int plan_item(struct convert_plan *plan, const struct words *w, const cha
         fprintf(stderr, "decant convert: %s can't be converted into %s: %s\n", from->id, to->id, input);
         return -EINVAL;
     }
-    if (catalogue_check_options(item->route, w->options, why, sizeof why) < 0)
-        return complain(why, NULL);
     return 0;
 }
 
@@ -361,21 +386,8 @@ static int load_settings(struct convert_plan *plan, const struct words *w)
     return 0;
 }
 
-/* 0 also when none was asked for. */
-static int get_password(const struct words *w, char **ret)
+static int tell_unread(int r)
 {
-    int r;
-
-    if (w->password_file && w->ask_password)
-        return complain("--password-file and --ask-password exclude each other", NULL);
-    if (!w->password_file && !w->ask_password)
-        return 0;
-    /* No core file may keep it. */
-    r = prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
-    if (r == 0)
-        r = w->ask_password ? ask_password(ret) : read_password_file(w->password_file, ret);
-    if (r == -ENXIO && w->ask_password)
-        return complain("there is no terminal to ask for the password; use --password-file", NULL);
     if (r == -EINVAL || r == -EFBIG)
         return complain("the password is empty, too long or no UTF-8", NULL);
     if (r == -EINTR)
@@ -383,35 +395,90 @@ static int get_password(const struct words *w, char **ret)
     return r == 0 || r == -ENOMEM ? r : complain("the password can't be read: ", strerror(-r));
 }
 
-/* It is for those inputs that can be protected, and there has to be one. */
-static int check_password(const struct convert_plan *plan, const char *password)
+/* Adds the word that `read` finds to the secrets as option `name`. */
+static int add_secret(json_t *secrets, const char *name, char *word)
 {
-    _cleanup_json_ json_t *option = json_pack("{s:s}", "password", password);
-    const struct catalogue_route *route = NULL;
+    int r = json_object_set_new(secrets, name, json_string(word));
+
+    explicit_bzero(word, strlen(word));
+    free(word);
+    return r < 0 ? -ENOMEM : 0;
+}
+
+/* 0 also when none was asked for. */
+static int get_secrets(const struct words *w, json_t *secrets)
+{
+    char *word = NULL;
+    int r = 0;
+
+    if (w->password_file && w->ask_password)
+        return complain("--password-file and --ask-password exclude each other", NULL);
+    if (w->password_file || w->ask_password) {
+        r = w->ask_password ? ask_password(&word) : read_password_file(w->password_file, &word);
+        if (r == -ENXIO && w->ask_password)
+            return complain("there is no terminal to ask for the password; use --password-file", NULL);
+        r = r < 0 ? tell_unread(r) : add_secret(secrets, ENGINE_PASSWORD, word);
+    }
+    if (r == 0 && w->new_password_file) {
+        r = read_password_file(w->new_password_file, &word);
+        r = r < 0 ? tell_unread(r) : add_secret(secrets, ENGINE_NEW_PASSWORD, word);
+    }
+    return r;
+}
+
+/* What opens documents is for those inputs that can be protected, and there has to be one. */
+static int check_password(const struct convert_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_items; i++)
+        if (catalogue_takes_password(plan->items[i].route))
+            return 0;
+    return complain("none of these files is of a format that can be protected by a password", NULL);
+}
+
+static int check_options(const struct convert_plan *plan, const json_t *options)
+{
     char why[WHY_MAX];
 
-    for (size_t i = 0; i < plan->n_items && !route; i++)
-        if (catalogue_takes_password(plan->items[i].route))
-            route = plan->items[i].route;
-    if (!route)
-        return complain("none of these files is of a format that can be protected by a password", NULL);
-    return catalogue_check_options(route, option, why, sizeof why) < 0 ? complain(why, NULL) : 0;
+    for (size_t i = 0; i < plan->n_items; i++)
+        if (catalogue_check_options(plan->items[i].route, options, why, sizeof why) < 0)
+            return complain(why, NULL);
+    return 0;
 }
 
-static int add_password(struct convert_plan *plan, const struct words *w)
+/* From now on each file goes the way that they ask for. */
+static int settle_options(struct convert_plan *plan, json_t *options, json_t *secrets)
 {
-    _cleanup_secret_ char *password = NULL;
-    int r = get_password(w, &password);
+    int r;
 
-    if (r < 0 || !password)
+    if (json_object_get(secrets, ENGINE_PASSWORD) && (r = check_password(plan)) < 0)
         return r;
-    r = check_password(plan, password);
-    return r < 0 ? r : password_join(plan->options, password, &plan->secret_options);
+    if (json_object_get(secrets, ENGINE_NEW_PASSWORD))
+        json_object_set(options, ENGINE_NEW_PASSWORD, json_object_get(secrets, ENGINE_NEW_PASSWORD));
+    r = check_options(plan, options);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < plan->n_items; i++)
+        plan->items[i].route = catalogue_route_with(plan->items[i].route, options);
+    if (json_object_update(options, secrets) < 0)
+        return -ENOMEM;
+    plan->options = json_dumps(options, JSON_COMPACT);
+    return plan->options ? 0 : -ENOMEM;
 }
 
-const char *convert_plan_options(const struct convert_plan *plan, const struct catalogue_route *route)
+static int add_options(struct convert_plan *plan, const struct words *w)
 {
-    return plan->secret_options && catalogue_takes_password(route) ? plan->secret_options : plan->options;
+    _cleanup_json_ json_t *secrets = json_object();
+    int r = 0;
+
+    /* No core file may keep them. */
+    if (w->password_file || w->ask_password || w->new_password_file)
+        r = prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
+    if (r == 0)
+        r = get_secrets(w, secrets);
+    if (r == 0)
+        r = settle_options(plan, w->options, secrets);
+    secrets_wipe(secrets);
+    return r;
 }
 
 int convert_plan_make(struct convert_plan *plan, int argc, char **argv)
@@ -429,8 +496,7 @@ int convert_plan_make(struct convert_plan *plan, int argc, char **argv)
         plan->json = w.json;
         plan->force = w.force;
         plan->output_dir = w.output_dir;
-        plan->options = json_dumps(w.options, JSON_COMPACT);
-        r = plan->options ? add_password(plan, &w) : -ENOMEM;
+        r = add_options(plan, &w);
     }
     free_words(&w);
     if (r < 0)
@@ -445,9 +511,7 @@ void convert_plan_free(struct convert_plan *plan)
     for (size_t i = 0; i < plan->n_items; i++)
         free(plan->items[i].output);
     free(plan->items);
-    free(plan->options);
-    cleanup_secret(&plan->secret_options);
-    plan->secret_options = NULL;
+    cleanup_secret(&plan->options);
     plan->items = NULL;
     plan->options = NULL;
     plan->n_items = 0;

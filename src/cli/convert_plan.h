@@ -18,14 +18,10 @@ struct convert_plan {
     struct settings settings;
     struct convert_item *items;
     size_t n_items;
-    char *options;          /* JSON object */
-    char *secret_options;   /* the same with the document's password in it; NULL: none was given */
+    char *options;          /* JSON object, with passwords in it if they were given */
     const char *output_dir; /* NULL: none was given */
     bool json, force;
 };
-
-/* For the files of this route: those that can't be protected are spared the password. */
-const char *convert_plan_options(const struct convert_plan *plan, const struct catalogue_route *route);
 
 /* Returns 0, or -EINVAL after having told standard error what is wrong, or -ECANCELED when --help was asked
  * for and printed. `argv` must outlive the plan. */

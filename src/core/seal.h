@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-enum { SEAL_PUBLIC_LEN = 64, SEAL_SECRET_MAX = 1024 /* bytes */ };
+enum { SEAL_PUBLIC_LEN = 64, SEAL_SECRET_MAX = 4096 /* bytes */ };
 
 struct seal_public {
     unsigned char bytes[SEAL_PUBLIC_LEN / 2];

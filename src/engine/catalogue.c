@@ -2,8 +2,8 @@
  * --describe during the build (engine/main.c), in these forms:
  *
  *     ENGINE("office", "documents")
- *     STEP("office", "docx", "pdf", 30, 95, 0, "")
- *     OPTION("pdf", "dpi", "png jpg zip", 18, 600, 150, "Resolution in dots per inch")
+ *     STEP("office", "docx", "pdf", 30, 95, 0, "", "", 0)
+ *     OPTION("pdf", "dpi", OPTION_NUMBER, "", "png jpg", 18, 600, 150, "Resolution in dots per inch", "", "")
  *     PASSWORD("pdf", "pdf")
  *     PROGRAM("media", "/usr/bin/ffmpeg")
  *
@@ -27,25 +27,11 @@ static const struct step_line {
     const char *engine, *from, *to;
     unsigned cost, fidelity;
     bool copies_embedded;
-    const char *follows;
+    const char *follows, *asked_by;
+    unsigned turn;
 } step_lines[] = {
-#define STEP(engine, from, to, cost, fidelity, embedded, follows)                                            \
-    {engine, from, to, cost, fidelity, embedded, follows},
-#include "engine/catalogue_lines.h"
-    {0},
-};
-
-static const struct option_line {
-    const char *engine, *name;
-    const char *sources, *targets; /* NULL: all */
-    long min, max, fallback;       /* of a password, its characters */
-    const char *label;
-    bool password;
-} option_lines[] = {
-#define OPTION(engine, name, targets, min, max, fallback, label)                                             \
-    {engine, name, NULL, targets, min, max, fallback, label, false},
-#define PASSWORD(engine, sources)                                                                            \
-    {engine, ENGINE_PASSWORD, sources, NULL, 1, ENGINE_PASSWORD_MAX, 0, "Password of the document", true},
+#define STEP(engine, from, to, cost, fidelity, embedded, follows, asked_by, turn)                            \
+    {engine, from, to, cost, fidelity, embedded, follows, asked_by, turn},
 #include "engine/catalogue_lines.h"
     {0},
 };
@@ -117,9 +103,15 @@ static void resolve(void)
         if ((chosen && !words_have(chosen, line->engine)) ||
             (here && catalogue_missing_program(line->engine)))
             continue;
-        steps[n] = (struct catalogue_step){line->engine, format_by_id(line->from), format_by_id(line->to),
-                                           line->cost,   line->fidelity,           line->copies_embedded,
-                                           line->follows};
+        steps[n] = (struct catalogue_step){.engine = line->engine,
+                                           .from = format_by_id(line->from),
+                                           .to = format_by_id(line->to),
+                                           .cost = line->cost,
+                                           .fidelity = line->fidelity,
+                                           .copies_embedded = line->copies_embedded,
+                                           .follows = line->follows,
+                                           .asked_by = line->asked_by,
+                                           .turn = line->turn};
         assert(steps[n].from && steps[n].to); /* the engine took its names from the same table */
         n++;
         add_once(engines, line->engine);
@@ -171,6 +163,74 @@ bool catalogue_accepts(const struct format *from)
         if (catalogue_find(from, &formats[i]))
             return true;
     return false;
+}
+
+/* --- routes with steps that are asked for: made when one is asked for, and kept */
+
+/* Is `insert` from a format that the route comes by? An engine that converts on it already knows what it is
+ * asked. */
+static bool comes_by(const struct catalogue_route *route, const struct catalogue_step *insert)
+{
+    bool by = insert->from == route->from;
+
+    for (size_t i = 0; i < route->n_steps; i++) {
+        const struct catalogue_step *step = route->steps[i];
+
+        if (step->from != step->to && str_eq(step->engine, insert->engine))
+            return false;
+        by = by || insert->from == step->to;
+    }
+    return by;
+}
+
+typedef bool insert_wanted_fn(const struct catalogue_step *insert, const struct catalogue_route *route,
+                              const json_t *options);
+
+/* Is there any of its options that would mean something here? */
+static bool may_be_asked(const struct catalogue_step *insert, const struct catalogue_route *route,
+                         const json_t *options)
+{
+    const char *word;
+    size_t len;
+
+    for (const char *p = insert->asked_by; (p = words_next(p, &word, &len));)
+        if (catalogue_asks(insert, word, len, route))
+            return true;
+    return false;
+}
+
+static bool is_asked(const struct catalogue_step *insert, const struct catalogue_route *route,
+                     const json_t *options)
+{
+    const char *word;
+    size_t len;
+
+    for (const char *p = insert->asked_by; (p = words_next(p, &word, &len));)
+        if (json_object_getn(options, word, len) && catalogue_asks(insert, word, len, route))
+            return true;
+    return false;
+}
+
+static const struct catalogue_route *with_inserts(const struct catalogue_route *route,
+                                                  insert_wanted_fn *takes, const json_t *options)
+{
+    const struct catalogue_step *chosen_inserts[CATALOGUE_INSERTS_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan.n_inserts; i++)
+        if (comes_by(route, plan.inserts[i]) && takes(plan.inserts[i], route, options))
+            chosen_inserts[n++] = plan.inserts[i];
+    return n > 0 ? plan_insert(&plan, route, chosen_inserts, n) : route;
+}
+
+const struct catalogue_route *catalogue_route_with(const struct catalogue_route *route, const json_t *options)
+{
+    return json_object_size(options) > 0 ? with_inserts(route, is_asked, options) : route;
+}
+
+const struct catalogue_route *catalogue_route_whole(const struct catalogue_route *route)
+{
+    return with_inserts(route, may_be_asked, NULL);
 }
 
 const char *const *catalogue_engines(void)
@@ -260,98 +320,6 @@ json_t *catalogue_targets(const struct format *from)
     return targets;
 }
 
-/* --- options */
-
-/* What opens the document is for the first step: what that has made is open. */
-static bool applies(const struct option_line *o, const struct catalogue_route *route, size_t i)
-{
-    const struct catalogue_step *step = route->steps[i];
-
-    return str_eq(o->engine, step->engine) && (!o->sources || words_have(o->sources, step->from->id)) &&
-           (!o->targets || words_have(o->targets, step->to->id)) && (!o->password || i == 0);
-}
-
-static bool applies_somewhere(const struct option_line *o, const struct catalogue_route *route)
-{
-    for (size_t i = 0; i < route->n_steps; i++)
-        if (applies(o, route, i))
-            return true;
-    return false;
-}
-
-static const struct option_line *find_option(const struct catalogue_route *route, const char *name)
-{
-    for (const struct option_line *o = option_lines; o->engine; o++)
-        if (applies_somewhere(o, route) && str_eq(o->name, name))
-            return o;
-    return NULL;
-}
-
-static long count_characters(const char *utf8)
-{
-    long n = 0;
-
-    for (; *utf8; utf8++)
-        n += (*utf8 & 0xc0) != 0x80;
-    return n;
-}
-
-/* 0 or -EINVAL with the sentence. */
-static int check_number(const struct option_line *o, const json_t *value, char *ret_why, size_t size)
-{
-    if (json_is_integer(value) && json_integer_value(value) >= o->min && json_integer_value(value) <= o->max)
-        return 0;
-    snprintf(ret_why, size, "The option \"%s\" must be a whole number from %ld to %ld.", o->name, o->min,
-             o->max);
-    return -EINVAL;
-}
-
-static int check_password(const struct option_line *o, const json_t *value, char *ret_why, size_t size)
-{
-    const char *text = json_string_value(value);
-    long n = text ? count_characters(text) : -1;
-
-    if (n >= o->min && n <= o->max)
-        return 0;
-    snprintf(ret_why, size, "The option \"%s\" must be a text of %ld to %ld characters.", o->name, o->min,
-             o->max);
-    return -EINVAL;
-}
-
-int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
-                            size_t size)
-{
-    const char *name;
-    json_t *value;
-
-    if (!options)
-        return 0;
-    if (!json_is_object(options)) {
-        snprintf(ret_why, size, "The options must be an object.");
-        return -EINVAL;
-    }
-    json_object_foreach((json_t *)options, name, value)
-    {
-        const struct option_line *o = find_option(route, name);
-
-        if (!o) { /* whose name may be anything: it is not repeated */
-            snprintf(ret_why, size, "There is an option that a conversion into %s does not have.",
-                     route->to->id);
-            return -EINVAL;
-        }
-        if ((o->password ? check_password : check_number)(o, value, ret_why, size) < 0)
-            return -EINVAL;
-    }
-    return 0;
-}
-
-bool catalogue_takes_password(const struct catalogue_route *route)
-{
-    const struct option_line *o = find_option(route, ENGINE_PASSWORD);
-
-    return o && o->password;
-}
-
 /* --- GET /formats */
 
 static json_t *words_json(const char *list)
@@ -365,39 +333,16 @@ static json_t *words_json(const char *list)
     return array;
 }
 
-/* A fallback outside the bounds means that the option is not applied: no default. */
-static json_t *option_json(const struct option_line *o)
-{
-    bool applied = o->fallback >= o->min && o->fallback <= o->max;
-
-    if (o->password)
-        return json_pack("{s:s, s:s, s:b, s:I}", "type", "string", "label", o->label, "secret", 1,
-                         "max_length", (json_int_t)o->max);
-    return json_pack("{s:s, s:s, s:I, s:I, s:o}", "type", "integer", "label", o->label, "min",
-                     (json_int_t)o->min, "max", (json_int_t)o->max, "default",
-                     applied ? json_integer(o->fallback) : json_null());
-}
-
-static json_t *route_options_json(const struct catalogue_route *route)
-{
-    json_t *options = json_object();
-
-    for (const struct option_line *o = option_lines; o->engine; o++)
-        if (applies_somewhere(o, route))
-            json_object_set_new(options, o->name, option_json(o));
-    return options;
-}
-
-/* {"png": {"dpi": {…}}}: the targets that have options. */
+/* {"png": ["pdf.dpi", …]}: the targets that have options. */
 static json_t *options_json(const struct format *from)
 {
     json_t *all = json_object();
 
     for (size_t i = 0; i < n_formats; i++) {
         const struct catalogue_route *route = catalogue_find(from, &formats[i]);
-        json_t *options = route ? route_options_json(route) : NULL;
+        json_t *options = route ? catalogue_route_options(catalogue_route_whole(route)) : NULL;
 
-        if (options && json_object_size(options) > 0)
+        if (json_array_size(options) > 0)
             json_object_set(all, formats[i].id, options);
         json_decref(options);
     }
@@ -427,5 +372,5 @@ json_t *catalogue_json(void)
                                       words_json(f->mime_types), "extensions", words_json(f->extensions),
                                       "targets", catalogue_targets(f), "options", options_json(f)));
     }
-    return json_pack("{s:o}", "formats", all);
+    return json_pack("{s:o, s:o}", "formats", all, "options", catalogue_options_json());
 }

@@ -2,6 +2,7 @@
  * (`--describe`), so that programs which must not link a media library (the API, the worker) know it too. */
 #pragma once
 
+#include "core/cleanup.h"
 #include "format/format.h"
 
 #include <jansson.h>
@@ -15,10 +16,16 @@ struct catalogue_step {
     unsigned cost, fidelity;
     bool copies_embedded;
     const char *follows;
+    const char *asked_by; /* "" of a step between two formats */
+    unsigned turn;
 };
 
 /* The way from one format to another. */
-enum { CATALOGUE_STEPS_MAX = 2, CATALOGUE_ENGINES_MAX = 32 /* bytes of their names */ };
+enum {
+    CATALOGUE_STEPS_MAX = 8,
+    CATALOGUE_INSERTS_MAX = 6, /* of those: steps from a format into itself that options ask for */
+    CATALOGUE_ENGINES_MAX = 64 /* bytes of their names */
+};
 struct catalogue_route {
     const struct format *from, *to;
     size_t n_steps;
@@ -40,6 +47,12 @@ const char *catalogue_missing_program(const char *engine);
 
 /* The best way (engine/plan.h), or NULL when `to` can't be reached from `from`. */
 const struct catalogue_route *catalogue_find(const struct format *from, const struct format *to);
+/* The same with the steps that a job with these options (object; NULL is fine) asks for: the one to go. Of
+ * routes made so it makes the same again. */
+const struct catalogue_route *catalogue_route_with(const struct catalogue_route *route,
+                                                   const json_t *options);
+/* … and with all that any options could ask for: what options are looked up in. */
+const struct catalogue_route *catalogue_route_whole(const struct catalogue_route *route);
 
 /* Can files of this format be uploaded (does any route start there)? */
 bool catalogue_accepts(const struct format *from);
@@ -47,9 +60,9 @@ bool catalogue_accepts(const struct format *from);
 /* Targets of `from`, ["pdf", …], the likeliest first; a new array. */
 json_t *catalogue_targets(const struct format *from);
 
-/* The body of GET /formats; a new object. Formats that are results only have no targets. "options" has, for
- * each target that has any, {name: {type, label, …}}. A number ("integer") has min, max and default, which is
- * null when the option is not applied unless given; a password ("string", with secret) has max_length. */
+/* The body of GET /formats; a new object. Formats that are results only have no targets. A format's "options"
+ * are, for each target that has any, names in the object "options" beside "formats", which tells of each
+ * {name, type, label, …}: docs/api.md. */
 json_t *catalogue_json(void);
 
 /* Names of the engines, NULL-terminated; and as words, as settings.engines has them. */
@@ -63,6 +76,8 @@ const char *catalogue_family(const char *engine);
 const char *catalogue_route_engine(const struct catalogue_route *route);
 const char *catalogue_route_family(const struct catalogue_route *route);
 
+/* --- options: catalogue_options.c */
+
 /* Are these the options of a job (object; NULL is fine) on this route? On failure -EINVAL and a sentence in
  * `ret_why`, which repeats nothing of what the client sent. */
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
@@ -70,3 +85,15 @@ int catalogue_check_options(const struct catalogue_route *route, const json_t *o
 
 /* Can files that go this way be protected by a password that opens them? */
 bool catalogue_takes_password(const struct catalogue_route *route);
+
+/* Those of the options that are for a step of the route, as the text of an object; a new string for
+ * cleanup_secret(). Numbers where a text is meant become one. -EINVAL when `options` is no such text. */
+int catalogue_step_options(const struct catalogue_route *route, size_t step, const char *options,
+                           char **ret) _warn_unused_;
+
+/* Does an option of this name, of `len` bytes, ask for `step` on a route like this one? */
+bool catalogue_asks(const struct catalogue_step *step, const char *name, size_t len,
+                    const struct catalogue_route *route);
+/* All options, {id: {name, type, …}}, and the ids of those of a route; new. */
+json_t *catalogue_options_json(void);
+json_t *catalogue_route_options(const struct catalogue_route *route);

@@ -4,10 +4,10 @@
 #define ENGINE(engine, family)
 #endif
 #ifndef STEP
-#define STEP(engine, from, to, cost, fidelity, embedded, follows)
+#define STEP(engine, from, to, cost, fidelity, embedded, follows, asked_by, turn)
 #endif
 #ifndef OPTION
-#define OPTION(engine, name, targets, min, max, fallback, label)
+#define OPTION(engine, name, kind, sources, targets, min, max, fallback, label, choices, chosen)
 #endif
 #ifndef PASSWORD
 #define PASSWORD(engine, sources)

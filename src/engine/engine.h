@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Every format in `from` into every format in `to` (space-separated ids), but for a format into itself. */
+/* Every format in `from` into every format in `to` (space-separated ids), but for a format into itself; with
+ * `asked_by`, each format into itself and no other. */
 struct engine_conversions {
     const char *from, *to;
     unsigned cost; /* relative effort: of ways that are as faithful the cheapest is taken */
@@ -27,14 +28,39 @@ struct engine_conversions {
      * from, space-separated; NULL: never second. A first step loses what the second might need: the PDF of a
      * photograph has no text. */
     const char *follows;
+    /* Of rows from a format into itself: the options that ask for the step, space-separated. `turn`: when it
+     * is taken, where several are asked for, and it then is part of every route that comes by the format (of
+     * a PDF its pages are chosen before it is drawn); 0: it is a route by itself alone. */
+    const char *asked_by;
+    unsigned turn;
 };
 
-/* An option that a job may carry: a whole number. (The one other option is the password, see below.) */
+enum option_kind {
+    OPTION_NUMBER, /* a whole number, min to max */
+    OPTION_SWITCH, /* true or false, as which 1 and 0 are taken, too */
+    OPTION_CHOICE, /* one of the words in `choices` */
+    OPTION_SET,    /* one or more of them with "+" between, "eng+deu" */
+    OPTION_PAGES,  /* pages in the order wanted: "1-3,7,z-5", where z is the last, r2 the last but one; at
+                      most `max` characters (engine/page_range.h) */
+    OPTION_TEXT,   /* min to max characters, no control characters */
+    OPTION_SECRET, /* the same, stored and sent in no form that others can read (engine/secrets.h) */
+    OPTION_KINDS_
+};
+
+/* An option that a job may carry. */
 struct engine_option {
-    const char *name;    /* "dpi" */
-    const char *targets; /* the target formats it applies to */
-    long min, max, fallback;
-    const char *label; /* "Resolution in dots per inch" */
+    const char *name; /* "dpi" */
+    /* The target formats it applies to; NULL: all. It is about the end of a route: who only makes what a
+     * second engine draws isn't asked. */
+    const char *targets;
+    long min, max, fallback; /* fallback out of bounds: not applied unless given. A switch has 0 or 1. */
+    const char *label;       /* "Resolution in dots per inch" */
+    enum option_kind kind;
+    const char *choices; /* space-separated */
+    const char *chosen;  /* the fallback of what is no number; NULL: none */
+    /* The source formats it is about, as how a table is written down: it applies where a route begins with
+     * them. NULL: it is not about the source. */
+    const char *sources;
 };
 
 struct sandbox_tool;
@@ -44,7 +70,7 @@ struct engine_job {
     const char *input_path;  /* absolute, ends in .{from->id} */
     const char *output_path; /* absolute path of the folder for the result; what a try before this one has
                                 left in it is written over */
-    const json_t *options;   /* object, validated against the engine's options */
+    const json_t *options;   /* object, validated: what is for this step of the route alone */
     /* filled by convert() */
     char output_name[64];   /* the result's name in the folder, such as "result.pdf" or "result.zip" */
     char output_format[16]; /* its format's id; usually to->id, "zip" for many pages */
@@ -64,12 +90,16 @@ void engine_progress(struct engine_job *job, unsigned percent);
 void engine_pages(struct engine_job *job, uint64_t pages);
 /* Names the result after its format: "result.pdf". */
 void engine_name_result(struct engine_job *job, const char *format);
-/* The value of an integer option, or its fallback from the table. An option may have several rows, one for
+/* The value of a number or a switch, or its fallback from the table. An option may have several rows, one for
  * each group of targets. */
 long engine_option_value(const struct engine_job *job, const struct engine_option *options, const char *name);
-#define ENGINE_PASSWORD "password"
+/* The text of any other option, or its fallback, which may be NULL. */
+const char *engine_option_text(const struct engine_job *job, const struct engine_option *options,
+                               const char *name);
+#define ENGINE_PASSWORD     "password"     /* opens the source */
+#define ENGINE_NEW_PASSWORD "new_password" /* protects the result */
 enum { ENGINE_PASSWORD_MAX = 255 /* characters */ };
-/* The document's password, or NULL when the job has none. */
+/* The source's password, or NULL when the job has none. */
 const char *engine_password(const struct engine_job *job);
 
 typedef void engine_serve_fn(void *arg);
@@ -87,7 +117,7 @@ struct engine {
     const struct engine_conversions *conversions; /* ended by {0} */
     const struct engine_option *options;          /* ended by {0} */
     /* Source formats that a password may open, space-separated; NULL: none. Their jobs may have the option
-     * "password", a string, which is stored and sent in no form that others can read. */
+     * "password" (an OPTION_SECRET, of which they need no row). */
     const char *protectable;
     /* Is this pair really there (a loader compiled in)? NULL: all are. */
     bool (*offers)(const struct format *from, const struct format *to);

@@ -55,7 +55,7 @@ static const struct engine_option *find_option(const struct engine_job *job,
 
     for (const struct engine_option *o = options; o->name; o++)
         if (str_eq(o->name, name)) {
-            if (words_have(o->targets, job->to->id))
+            if (!o->targets || words_have(o->targets, job->to->id))
                 return o;
             found = found ? found : o;
         }
@@ -68,9 +68,21 @@ long engine_option_value(const struct engine_job *job, const struct engine_optio
     const json_t *value = json_object_get(job->options, name);
 
     assert(o && "an option that is not in the engine's table");
+    if (json_is_boolean(value))
+        return json_is_true(value);
     if (!json_is_integer(value) || json_integer_value(value) < o->min || json_integer_value(value) > o->max)
         return o->fallback;
     return (long)json_integer_value(value);
+}
+
+const char *engine_option_text(const struct engine_job *job, const struct engine_option *options,
+                               const char *name)
+{
+    const struct engine_option *o = find_option(job, options, name);
+    const char *value = json_string_value(json_object_get(job->options, name));
+
+    assert(o && "an option that is not in the engine's table");
+    return value ? value : o->chosen;
 }
 
 const char *engine_password(const struct engine_job *job)

@@ -40,6 +40,14 @@ static bool is_category(const char *word, size_t len)
     return false;
 }
 
+static bool has_option(const struct engine *engine, const char *word, size_t len)
+{
+    for (const struct engine_option *o = engine->options; o && o->name; o++)
+        if (strlen(o->name) == len && memcmp(o->name, word, len) == 0)
+            return true;
+    return false;
+}
+
 static int check_conversions(const struct engine *engine, const struct engine_conversions *c)
 {
     const char *word;
@@ -53,6 +61,11 @@ static int check_conversions(const struct engine *engine, const struct engine_co
         if (!is_category(word, len)) {
             fprintf(stderr, "decant-engine-%s: there is no category \"%.*s\"\n", engine->name, (int)len,
                     word);
+            return -EINVAL;
+        }
+    for (const char *p = c->asked_by; (p = words_next(p, &word, &len));)
+        if (!has_option(engine, word, len)) {
+            fprintf(stderr, "decant-engine-%s: there is no option \"%.*s\"\n", engine->name, (int)len, word);
             return -EINVAL;
         }
     return 0;
@@ -72,6 +85,11 @@ static int check_formats(const struct engine *engine, const char *list)
     return 0;
 }
 
+static const char *text(const char *may_be_null)
+{
+    return may_be_null ? may_be_null : "";
+}
+
 static void describe_conversions(const struct engine *engine, const struct engine_conversions *c)
 {
     const char *from_word, *to_word;
@@ -82,10 +100,32 @@ static void describe_conversions(const struct engine *engine, const struct engin
             const struct format *from = format_of_word(from_word, from_len);
             const struct format *to = format_of_word(to_word, to_len);
 
-            if (from != to && (!engine->offers || engine->offers(from, to)))
-                printf("STEP(\"%s\", \"%s\", \"%s\", %u, %u, %d, \"%s\")\n", engine->name, from->id, to->id,
-                       c->cost, c->fidelity, c->copies_embedded, c->follows ? c->follows : "");
+            if ((from == to) == (c->asked_by != NULL) && (!engine->offers || engine->offers(from, to)))
+                printf("STEP(\"%s\", \"%s\", \"%s\", %u, %u, %d, \"%s\", \"%s\", %u)\n", engine->name,
+                       from->id, to->id, c->cost, c->fidelity, c->copies_embedded, text(c->follows),
+                       text(c->asked_by), c->turn);
         }
+}
+
+static int describe_option(const struct engine *engine, const struct engine_option *o)
+{
+    static const char *const kinds[OPTION_KINDS_] = {
+        [OPTION_NUMBER] = "OPTION_NUMBER", [OPTION_SWITCH] = "OPTION_SWITCH",
+        [OPTION_CHOICE] = "OPTION_CHOICE", [OPTION_SET] = "OPTION_SET",
+        [OPTION_PAGES] = "OPTION_PAGES",   [OPTION_TEXT] = "OPTION_TEXT",
+        [OPTION_SECRET] = "OPTION_SECRET",
+    };
+
+    if (check_formats(engine, o->targets) < 0 || check_formats(engine, o->sources) < 0)
+        return -EINVAL;
+    if ((o->kind == OPTION_CHOICE || o->kind == OPTION_SET) != (o->choices != NULL)) {
+        fprintf(stderr, "decant-engine-%s: the choices of \"%s\" are wrong\n", engine->name, o->name);
+        return -EINVAL;
+    }
+    printf("OPTION(\"%s\", \"%s\", %s, \"%s\", \"%s\", %ld, %ld, %ld, \"%s\", \"%s\", \"%s\")\n",
+           engine->name, o->name, kinds[o->kind], text(o->sources), text(o->targets), o->min, o->max,
+           o->fallback, o->label, text(o->choices), text(o->chosen));
+    return 0;
 }
 
 static int describe(const struct engine *engine)
@@ -98,12 +138,9 @@ static int describe(const struct engine *engine)
             return EXIT_FAILURE;
         describe_conversions(engine, c);
     }
-    for (const struct engine_option *o = engine->options; o && o->name; o++) {
-        if (check_formats(engine, o->targets) < 0)
+    for (const struct engine_option *o = engine->options; o && o->name; o++)
+        if (describe_option(engine, o) < 0)
             return EXIT_FAILURE;
-        printf("OPTION(\"%s\", \"%s\", \"%s\", %ld, %ld, %ld, \"%s\")\n", engine->name, o->name, o->targets,
-               o->min, o->max, o->fallback, o->label);
-    }
     for (const char *const *program = engine->programs; program && *program; program++)
         printf("PROGRAM(\"%s\", \"%s\")\n", engine->name, *program);
     if (engine->protectable) {

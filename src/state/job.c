@@ -71,7 +71,7 @@ static const struct field {
     FIELD(source_format, TEXT),  FIELD(target_format, TEXT),  FIELD(mime_type, TEXT),
     FIELD(sha256, TEXT),         FIELD(size, NUMBER),         HIDDEN(stored_path, TEXT),
     FIELD(converted_path, TEXT), FIELD(status, STATUS),       FIELD(progress, PERCENT),
-    FIELD(task_id, TEXT),        HIDDEN(options, TEXT),       HIDDEN(sealed_password, TEXT),
+    FIELD(task_id, TEXT),        HIDDEN(options, TEXT),       HIDDEN(sealed_secrets, TEXT),
     FIELD(created_at, TEXT),     FIELD(started_at, TEXT),     FIELD(completed_at, TEXT),
     FIELD(error_code, TEXT),     FIELD(error_message, TEXT),  FIELD(output_mime_type, TEXT),
     FIELD(output_size, NUMBER),  FIELD(output_pages, NUMBER), HIDDEN(scan, TEXT),

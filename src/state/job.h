@@ -40,7 +40,7 @@ struct job {
     enum job_status status;
     unsigned progress;             /* 0–100 */
     const char *task_id, *options; /* options: JSON object */
-    const char *sealed_password;   /* of the document, for the worker alone (core/seal.h); "" none */
+    const char *sealed_secrets;    /* of the document, for the worker alone (core/seal.h); "" none */
     const char *created_at, *started_at, *completed_at;
     const char *error_code, *error_message;
     const char *output_mime_type;

@@ -227,11 +227,17 @@ static void start_step(struct conversion *c)
     const struct catalogue_step *step = c->route->steps[c->step];
     const uint64_t most_ms = c->shared->settings->job_timeout_s * 1000;
     const uint64_t page_ms = deadline_page_ms(step->engine);
+    _cleanup_secret_ char *options = NULL;
     int r = storage_make_work(c->job_fd, c->work_name);
 
     if (r < 0) {
         c->work_name[0] = '\0';
         conversion_note_error(c, r);
+        finish(c, OUTCOME_INTERNAL);
+        return;
+    }
+    if (catalogue_step_options(c->route, c->step, c->options, &options) < 0) {
+        conversion_set_detail(c, "the options can't be read");
         finish(c, OUTCOME_INTERNAL);
         return;
     }
@@ -242,7 +248,7 @@ static void start_step(struct conversion *c)
         .engine = step->engine,
         .from = step->from->id,
         .to = step->to->id,
-        .options = c->options,
+        .options = options,
         .job_fd = c->job_fd,
         .input = c->step_input,
         .output = c->work_name,

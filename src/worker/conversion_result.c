@@ -207,6 +207,8 @@ static enum outcome become_input(struct conversion *c)
     free(c->step_input);
     c->step_input = input;
     c->content = deadline_content(c->result_fd, made);
+    if (c->earlier_name[0])
+        path_remove_tree(c->job_fd, c->earlier_name);
     memcpy(c->earlier_name, c->work_name, sizeof c->earlier_name);
     c->work_name[0] = '\0';
     c->step++;

@@ -1,7 +1,7 @@
 #include "worker/exchange_task.h"
 
 #include "core/str.h"
-#include "engine/engine.h"
+#include "engine/secrets.h"
 
 #include <errno.h>
 
@@ -50,7 +50,7 @@ static void check_arguments(struct exchange_task *t, const json_t *kwargs)
         return;
     if (!t->route)
         refuse(t, "unsupported_target", "A file with this extension can't be converted into that format.");
-    else if (json_object_get(options, ENGINE_PASSWORD))
+    else if (secrets_among(options))
         refuse(t, "bad_arguments", "A password would lie open in the queue: this task takes none.");
     else if (catalogue_check_options(t->route, json_is_null(options) ? NULL : options, t->sentence,
                                      sizeof t->sentence) < 0)
@@ -82,6 +82,7 @@ void exchange_task_prepare(struct exchange_task *t, struct storage *storage, str
     t->options = json_is_object(options) ? json_dumps(options, JSON_COMPACT) : strdup("{}");
     if (!t->options)
         refuse(t, "internal", "Out of memory.");
+    t->route = catalogue_route_with(t->route, options);
 }
 
 void exchange_task_drop(struct exchange_task *t, struct storage *storage)

@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/str.h"
+#include "engine/secrets.h"
 #include "state/job.h"
 
 #include <errno.h>
@@ -57,7 +58,7 @@ static void runner_free(struct runner *r)
     free(r->stored_path);
     free(r->kept_path);
     free(r->options);
-    free(r->sealed_password);
+    free(r->sealed_secrets);
     free(r->file);
     free(r);
 }
@@ -102,12 +103,22 @@ static void reject(struct runner *r, const char *reason, const char *text)
     runner_settle(r, END_REJECTED);
 }
 
+/* The way that the options ask for. */
+static const struct catalogue_route *choose_route(const struct catalogue_route *route, const char *text)
+{
+    _cleanup_json_ json_t *options = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const struct catalogue_route *chosen = catalogue_route_with(route, options);
+
+    secrets_wipe(options);
+    return chosen;
+}
+
 static void convert(struct runner *r)
 {
     _cleanup_secret_ char *options = NULL;
     /* {session}/{job}/uploads/… → uploads/… */
-    struct conversion_request request = {
-        .job_fd = r->job_fd, .input = r->stored_path + ID_TOKEN_LEN + 1 + ID_UUID_LEN + 1, .route = r->route};
+    struct conversion_request request = {.job_fd = r->job_fd,
+                                         .input = r->stored_path + ID_TOKEN_LEN + 1 + ID_UUID_LEN + 1};
 
     if (runner_called_off(r))
         return;
@@ -121,6 +132,9 @@ static void convert(struct runner *r)
         runner_fail(r, OUTCOME_INTERNAL);
         return;
     }
+    r->route = choose_route(r->route, options);
+    r->attempt.engine = r->route->engines;
+    request.route = r->route;
     request.options = options;
     runner_convert(r, &request);
 }
@@ -196,8 +210,9 @@ static void skip_gone(struct runner *r)
 static const struct catalogue_route *find_route(const struct job *job)
 {
     const struct format *from = format_by_id(job->source_format), *to = format_by_id(job->target_format);
+    const struct catalogue_route *route = from && to ? catalogue_find(from, to) : NULL;
 
-    return from && to ? catalogue_find(from, to) : NULL;
+    return route ? choose_route(route, job->options) : NULL;
 }
 
 /* Keeps what is needed of the job. The stored path has to be one of this very job. */
@@ -208,12 +223,12 @@ static int remember(struct runner *r, const struct job *job)
     snprintf(prefix, sizeof prefix, "%s/%s/", r->session_id, r->job_id);
     r->route = find_route(job);
     r->attempt.engine = r->route ? r->route->engines : "";
-    r->attempt.had_password = job->sealed_password[0] != '\0';
+    r->attempt.had_password = job->sealed_secrets[0] != '\0';
     r->stored_path = strdup(job->stored_path);
     r->kept_path = strdup(job->converted_path);
     r->options = strdup(job->options);
-    r->sealed_password = strdup(job->sealed_password);
-    if (!r->stored_path || !r->kept_path || !r->options || !r->sealed_password)
+    r->sealed_secrets = strdup(job->sealed_secrets);
+    if (!r->stored_path || !r->kept_path || !r->options || !r->sealed_secrets)
         return -ENOMEM;
     if (!storage_path_valid(job->stored_path) || !str_starts(job->stored_path, prefix))
         return -EINVAL;

@@ -1,7 +1,7 @@
 #include "worker/runner_parts.h"
 
 #include "core/clock.h"
-#include "engine/password.h"
+#include "engine/secrets.h"
 #include "state/job.h"
 #include "worker/outcome_log.h"
 
@@ -144,12 +144,11 @@ static void on_gone(void *arg)
 
 int runner_open_options(struct runner *r, char **ret)
 {
-    _cleanup_secret_ char *password = NULL;
+    _cleanup_secret_ char *secrets = NULL;
     int e = 0;
 
-    if (r->sealed_password[0])
-        e = r->context->seal ? seal_open(r->context->seal, r->job_id, r->sealed_password, &password)
-                             : -ENOKEY;
+    if (r->sealed_secrets[0])
+        e = r->context->seal ? seal_open(r->context->seal, r->job_id, r->sealed_secrets, &secrets) : -ENOKEY;
     if (e < 0) {
         log_error(
             "the document's password can't be opened: DECANT_SEAL_KEY must be the key that belongs to the "
@@ -157,7 +156,7 @@ int runner_open_options(struct runner *r, char **ret)
             LOG_TASK(r), LOG_E(e));
         return e;
     }
-    return password_join(r->options[0] ? r->options : "{}", password, ret);
+    return secrets_join(r->options[0] ? r->options : "{}", secrets, ret);
 }
 
 void runner_convert(struct runner *r, const struct conversion_request *request)

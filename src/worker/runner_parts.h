@@ -27,7 +27,7 @@ struct runner {
     const char *belongs; /* RELEASED: into the queue of this family; NULL: where it came from */
     const char *session_id, *job_id; /* in the claim; "" when it has none */
     const struct catalogue_route *route;
-    char *stored_path, *kept_path, *options, *sealed_password;
+    char *stored_path, *kept_path, *options, *sealed_secrets;
     int job_fd;
     struct exchange_task *file; /* of TASK_CONVERT_FILE; NULL of a job */
 

@@ -125,7 +125,7 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
                                   .set = s->fields};
     set(s, "worker", "");
     if (ending != END_RELEASED && ending != END_RETRIED && a->had_password)
-        set(s, "sealed_password", ""); /* nobody needs it any more */
+        set(s, "sealed_secrets", ""); /* nobody needs it any more */
 
     switch (ending) {
     case END_COMPLETED:

@@ -6,6 +6,12 @@ import time
 import requests
 
 
+def options_of(catalogue, source, target):
+    """{name: option} of a pair in the answer of GET /formats."""
+    told = [catalogue["options"][id] for id in catalogue["formats"][source]["options"].get(target, [])]
+    return {option["name"]: option for option in told}
+
+
 class Client:
     """One session with the server. `session_id` and `csrf` are set by init()."""
 

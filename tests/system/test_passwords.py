@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from client import Client, problem
+from client import Client, options_of, problem
 from fixtures import docx, pdf, png
 from processes import Watch
 from server import BIN, free_port, sanitizers
@@ -93,12 +93,12 @@ def test_passwords_are_checked(client):
 
 
 def test_formats_say_what_takes_one(client):
-    formats = client.request("GET", "/formats").json()["formats"]
-    option = {"type": "string", "label": "Password of the document", "secret": True, "max_length": 255}
-    assert formats["docx"]["options"]["pdf"]["password"] == option == formats["pdf"]["options"]["png"]["password"]
-    assert formats["pdf"]["options"]["png"]["dpi"]["type"] == "integer"
+    catalogue = client.request("GET", "/formats").json()
+    option = {"name": "password", "type": "string", "label": "Password of the document", "secret": True, "max_length": 255}
+    assert options_of(catalogue, "docx", "pdf")["password"] == option == options_of(catalogue, "pdf", "png")["password"]
+    assert options_of(catalogue, "pdf", "png")["dpi"]["type"] == "integer"
     for name in ("txt", "png", "csv", "fodt", "ppt"):
-        assert all("password" not in options for options in formats[name]["options"].values())
+        assert all("password" not in options_of(catalogue, name, target) for target in catalogue["formats"][name]["targets"])
 
 
 def test_it_is_nowhere_to_be_found(own_server, tmp_path, protected):
@@ -110,7 +110,7 @@ def test_it_is_nowhere_to_be_found(own_server, tmp_path, protected):
     monitor = tmp_path / "monitor"
     with Watch(server, needles) as watch, listening(server, monitor):
         waiting = client.start("secret.odt", protected["odt"], "pdf", password=PASSWORD)
-        sealed = redis.hget(f"session:{client.session_id}:jobs:{waiting}", "sealed_password")
+        sealed = redis.hget(f"session:{client.session_id}:jobs:{waiting}", "sealed_secrets")
         jobs = [waiting]
         jobs += [client.start(f"secret.{f}", protected[f], "pdf" if f != "pdf" else "png", password=PASSWORD) for f in ("docx", "pdf", "doc")]
         jobs += [client.start("secret.docx", protected["docx"], "pdf", password=PASSWORD + "?")]
@@ -122,11 +122,11 @@ def test_it_is_nowhere_to_be_found(own_server, tmp_path, protected):
     assert len(sealed) > 100 and all(needle not in sealed.encode() for needle in needles)
     assert watch.seen and not watch.found
     for job in jobs:
-        assert redis.hget(f"session:{client.session_id}:jobs:{job}", "sealed_password") == ""
+        assert redis.hget(f"session:{client.session_id}:jobs:{job}", "sealed_secrets") == ""
         assert redis.hget(f"session:{client.session_id}:jobs:{job}", "options") == "{}"
     # all that went through Redis, and all that is left: its file of commands, logs, storage, the scanner's folders
     heard = monitor.read_bytes()
-    assert heard.count(b"sealed_password") >= 6 and not any(needle in heard for needle in needles)
+    assert heard.count(b"sealed_secrets") >= 6 and not any(needle in heard for needle in needles)
     assert any("appendonly" in str(path) for path in server.data.rglob("*.incr.aof"))
     assert in_files(server.data, needles) == []
     assert all(needle not in server.log_path.read_bytes() for needle in needles)

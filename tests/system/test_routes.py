@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from client import Client
+from client import Client, options_of
 from fixtures import docx, odt, pdf, png
 from server import below, eventually, work_folders
 
@@ -47,11 +47,12 @@ def test_options_go_to_the_step_that_has_them(client):
 
 
 def test_what_makes_no_sense_is_not_offered(client):
-    formats = client.request("GET", "/formats").json()["formats"]
+    catalogue = client.request("GET", "/formats").json()
+    formats = catalogue["formats"]
     assert {"png", "jpg", "svg"} <= set(formats["docx"]["targets"]) & set(formats["xlsx"]["targets"]) & set(formats["pptx"]["targets"])
     assert not {"txt", "html", "svg"} & set(formats["png"]["targets"])  # over a PDF of the picture
-    assert formats["docx"]["options"]["png"]["dpi"]["default"] == 150 and "dpi" not in formats["docx"]["options"]["pdf"]
-    assert "password" not in formats["txt"]["options"]["png"]
+    assert options_of(catalogue, "docx", "png")["dpi"]["default"] == 150 and "dpi" not in options_of(catalogue, "docx", "pdf")
+    assert "password" not in options_of(catalogue, "txt", "png")
     assert client.convert(client.upload("a.png", png()).json()["job_id"], "txt").status_code == 422
 
 

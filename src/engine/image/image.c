@@ -35,7 +35,7 @@ static const struct engine_option options[] = {
     {"quality", "avif heic jxl jp2", 1, 100, 80, "Quality in percent"},
     {"width", TARGETS, 1, 16384, 0, "Largest width in pixels"},
     {"height", TARGETS, 1, 16384, 0, "Largest height in pixels"},
-    {"metadata", TARGETS, 0, 1, 1, "Keep date, camera and author (0: nothing)"},
+    {"metadata", TARGETS, 0, 1, 1, "Keep date, camera and author", OPTION_SWITCH},
     {0},
 };
 

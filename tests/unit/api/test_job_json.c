@@ -26,7 +26,7 @@ static json_t *written(const struct job *job)
         .job_id = "j", .session_id = "s", .original_filename = "Ü \"x\".docx", .source_format = "docx",      \
         .target_format = "", .mime_type = "application/x", .sha256 = "ab", .size = UINT64_C(1) << 40,        \
         .stored_path = "secret/path", .converted_path = "", .task_id = "", .options = "{}",                  \
-        .sealed_password = "sealed", .created_at = "t", .started_at = "", .completed_at = "",                \
+        .sealed_secrets = "sealed", .created_at = "t", .started_at = "", .completed_at = "",                 \
         .error_code = "", .error_message = "", .output_mime_type = "", .scan = "", .signature = "",          \
         .engine = "", .engine_version = "", .sandbox = "", .worker = "w", .queue_ms = JOB_UNKNOWN,           \
         .duration_ms = JOB_UNKNOWN                                                                           \

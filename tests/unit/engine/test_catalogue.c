@@ -85,7 +85,8 @@ static void engines_are_named_once(void **state)
 
     assert_string_equal(engines[0], "office");
     assert_string_equal(engines[1], "image");
-    assert_null(engines[2]);
+    assert_string_equal(engines[2], "paper");
+    assert_null(engines[3]);
 }
 
 /* What the others offer is not there; what several do goes by those that are left. */
@@ -116,11 +117,11 @@ static void an_engine_without_its_program_is_left_out(void **state)
 {
     assert_null(catalogue_missing_program("image"));
     assert_string_equal(catalogue_missing_program("office"), "/nonexistent/program");
-    assert_string_equal(catalogue_names(), "office image");
+    assert_string_equal(catalogue_names(), "office image paper");
     catalogue_leave_out_missing();
-    assert_string_equal(catalogue_names(), "image");
+    assert_string_equal(catalogue_names(), "image paper");
     assert_string_equal(catalogue_engines()[0], "image");
-    assert_null(catalogue_engines()[1]);
+    assert_null(catalogue_engines()[2]);
     assert_false(catalogue_accepts(format_by_id("docx")));
     assert_non_null(find("png", "jpg"));
 }
@@ -209,6 +210,98 @@ static void only_what_can_be_protected_takes_a_password(void **state)
     assert_null(strstr(why, "€"));
 }
 
+/* The option of that name, as /formats tells of it. */
+static json_t *told(json_t *all, const char *from, const char *to, const char *name)
+{
+    json_t *ids = json_object_get(
+        json_object_get(json_object_get(json_object_get(all, "formats"), from), "options"), to);
+    json_t *id, *option;
+    size_t i;
+
+    json_array_foreach(ids, i, id)
+    {
+        option = json_object_get(json_object_get(all, "options"), json_string_value(id));
+        assert_non_null(option);
+        if (str_eq(json_string_value(json_object_get(option, "name")), name))
+            return option;
+    }
+    return NULL;
+}
+
+static void options_have_kinds(void **state)
+{
+    char why[200];
+
+    assert_int_equal(check("pdf", "pdf", "{\"pages\": \"1-3,7,z\", \"turn\": 90, \"flat\": true}", why), 0);
+    assert_int_equal(check("pdf", "pdf", "{\"pages\": 3, \"turn\": \"180\", \"flat\": 1}", why), 0);
+    assert_int_equal(check("pdf", "pdf", "{\"title\": \"Größe\", \"inks\": \"blue+red\"}", why), 0);
+
+    assert_int_equal(check("pdf", "pdf", "{\"pages\": \"1-\"}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"pages\": \"1,2,3,4,5,6,7\"}", why), -EINVAL); /* too long */
+    assert_non_null(strstr(why, "in at most 12 characters"));
+    assert_int_equal(check("pdf", "pdf", "{\"turn\": 45}", why), -EINVAL);
+    assert_string_equal(why, "The option \"turn\" must be one of: 0 90 180.");
+    assert_int_equal(check("pdf", "pdf", "{\"flat\": 2}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"flat\": \"true\"}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"title\": \"Größer\"}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"title\": \"a\\nb\"}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"inks\": \"blue+\"}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"inks\": \"green\"}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"new_password\": 1234}", why), -EINVAL);
+}
+
+static const struct catalogue_route *route_with(const char *from, const char *to, const char *text)
+{
+    _cleanup_json_ json_t *options = json_loads(text, 0, NULL);
+
+    return catalogue_route_with(find(from, to), options);
+}
+
+static void options_ask_for_steps(void **state)
+{
+    const struct catalogue_route *route = route_with("docx", "gif", "{\"pages\": \"2\"}");
+
+    assert_int_equal(route->n_steps, 3);
+    assert_ptr_equal(route->steps[1]->from, route->steps[1]->to);
+    assert_ptr_equal(route_with("docx", "gif", "{\"pages\": \"3\"}"), route);
+    assert_ptr_equal(route_with("docx", "gif", "{\"width\": 3}"), find("docx", "gif"));
+    assert_ptr_equal(catalogue_route_with(find("docx", "gif"), NULL), find("docx", "gif"));
+    assert_int_equal(route_with("docx", "gif", "{\"turn\": 90}")->n_steps, 2); /* is about a PDF */
+
+    route = route_with("docx", "pdf", "{\"turn\": 90, \"new_password\": \"x\"}");
+    assert_int_equal(route->n_steps, 3);
+    assert_string_equal(route->steps[2]->asked_by, "new_password");
+    assert_string_equal(route->engines, "office+paper");
+
+    /* into itself: what it is by itself, or what is asked for alone */
+    assert_int_equal(find("pdf", "pdf")->n_steps, 1);
+    assert_int_equal(route_with("pdf", "pdf", "{\"new_password\": \"x\"}")->n_steps, 1);
+    assert_string_equal(route_with("pdf", "pdf", "{\"new_password\": \"x\"}")->steps[0]->asked_by,
+                        "new_password");
+}
+
+static void assert_step_options(const struct catalogue_route *route, size_t step, const char *expected)
+{
+    static const char options[] =
+        "{\"pages\": 2, \"width\": 7, \"password\": \"p\", \"separator\": \"tab\", \"unknown\": 1}";
+    _cleanup_secret_ char *own = NULL;
+
+    assert_int_equal(catalogue_step_options(route, step, options, &own), 0);
+    assert_string_equal(own, expected);
+}
+
+static void each_step_gets_what_is_for_it(void **state)
+{
+    const struct catalogue_route *route = route_with("docx", "gif", "{\"pages\": 2}");
+    _cleanup_secret_ char *none = NULL;
+
+    assert_step_options(route, 0, "{\"password\":\"p\",\"separator\":\"tab\"}");
+    assert_step_options(route, 1, "{\"pages\":\"2\"}"); /* as a text */
+    assert_step_options(route, 2, "{\"width\":7}");
+    assert_int_equal(catalogue_step_options(route, 0, "[]", &none), -EINVAL);
+    assert_int_equal(catalogue_step_options(route, 0, "{", &none), -EINVAL);
+}
+
 static void formats_are_described(void **state)
 {
     _cleanup_json_ json_t *all = catalogue_json();
@@ -225,17 +318,24 @@ static void formats_are_described(void **state)
     assert_string_equal(extension, "docx");
     assert_string_equal(target, "pdf");
 
-    option = json_object_get(json_object_get(json_object_get(docx, "options"), "png"), "width");
+    option = told(all, "docx", "png", "width");
     assert_int_equal(json_integer_value(json_object_get(option, "default")), 50);
     assert_string_equal(json_string_value(json_object_get(option, "type")), "integer");
-    option = json_object_get(json_object_get(json_object_get(docx, "options"), "pdf"), "password");
+    option = told(all, "docx", "pdf", "password");
     assert_string_equal(json_string_value(json_object_get(option, "type")), "string");
     assert_true(json_is_true(json_object_get(option, "secret")));
     assert_int_equal(json_integer_value(json_object_get(option, "max_length")), 255);
     assert_null(json_object_get(option, "default"));
-    option = json_object_get(json_object_get(json_object_get(map, "png"), "options"), "jpg");
-    assert_true(json_is_null(json_object_get(json_object_get(option, "width"), "default")));
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(option, "quality"), "max")), 100);
+    assert_true(json_is_null(json_object_get(told(all, "png", "jpg", "width"), "default")));
+    assert_int_equal(json_integer_value(json_object_get(told(all, "png", "jpg", "quality"), "max")), 100);
+    option = told(all, "docx", "pdf", "turn");
+    assert_string_equal(json_string_value(json_object_get(option, "type")), "choice");
+    assert_string_equal(json_string_value(json_object_get(option, "default")), "0");
+    assert_int_equal(json_array_size(json_object_get(option, "choices")), 3);
+    assert_true(json_is_false(json_object_get(told(all, "pdf", "pdf", "flat"), "default")));
+    assert_true(json_is_true(json_object_get(told(all, "pdf", "pdf", "new_password"), "secret")));
+    assert_null(told(all, "docx", "gif", "turn"));
+    assert_non_null(told(all, "docx", "gif", "pages"));
 
     assert_int_equal(json_array_size(json_object_get(json_object_get(map, "epub"), "targets")), 0);
     assert_null(json_object_get(map, "zip")); /* in no route */
@@ -255,6 +355,9 @@ int main(void)
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(an_option_of_another_target_is_refused),
         cmocka_unit_test(options_of_all_steps_count),
+        cmocka_unit_test(options_have_kinds),
+        cmocka_unit_test(options_ask_for_steps),
+        cmocka_unit_test(each_step_gets_what_is_for_it),
         cmocka_unit_test(only_what_can_be_protected_takes_a_password),
         cmocka_unit_test(formats_are_described),
         cmocka_unit_test(an_engine_without_its_program_is_left_out), /* for good */

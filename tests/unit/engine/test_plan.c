@@ -20,8 +20,16 @@ static void step(const char *engine, const char *from, const char *to, unsigned 
                  const char *follows)
 {
     assert_true(made.n < STEPS_MAX);
-    made.steps[made.n++] =
-        (struct catalogue_step){engine, format_by_id(from), format_by_id(to), cost, fidelity, true, follows};
+    made.steps[made.n++] = (struct catalogue_step){
+        engine, format_by_id(from), format_by_id(to), cost, fidelity, true, follows, "", 0};
+}
+
+/* A step from a format into itself. */
+static void insert(const char *engine, const char *format, unsigned turn, unsigned cost)
+{
+    step(engine, format, format, cost, 90, "");
+    made.steps[made.n - 1].asked_by = "something";
+    made.steps[made.n - 1].turn = turn;
 }
 
 static const struct catalogue_route *find(const char *from, const char *to)
@@ -162,6 +170,49 @@ static void a_single_step_still_leads_on(void **state)
     assert_ptr_equal(find("docx", "gif")->steps[0], &made.steps[0]);
 }
 
+static void steps_are_inserted_where_their_format_comes_by(void **state)
+{
+    const struct catalogue_route *route;
+
+    step("a", "docx", "pdf", 1, 90, "");
+    step("b", "pdf", "png", 2, 90, "document");
+    insert("c", "pdf", 7, 10);
+    insert("d", "pdf", 3, 20);
+    plan_now();
+    assert_int_equal(made.plan.n_inserts, 2);
+    assert_ptr_equal(made.plan.inserts[0], &made.steps[3]); /* by their turns */
+    assert_int_equal(find("docx", "png")->n_steps, 2);      /* nobody has asked */
+
+    route = plan_insert(&made.plan, find("docx", "png"), made.plan.inserts, 2);
+    assert_int_equal(route->n_steps, 4);
+    assert_ptr_equal(route->steps[1], &made.steps[3]);
+    assert_ptr_equal(route->steps[2], &made.steps[2]);
+    assert_string_equal(route->engines, "a+d+c+b");
+    assert_int_equal(route->cost, 33);
+    assert_ptr_equal(plan_insert(&made.plan, find("docx", "png"), made.plan.inserts, 2), route);
+    assert_ptr_not_equal(plan_insert(&made.plan, find("docx", "png"), made.plan.inserts, 1), route);
+
+    route = plan_insert(&made.plan, find("pdf", "png"), made.plan.inserts, 1);
+    assert_ptr_equal(route->steps[0], &made.steps[3]);
+    assert_int_equal(route->n_steps, 2);
+}
+
+static void a_format_into_itself_is_a_route(void **state)
+{
+    const struct catalogue_route *route;
+
+    insert("c", "pdf", 7, 10);
+    insert("d", "pdf", 3, 20);
+    insert("e", "png", 0, 20);
+    plan_now();
+    assert_int_equal(made.plan.n_inserts, 2);
+    assert_ptr_equal(find("pdf", "pdf")->steps[0], &made.steps[0]); /* the cheapest */
+    assert_ptr_equal(find("png", "png")->steps[0], &made.steps[2]);
+    route = plan_insert(&made.plan, find("pdf", "pdf"), made.plan.inserts, 1);
+    assert_int_equal(route->n_steps, 1);
+    assert_ptr_equal(route->steps[0], &made.steps[1]);
+}
+
 #define PLAN_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -177,6 +228,8 @@ int main(void)
         PLAN_TEST(only_what_may_follow_does),
         PLAN_TEST(nothing_becomes_itself_and_nothing_takes_three_steps),
         PLAN_TEST(a_single_step_still_leads_on),
+        PLAN_TEST(steps_are_inserted_where_their_format_comes_by),
+        PLAN_TEST(a_format_into_itself_is_a_route),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

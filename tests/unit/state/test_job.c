@@ -34,7 +34,7 @@ static void check_same(const struct job *job, void *arg)
     SAME_NUMBER(progress);
     SAME_TEXT(task_id);
     SAME_TEXT(options);
-    SAME_TEXT(sealed_password);
+    SAME_TEXT(sealed_secrets);
     SAME_TEXT(created_at);
     SAME_TEXT(started_at);
     SAME_TEXT(completed_at);
@@ -78,7 +78,7 @@ static void test_round_trip(void **state)
                       .progress = 100,
                       .task_id = "t",
                       .options = "{\"quality\": 3}",
-                      .sealed_password = "c2VhbGVk",
+                      .sealed_secrets = "c2VhbGVk",
                       .created_at = "2026-01-01T00:00:00.000Z",
                       .started_at = "s",
                       .completed_at = "c",

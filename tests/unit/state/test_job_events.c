@@ -119,7 +119,7 @@ static void test_what_no_client_sees(void **state)
     assert_int_equal(do_session_create(f, 100, &session), 0);
     make_job(f, session.id, JOB_PROCESSING, a);
     first = load(f, session.id, 0, NULL);
-    assert_int_equal(do_job_update(f, session.id, a, REDIS("worker", "w", "sealed_password", "x")), 0);
+    assert_int_equal(do_job_update(f, session.id, a, REDIS("worker", "w", "sealed_secrets", "x")), 0);
     assert_int_equal(load(f, session.id, first.last, NULL).n, 0);
 }
 

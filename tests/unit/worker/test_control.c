@@ -50,6 +50,11 @@ const char *catalogue_route_engine(const struct catalogue_route *route)
     return NULL;
 }
 
+const struct catalogue_route *catalogue_route_with(const struct catalogue_route *route, const json_t *options)
+{
+    return route;
+}
+
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
                             size_t size)
 {

@@ -68,6 +68,11 @@ const char *catalogue_route_engine(const struct catalogue_route *route)
     return "test";
 }
 
+const struct catalogue_route *catalogue_route_with(const struct catalogue_route *route, const json_t *options)
+{
+    return route;
+}
+
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
                             size_t size)
 {
@@ -472,7 +477,7 @@ static void seal_password(struct fixture *f, const struct seal_key *key, const c
     seal_key_public(key, digits);
     assert_int_equal(seal_public_parse(digits, &public), 0);
     assert_int_equal(seal_close(&public, job, "secret", &box), 0);
-    redis_server_do(f->server, "HSET session:%s:jobs:%s sealed_password %s options {\"dpi\":72}", f->session,
+    redis_server_do(f->server, "HSET session:%s:jobs:%s sealed_secrets %s options {\"dpi\":72}", f->session,
                     f->job, box);
 }
 
@@ -496,7 +501,7 @@ static void a_password_is_opened_for_the_conversion_and_goes_with_it(void **stat
             finish(&conversions[0], outcomes[i]);
         wait_over(f);
         assert_string_equal(field(f, "status"), outcomes[i] == OUTCOME_OK ? "completed" : "failed");
-        assert_string_equal(field(f, "sealed_password"), "");
+        assert_string_equal(field(f, "sealed_secrets"), "");
         assert_string_equal(field(f, "options"), "{\"dpi\":72}");
     }
     seal_key_free(key);
@@ -514,7 +519,7 @@ static void a_job_that_is_given_back_keeps_its_password(void **state)
     finish(&conversions[0], OUTCOME_CANCELLED);
     wait_over(f);
     assert_string_equal(field(f, "status"), "queued");
-    assert_string_not_equal(field(f, "sealed_password"), "");
+    assert_string_not_equal(field(f, "sealed_secrets"), "");
     seal_key_free(key);
 }
 
@@ -525,7 +530,7 @@ static void assert_not_opened(struct fixture *f)
     wait_over(f);
     assert_int_equal(n_conversions, 0);
     assert_string_equal(field(f, "error_code"), "internal");
-    assert_string_equal(field(f, "sealed_password"), "");
+    assert_string_equal(field(f, "sealed_secrets"), "");
 }
 
 static void a_password_without_its_key_fails_the_job(void **state)
@@ -1046,7 +1051,7 @@ static void a_revoked_task_never_runs(void **state)
     wait_over(f);
     assert_int_equal(n_conversions, 0);
     assert_called_off(f, "revoked");
-    assert_string_equal(field(f, "sealed_password"), "");
+    assert_string_equal(field(f, "sealed_secrets"), "");
     seal_key_free(key);
 }
 
