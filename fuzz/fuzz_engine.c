@@ -42,6 +42,7 @@ static void take_run(void)
     world.said_results = 0;
     msg_free(&run);
     require(msg_recv(world.child, &job) == 0 && job.type == ENGINE_JOB);
+    require(msg_get_u64(&job, UINT64_MAX) == ENGINE_CONVERT);
     require(str_eq(msg_get_str(&job), "pdf") && str_eq(msg_get_str(&job), "png"));
     msg_free(&job);
 }

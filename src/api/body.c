@@ -18,9 +18,31 @@ static int read_object(const char *text, size_t len, struct body *ret, const cha
     *ret = (struct body){.json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error)};
     if (!json_is_object(ret->json))
         return refuse(ret, "The body has to be a JSON object.", ret_why);
+    return 0;
+}
+
+static int read_job_id(struct body *ret, const char **ret_why)
+{
     ret->job_id = json_string_value(json_object_get(ret->json, "job_id"));
-    if (!ret->job_id)
-        return refuse(ret, "The member \"job_id\" is missing or not a string.", ret_why);
+    return ret->job_id ? 0 : refuse(ret, "The member \"job_id\" is missing or not a string.", ret_why);
+}
+
+/* One, or "job_ids" of many. */
+static int read_job_ids(struct body *ret, const char **ret_why)
+{
+    const json_t *ids = json_object_get(ret->json, "job_ids"), *id;
+    size_t i;
+
+    if (!ids)
+        return read_job_id(ret, ret_why);
+    if (json_object_get(ret->json, "job_id"))
+        return refuse(ret, "The members \"job_id\" and \"job_ids\" exclude each other.", ret_why);
+    if (!json_is_array(ids) || json_array_size(ids) == 0 || json_array_size(ids) > BODY_JOBS_MAX)
+        return refuse(ret, "The member \"job_ids\" has to be an array of 1 to 100 strings.", ret_why);
+    json_array_foreach(ids, i, id) if (!json_is_string(id)) return refuse(
+        ret, "The member \"job_ids\" has to be an array of 1 to 100 strings.", ret_why);
+    ret->job_ids = ids;
+    ret->job_id = json_string_value(json_array_get(ids, 0));
     return 0;
 }
 
@@ -38,6 +60,8 @@ int body_read_convert(const char *text, size_t len, struct body *ret, const char
     const char *target;
     int r = read_object(text, len, ret, ret_why);
 
+    if (r == 0)
+        r = read_job_ids(ret, ret_why);
     if (r < 0)
         return r;
     target = json_string_value(json_object_get(ret->json, "target_format"));
@@ -54,7 +78,9 @@ int body_read_convert(const char *text, size_t len, struct body *ret, const char
 
 int body_read_download_token(const char *text, size_t len, struct body *ret, const char **ret_why)
 {
-    return read_object(text, len, ret, ret_why);
+    int r = read_object(text, len, ret, ret_why);
+
+    return r < 0 ? r : read_job_id(ret, ret_why);
 }
 
 void body_free(struct body *body)

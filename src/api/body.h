@@ -8,10 +8,13 @@
 #include <jansson.h>
 #include <stddef.h>
 
+enum { BODY_JOBS_MAX = 100 };
+
 /* Views into `json`, which body_free() releases. */
 struct body {
     json_t *json;
-    const char *job_id; /* of any form: the state layer knows which may exist */
+    const char *job_id;    /* of any form: the state layer knows which may exist; of many the first */
+    const json_t *job_ids; /* of many that become one, texts, at most BODY_JOBS_MAX; NULL: there is one */
     /* of /convert alone: */
     const struct format *target; /* NULL: we know none of the name */
     json_t *options;             /* an object; NULL: none were sent */

@@ -41,6 +41,9 @@ static const struct {
          "converts no such files. Try it without the protection."},
     [OUTCOME_REVOKED] = {"cancelled_by_operator",
                          "The conversion was cancelled by the operator of this server."},
+    [OUTCOME_UNSUPPORTED_CONTENT] =
+        {"unsupported_content",
+         "A file in it is of a type that can't be converted into that format, or isn't what its name says."},
 };
 
 const char *outcome_code(enum outcome outcome)

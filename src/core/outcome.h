@@ -13,9 +13,10 @@ enum outcome {
     OUTCOME_NO_OUTPUT,
     OUTCOME_CANCELLED,
     OUTCOME_INTERNAL,
-    OUTCOME_SCAN_INCOMPLETE, /* too complex for the virus scanner: clients see the same code */
-    OUTCOME_SCAN_ENCRYPTED,  /* the same, as part of it is encrypted, where the policy refuses that */
-    OUTCOME_REVOKED,         /* cancelled by the operator (Celery's remote control) */
+    OUTCOME_SCAN_INCOMPLETE,     /* too complex for the virus scanner: clients see the same code */
+    OUTCOME_SCAN_ENCRYPTED,      /* the same, as part of it is encrypted, where the policy refuses that */
+    OUTCOME_REVOKED,             /* cancelled by the operator (Celery's remote control) */
+    OUTCOME_UNSUPPORTED_CONTENT, /* of many files one can't become what is wanted */
     OUTCOME_COUNT_,
 };
 

@@ -10,6 +10,8 @@
  * The names become pointers into the format table once, at the first use. */
 #include "engine/catalogue.h"
 
+#include "engine/catalogue_parts.h"
+
 #include "core/str.h"
 #include "engine/engine.h"
 #include "engine/plan.h"
@@ -23,7 +25,10 @@
 
 enum { ENGINES_MAX = 16, NAMES_BYTES = 256 };
 
+enum { MANY_COST = 5 };
+
 static const struct step_line {
+    enum catalogue_kind kind;
     const char *engine, *from, *to;
     unsigned cost, fidelity;
     bool copies_embedded;
@@ -31,7 +36,10 @@ static const struct step_line {
     unsigned turn;
 } step_lines[] = {
 #define STEP(engine, from, to, cost, fidelity, embedded, follows, asked_by, turn)                            \
-    {engine, from, to, cost, fidelity, embedded, follows, asked_by, turn},
+    {CATALOGUE_CONVERT, engine, from, to, cost, fidelity, embedded, follows, asked_by, turn},
+/* What is in it has been scanned file by file. */
+#define GATHER(engine, format)  {CATALOGUE_GATHER, engine, format, format, MANY_COST, 100, false, "", "", 0},
+#define SCATTER(engine, format) {CATALOGUE_SCATTER, engine, format, format, MANY_COST, 90, false, "", "", 0},
 #include "engine/catalogue_lines.h"
     {0},
 };
@@ -103,7 +111,8 @@ static void resolve(void)
         if ((chosen && !words_have(chosen, line->engine)) ||
             (here && catalogue_missing_program(line->engine)))
             continue;
-        steps[n] = (struct catalogue_step){.engine = line->engine,
+        steps[n] = (struct catalogue_step){.kind = line->kind,
+                                           .engine = line->engine,
                                            .from = format_by_id(line->from),
                                            .to = format_by_id(line->to),
                                            .cost = line->cost,
@@ -168,10 +177,13 @@ bool catalogue_accepts(const struct format *from)
 /* --- routes with steps that are asked for: made when one is asked for, and kept */
 
 /* Is `insert` from a format that the route comes by? An engine that converts on it already knows what it is
- * asked. */
+ * asked. Of many files, it is about the one that they become. */
 static bool comes_by(const struct catalogue_route *route, const struct catalogue_step *insert)
 {
     bool by = insert->from == route->from;
+
+    if (catalogue_gathers(route))
+        return insert->from == route->to;
 
     for (size_t i = 0; i < route->n_steps; i++) {
         const struct catalogue_step *step = route->steps[i];
@@ -225,7 +237,34 @@ static const struct catalogue_route *with_inserts(const struct catalogue_route *
 
 const struct catalogue_route *catalogue_route_with(const struct catalogue_route *route, const json_t *options)
 {
+    if (json_object_get(options, ENGINE_EACH) && catalogue_takes_each(route) && !catalogue_gathers(route))
+        route = plan_many(&plan, route->from, route->to, true);
     return json_object_size(options) > 0 ? with_inserts(route, is_asked, options) : route;
+}
+
+const struct catalogue_route *catalogue_find_many(const struct format *from, const struct format *to)
+{
+    pthread_once(&once, resolve);
+    return plan_many(&plan, from, to, false);
+}
+
+const struct catalogue_route *catalogue_as_it_is(const struct format *format)
+{
+    pthread_once(&once, resolve);
+    return plan_nothing(&plan, format);
+}
+
+bool catalogue_takes_each(const struct catalogue_route *route)
+{
+    return route->to->category == FORMAT_ARCHIVE && plan_many(&plan, route->from, route->to, false) &&
+           (catalogue_gathers(route) || plan_many(&plan, route->from, route->to, true));
+}
+
+const struct format *catalogue_each(const struct catalogue_route *route, const json_t *options)
+{
+    if (route->to->category != FORMAT_ARCHIVE)
+        return route->to;
+    return format_by_id(json_string_value(json_object_get(options, ENGINE_EACH)) ?: "");
 }
 
 const struct catalogue_route *catalogue_route_whole(const struct catalogue_route *route)
@@ -349,7 +388,7 @@ static json_t *options_json(const struct format *from)
     return all;
 }
 
-static bool is_target(const struct format *to)
+bool catalogue_is_target(const struct format *to)
 {
     for (size_t i = 0; i < n_formats; i++)
         if (catalogue_find(&formats[i], to))
@@ -364,7 +403,7 @@ json_t *catalogue_json(void)
     for (size_t i = 0; i < n_formats; i++) {
         const struct format *f = &formats[i];
 
-        if (!catalogue_accepts(f) && !is_target(f))
+        if (!catalogue_accepts(f) && !catalogue_is_target(f))
             continue;
         json_object_set_new(all, f->id,
                             json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "label", f->label, "category",

@@ -10,7 +10,13 @@
 #include <stddef.h>
 
 /* What one engine does in one go: engine/engine.h. */
+enum catalogue_kind {
+    CATALOGUE_CONVERT,
+    CATALOGUE_SCATTER, /* a file into a folder of many */
+    CATALOGUE_GATHER   /* a folder of files into one, when each has become what is to be gathered */
+};
 struct catalogue_step {
+    enum catalogue_kind kind;
     const char *engine; /* whose program converts */
     const struct format *from, *to;
     unsigned cost, fidelity;
@@ -51,6 +57,14 @@ const struct catalogue_route *catalogue_find(const struct format *from, const st
  * routes made so it makes the same again. */
 const struct catalogue_route *catalogue_route_with(const struct catalogue_route *route,
                                                    const json_t *options);
+/* The way on which many files, each by a route of its own, become one: of `from` is the first of them. NULL
+ * when no engine makes one `to` of many. */
+const struct catalogue_route *catalogue_find_many(const struct format *from, const struct format *to);
+/* The route of a file that is only looked at. */
+const struct catalogue_route *catalogue_as_it_is(const struct format *format);
+/* Does the route end with one file made of many? What each has to become before: NULL for as it is. */
+bool catalogue_gathers(const struct catalogue_route *route);
+const struct format *catalogue_each(const struct catalogue_route *route, const json_t *options);
 /* … and with all that any options could ask for: what options are looked up in. */
 const struct catalogue_route *catalogue_route_whole(const struct catalogue_route *route);
 
@@ -90,10 +104,3 @@ bool catalogue_takes_password(const struct catalogue_route *route);
  * cleanup_secret(). Numbers where a text is meant become one. -EINVAL when `options` is no such text. */
 int catalogue_step_options(const struct catalogue_route *route, size_t step, const char *options,
                            char **ret) _warn_unused_;
-
-/* Does an option of this name, of `len` bytes, ask for `step` on a route like this one? */
-bool catalogue_asks(const struct catalogue_step *step, const char *name, size_t len,
-                    const struct catalogue_route *route);
-/* All options, {id: {name, type, …}}, and the ids of those of a route; new. */
-json_t *catalogue_options_json(void);
-json_t *catalogue_route_options(const struct catalogue_route *route);

@@ -6,6 +6,12 @@
 #ifndef STEP
 #define STEP(engine, from, to, cost, fidelity, embedded, follows, asked_by, turn)
 #endif
+#ifndef GATHER
+#define GATHER(engine, format)
+#endif
+#ifndef SCATTER
+#define SCATTER(engine, format)
+#endif
 #ifndef OPTION
 #define OPTION(engine, name, kind, sources, targets, min, max, fallback, label, choices, chosen)
 #endif
@@ -20,6 +26,8 @@
 
 #undef ENGINE
 #undef STEP
+#undef GATHER
+#undef SCATTER
 #undef OPTION
 #undef PASSWORD
 #undef PROGRAM

@@ -1,6 +1,6 @@
 /* The options of the catalogue: which of them a route has, what they may be, and what each step gets. Theirs
  * are the lines OPTION and PASSWORD (catalogue.c says where they come from). */
-#include "engine/catalogue.h"
+#include "engine/catalogue_parts.h"
 #include "engine/engine.h"
 #include "engine/page_range.h"
 #include "engine/secrets.h"
@@ -34,6 +34,8 @@ static const struct option_line {
      "",                                                                                                     \
      ""},
 #include "engine/catalogue_lines.h"
+    /* no engine's */
+    {"", ENGINE_EACH, OPTION_FORMAT, "", "", 0, 0, 0, "What each file in the archive becomes", "", ""},
     {0},
 };
 
@@ -62,10 +64,12 @@ static bool applies(const struct option_line *o, const struct catalogue_route *r
 {
     const struct catalogue_step *step = route->steps[i];
 
-    if (!str_eq(o->engine, step->engine) || !is_for(o->targets, route->to))
+    if (step->kind == CATALOGUE_GATHER || !str_eq(o->engine, step->engine) || !is_for(o->targets, route->to))
         return false;
     if (*o->sources)
         return i == 0 && words_have(o->sources, step->from->id);
+    if (step->kind == CATALOGUE_SCATTER)
+        return false;
     if (converts(step))
         return is_last_conversion(route, i);
     return step->turn == 0 || words_have(step->asked_by, o->name);
@@ -73,6 +77,8 @@ static bool applies(const struct option_line *o, const struct catalogue_route *r
 
 static bool applies_somewhere(const struct option_line *o, const struct catalogue_route *route)
 {
+    if (!*o->engine)
+        return catalogue_takes_each(route);
     for (size_t i = 0; i < route->n_steps; i++)
         if (applies(o, route, i))
             return true;
@@ -172,6 +178,8 @@ static bool is_valid(const struct option_line *o, const json_t *value)
         return text && is_set(o, text);
     case OPTION_PAGES:
         return text && strlen(text) <= (size_t)o->max && page_range_is_valid(text);
+    case OPTION_FORMAT:
+        return text && format_by_id(text) && catalogue_is_target(format_by_id(text));
     case OPTION_TEXT:
         return text && is_text(o, text);
     case OPTION_SECRET:
@@ -205,6 +213,10 @@ static void tell_what_it_may_be(const struct option_line *o, char *ret_why, size
             "The option \"%s\" must be pages such as \"1-3,7,z\", where z is the last one, in at most %ld "
             "characters.",
             o->name, o->max);
+        return;
+    case OPTION_FORMAT:
+        snprintf(ret_why, size, "The option \"%s\" must be the id of a format that something can become.",
+                 o->name);
         return;
     case OPTION_TEXT:
     case OPTION_SECRET:
@@ -300,10 +312,9 @@ static void make_id(const struct option_line *o, char ret[ID_MAX])
 
     for (const struct option_line *before = option_lines; before < o; before++)
         n += str_eq(before->engine, o->engine) && str_eq(before->name, o->name);
-    if (n == 1)
-        snprintf(ret, ID_MAX, "%s.%s", o->engine, o->name);
-    else
-        snprintf(ret, ID_MAX, "%s.%s%u", o->engine, o->name, n);
+    snprintf(ret, ID_MAX, "%s%s%s", o->engine, *o->engine ? "." : "", o->name);
+    if (n > 1)
+        snprintf(ret + strlen(ret), ID_MAX - strlen(ret), "%u", n);
 }
 
 static const char *type_of(const struct option_line *o)
@@ -311,7 +322,7 @@ static const char *type_of(const struct option_line *o)
     static const char *const types[OPTION_KINDS_] = {
         [OPTION_NUMBER] = "integer", [OPTION_SWITCH] = "boolean", [OPTION_CHOICE] = "choice",
         [OPTION_SET] = "set",        [OPTION_PAGES] = "pages",    [OPTION_TEXT] = "string",
-        [OPTION_SECRET] = "string",
+        [OPTION_SECRET] = "string",  [OPTION_FORMAT] = "format",
     };
 
     return types[o->kind];

@@ -4,6 +4,7 @@
 
 #include "core/outcome.h"
 #include "core/settings.h"
+#include "engine/protocol.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -45,6 +46,7 @@ struct engine_report;
 typedef void engine_done_fn(void *arg, const struct engine_report *report);
 
 struct engine_request {
+    enum engine_task task;
     const char *engine, *from, *to;
     const char *options;        /* JSON; with the document's password, if there is one */
     int job_fd;                 /* borrowed for the call */

@@ -47,6 +47,7 @@ struct engine_run {
     enum run_state state;
     bool retried;
     uint64_t id;
+    enum engine_task task;
     char *from, *to, *options, *input, *output;
     uint64_t timeout_ms, timeout_page_ms, timeout_most_ms; /* as in the request */
     uint64_t deadline_ms;                                  /* in force: it grows once, with the pages */

@@ -288,6 +288,7 @@ static int send_job(struct engine_run *r)
     _cleanup_msg_ struct msg m;
 
     msg_init(&m, ENGINE_JOB);
+    msg_put_u64(&m, r->task);
     msg_put_str(&m, r->from);
     msg_put_str(&m, r->to);
     msg_put_str(&m, r->options);
@@ -471,6 +472,7 @@ struct engine_run *engine_pool_run(struct engine_pool *p, const struct engine_re
         .pool = p,
         .zygote = zygote_find(p, request->engine),
         .state = QUEUED,
+        .task = request->task,
         .timeout_ms = request->timeout_ms,
         .timeout_page_ms = request->timeout_page_ms,
         .timeout_most_ms = most_ms,

@@ -42,6 +42,7 @@ enum option_kind {
     OPTION_SET,    /* one or more of them with "+" between, "eng+deu" */
     OPTION_PAGES,  /* pages in the order wanted: "1-3,7,z-5", where z is the last, r2 the last but one; at
                       most `max` characters (engine/page_range.h) */
+    OPTION_FORMAT, /* the id of a format that is a target of some other */
     OPTION_TEXT,   /* min to max characters, no control characters */
     OPTION_SECRET, /* the same, stored and sent in no form that others can read (engine/secrets.h) */
     OPTION_KINDS_
@@ -96,12 +97,15 @@ long engine_option_value(const struct engine_job *job, const struct engine_optio
 /* The text of any other option, or its fallback, which may be NULL. */
 const char *engine_option_text(const struct engine_job *job, const struct engine_option *options,
                                const char *name);
-#define ENGINE_PASSWORD     "password"     /* opens the source */
+#define ENGINE_PASSWORD "password" /* opens the source */
+/* What each file of an archive is to become; the worker's to know. */
+#define ENGINE_EACH         "each"
 #define ENGINE_NEW_PASSWORD "new_password" /* protects the result */
 enum { ENGINE_PASSWORD_MAX = 255 /* characters */ };
 /* The source's password, or NULL when the job has none. */
 const char *engine_password(const struct engine_job *job);
 
+typedef enum outcome engine_task_fn(struct engine_job *job);
 typedef void engine_serve_fn(void *arg);
 
 struct engine {
@@ -127,7 +131,12 @@ struct engine {
      * Returns -errno and a reason when the library can't be had. */
     int (*warm)(engine_serve_fn *serve, void *arg, const char **ret_why);
     /* In the child. */
-    enum outcome (*convert)(struct engine_job *job);
+    engine_task_fn *convert;
+    /* Formats of which it makes one file of many, and takes one apart into many; space-separated; NULL: none.
+     * Both go by a folder of files 0001.pdf, 0002.docx, …, in which index.json tells their order and names
+     * (engine/folder.h): it is the input of gather(), and scatter() fills its output folder. */
+    const char *gathers, *scatters;
+    engine_task_fn *gather, *scatter;
 };
 
 /* The program's main. */

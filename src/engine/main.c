@@ -113,7 +113,7 @@ static int describe_option(const struct engine *engine, const struct engine_opti
         [OPTION_NUMBER] = "OPTION_NUMBER", [OPTION_SWITCH] = "OPTION_SWITCH",
         [OPTION_CHOICE] = "OPTION_CHOICE", [OPTION_SET] = "OPTION_SET",
         [OPTION_PAGES] = "OPTION_PAGES",   [OPTION_TEXT] = "OPTION_TEXT",
-        [OPTION_SECRET] = "OPTION_SECRET",
+        [OPTION_FORMAT] = "OPTION_FORMAT", [OPTION_SECRET] = "OPTION_SECRET",
     };
 
     if (check_formats(engine, o->targets) < 0 || check_formats(engine, o->sources) < 0)
@@ -125,6 +125,18 @@ static int describe_option(const struct engine *engine, const struct engine_opti
     printf("OPTION(\"%s\", \"%s\", %s, \"%s\", \"%s\", %ld, %ld, %ld, \"%s\", \"%s\", \"%s\")\n",
            engine->name, o->name, kinds[o->kind], text(o->sources), text(o->targets), o->min, o->max,
            o->fallback, o->label, text(o->choices), text(o->chosen));
+    return 0;
+}
+
+static int describe_words(const struct engine *engine, const char *line, const char *list)
+{
+    const char *word;
+    size_t len;
+
+    if (check_formats(engine, list) < 0)
+        return -EINVAL;
+    for (const char *p = list; (p = words_next(p, &word, &len));)
+        printf("%s(\"%s\", \"%.*s\")\n", line, engine->name, (int)len, word);
     return 0;
 }
 
@@ -141,6 +153,9 @@ static int describe(const struct engine *engine)
     for (const struct engine_option *o = engine->options; o && o->name; o++)
         if (describe_option(engine, o) < 0)
             return EXIT_FAILURE;
+    if (describe_words(engine, "GATHER", engine->gathers) < 0 ||
+        describe_words(engine, "SCATTER", engine->scatters) < 0)
+        return EXIT_FAILURE;
     for (const char *const *program = engine->programs; program && *program; program++)
         printf("PROGRAM(\"%s\", \"%s\")\n", engine->name, *program);
     if (engine->protectable) {

@@ -51,7 +51,8 @@ static void offer_singles(struct way *ways, const struct catalogue_step *steps, 
     for (size_t i = 0; i < n_steps; i++) {
         const struct way way = {.steps = {&steps[i]}, .fidelity = steps[i].fidelity, .cost = steps[i].cost};
 
-        offer(ways, steps[i].from, steps[i].to, &way);
+        if (steps[i].kind == CATALOGUE_CONVERT)
+            offer(ways, steps[i].from, steps[i].to, &way);
     }
 }
 
@@ -88,6 +89,22 @@ static void offer_pairs(struct way *ways, const struct catalogue_step *steps, si
     free(singles);
 }
 
+/* What is taken apart can become one of another kind, unless somebody does that better. */
+static void offer_many(struct way *ways, const struct plan *p)
+{
+    for (size_t i = 0; i < n_formats; i++)
+        for (size_t k = 0; k < n_formats; k++) {
+            const struct catalogue_step *scatter = p->scatters[i], *gather = p->gathers[k];
+
+            if (!scatter || !gather || i == k || ways[i * n_formats + k].steps[0])
+                continue;
+            offer(ways, &formats[i], &formats[k],
+                  &(struct way){.steps = {scatter, gather},
+                                .fidelity = scatter->fidelity * gather->fidelity / PERCENT,
+                                .cost = scatter->cost + gather->cost});
+        }
+}
+
 static void name_engines(struct catalogue_route *route)
 {
     size_t len = 0;
@@ -100,7 +117,7 @@ static void name_engines(struct catalogue_route *route)
 
 static bool is_insert(const struct catalogue_step *step)
 {
-    return step->from == step->to;
+    return step->kind == CATALOGUE_CONVERT && step->from == step->to;
 }
 
 static void add_step(struct catalogue_route *route, const struct catalogue_step *step)
@@ -150,6 +167,22 @@ static int by_turn(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static size_t number_of(const struct format *f)
+{
+    return (size_t)(f - formats);
+}
+
+/* Of two that do the same the first is taken. */
+static void find_manifold(const struct catalogue_step *steps, size_t n_steps, struct plan *p)
+{
+    for (size_t i = n_steps; i-- > 0;) {
+        if (steps[i].kind == CATALOGUE_GATHER)
+            p->gathers[number_of(steps[i].to)] = &steps[i];
+        else if (steps[i].kind == CATALOGUE_SCATTER)
+            p->scatters[number_of(steps[i].from)] = &steps[i];
+    }
+}
+
 static void find_inserts(const struct catalogue_step *steps, size_t n_steps, struct plan *p)
 {
     for (size_t i = 0; i < n_steps; i++)
@@ -166,23 +199,72 @@ void plan_make(const struct catalogue_step *steps, size_t n_steps, struct plan *
 
     if (!ways)
         abort();
-    *ret = (struct plan){0};
+    *ret = (struct plan){.gathers = calloc(n_formats, sizeof *ret->gathers),
+                         .scatters = calloc(n_formats, sizeof *ret->scatters)};
+    if (!ret->gathers || !ret->scatters)
+        abort();
+    find_manifold(steps, n_steps, ret);
     find_inserts(steps, n_steps, ret);
     offer_singles(ways, steps, n_steps);
     offer_pairs(ways, steps, n_steps);
+    offer_many(ways, ret);
     keep(ways, ret);
     free(ways);
 }
 
-/* --- routes with steps that are asked for */
+/* --- routes that are asked for */
 
 struct plan_variant {
-    const struct catalogue_route *plain;
     struct catalogue_route route;
     struct plan_variant *next;
 };
 
 static pthread_mutex_t variants_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool is_same(const struct catalogue_route *a, const struct catalogue_route *b)
+{
+    return a->from == b->from && a->to == b->to && a->n_steps == b->n_steps &&
+           memcmp(a->steps, b->steps, a->n_steps * sizeof a->steps[0]) == 0;
+}
+
+static const struct catalogue_route *remember(struct plan *p, struct catalogue_route *made)
+{
+    struct plan_variant *v;
+
+    name_engines(made);
+    pthread_mutex_lock(&variants_lock);
+    for (v = p->variants; v && !is_same(&v->route, made);)
+        v = v->next;
+    if (!v) {
+        v = malloc(sizeof *v);
+        if (!v)
+            abort();
+        *v = (struct plan_variant){*made, p->variants};
+        p->variants = v;
+    }
+    pthread_mutex_unlock(&variants_lock);
+    return &v->route;
+}
+
+const struct catalogue_route *plan_many(struct plan *p, const struct format *from, const struct format *to,
+                                        bool scatter)
+{
+    struct catalogue_route route = {.from = from, .to = to};
+
+    if (!from || !to || !p->gathers[number_of(to)] || (scatter && !p->scatters[number_of(from)]))
+        return NULL;
+    if (scatter)
+        add_step(&route, p->scatters[number_of(from)]);
+    add_step(&route, p->gathers[number_of(to)]);
+    return remember(p, &route);
+}
+
+const struct catalogue_route *plan_nothing(struct plan *p, const struct format *from)
+{
+    struct catalogue_route route = {.from = from, .to = from, .fidelity = PERCENT};
+
+    return remember(p, &route);
+}
 
 static void add_inserts(struct catalogue_route *route, const struct format *at,
                         const struct catalogue_step *const inserts[], size_t n, bool done[])
@@ -194,49 +276,32 @@ static void add_inserts(struct catalogue_route *route, const struct format *at,
         }
 }
 
+bool catalogue_gathers(const struct catalogue_route *route)
+{
+    for (size_t i = 0; i < route->n_steps; i++)
+        if (route->steps[i]->kind == CATALOGUE_GATHER)
+            return true;
+    return false;
+}
+
 /* A route from a format into itself is what it is without being asked for anything: the inserts take its
  * place. */
-static struct catalogue_route make_variant(const struct catalogue_route *plain,
-                                           const struct catalogue_step *const inserts[], size_t n)
+const struct catalogue_route *plan_insert(struct plan *p, const struct catalogue_route *plain,
+                                          const struct catalogue_step *const inserts[], size_t n)
 {
     struct catalogue_route route = {.from = plain->from, .to = plain->to};
-    bool done[CATALOGUE_INSERTS_MAX] = {false};
+    bool many = catalogue_gathers(plain), done[CATALOGUE_INSERTS_MAX] = {false};
 
-    add_inserts(&route, plain->from, inserts, n, done);
+    if (!many)
+        add_inserts(&route, plain->from, inserts, n, done);
     for (size_t i = 0; i < plain->n_steps; i++) {
         if (is_insert(plain->steps[i]))
             continue;
         add_step(&route, plain->steps[i]);
-        add_inserts(&route, plain->steps[i]->to, inserts, n, done);
+        if (!many || plain->steps[i]->kind == CATALOGUE_GATHER)
+            add_inserts(&route, plain->steps[i]->to, inserts, n, done);
     }
-    name_engines(&route);
-    return route;
-}
-
-static bool same_steps(const struct catalogue_route *a, const struct catalogue_route *b)
-{
-    return a->n_steps == b->n_steps && memcmp(a->steps, b->steps, a->n_steps * sizeof a->steps[0]) == 0;
-}
-
-const struct catalogue_route *plan_insert(struct plan *p, const struct catalogue_route *route,
-                                          const struct catalogue_step *const inserts[], size_t n)
-{
-    struct catalogue_route made = make_variant(route, inserts, n);
-    struct plan_variant *v;
-
-    pthread_mutex_lock(&variants_lock);
-    for (v = p->variants; v; v = v->next)
-        if (v->plain == route && same_steps(&v->route, &made))
-            break;
-    if (!v) {
-        v = malloc(sizeof *v);
-        if (!v)
-            abort();
-        *v = (struct plan_variant){route, made, p->variants};
-        p->variants = v;
-    }
-    pthread_mutex_unlock(&variants_lock);
-    return &v->route;
+    return remember(p, &route);
 }
 
 void plan_free(struct plan *p)
@@ -247,6 +312,8 @@ void plan_free(struct plan *p)
     }
     free(p->routes);
     free(p->best);
+    free(p->gathers);
+    free(p->scatters);
     *p = (struct plan){0};
 }
 

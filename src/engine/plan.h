@@ -13,7 +13,9 @@ struct plan {
     /* Steps from a format into itself that have a turn, in the order of their turns. */
     const struct catalogue_step *inserts[CATALOGUE_INSERTS_MAX];
     size_t n_inserts;
-    struct plan_variant *variants; /* what plan_insert() has made */
+    /* [format]: the step that makes one such file of many, and that which takes one apart; NULL: none */
+    const struct catalogue_step **gathers, **scatters;
+    struct plan_variant *variants; /* routes that were asked for since */
 };
 
 /* Of the ways between two formats the most faithful is taken, then the one of fewer steps, then the cheapest;
@@ -22,8 +24,15 @@ struct plan {
 void plan_make(const struct catalogue_step *steps, size_t n_steps, struct plan *ret);
 void plan_free(struct plan *p);
 
-/* `route` with these of plan.inserts, in their order, each where the route first comes by its format. The
- * same pointer each time, which lives as long as the plan. Any thread. */
+/* Routes that were made once more are the same pointers; they live as long as the plan. Any thread. */
+/* Of `from`, and what comes with it or is in it, one `to`: taken apart where `scatter` is set, gathered. NULL
+ * when no engine does that. */
+const struct catalogue_route *plan_many(struct plan *p, const struct format *from, const struct format *to,
+                                        bool scatter);
+/* `from` stays what it is: no step. */
+const struct catalogue_route *plan_nothing(struct plan *p, const struct format *from);
+/* `route` with these of plan.inserts, in their order, each where the route first comes by its format; where
+ * many files become one, after that. */
 const struct catalogue_route *plan_insert(struct plan *p, const struct catalogue_route *route,
                                           const struct catalogue_step *const inserts[], size_t n);
 

@@ -10,7 +10,10 @@ enum { ENGINE_CONTROL_FD = 3 };
 
 /* Raised with every change of a message: an engine that was not installed together with its worker is refused
  * by name, where it would fail every job. */
-enum { ENGINE_PROTOCOL = 3 };
+enum { ENGINE_PROTOCOL = 4 };
+
+/* What is asked of an engine (engine/engine.h). */
+enum engine_task { ENGINE_CONVERT, ENGINE_GATHER, ENGINE_SCATTER, ENGINE_TASKS_ };
 
 enum engine_message {
     /* zygote → worker, once: u64 ENGINE_PROTOCOL (in every version first), u64 layers, str version */
@@ -25,8 +28,8 @@ enum engine_message {
      * used up. After it the process is gone.
      * Without a SPAWNED before it: it could not be made. */
     ENGINE_EXITED,
-    /* worker → child, on the report pair, before RUN: str from, str to, str options (JSON), str input, str
-     * output, u64 cpu_s; fd: job folder */
+    /* worker → child, on the report pair, before RUN: u64 enum engine_task, str from, str to, str options
+     * (JSON), str input, str output, u64 cpu_s; fd: job folder */
     ENGINE_JOB,
     /* child → worker, on the report pair, once, in the sandbox and before it reads a byte of its file: what
      * ends a child that hasn't said so is not the file's doing */

@@ -35,14 +35,30 @@ static void on_file_size(int signal_number)
     output_too_large = 1;
 }
 
-static enum outcome convert(const struct engine *engine, struct engine_job *job)
+static enum outcome refuse(struct engine_job *job)
+{
+    return OUTCOME_INTERNAL;
+}
+
+static engine_task_fn *task_of(const struct engine *engine, enum engine_task task)
+{
+    engine_task_fn *const tasks[ENGINE_TASKS_] = {
+        [ENGINE_CONVERT] = engine->convert,
+        [ENGINE_GATHER] = engine->gather,
+        [ENGINE_SCATTER] = engine->scatter,
+    };
+
+    return tasks[task] ? tasks[task] : refuse;
+}
+
+static enum outcome convert(const struct engine *engine, enum engine_task task, struct engine_job *job)
 {
     struct sigaction action = {.sa_handler = on_file_size, .sa_flags = SA_RESTART};
     enum outcome outcome;
 
     if (!job->from || !job->to || !json_is_object(job->options) || sigaction(SIGXFSZ, &action, NULL) < 0)
         return OUTCOME_INTERNAL;
-    outcome = engine->convert(job);
+    outcome = task_of(engine, task)(job);
     return output_too_large ? OUTCOME_TOO_COMPLEX : outcome;
 }
 
@@ -130,6 +146,7 @@ _noreturn_ static void enter_and_convert(const struct engine *engine, struct san
                                          int report_fd, struct msg *m)
 {
     /* One declaration a field: initialisers within braces have no order. */
+    enum engine_task task = (enum engine_task)msg_get_u64(m, ENGINE_TASKS_ - 1);
     const char *from = msg_get_str(m), *to = msg_get_str(m), *options = msg_get_str(m);
     const char *input = msg_get_str(m), *output = msg_get_str(m);
     uint64_t cpu_s = msg_get_u64(m, UINT32_MAX);
@@ -150,7 +167,7 @@ _noreturn_ static void enter_and_convert(const struct engine *engine, struct san
     if (tell_begun(job.report_fd) < 0)
         _exit(EXIT_FAILURE);
     allocations_watch(job.report_fd);
-    outcome = convert(engine, &job);
+    outcome = convert(engine, task, &job);
     job.output_name[sizeof job.output_name - 1] = '\0';
     job.output_format[sizeof job.output_format - 1] = '\0';
     report(&job, outcome, run);

@@ -174,8 +174,9 @@ static int enter_job(const struct sandbox *s, const struct sandbox_job *job, str
     ret->input = path_open(AT_FDCWD, job->input, O_PATH | O_NOFOLLOW, 0);
     if (ret->input < 0)
         return ret->input;
-    /* A second link would be a way to have a file of somebody else's converted. */
-    if (fstat(ret->input, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+    /* A second link would be a way to have a file of somebody else's converted. A folder is one that the
+     * worker has made and filled. */
+    if (fstat(ret->input, &st) < 0 || (!S_ISDIR(st.st_mode) && (!S_ISREG(st.st_mode) || st.st_nlink != 1)))
         return -EINVAL;
     ret->output = path_open(AT_FDCWD, job->output, O_PATH | O_DIRECTORY, 0);
     return ret->output < 0 ? ret->output : 0;
@@ -190,14 +191,11 @@ static const char *extension(const char *input)
 }
 
 /* By the kernel, which shares the blocks where the file system can: nothing of it comes into our memory. */
-static int copy_input(int input, const char *to)
+static int copy_file(int from, const char *to)
 {
-    _cleanup_close_ int from = path_reopen(input);
     _cleanup_close_ int copy = -1;
     ssize_t n;
 
-    if (from < 0)
-        return from;
     /* What the run before left, when this one is its repetition. */
     if (unlink(to) < 0 && errno != ENOENT)
         return -errno;
@@ -207,6 +205,45 @@ static int copy_input(int input, const char *to)
     while ((n = copy_file_range(from, NULL, copy, NULL, COPY_CHUNK, 0)) > 0)
         ;
     return n < 0 ? -errno : 0;
+}
+
+static int copy_entry(int folder, const char *name, const char *to)
+{
+    _cleanup_close_ int from = path_open(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    char path[PATH_MAX];
+
+    if (snprintf(path, sizeof path, "%s/%s", to, name) >= (int)sizeof path)
+        return -ENAMETOOLONG;
+    return from < 0 ? from : copy_file(from, path);
+}
+
+/* A folder has files alone. */
+static int copy_folder(int folder, const char *to)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+    const struct dirent *entry;
+    int r = path_open_dir(folder, ".", &dir);
+
+    if (r < 0)
+        return r;
+    if (mkdir(to, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    while (r == 0 && (errno = 0, entry = readdir(dir))) // NOLINT(concurrency-mt-unsafe): one thread
+        if (entry->d_name[0] != '.')
+            r = copy_entry(folder, entry->d_name, to);
+    return r < 0 ? r : -errno;
+}
+
+static int copy_input(int input, const char *to)
+{
+    _cleanup_close_ int from = path_reopen(input);
+    struct stat st;
+
+    if (from < 0)
+        return from;
+    if (fstat(from, &st) < 0)
+        return -errno;
+    return S_ISDIR(st.st_mode) ? copy_folder(from, to) : copy_file(from, to);
 }
 
 /* Without a mount namespace the output folder is where it is: as the working directory it can be reached

@@ -152,13 +152,21 @@ static int pivot(void)
     return 0;
 }
 
+static int make_folder(const char *path)
+{
+    return mkdir(path, 0755) < 0 ? -errno : 0;
+}
+
 static int bind_job(const struct root *root)
 {
+    struct stat st;
     int r;
 
     if (root->input_fd < 0)
         return 0;
-    r = make_file(root->input_path);
+    if (fstat(root->input_fd, &st) < 0)
+        return -errno;
+    r = S_ISDIR(st.st_mode) ? make_folder(root->input_path) : make_file(root->input_path);
     if (r == 0)
         r = bind_fd(root->input_fd, root->input_path, READ_ONLY_DATA);
     if (r == 0)

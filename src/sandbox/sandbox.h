@@ -58,7 +58,7 @@ struct sandbox_tool {
 
 struct sandbox_job {
     int job_fd;         /* the job's folder */
-    const char *input;  /* file below it, as "uploads/….docx" */
+    const char *input;  /* file below it, as "uploads/….docx", or a folder of files */
     const char *output; /* folder below it */
     int keep_fd;        /* the one descriptor that the child keeps from now on; its number is filled in */
     uint64_t cpu_s;

@@ -40,7 +40,10 @@ struct job {
     enum job_status status;
     unsigned progress;             /* 0–100 */
     const char *task_id, *options; /* options: JSON object */
-    const char *sealed_secrets;    /* of the document, for the worker alone (core/seal.h); "" none */
+    /* What becomes one with it: JSON array of {"path": stored path, "name": file name, "format": id}, itself
+     * the first; "" it is converted alone. */
+    const char *inputs;
+    const char *sealed_secrets; /* of the document, for the worker alone (core/seal.h); "" none */
     const char *created_at, *started_at, *completed_at;
     const char *error_code, *error_message;
     const char *output_mime_type;

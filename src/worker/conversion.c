@@ -46,6 +46,7 @@ static void conversion_free(struct conversion *c)
     conversion_close(&c->result_fd);
     free(c->input);
     free(c->step_input);
+    each_free(c->each);
     cleanup_secret(&c->options);
     free(c);
 }
@@ -122,17 +123,35 @@ static bool is_last_step(const struct conversion *c)
     return c->step + 1 == c->route->n_steps;
 }
 
-static void on_engine_progress(void *arg, unsigned percent)
+void conversion_tell_progress(struct conversion *c, unsigned percent)
 {
-    struct conversion *c = arg;
-
-    percent = ((unsigned)c->step * 100 + percent) / (unsigned)c->route->n_steps;
     if (percent > 99)
         percent = 99;
     if (c->cancelled || percent <= c->percent)
         return;
     c->percent = percent;
     c->events.progress(c->arg, percent);
+}
+
+static void on_engine_progress(void *arg, unsigned percent)
+{
+    struct conversion *c = arg;
+
+    conversion_tell_progress(c, ((unsigned)c->step * 100 + percent) / (unsigned)c->route->n_steps);
+}
+
+void conversion_add_report(struct conversion *c, const struct conversion_report *report)
+{
+    struct conversion_report *own = &c->report;
+
+    own->scanned = own->scanned || report->scanned;
+    own->cpu_ms += report->cpu_ms;
+    own->wall_ms += report->wall_ms;
+    own->peak_kib = MAX(own->peak_kib, report->peak_kib);
+    own->pss_kib = MAX(own->pss_kib, report->pss_kib);
+    own->layers = own->layers ? own->layers & report->layers : report->layers;
+    own->transient = report->transient;
+    own->forbidden_call = report->forbidden_call;
 }
 
 static void add_version(struct conversion *c, const char *version)
@@ -156,7 +175,7 @@ static void take_report(struct conversion *c, const struct engine_report *engine
     report->transient = engine->transient;
     report->pss_kib = engine->pss_kib > report->pss_kib ? engine->pss_kib : report->pss_kib;
     report->wall_ms += engine->wall_ms;
-    report->layers = c->step == 0 ? engine->layers : report->layers & engine->layers;
+    report->layers = report->layers ? report->layers & engine->layers : engine->layers;
     add_version(c, engine->version);
     if (engine->outcome == OUTCOME_OK) {
         report->format = engine->output_format ? format_by_id(engine->output_format) : NULL;
@@ -188,6 +207,42 @@ static void on_step_checked(uv_work_t *work, int status)
         start_step(c);
 }
 
+static bool is_scatter(const struct conversion *c)
+{
+    return c->route->steps[c->step]->kind == CATALOGUE_SCATTER;
+}
+
+/* What was taken apart is theirs now. */
+static void start_each(struct conversion *c)
+{
+    char scattered[CONVERSION_WORK_MAX] = "";
+
+    c->state = EACH;
+    if (c->route->steps[c->step]->kind == CATALOGUE_SCATTER) {
+        memcpy(scattered, c->work_name, sizeof scattered);
+        c->work_name[0] = '\0';
+        c->step++;
+    }
+    each_start(c->each, scattered[0] ? scattered : NULL);
+}
+
+void conversion_each_done(struct conversion *c, enum outcome outcome, const char *folder, uint64_t content)
+{
+    char *input = folder ? strdup(folder) : NULL;
+
+    if (outcome == OUTCOME_OK && !input)
+        outcome = OUTCOME_INTERNAL;
+    if (outcome != OUTCOME_OK) {
+        free(input);
+        finish(c, outcome);
+        return;
+    }
+    free(c->step_input);
+    c->step_input = input;
+    c->content = content;
+    start_step(c);
+}
+
 static void on_engine_done(void *arg, const struct engine_report *engine)
 {
     struct conversion *c = arg;
@@ -199,6 +254,10 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
         return;
     }
     take_report(c, engine);
+    if (engine->outcome == OUTCOME_OK && is_scatter(c) && !c->cancelled) {
+        start_each(c);
+        return;
+    }
     if (engine->outcome == OUTCOME_OK && !is_last_step(c) && !c->cancelled) {
         c->state = CHECKING;
         c->work.data = c;
@@ -224,6 +283,9 @@ static uint64_t step_deadline_ms(const struct conversion *c, const char *engine)
 
 static void start_step(struct conversion *c)
 {
+    static const enum engine_task tasks[] = {[CATALOGUE_CONVERT] = ENGINE_CONVERT,
+                                             [CATALOGUE_SCATTER] = ENGINE_SCATTER,
+                                             [CATALOGUE_GATHER] = ENGINE_GATHER};
     const struct catalogue_step *step = c->route->steps[c->step];
     const uint64_t most_ms = c->shared->settings->job_timeout_s * 1000;
     const uint64_t page_ms = deadline_page_ms(step->engine);
@@ -245,6 +307,7 @@ static void start_step(struct conversion *c)
     c->report.last_engine = step->engine;
 
     struct engine_request request = {
+        .task = tasks[step->kind],
         .engine = step->engine,
         .from = step->from->id,
         .to = step->to->id,
@@ -268,6 +331,20 @@ static void start_step(struct conversion *c)
     }
 }
 
+static void on_kept(uv_work_t *work, int status)
+{
+    struct conversion *c = work->data;
+
+    finish(c, c->cancelled ? OUTCOME_CANCELLED : c->report.outcome);
+}
+
+static void keep(struct conversion *c)
+{
+    c->state = CHECKING;
+    c->work.data = c;
+    uv_queue_work(c->shared->loop, &c->work, conversion_keep_work, on_kept);
+}
+
 static void start_converting(struct conversion *c)
 {
     conversion_close(&c->upload_fd);
@@ -275,6 +352,10 @@ static void start_converting(struct conversion *c)
     c->events.stage(c->arg, CONVERSION_CONVERTING);
     if (c->cancelled) /* by that event */
         finish(c, OUTCOME_CANCELLED);
+    else if (c->route->n_steps == 0)
+        keep(c);
+    else if (c->route->steps[0]->kind == CATALOGUE_GATHER)
+        start_each(c);
     else
         start_step(c);
 }
@@ -377,6 +458,10 @@ static void on_start(uv_timer_t *timer)
     struct conversion *c = timer->data;
     struct stat st;
 
+    if (c->each && c->route->steps[0]->kind == CATALOGUE_GATHER) { /* each is scanned in its turn */
+        start_converting(c);
+        return;
+    }
     c->upload_fd = conversion_open_regular(c->job_fd, c->input, &st);
     if (c->upload_fd < 0) {
         conversion_set_detail(c, "the upload is missing or no regular file");
@@ -408,8 +493,8 @@ struct conversion *conversion_start(struct conversion_shared *shared,
         .events = *events,
         .arg = arg,
         .job_fd = request->job_fd,
-        .input = strdup(request->input),
-        .step_input = strdup(request->input),
+        .input = strdup(request->input ? request->input : ""),
+        .step_input = strdup(request->input ? request->input : ""),
         .options = strdup(request->options && *request->options ? request->options : "{}"),
         .route = request->route,
         .state = WAITING,
@@ -419,9 +504,13 @@ struct conversion *conversion_start(struct conversion_shared *shared,
         .report = {.detail = "",
                    .engine = request->route->engines,
                    .engine_version = "",
-                   .last_engine = request->route->steps[0]->engine},
+                   .last_engine = request->route->n_steps > 0 ? request->route->steps[0]->engine : ""},
     };
     if (!c->input || !c->step_input || !c->options) {
+        conversion_free(c);
+        return NULL;
+    }
+    if (catalogue_gathers(c->route) && !(c->each = each_new(c, request))) {
         conversion_free(c);
         return NULL;
     }
@@ -448,6 +537,9 @@ void conversion_cancel(struct conversion *c)
     case CONVERTING:
         if (c->run)
             engine_run_cancel(c->run);
+        break;
+    case EACH:
+        each_cancel(c->each);
         break;
     case CHECKING:
     case FINISHING:

@@ -6,6 +6,9 @@
  *          engine) → finish (verify the result; scan it too where the engine copies embedded files into it;
  * hand it over, remove the work folder)
  *
+ * Where the route makes one of many files, each of them goes through all of that by itself
+ * (conversion_each.c), and what they have become is gathered by the next step.
+ *
  * Nothing is converted without a verdict, unless settings.clamd is "off". The result is believed in nothing:
  * it is opened without following links, has to be a regular file with one name and of an allowed size, and
  * its bytes have to be of the format that was asked for. Where its process may still live that is said of a
@@ -41,9 +44,20 @@ void conversion_shared_done(struct conversion_shared *s);
 /* sniff_check() for any thread: 0 when `fd` is a `format`, else -errno. */
 int conversion_sniff(struct conversion_shared *s, int fd, const struct format *format) _warn_unused_;
 
+/* A file that becomes one with others. */
+struct conversion_input {
+    int dir_fd;       /* the folder of the job that it was uploaded for; borrowed until `done` */
+    const char *path; /* below that, as "uploads/….docx" */
+    const char *name; /* for people; NULL: none is known */
+    const struct format *format;
+};
+
 struct conversion_request {
     int job_fd;        /* the job's folder; borrowed until `done`; files/storage.h: who comes in by it */
-    const char *input; /* below the job's folder, as "uploads/….docx" */
+    const char *input; /* below the job's folder, as "uploads/….docx"; with `inputs` not looked at */
+    /* Of a route that gathers (catalogue_find_many): what is to become one, in its order. */
+    const struct conversion_input *inputs;
+    size_t n_inputs;
     const struct catalogue_route *route;
     const char *options; /* JSON object; with the document's password, if there is one */
 };
@@ -72,6 +86,7 @@ struct conversion_report {
     bool transient;      /* no fault of the file, and another time it may be otherwise */
     bool forbidden_call; /* the engine's process was ended by seccomp */
     int publish_error;   /* what publish() returned */
+    size_t failed_input; /* of many: which was the first that failed */
 };
 
 enum conversion_stage { CONVERSION_SCANNING, CONVERSION_CONVERTING };

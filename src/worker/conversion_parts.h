@@ -1,5 +1,6 @@
-/* What the files of a conversion share: conversion.c (its states, on the loop) and conversion_result.c (the
- * judgement on a result and its way out, on one of libuv's threads). Nobody else includes it. */
+/* What the files of a conversion share: conversion.c (its states, on the loop), conversion_each.c (the files
+ * of which one is made) and conversion_result.c (the judgement on a result and its way out, on one of libuv's
+ * threads). Nobody else includes it. */
 #pragma once
 
 #include "worker/conversion.h"
@@ -9,12 +10,17 @@
 #include <sys/stat.h>
 #include <uv.h>
 
-enum { CONVERSION_DETAIL_MAX = 160, CONVERSION_NAME_MAX = 64 };
+enum {
+    CONVERSION_DETAIL_MAX = 160,
+    CONVERSION_NAME_MAX = 64,
+    CONVERSION_WORK_MAX = sizeof "work-" + ID_UUID_LEN
+};
 
 enum state {
     SCANNING,
     WAITING, /* to scan again */
     CONVERTING,
+    EACH,     /* of many files, one after the other */
     CHECKING, /* what a step has made for the next one, on a thread */
     FINISHING,
     LEAVING
@@ -41,13 +47,14 @@ struct conversion {
     struct scanner_scan *scan;
     struct engine_run *run;
     unsigned percent;
+    struct each *each; /* NULL: it is about one file */
 
     /* the finish, on a thread of its own while `state` is FINISHING */
     uv_work_t work;
-    char work_name[sizeof "work-" + ID_UUID_LEN];
-    char earlier_name[sizeof "work-" + ID_UUID_LEN]; /* of the step before; "": there was none */
-    char copy_name[sizeof "work-" + ID_UUID_LEN];    /* "": the process was gone before */
-    bool early, reported;                            /* the process was not; done() was called */
+    char work_name[CONVERSION_WORK_MAX];
+    char earlier_name[CONVERSION_WORK_MAX]; /* of the step before; "": there was none */
+    char copy_name[CONVERSION_WORK_MAX];    /* "": the process was gone before */
+    bool early, reported;                   /* the process was not; done() was called */
     char output_name[CONVERSION_NAME_MAX];
     int result_fd;     /* the result, or its copy, once it has been found good */
     bool scans_result; /* that is to be scanned before it is handed over */
@@ -60,6 +67,27 @@ void conversion_set_detail(struct conversion *c, const char *detail);
 /* What the disk, or the server that it is, has said to us: -errno. */
 void conversion_note_error(struct conversion *c, int r);
 
+/* --- conversion.c */
+
+/* Percent of the whole; only more than before is told. */
+void conversion_tell_progress(struct conversion *c, unsigned percent);
+/* What a conversion within this one has taken. */
+void conversion_add_report(struct conversion *c, const struct conversion_report *report);
+/* Of each file, `content` bytes in all, there is what was wanted, in `folder`: the next step may begin.
+ * Another outcome than OUTCOME_OK is the conversion's. */
+void conversion_each_done(struct conversion *c, enum outcome outcome, const char *folder, uint64_t content);
+
+/* --- conversion_each.c: on the loop, but each_remove() */
+
+/* The files of the request, or those that a step will have taken apart. NULL when memory is out. */
+struct each *each_new(struct conversion *c, const struct conversion_request *request) _warn_unused_;
+/* `scattered`: the work folder that such a step has filled; it is the other's from now on. */
+void each_start(struct each *e, const char *scattered);
+void each_cancel(struct each *e);
+/* Its folders; on any thread. */
+void each_remove(struct each *e);
+void each_free(struct each *e); /* NULL is fine */
+
 /* --- conversion_result.c */
 
 /* A regular file with one name, open for reading; -errno, -EMLINK when it is none. */
@@ -69,6 +97,8 @@ bool conversion_is_small(const struct conversion *c, const char *name);
 /* The uv_work_cb between two steps: judges what the first has made, and makes it the input of the next. Sets
  * report.outcome. */
 void conversion_step_work(uv_work_t *work);
+/* The uv_work_cb of a route without steps: what came is what there will be. */
+void conversion_keep_work(uv_work_t *work);
 /* The uv_work_cb of the finish: judges the result and hands it over, or, where it is to be scanned first,
  * leaves it open in `result_fd`. Afterwards report.outcome holds. */
 void conversion_finish_work(uv_work_t *work);

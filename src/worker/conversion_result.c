@@ -225,6 +225,41 @@ void conversion_step_work(uv_work_t *work)
     conversion_close(&c->result_fd);
 }
 
+/* A copy: what is published is moved away, and the original may be wanted again. */
+static int keep(struct conversion *c)
+{
+    _cleanup_close_ int folder = -1, from = -1, to = -1;
+    struct stat st;
+    off_t at = 0;
+    ssize_t n = 1;
+    int r = storage_make_work(c->job_fd, c->work_name);
+
+    if (r < 0)
+        return r;
+    snprintf(c->output_name, sizeof c->output_name, "result.%s", c->route->to->id);
+    c->report.format = c->route->to;
+    folder = path_open(c->job_fd, c->work_name, O_RDONLY | O_DIRECTORY, 0);
+    from = conversion_open_regular(c->job_fd, c->input, &st);
+    if (folder < 0 || from < 0)
+        return folder < 0 ? folder : from;
+    to = path_open(folder, c->output_name, O_WRONLY | O_CREAT | O_EXCL, STORAGE_FILE_MODE);
+    if (to < 0)
+        return to;
+    while (at < st.st_size && n > 0)
+        n = sendfile(to, from, &at, COPY_MAX);
+    return n < 0 ? -errno : at == st.st_size ? 0 : -EIO;
+}
+
+void conversion_keep_work(uv_work_t *work)
+{
+    struct conversion *c = work->data;
+    int r = keep(c);
+
+    c->report.outcome = r < 0 ? OUTCOME_INTERNAL : OUTCOME_OK;
+    if (r < 0)
+        conversion_note_error(c, r);
+}
+
 void conversion_remove_work(struct conversion *c)
 {
     if (c->work_name[0])
@@ -233,6 +268,8 @@ void conversion_remove_work(struct conversion *c)
         path_remove_tree(c->job_fd, c->earlier_name);
     if (c->copy_name[0])
         path_remove_tree(c->job_fd, c->copy_name);
+    if (c->each)
+        each_remove(c->each);
 }
 
 void conversion_finish_work(uv_work_t *work)
@@ -256,7 +293,7 @@ void conversion_finish_work(uv_work_t *work)
     if (c->report.outcome == OUTCOME_INFECTED) {
         _cleanup_free_ char *top = strndup(c->input, strcspn(c->input, "/"));
 
-        if (top)
+        if (top && *top)
             path_remove_tree(c->job_fd, top);
     }
 }

@@ -60,6 +60,7 @@ static void runner_free(struct runner *r)
     free(r->options);
     free(r->sealed_secrets);
     free(r->file);
+    runner_inputs_free(r);
     free(r);
 }
 
@@ -145,6 +146,7 @@ static void sweep(struct runner *r)
     r->job_fd = storage_open_job(r->context->storage, r->session_id, r->job_id);
     if (r->job_fd >= 0)
         storage_sweep_job(r->job_fd, r->kept_path);
+    runner_inputs_open(r);
 }
 
 static void start(struct runner *r);
@@ -210,7 +212,8 @@ static void skip_gone(struct runner *r)
 static const struct catalogue_route *find_route(const struct job *job)
 {
     const struct format *from = format_by_id(job->source_format), *to = format_by_id(job->target_format);
-    const struct catalogue_route *route = from && to ? catalogue_find(from, to) : NULL;
+    const struct catalogue_route *route =
+        *job->inputs ? catalogue_find_many(from, to) : catalogue_find(from, to);
 
     return route ? choose_route(route, job->options) : NULL;
 }
@@ -219,6 +222,7 @@ static const struct catalogue_route *find_route(const struct job *job)
 static int remember(struct runner *r, const struct job *job)
 {
     char prefix[ID_TOKEN_LEN + ID_UUID_LEN + 3];
+    int e;
 
     snprintf(prefix, sizeof prefix, "%s/%s/", r->session_id, r->job_id);
     r->route = find_route(job);
@@ -230,6 +234,9 @@ static int remember(struct runner *r, const struct job *job)
     r->sealed_secrets = strdup(job->sealed_secrets);
     if (!r->stored_path || !r->kept_path || !r->options || !r->sealed_secrets)
         return -ENOMEM;
+    e = runner_inputs_read(r, job->inputs);
+    if (e < 0)
+        return e;
     if (!storage_path_valid(job->stored_path) || !str_starts(job->stored_path, prefix))
         return -EINVAL;
     return r->route ? 0 : -ENOTSUP;

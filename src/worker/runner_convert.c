@@ -1,6 +1,7 @@
 #include "worker/runner_parts.h"
 
 #include "core/clock.h"
+#include "core/str.h"
 #include "engine/secrets.h"
 #include "state/job.h"
 #include "worker/outcome_log.h"
@@ -79,14 +80,27 @@ static const char *kill_reason(const struct conversion_report *report)
     return NULL;
 }
 
+/* It was another job's upload: with that one, too, there is nothing left to be had. */
+static void lose_input(struct runner *r)
+{
+    const struct runner_input *input = &r->inputs[r->infected_input];
+
+    if (!str_eq(input->job_id, r->job_id))
+        job_lose(r->context->redis, r->session_id, input->job_id, NULL, NULL);
+}
+
 static void remove_infected(struct runner *r)
 {
+    if (r->inputs)
+        storage_remove_file(r->context->storage, r->inputs[r->infected_input].path);
     if (r->file)
         exchange_remove_source(&r->file->file);
 }
 
 static void settle_failed(struct runner *r)
 {
+    if (r->inputs && r->attempt.outcome == OUTCOME_INFECTED)
+        lose_input(r);
     runner_settle(r, END_FAILED);
 }
 
@@ -98,6 +112,7 @@ static void on_converted(void *arg, const struct conversion_report *report)
     r->scanning = false;
     r->attempt.outcome = report->outcome;
     r->attempt.scanned = report->scanned;
+    r->infected_input = report->failed_input;
     r->attempt.output_format = report->format;
     r->attempt.output_size = report->size;
     r->attempt.output_pages = report->pages;
@@ -162,8 +177,14 @@ int runner_open_options(struct runner *r, char **ret)
 void runner_convert(struct runner *r, const struct conversion_request *request)
 {
     static const struct conversion_events events = {on_stage, on_progress, publish, on_converted, on_gone};
+    _cleanup_free_ struct conversion_input *inputs = calloc(r->n_inputs + 1, sizeof *inputs);
+    struct conversion_request whole = *request;
 
-    r->conversion = conversion_start(r->context->conversions, request, &events, r);
+    for (size_t i = 0; inputs && i < r->n_inputs; i++)
+        inputs[i] = r->inputs[i].input;
+    whole.inputs = inputs;
+    whole.n_inputs = r->n_inputs;
+    r->conversion = inputs ? conversion_start(r->context->conversions, &whole, &events, r) : NULL;
     if (!r->conversion)
         runner_fail(r, OUTCOME_INTERNAL);
     r->occupied = r->conversion;

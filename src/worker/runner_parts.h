@@ -16,6 +16,13 @@ enum { RUNNER_RETRY_MS = 1000 /* while Redis is away */ };
 #define LOG_TASK(r)                                                                                          \
     LOG_S("job_id", (r)->job_id), LOG_S("task_id", (r)->claim->id), LOG_S("trace_id", (r)->trace.id)
 
+/* One of many that become one. */
+struct runner_input {
+    char *path, *name; /* path: the stored one */
+    char job_id[ID_UUID_LEN + 1];
+    struct conversion_input input;
+};
+
 struct runner {
     const struct runner_context *context;
     struct queue_claim *claim;
@@ -29,6 +36,9 @@ struct runner {
     const struct catalogue_route *route;
     char *stored_path, *kept_path, *options, *sealed_secrets;
     int job_fd;
+    struct runner_input *inputs; /* NULL: it is about one file */
+    size_t n_inputs;
+    size_t infected_input;      /* of them */
     struct exchange_task *file; /* of TASK_CONVERT_FILE; NULL of a job */
 
     struct conversion *conversion;
@@ -101,3 +111,11 @@ void runner_end(struct runner *r);
 /* --- runner_file.c */
 
 void runner_begin_file(struct runner *r);
+
+/* --- runner_inputs.c */
+
+/* Keeps what the job's record says of them ("": there are none); -EINVAL when that is nothing of ours. */
+int runner_inputs_read(struct runner *r, const char *text) _warn_unused_;
+/* On another thread: their folders, once more. One that is gone is found out when it is read. */
+void runner_inputs_open(struct runner *r);
+void runner_inputs_free(struct runner *r);

@@ -20,8 +20,16 @@ static void step(const char *engine, const char *from, const char *to, unsigned 
                  const char *follows)
 {
     assert_true(made.n < STEPS_MAX);
-    made.steps[made.n++] = (struct catalogue_step){
-        engine, format_by_id(from), format_by_id(to), cost, fidelity, true, follows, "", 0};
+    made.steps[made.n++] = (struct catalogue_step){CATALOGUE_CONVERT,
+                                                   engine,
+                                                   format_by_id(from),
+                                                   format_by_id(to),
+                                                   cost,
+                                                   fidelity,
+                                                   true,
+                                                   follows,
+                                                   "",
+                                                   0};
 }
 
 /* A step from a format into itself. */

@@ -34,6 +34,7 @@ static void check_same(const struct job *job, void *arg)
     SAME_NUMBER(progress);
     SAME_TEXT(task_id);
     SAME_TEXT(options);
+    SAME_TEXT(inputs);
     SAME_TEXT(sealed_secrets);
     SAME_TEXT(created_at);
     SAME_TEXT(started_at);
@@ -78,6 +79,7 @@ static void test_round_trip(void **state)
                       .progress = 100,
                       .task_id = "t",
                       .options = "{\"quality\": 3}",
+                      .inputs = "[]",
                       .sealed_secrets = "c2VhbGVk",
                       .created_at = "2026-01-01T00:00:00.000Z",
                       .started_at = "s",
@@ -106,8 +108,8 @@ static void test_round_trip(void **state)
     assert_all_expire(f, s.id);
     /* both ends of the table are its own: no field beyond it in Redis, no pointer of struct job without one
      */
-    assert_int_equal(redis_server_int(f->server, "HLEN session:%s:jobs:%s", s.id, id), 35);
-    assert_int_equal(sizeof job, 34 * 8);
+    assert_int_equal(redis_server_int(f->server, "HLEN session:%s:jobs:%s", s.id, id), 36);
+    assert_int_equal(sizeof job, 35 * 8);
     /* a field that this release does not know, one that is gone, one that is no number */
     redis_server_do(f->server, "HSET session:%s:jobs:%s later x", s.id, id);
     redis_server_do(f->server, "HDEL session:%s:jobs:%s engine size", s.id, id);

@@ -50,6 +50,11 @@ const char *catalogue_route_engine(const struct catalogue_route *route)
     return NULL;
 }
 
+const struct catalogue_route *catalogue_find_many(const struct format *from, const struct format *to)
+{
+    return catalogue_find(from, to);
+}
+
 const struct catalogue_route *catalogue_route_with(const struct catalogue_route *route, const json_t *options)
 {
     return route;

@@ -68,6 +68,11 @@ const char *catalogue_route_engine(const struct catalogue_route *route)
     return "test";
 }
 
+const struct catalogue_route *catalogue_find_many(const struct format *from, const struct format *to)
+{
+    return catalogue_find(from, to);
+}
+
 const struct catalogue_route *catalogue_route_with(const struct catalogue_route *route, const json_t *options)
 {
     return route;
@@ -476,7 +481,7 @@ static void seal_password(struct fixture *f, const struct seal_key *key, const c
 
     seal_key_public(key, digits);
     assert_int_equal(seal_public_parse(digits, &public), 0);
-    assert_int_equal(seal_close(&public, job, "secret", &box), 0);
+    assert_int_equal(seal_close(&public, job, "{\"password\":\"secret\"}", &box), 0);
     redis_server_do(f->server, "HSET session:%s:jobs:%s sealed_secrets %s options {\"dpi\":72}", f->session,
                     f->job, box);
 }
