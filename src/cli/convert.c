@@ -32,7 +32,7 @@
 #define WORKSPACE "decant-"
 #define UPLOADS   "uploads"
 
-enum { COPY_STEP = 8 << 20, ENGINES_MAX = 32 };
+enum { COPY_STEP = 8 << 20, ENGINES_MAX = 32, PATH_BYTES = 64 };
 
 struct run;
 
@@ -40,8 +40,10 @@ struct run;
 struct task {
     struct run *run;
     const struct convert_item *item;
-    char folder[24]; /* in the workspace */
-    char input[64];  /* in the folder */
+    char folder[24];                 /* in the workspace */
+    struct conversion_input *inputs; /* in the folder */
+    char (*paths)[PATH_BYTES];       /* theirs */
+    size_t n_inputs;
     int job_fd;
     uv_work_t work;
     struct conversion *conversion;
@@ -206,6 +208,8 @@ static void on_task_over(struct task *t)
 
     cleanup_close(&t->job_fd);
     t->job_fd = -1;
+    free(t->inputs);
+    free(t->paths);
     path_remove_tree(run->workspace_fd, t->folder);
     t->percent = 100;
     t->result.ms = clock_mono_ms() - t->started_ms;
@@ -224,6 +228,29 @@ static void on_progress(void *arg, unsigned percent)
 
     convert_view_progress(&t->run->view, t->item, percent - t->percent);
     t->percent = percent;
+}
+
+static const char *input_of(const struct task *t, size_t i)
+{
+    return t->item->n_inputs > 0 ? t->item->inputs[i] : t->item->input;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* Of many, which one it was. */
+static void name_culprit(struct task *t, size_t i)
+{
+    char message[sizeof t->result.error_message];
+
+    if (t->item->n_inputs < 2)
+        return;
+    snprintf(message, sizeof message, "%.60s: %.180s", base_name(input_of(t, i)), t->result.error_message);
+    memcpy(t->result.error_message, message, sizeof message);
 }
 
 static void explain(struct task *t, const struct conversion_report *report)
@@ -255,33 +282,46 @@ static void on_converted(void *arg, const struct conversion_report *report)
     t->result.peak_kib = report->peak_kib;
     t->result.pss_kib = report->pss_kib;
     convert_view_progress(&t->run->view, t->item, 100 - t->percent);
-    if (report->outcome != OUTCOME_OK)
+    if (report->outcome != OUTCOME_OK) {
         explain(t, report);
+        name_culprit(t, report->failed_input);
+    }
     on_task_over(t);
 }
 
-/* Makes the job folder with a copy of the input in it, open to who has a descriptor of it. */
-static int make_job(struct task *t, int from)
+/* Makes the job folder, open to who has a descriptor of it. */
+static int make_job(struct task *t)
 {
-    struct run *run = t->run;
-    _cleanup_close_ int uploads = -1, to = -1;
+    _cleanup_close_ int uploads = -1;
 
-    t->job_fd = path_make_dir(run->workspace_fd, t->folder, 0711);
+    t->n_inputs = t->item->n_inputs > 0 ? t->item->n_inputs : 1;
+    t->inputs = calloc(t->n_inputs, sizeof *t->inputs);
+    t->paths = calloc(t->n_inputs, sizeof *t->paths);
+    if (!t->inputs || !t->paths)
+        return -ENOMEM;
+    t->job_fd = path_make_dir(t->run->workspace_fd, t->folder, 0711);
     if (t->job_fd < 0)
         return t->job_fd;
     uploads = path_make_dir(t->job_fd, UPLOADS, 0711);
-    if (uploads < 0)
-        return uploads;
-    snprintf(t->input, sizeof t->input, UPLOADS "/input.%s", t->item->route->from->id);
-    to = path_open(t->job_fd, t->input, O_RDWR | O_CREAT | O_EXCL, 0644);
-    return to < 0 ? to : copy_file(run, from, to);
+    return uploads < 0 ? uploads : 0;
 }
 
-/* On one of libuv's threads: an exit status other than 0 in the result ends the task. */
-static void prepare(uv_work_t *work)
+/* A copy of it, for the engine. */
+static int take_input(struct task *t, size_t i, const struct format *format, int from)
 {
-    struct task *t = work->data;
-    _cleanup_close_ int from = open(t->item->input, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    _cleanup_close_ int to = -1;
+
+    snprintf(t->paths[i], sizeof t->paths[i], UPLOADS "/input-%zu.%s", i, format->id);
+    t->inputs[i] = (struct conversion_input){t->job_fd, t->paths[i], base_name(input_of(t, i)), format};
+    to = path_open(t->job_fd, t->paths[i], O_RDWR | O_CREAT | O_EXCL, 0644);
+    return to < 0 ? to : copy_file(t->run, from, to);
+}
+
+static void prepare_input(struct task *t, size_t i)
+{
+    const struct format *format =
+        t->item->n_inputs > 0 ? format_by_name(base_name(input_of(t, i))) : t->item->route->from;
+    _cleanup_close_ int from = open(input_of(t, i), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
     int r;
 
@@ -297,16 +337,31 @@ static void prepare(uv_work_t *work)
         fail(t, CONVERT_EXIT_INPUT, "empty_file", "The file is empty.");
         return;
     }
-    r = conversion_sniff(&t->run->conversions, from, t->item->route->from);
+    r = conversion_sniff(&t->run->conversions, from, format);
     if (sniff_refusal(r))
         fail(t, CONVERT_EXIT_INPUT, "type_mismatch", sniff_refusal(r));
     else if (r < 0)
         fail_errno(t, CONVERT_EXIT_INPUT, "input_unreadable", r);
     if (r < 0)
         return;
-    r = make_job(t, from);
+    r = take_input(t, i, format, from);
     if (r < 0)
         fail_errno(t, outcome_exit_status(OUTCOME_INTERNAL), outcome_code(OUTCOME_INTERNAL), r);
+}
+
+/* On one of libuv's threads: an exit status other than 0 in the result ends the task. */
+static void prepare(uv_work_t *work)
+{
+    struct task *t = work->data;
+    int r = make_job(t);
+
+    if (r < 0)
+        fail_errno(t, outcome_exit_status(OUTCOME_INTERNAL), outcome_code(OUTCOME_INTERNAL), r);
+    for (size_t i = 0; i < t->n_inputs && t->result.exit_status == 0; i++) {
+        prepare_input(t, i);
+        if (t->result.exit_status != 0)
+            name_culprit(t, i);
+    }
 }
 
 static void on_prepared(uv_work_t *work, int status)
@@ -314,11 +369,14 @@ static void on_prepared(uv_work_t *work, int status)
     static const struct conversion_events events = {on_stage, on_progress, publish, on_converted, NULL};
     struct task *t = work->data;
     struct conversion_request request = {
-        .job_fd = t->job_fd, .input = t->input, .route = t->item->route, .options = t->run->plan->options};
+        .job_fd = t->job_fd, .route = t->item->route, .options = t->run->plan->options};
 
     if (t->run->interrupted)
         fail_outcome(t, OUTCOME_CANCELLED, NULL);
     if (t->result.exit_status == 0) {
+        request.input = t->paths[0];
+        request.inputs = t->inputs;
+        request.n_inputs = t->item->n_inputs;
         t->conversion = conversion_start(&t->run->conversions, &request, &events, t);
         if (t->conversion)
             return;
@@ -418,12 +476,32 @@ static void name_engine(struct run *run, const char *name)
         run->engine_names[k] = name;
 }
 
+static void name_route(struct run *run, const struct catalogue_route *route)
+{
+    for (size_t k = 0; route && k < route->n_steps; k++)
+        name_engine(run, route->steps[k]->engine);
+}
+
+/* What is in an archive is known to nobody yet. */
+static void name_all(struct run *run)
+{
+    for (const char *const *name = catalogue_engines(); *name; name++)
+        name_engine(run, *name);
+}
+
 /* Only the engines that are needed are started. */
 static void name_engines(struct run *run)
 {
-    for (size_t i = 0; i < run->plan->n_items; i++)
-        for (size_t k = 0; k < run->plan->items[i].route->n_steps; k++)
-            name_engine(run, run->plan->items[i].route->steps[k]->engine);
+    for (size_t i = 0; i < run->plan->n_items; i++) {
+        const struct convert_item *item = &run->plan->items[i];
+        const struct format *each = item->n_inputs > 0 ? run->plan->each : NULL;
+
+        name_route(run, item->route);
+        for (size_t k = 0; each && k < item->n_inputs; k++)
+            name_route(run, catalogue_find(format_by_name(base_name(item->inputs[k])), each));
+        if (catalogue_gathers(item->route) && item->n_inputs == 0)
+            name_all(run);
+    }
 }
 
 static void prepare_cgroups(struct run *run)

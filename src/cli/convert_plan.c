@@ -16,7 +16,7 @@ enum { USAGE_MAX = 8192, PATH_BYTES_MAX = 64 * 1024, WHY_MAX = 256 };
 
 /* The words of the command line, sorted out. */
 struct words {
-    const char *to, *output_dir;
+    const char *to, *output_dir, *merge;
     const char **files;
     size_t n_files;
     char **settings; /* what settings_load() is to see */
@@ -29,12 +29,14 @@ struct words {
 static const char usage_text[] =
     "usage: decant convert INPUT OUTPUT\n"
     "       decant convert INPUT... --to FORMAT [-o FOLDER]\n"
+    "       decant convert INPUT... --merge OUTPUT\n"
     "\n"
     "Converts files on this machine, each in a sandbox of its own. The formats follow from the names;\n"
     "`decant formats` lists them. Results appear whole or not at all, and replace what was there.\n"
     "\n"
     "  -t, --to FORMAT        the format to convert to; results lie beside the inputs, or in -o\n"
     "  -o, --output FOLDER    where results go; made if it is missing\n"
+    "  -m, --merge OUTPUT     one PDF of all the inputs in their order, or an archive with them in it\n"
     "  -j N                   files at once (as --jobs)\n"
     "      --option NAME=VALUE  an option of the conversion, such as dpi=300; may be repeated\n"
     "      --password-file FILE  the first line of FILE (of standard input for -) opens protected documents\n"
@@ -113,6 +115,7 @@ static int add_option(struct words *w, const char *text)
 enum value_flag {
     FLAG_TO,
     FLAG_OUTPUT,
+    FLAG_MERGE,
     FLAG_OPTION,
     FLAG_PASSWORD_FILE,
     FLAG_NEW_PASSWORD_FILE,
@@ -126,6 +129,7 @@ static const struct {
 } value_flags[] = {
     [FLAG_TO] = {"to", 't'},
     [FLAG_OUTPUT] = {"output", 'o'},
+    [FLAG_MERGE] = {"merge", 'm'},
     [FLAG_OPTION] = {"option", '\0'},
     [FLAG_PASSWORD_FILE] = {"password-file", '\0'},
     [FLAG_NEW_PASSWORD_FILE] = {"new-password-file", '\0'},
@@ -168,6 +172,9 @@ static int set_value(struct words *w, enum value_flag flag, const char *value)
         break;
     case FLAG_OUTPUT:
         w->output_dir = value;
+        break;
+    case FLAG_MERGE:
+        w->merge = value;
         break;
     case FLAG_OPTION:
         return add_option(w, value);
@@ -286,10 +293,25 @@ static char *output_for(const char *input, const char *output_dir, const struct 
     return join(dir, dir_len, base, dot ? (size_t)(dot - base) : strlen(base), to->id);
 }
 
+static int complain_route(const struct format *from, const struct format *to, const char *input)
+{
+    fprintf(stderr, "decant convert: %s can't be converted into %s: %s\n", from->id, to->id, input);
+    return -EINVAL;
+}
+
+static const struct format *format_of(const char *input)
+{
+    const struct format *from = format_by_name(base_name(input));
+
+    if (!from)
+        complain("what type of file is this? `decant formats` lists the known endings: ", input);
+    return from;
+}
+
 static int plan_item(struct convert_plan *plan, const struct words *w, const char *input,
                      const struct format *to, char *output)
 {
-    const struct format *from = format_by_name(base_name(input));
+    const struct format *from = format_of(input);
     struct convert_item *item = &plan->items[plan->n_items++];
 
     item->input = input;
@@ -297,13 +319,46 @@ static int plan_item(struct convert_plan *plan, const struct words *w, const cha
     if (!output)
         return -ENOMEM;
     if (!from)
-        return complain("what type of file is this? `decant formats` lists the known endings: ", input);
-    item->route = catalogue_find(from, to);
-    if (!item->route) {
-        fprintf(stderr, "decant convert: %s can't be converted into %s: %s\n", from->id, to->id, input);
         return -EINVAL;
+    item->route = catalogue_find(from, to);
+    return item->route ? 0 : complain_route(from, to, input);
+}
+
+/* Can each of them become what is to be put together? */
+static int check_inputs(const struct convert_item *item, const struct format *each)
+{
+    for (size_t i = 0; i < item->n_inputs; i++) {
+        const struct format *from = format_of(item->inputs[i]);
+
+        if (!from)
+            return -EINVAL;
+        if (each && from != each && !catalogue_find(from, each))
+            return complain_route(from, each, item->inputs[i]);
     }
     return 0;
+}
+
+static int plan_merge(struct convert_plan *plan, const struct words *w)
+{
+    const struct format *to = format_by_name(base_name(w->merge)), *from;
+    struct convert_item *item = &plan->items[plan->n_items++];
+
+    if (w->n_files == 0)
+        return complain("no input files", NULL);
+    item->input = plan->files[0];
+    item->inputs = plan->files;
+    item->n_inputs = w->n_files;
+    item->output = strdup(w->merge);
+    if (!item->output)
+        return -ENOMEM;
+    from = format_of(item->input);
+    if (!from)
+        return -EINVAL;
+    item->route = catalogue_find_many(from, to);
+    if (!item->route)
+        return complain("many files become a PDF or an archive, and nothing else: ", w->merge);
+    plan->each = catalogue_each(item->route, w->options);
+    return check_inputs(item, plan->each);
 }
 
 static int plan_pair(struct convert_plan *plan, const struct words *w)
@@ -314,11 +369,11 @@ static int plan_pair(struct convert_plan *plan, const struct words *w)
         return complain(w->n_files < 2 ? "it takes an INPUT and an OUTPUT, or --to FORMAT; --help tells more"
                                        : "several inputs need --to FORMAT",
                         NULL);
-    to = format_by_name(base_name(w->files[1]));
+    to = format_by_name(base_name(plan->files[1]));
     if (!to)
         return complain("which format is this to be? Name it with --to, or use a known ending: ",
-                        w->files[1]);
-    return plan_item(plan, w, w->files[0], to, strdup(w->files[1]));
+                        plan->files[1]);
+    return plan_item(plan, w, plan->files[0], to, strdup(plan->files[1]));
 }
 
 static int plan_many(struct convert_plan *plan, const struct words *w)
@@ -331,7 +386,7 @@ static int plan_many(struct convert_plan *plan, const struct words *w)
     if (w->n_files == 0)
         return complain("no input files", NULL);
     for (size_t i = 0; i < w->n_files && r == 0; i++)
-        r = plan_item(plan, w, w->files[i], to, output_for(w->files[i], w->output_dir, to));
+        r = plan_item(plan, w, plan->files[i], to, output_for(plan->files[i], w->output_dir, to));
     return r;
 }
 
@@ -358,16 +413,19 @@ static int check_distinct(const struct convert_plan *plan)
     return 0;
 }
 
-static int plan_items(struct convert_plan *plan, const struct words *w)
+static int plan_items(struct convert_plan *plan, struct words *w)
 {
     int r;
 
+    plan->files = TAKE_PTR(w->files);
     plan->items = calloc(w->n_files ? w->n_files : 1, sizeof *plan->items);
     if (!plan->items)
         return -ENOMEM;
     if (w->output_dir && !w->to)
         return complain("-o needs --to FORMAT", NULL);
-    r = w->to ? plan_many(plan, w) : plan_pair(plan, w);
+    if (w->merge && w->to)
+        return complain("--merge and --to exclude each other", NULL);
+    r = w->merge ? plan_merge(plan, w) : w->to ? plan_many(plan, w) : plan_pair(plan, w);
     return r < 0 ? r : check_distinct(plan);
 }
 
@@ -511,6 +569,8 @@ void convert_plan_free(struct convert_plan *plan)
     for (size_t i = 0; i < plan->n_items; i++)
         free(plan->items[i].output);
     free(plan->items);
+    free(plan->files);
+    plan->files = NULL;
     cleanup_secret(&plan->options);
     plan->items = NULL;
     plan->options = NULL;

@@ -9,7 +9,9 @@
 #include <stddef.h>
 
 struct convert_item {
-    const char *input; /* as it was given */
+    const char *input;         /* as it was given; of many the first */
+    const char *const *inputs; /* those that become one file, in their order */
+    size_t n_inputs;           /* 0: there is one */
     char *output;
     const struct catalogue_route *route;
 };
@@ -18,8 +20,10 @@ struct convert_plan {
     struct settings settings;
     struct convert_item *items;
     size_t n_items;
-    char *options;          /* JSON object, with passwords in it if they were given */
-    const char *output_dir; /* NULL: none was given */
+    const char **files;        /* as they were given */
+    const struct format *each; /* what each of many is to become; NULL: what it is */
+    char *options;             /* JSON object, with passwords in it if they were given */
+    const char *output_dir;    /* NULL: none was given */
     bool json, force;
 };
 

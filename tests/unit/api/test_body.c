@@ -23,6 +23,19 @@ static void test_convert(void **state)
     assert_null(body.json);
 }
 
+static void test_many_jobs(void **state)
+{
+    static const char text[] = "{\"job_ids\": [\"a\", \"b\", \"a\"], \"target_format\": \"pdf\"}";
+    const char *why;
+    struct body body;
+
+    assert_int_equal(body_read_convert(text, strlen(text), &body, &why), 0);
+    assert_string_equal(body.job_id, "a");
+    assert_int_equal(json_array_size(body.job_ids), 3);
+    body_free(&body);
+    assert_null(body.job_ids);
+}
+
 static void expect_target(const char *name, const char *id)
 {
     _cleanup_free_ char *text = NULL;
@@ -71,6 +84,11 @@ static void test_refused(void **state)
     expect_refused("{\"job_id\": \"a\\u0000b\", \"target_format\": \"pdf\"}", "JSON object");
     expect_refused("{\"target_format\": \"pdf\"}", "job_id");
     expect_refused("{\"job_id\": 1, \"target_format\": \"pdf\"}", "job_id");
+    expect_refused("{\"job_id\": \"j\", \"job_ids\": [\"j\"], \"target_format\": \"pdf\"}",
+                   "exclude each other");
+    expect_refused("{\"job_ids\": \"j\", \"target_format\": \"pdf\"}", "1 to 100");
+    expect_refused("{\"job_ids\": [], \"target_format\": \"pdf\"}", "1 to 100");
+    expect_refused("{\"job_ids\": [\"j\", 7], \"target_format\": \"pdf\"}", "1 to 100");
     expect_refused("{\"job_id\": \"j\", \"target_format\": null}", "target_format");
     expect_refused("{\"job_id\": \"j\", \"target_format\": \"pdf\", \"options\": []}", "options");
 }
@@ -91,9 +109,8 @@ static void test_download_token(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convert),
-        cmocka_unit_test(test_names_of_targets),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_convert),          cmocka_unit_test(test_many_jobs),
+        cmocka_unit_test(test_names_of_targets), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_download_token),
     };
 
