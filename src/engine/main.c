@@ -34,7 +34,7 @@ static const struct format *format_of_word(const char *word, size_t len)
 
 static bool is_category(const char *word, size_t len)
 {
-    for (enum format_category c = FORMAT_DOCUMENT; c <= FORMAT_ARCHIVE; c++)
+    for (enum format_category c = FORMAT_DOCUMENT; c < FORMAT_CATEGORIES_; c++)
         if (strlen(format_category_name(c)) == len && memcmp(format_category_name(c), word, len) == 0)
             return true;
     return false;

@@ -17,6 +17,7 @@ enum format_category {
     FORMAT_AUDIO,
     FORMAT_VIDEO,
     FORMAT_ARCHIVE, /* results only: many pages as one ZIP */
+    FORMAT_CATEGORIES_
 };
 
 /* What has to be true of the bytes beyond libmagic's word (files/sniff.h). */
