@@ -83,10 +83,27 @@ static void zygote_dies(void)
 
 /* --- what the run tells */
 
+/* Names as who shows them may take them. */
+static void require_harmless_fonts(const struct font_list *fonts)
+{
+    require(!fonts || (fonts->known && fonts->n <= FONTS_MAX));
+    for (size_t i = 0; fonts && i < fonts->n; i++) {
+        const char *const names[] = {fonts->list[i].font, fonts->list[i].used};
+
+        for (size_t k = 0; k < ARRAY_SIZE(names); k++) {
+            size_t len = strnlen(names[k], FONT_NAME_MAX + 1);
+
+            require(len > 0 && len <= FONT_NAME_MAX && utf8_valid(names[k], len));
+            require(!strpbrk(names[k], "\n\r\t\x1b\x7f"));
+        }
+    }
+}
+
 static void require_harmless(const struct engine_report *report)
 {
     require(report->outcome < OUTCOME_COUNT_ && report->version && report->output_name &&
             report->output_format);
+    require_harmless_fonts(report->fonts);
     require(report->timeout_ms >= TIMEOUT_MS && report->timeout_ms <= TIMEOUT_MOST_MS);
     if (report->outcome == OUTCOME_OK)
         require(world.said_ok && *report->output_name && *report->output_name != '.' &&

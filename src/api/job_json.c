@@ -9,7 +9,18 @@
 
 #include <stddef.h>
 
-enum kind { TEXT, TEXT_OR_NULL, NUMBER, NUMBER_OR_NULL, KIB_OR_NULL, MAYBE_OR_NULL, PERCENT, STATUS, OUTPUT };
+enum kind {
+    TEXT,
+    TEXT_OR_NULL,
+    JSON_OR_NULL,
+    NUMBER,
+    NUMBER_OR_NULL,
+    KIB_OR_NULL,
+    MAYBE_OR_NULL,
+    PERCENT,
+    STATUS,
+    OUTPUT
+};
 
 struct member {
     const char *name;
@@ -50,6 +61,7 @@ static const struct member members[] = {
     MEMBER(peak_kib, NUMBER),
     {.name = "peak_rss_bytes", .offset = offsetof(struct job, peak_kib), .kind = KIB_OR_NULL},
     MEMBER(pss_kib, NUMBER_OR_NULL),
+    MEMBER(fonts_substituted, JSON_OR_NULL),
 };
 
 /* Many pages come as a ZIP, whatever their format. */
@@ -94,7 +106,7 @@ static void write_number(struct buf *out, uint64_t number, uint64_t unknown, uin
 static void write_value(struct buf *out, const struct job *job, const struct member *m)
 {
     const void *at = (const char *)job + m->offset;
-    const char *text = m->kind <= TEXT_OR_NULL ? *(const char *const *)at : NULL;
+    const char *text = m->kind <= JSON_OR_NULL ? *(const char *const *)at : NULL;
 
     switch (m->kind) {
     case TEXT_OR_NULL:
@@ -105,6 +117,9 @@ static void write_value(struct buf *out, const struct job *job, const struct mem
         /* fallthrough */
     case TEXT:
         buf_append_json(out, text);
+        break;
+    case JSON_OR_NULL:
+        buf_append_str(out, *text ? text : "null");
         break;
     case NUMBER_OR_NULL:
         write_number(out, *(const uint64_t *)at, 0, 1);

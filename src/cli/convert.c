@@ -281,6 +281,8 @@ static void on_converted(void *arg, const struct conversion_report *report)
     t->result.cpu_ms = report->cpu_ms;
     t->result.peak_kib = report->peak_kib;
     t->result.pss_kib = report->pss_kib;
+    if (report->fonts)
+        t->result.fonts = *report->fonts;
     convert_view_progress(&t->run->view, t->item, 100 - t->percent);
     if (report->outcome != OUTCOME_OK) {
         explain(t, report);

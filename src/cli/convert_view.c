@@ -73,13 +73,14 @@ static void print_json(const struct convert_item *item, const struct convert_res
     bool ok = r->exit_status == 0;
     /* File names may be any bytes, JSON may not: what is no UTF-8 is shown as null. */
     _cleanup_json_ json_t *object = json_pack(
-        "{s:o, s:o, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:o}", "input",
+        "{s:o, s:o, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:o, s:o}", "input",
         utf8_valid(item->input, strlen(item->input)) ? json_string(item->input) : json_null(), "output",
         ok && utf8_valid(r->output, strlen(r->output)) ? json_string(r->output) : json_null(), "status",
         ok ? "completed" : "failed", "error_code", ok ? NULL : r->error_code, "error_message",
         ok ? NULL : r->error_message, "ms", (json_int_t)r->ms, "pages", (json_int_t)r->pages, "cpu_ms",
         (json_int_t)r->cpu_ms, "peak_kib", (json_int_t)r->peak_kib, "pss_kib",
-        r->pss_kib ? json_integer((json_int_t)r->pss_kib) : json_null());
+        r->pss_kib ? json_integer((json_int_t)r->pss_kib) : json_null(), "fonts_substituted",
+        fonts_json(&r->fonts));
 
     json_dumpf(object, stdout, JSON_COMPACT);
     putchar('\n');
@@ -96,6 +97,12 @@ static void print_text(const struct convert_item *item, const struct convert_res
     }
     show_name(r->output, NAME_SHOWN_MAX, output);
     printf("%s -> %s (%llu ms)\n", input, output, (unsigned long long)r->ms);
+    for (size_t i = 0; i < r->fonts.n; i++) {
+        const struct font_pair *pair = &r->fonts.list[i];
+
+        printf("    %s → %s%s\n", pair->font, pair->used,
+               fonts_metric_compatible(pair->font, pair->used) ? "" : " (other widths)");
+    }
 }
 
 void convert_view_result(struct convert_view *v, const struct convert_item *item,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cli/convert_plan.h"
+#include "engine/fonts.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@ struct convert_result {
     const char *error_code;
     char error_message[256];
     uint64_t ms, pages, cpu_ms, peak_kib, pss_kib;
+    struct font_list fonts;
 };
 
 struct convert_view {

@@ -4,6 +4,7 @@
 
 #include "core/outcome.h"
 #include "core/settings.h"
+#include "engine/fonts.h"
 #include "engine/protocol.h"
 
 #include <jansson.h>
@@ -69,6 +70,7 @@ struct engine_report {
     uint64_t timeout_ms; /* what was in force at the end */
     uint64_t peak_kib;   /* resident, all of the engine's shared pages included */
     uint64_t pss_kib;    /* at the end, with a share of those; said by the child; 0: not measured this time */
+    const struct font_list *fonts; /* said by the child; NULL: nothing */
     const char *version;
     unsigned layers;
     bool transient;      /* somebody else has killed it, or what starts engines: another try may do better */

@@ -59,6 +59,8 @@ struct engine_run {
     struct verdict_facts facts;
     uint64_t pages, pss_kib, said_cpu_ms, said_peak_kib;
     char output_name[64], output_format[16];
+    bool fonts_told;
+    struct font_list fonts;
     enum outcome outcome;
     engine_progress_fn *progress;
     engine_done_fn *result; /* NULL, too, when it was called */

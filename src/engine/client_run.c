@@ -63,6 +63,7 @@ static struct engine_report make_report(const struct engine_run *r)
         .cpu_ms = r->facts.cpu_ms,
         .peak_kib = r->facts.peak_kib,
         .wall_ms = r->wall_ms,
+        .fonts = r->fonts.known ? &r->fonts : NULL,
         .version = r->zygote ? r->zygote->version : "",
         .layers = r->zygote ? r->zygote->layers : 0,
         .transient = is_transient(r),
@@ -220,6 +221,18 @@ static int take_progress(struct engine_run *r, struct msg *m)
     return 0;
 }
 
+static int take_fonts(struct engine_run *r, struct msg *m)
+{
+    const char *text = msg_get_str(m);
+
+    if (msg_done(m) < 0 || r->fonts_told || r->facts.has_result)
+        return -EBADMSG;
+    r->fonts_told = true;
+    /* What they were worth to the reader is gone with them, but the result is judged by itself. */
+    (void)!fonts_parse(text, &r->fonts);
+    return 0;
+}
+
 static int take_report(struct engine_run *r, struct msg *m)
 {
     switch (m->type) {
@@ -233,6 +246,8 @@ static int take_report(struct engine_run *r, struct msg *m)
         return take_progress(r, m);
     case ENGINE_RESULT:
         return take_result(r, m);
+    case ENGINE_FONTS:
+        return take_fonts(r, m);
     default:
         return -EBADMSG;
     }
@@ -376,7 +391,8 @@ static void try_again(struct engine_run *r)
     }
     unsend(r);
     r->facts.has_status = r->facts.begun = r->facts.allocation_failed = false;
-    r->pages_told = false;
+    r->pages_told = r->fonts_told = false;
+    r->fonts = (struct font_list){0};
     r->deadline_ms = r->timeout_ms;
     r->retried = true;
     r->state = QUEUED;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/outcome.h"
+#include "engine/fonts.h"
 #include "format/format.h"
 
 #include <jansson.h>
@@ -76,6 +77,7 @@ struct engine_job {
     char output_name[64];   /* the result's name in the folder, such as "result.pdf" or "result.zip" */
     char output_format[16]; /* its format's id; usually to->id, "zip" for many pages */
     uint64_t pages;         /* 0: not counted */
+    struct font_list fonts; /* what stood in for fonts that aren't there */
     /* engine/tool.h only */
     const struct sandbox_tool *tools;
     unsigned tools_left;

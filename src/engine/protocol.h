@@ -43,4 +43,7 @@ enum engine_message {
     /* child → worker, on the report pair, last: u64 outcome, str output name, str output format, u64 pages,
      * u64 pss_kib (0: not measured), u64 cpu_ms, u64 peak_kib (so far) */
     ENGINE_RESULT,
+    /* child → worker, on the report pair, at most once, before RESULT: str fonts (engine/fonts.h). Nothing
+     * else depends on it: a list that is none is left out, and the job goes on. */
+    ENGINE_FONTS,
 };

@@ -97,6 +97,18 @@ static void measure_usage(struct rusage *ret)
         ret->ru_maxrss = programs.ru_maxrss;
 }
 
+/* A list that gets lost is one that is not known. */
+static void tell_fonts(const struct engine_job *job)
+{
+    _cleanup_msg_ struct msg m;
+    char text[FONTS_TEXT_MAX];
+
+    fonts_write(&job->fonts, text);
+    msg_init(&m, ENGINE_FONTS);
+    msg_put_str(&m, text);
+    (void)!msg_send(job->report_fd, &m);
+}
+
 _noreturn_ static void report(const struct engine_job *job, enum outcome outcome, uint64_t run)
 {
     int flags = fcntl(job->report_fd, F_GETFL);
@@ -106,6 +118,8 @@ _noreturn_ static void report(const struct engine_job *job, enum outcome outcome
     /* Progress may be dropped, the result may not. */
     if (flags < 0 || fcntl(job->report_fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
         _exit(EXIT_FAILURE);
+    if (job->fonts.known && outcome == OUTCOME_OK)
+        tell_fonts(job);
     msg_init(&m, ENGINE_RESULT);
     msg_put_u64(&m, outcome);
     msg_put_str(&m, job->output_name);

@@ -95,6 +95,7 @@ static const struct field {
     HIDDEN(signature, TEXT),
     FIELD(engine, TEXT),
     FIELD(engine_version, TEXT),
+    FIELD(fonts_substituted, TEXT),
     FIELD(sandbox, TEXT),
     HIDDEN(worker, TEXT),
     FIELD(attempts, NUMBER),

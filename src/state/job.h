@@ -48,6 +48,7 @@ struct job {
     const char *error_code, *error_message;
     const char *output_mime_type;
     uint64_t output_size, output_pages;
+    const char *fonts_substituted;       /* JSON array (engine/fonts.h); "" nobody has looked */
     const char *scan;                    /* "clean", "infected", "incomplete", "encrypted", "off" */
     const char *signature;               /* the virus that was found */
     const char *engine, *engine_version; /* which engine, and its library */

@@ -109,6 +109,7 @@ static void finish(struct conversion *c, enum outcome outcome)
     c->report.outcome = outcome;
     c->report.detail = c->detail;
     c->report.engine_version = c->version;
+    c->report.fonts = c->fonts.known ? &c->fonts : NULL;
     uv_timer_stop(&c->timer);
     conversion_close(&c->upload_fd);
     c->early = c->run;
@@ -177,6 +178,8 @@ static void take_report(struct conversion *c, const struct engine_report *engine
     report->wall_ms += engine->wall_ms;
     report->layers = report->layers ? report->layers & engine->layers : engine->layers;
     add_version(c, engine->version);
+    if (engine->fonts && !c->fonts.known)
+        c->fonts = *engine->fonts;
     if (engine->outcome == OUTCOME_OK) {
         report->format = engine->output_format ? format_by_id(engine->output_format) : NULL;
         if (engine->output_name && strlen(engine->output_name) < sizeof c->output_name)

@@ -83,10 +83,11 @@ struct conversion_report {
     const char *engine, *engine_version;
     const char *last_engine; /* the one whose step was the last to be under way */
     unsigned layers;
-    bool transient;      /* no fault of the file, and another time it may be otherwise */
-    bool forbidden_call; /* the engine's process was ended by seccomp */
-    int publish_error;   /* what publish() returned */
-    size_t failed_input; /* of many: which was the first that failed */
+    const struct font_list *fonts; /* of the step that laid the document out; NULL: none did */
+    bool transient;                /* no fault of the file, and another time it may be otherwise */
+    bool forbidden_call;           /* the engine's process was ended by seccomp */
+    int publish_error;             /* what publish() returned */
+    size_t failed_input;           /* of many: which was the first that failed */
 };
 
 enum conversion_stage { CONVERSION_SCANNING, CONVERSION_CONVERTING };

@@ -59,6 +59,7 @@ struct conversion {
     int result_fd;     /* the result, or its copy, once it has been found good */
     bool scans_result; /* that is to be scanned before it is handed over */
     char detail[CONVERSION_DETAIL_MAX], version[CONVERSION_DETAIL_MAX];
+    struct font_list fonts;
     struct conversion_report report;
 };
 

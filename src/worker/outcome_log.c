@@ -14,7 +14,8 @@ static void log_outcome(const char *job_id, const char *task_id, const char *tra
            LOG_S("library", report->engine_version), LOG_S("outcome", outcome_code(report->outcome)),
            LOG_S("detail", report->detail), LOG_U("ms", report->wall_ms),
            LOG_U("deadline_ms", report->deadline_ms), LOG_U("cpu_ms", report->cpu_ms),
-           LOG_U("peak_kib", report->peak_kib), LOG_U("pss_kib", report->pss_kib));
+           LOG_U("peak_kib", report->peak_kib), LOG_U("pss_kib", report->pss_kib),
+           LOG_U("fonts_substituted", report->fonts ? report->fonts->n : 0));
 }
 
 /* What the scanner or the sandbox decided; how else a conversion ends is no matter of security. */

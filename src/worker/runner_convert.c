@@ -116,6 +116,10 @@ static void on_converted(void *arg, const struct conversion_report *report)
     r->attempt.output_format = report->format;
     r->attempt.output_size = report->size;
     r->attempt.output_pages = report->pages;
+    if (report->fonts) {
+        r->fonts = *report->fonts;
+        r->attempt.fonts = &r->fonts;
+    }
     r->attempt.cpu_ms = report->cpu_ms;
     r->attempt.peak_kib = report->peak_kib;
     r->attempt.pss_kib = report->pss_kib;

@@ -66,6 +66,7 @@ struct runner {
     const char *kill, *killed;        /* why the sandbox ended it, and in which engine; NULL: it did not */
     char published[STORAGE_PATH_MAX]; /* "" or the result under its final name */
     char signature[160], engine_version[128];
+    struct font_list fonts;
 };
 
 /* --- runner.c */

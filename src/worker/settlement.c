@@ -62,6 +62,14 @@ static void set_record(struct settlement *s, const struct attempt *a)
     set_number(s, "duration_ms", a->duration_ms);
 }
 
+static void set_fonts(struct settlement *s, const struct font_list *fonts)
+{
+    _cleanup_json_ json_t *json = fonts ? fonts_json(fonts) : NULL;
+
+    s->fonts = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    set(s, "fonts_substituted", s->fonts);
+}
+
 static void make_completed(struct settlement *s, const char *session_id, const char *job_id,
                            const struct attempt *a)
 {
@@ -72,12 +80,15 @@ static void make_completed(struct settlement *s, const char *session_id, const c
     set(s, "output_mime_type", s->mime);
     set_number(s, "output_size", a->output_size);
     set_number(s, "output_pages", a->output_pages);
+    set_fonts(s, a->fonts);
     set(s, "error_code", "");
     set(s, "error_message", "");
     set_record(s, a);
     if (a->exchanged)
-        s->value = json_pack("{s:s, s:s, s:I, s:I}", "result", a->exchanged, "format", a->output_format->id,
-                             "size", (json_int_t)a->output_size, "pages", (json_int_t)a->output_pages);
+        s->value =
+            json_pack("{s:s, s:s, s:I, s:I, s:o*}", "result", a->exchanged, "format", a->output_format->id,
+                      "size", (json_int_t)a->output_size, "pages", (json_int_t)a->output_pages,
+                      "fonts_substituted", a->fonts ? fonts_json(a->fonts) : NULL);
     else
         s->value =
             json_pack("{s:s, s:s, s:I, s:I}", "job_id", job_id, "status", job_status_name(JOB_COMPLETED),
@@ -173,4 +184,5 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
 void settlement_free(struct settlement *s)
 {
     json_decref(s->value);
+    free(s->fonts);
 }

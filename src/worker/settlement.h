@@ -4,6 +4,7 @@
 
 #include "core/id.h"
 #include "core/outcome.h"
+#include "engine/fonts.h"
 #include "format/format.h"
 #include "queue/queue.h"
 #include "state/job.h"
@@ -36,6 +37,7 @@ struct attempt {
     const char *published; /* stored path */
     const struct format *output_format;
     uint64_t output_size, output_pages;
+    const struct font_list *fonts;
     const char *exchanged; /* the result's path, of a task without a job; NULL of others */
     /* SKIPPED; REFUSED and REJECTED: a code and a sentence; CALLED_OFF: Celery's word for how */
     const char *reason, *reason_text;
@@ -50,6 +52,7 @@ struct settlement {
     struct queue_hash hash;
 
     json_t *value;
+    char *fonts;
     char key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX];
     char now[32], mime[128], layers[64];
     const char *fields[SETTLEMENT_FIELDS];

@@ -52,9 +52,10 @@ def test_many_files_and_json(folder):
     assert done.returncode == 13, done.stderr  # broken.png is the first that failed
     assert sorted(os.listdir(folder / "out")) == ["a.jpg", "b.jpg"]
     assert set(results["a.png"]) == {"input", "output", "status", "error_code", "error_message", "ms", "pages", "cpu_ms",
-                                     "peak_kib", "pss_kib"}
+                                     "peak_kib", "pss_kib", "fonts_substituted"}
     assert results["a.png"]["status"] == "completed" and results["a.png"]["output"] == "out/a.jpg"
     assert results["a.png"]["error_code"] is None and results["a.png"]["peak_kib"] > 0
+    assert results["a.png"]["fonts_substituted"] is None
     assert results["broken.png"]["error_code"] == "corrupt_input" and results["broken.png"]["output"] is None
     assert results["missing.png"]["error_code"] == "input_unreadable"
     assert results["fake.png"]["error_code"] == "type_mismatch"

@@ -57,6 +57,14 @@ def assert_no_attempts(server):
         time.sleep(0.05)
 
 
+def test_result_tells_the_fonts(shared):
+    server, app = shared
+    source = put(server, "a.rtf", b"{\\rtf1\\ansi{\\fonttbl{\\f0 Calibri;}}\\f0 Hello}")
+    told = convert(app, source, "pdf").get(timeout=300)["fonts_substituted"]
+    assert told == [{"font": "Calibri", "used": "Carlito", "metric_compatible": True}]
+    assert "fonts_substituted" not in convert(app, put(server, "a.png", png()), "jpg").get(timeout=300)
+
+
 def test_result_lies_beside_the_source(shared):
     server, app = shared
     source = put(server, "A report.docx", docx(), "in", "2026")

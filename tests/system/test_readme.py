@@ -77,7 +77,7 @@ def test_job_status_has_the_members_of_the_page(client):
     from fixtures import png
     (example,) = [block for block in blocks(API, "json") if '"sha256"' in block]
     job, _ = client.result("a.png", png(), "jpg")
-    assert set(re.findall(r'"(\w+)":', example)) - {"filename", "pages"} <= set(job) | {"mime_type", "size"}
+    assert set(re.findall(r'"(\w+)":', example)) - {"filename", "pages", "font", "used", "metric_compatible"} <= set(job) | {"mime_type", "size"}
     assert set(job) <= set(re.findall(r'"(\w+)":', example))
     ready = requests.get(client.url + "/readyz").json()
     assert {"redis", "storage", "disk", "queue", "workers", "engines", "scanner", "sandbox", "ready"} == set(ready)

@@ -18,6 +18,7 @@
 #include "core/str.h"
 #include "engine/office/components.h"
 #include "engine/office/document.h"
+#include "engine/office/font_use.h"
 #include "engine/office/office_settings.h"
 #include "engine/office/office_warm_drawing.h"
 #include "engine/office/office_warm_last.h"
@@ -298,6 +299,7 @@ static int on_poll(void *data, int timeout_us)
         lok.why = "this LibreOffice can't be called by UNO; 7.4 or newer is needed";
         return -1;
     }
+    font_use_prepare();
     lok.error = load_with_settings();
     for (size_t i = 0; i < ARRAY_SIZE(warm_ups) && lok.error >= 0; i++)
         lok.error = warm_up(&warm_ups[i]);

@@ -2,6 +2,7 @@
 
 #include "core/str.h"
 #include "engine/office/document.h"
+#include "engine/office/font_use.h"
 #include "engine/office/inline_pictures.h"
 #include "engine/office/lok.h"
 #include "engine/office/plain_text.h"
@@ -141,6 +142,12 @@ static enum outcome finish(const struct engine_job *job, const char *path)
     return r < 0 ? OUTCOME_NO_OUTPUT : OUTCOME_OK;
 }
 
+/* Others go on naming the fonts that the document names, whichever are there. */
+static bool is_laid_out(const struct format *to)
+{
+    return to->category == FORMAT_PDF || to->category == FORMAT_IMAGE;
+}
+
 static enum outcome convert(struct engine_job *job)
 {
     char path[PATH_BYTES];
@@ -160,10 +167,14 @@ static enum outcome convert(struct engine_job *job)
         return outcome;
     engine_progress(job, 50);
     job->pages = document_count_pages(document);
+    if (is_laid_out(job->to))
+        font_use_begin();
     if (document_save(document, path, job->to->id, export_options(job->to),
                       str_eq(job->to->id, "pdf") ? pdf_settings : NULL, on_save_progress, job) < 0 ||
         stat(path, &st) < 0 || st.st_size == 0)
         return OUTCOME_NO_OUTPUT;
+    if (is_laid_out(job->to))
+        font_use_end(&job->fonts);
     return finish(job, path);
 }
 

@@ -5,11 +5,18 @@
 #include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 
 /* rtl/ustring.h: UTF-16. */
 struct uno_string {
     int32_t references, len;
     uint16_t text[];
+};
+
+/* rtl/string.h: bytes. */
+struct bytes {
+    int32_t references, len;
+    char text[];
 };
 
 /* The common beginning of a type's description and of a reference to one (typelib/typedescription.h). */
@@ -31,6 +38,7 @@ enum {
     CLASS_INTERFACE = 22,    /* typelib/typeclass.h */
     ENCODING_UTF8 = 76,      /* rtl/textenc.h */
     REPLACE_INVALID = 0x333, /* rtl/ustring.h: OSTRING_TO_OUSTRING_CVTFLAGS */
+    REPLACE_UNKNOWN = 0x566, /* rtl/string.h: OUSTRING_TO_OSTRING_CVTFLAGS */
 };
 
 #define PROPERTIES "[]com.sun.star.beans.PropertyValue"
@@ -41,6 +49,9 @@ static struct {
     void (*new_string)(struct uno_string **ret, const char *text, int32_t len, uint32_t encoding,
                        uint32_t flags);
     void (*free_string)(struct uno_string *s);
+    void (*new_bytes)(struct bytes **ret, const uint16_t *text, int32_t len, uint32_t encoding,
+                      uint32_t flags);
+    void (*free_bytes)(struct bytes *s);
     void (*get_type)(struct uno_type **ret, struct uno_string *name);
     void (*free_type)(struct uno_type *t);
     void (*new_reference)(struct uno_type **ret, int type_class, const char *name);
@@ -64,6 +75,8 @@ static int find_functions(void *library)
     } functions[] = {
         {&api.new_string, "rtl_string2UString"},
         {&api.free_string, "rtl_uString_release"},
+        {&api.new_bytes, "rtl_uString2String"},
+        {&api.free_bytes, "rtl_string_release"},
         {&api.get_type, "typelib_typedescription_getByName"},
         {&api.free_type, "typelib_typedescription_release"},
         {&api.new_reference, "typelib_typedescriptionreference_newByAsciiName"},
@@ -99,6 +112,16 @@ void uno_string_free(struct uno_string *s)
         api.free_string(s);
 }
 
+void uno_text(const struct uno_string *s, char *ret, size_t size)
+{
+    struct bytes *bytes = NULL;
+
+    api.new_bytes(&bytes, s->text, s->len, ENCODING_UTF8, REPLACE_UNKNOWN);
+    snprintf(ret, size, "%.*s", bytes ? (int)utf8_clip(bytes->text, size - 1) : 0, bytes ? bytes->text : "");
+    if (bytes)
+        api.free_bytes(bytes);
+}
+
 static void cleanup_type(struct uno_type **t)
 {
     if (*t)
@@ -115,6 +138,14 @@ static struct uno_type *type_named(const char *name)
 
     api.get_type(&t, s);
     return t;
+}
+
+void uno_destroy(void *value, const char *type)
+{
+    _cleanup_type_ struct uno_type *t = type_named(type);
+
+    if (t)
+        api.destroy(value, t, NULL);
 }
 
 /* Is `s` from `from` on the ASCII text `text`? */
@@ -288,10 +319,8 @@ struct uno_sequence *uno_take_properties(struct uno_properties *p)
 
 void uno_sequence_free(struct uno_sequence *s)
 {
-    _cleanup_type_ struct uno_type *type = s ? type_named(PROPERTIES) : NULL;
-
-    if (type)
-        api.destroy(&s, type, NULL);
+    if (s)
+        uno_destroy(&s, PROPERTIES);
 }
 
 /* --- objects of ours --- */

@@ -14,6 +14,7 @@
 #include "core/cleanup.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct uno_string;
@@ -46,6 +47,10 @@ int uno_connect(void *library) _warn_unused_;
 /* From UTF-8. */
 struct uno_string *uno_string(const char *utf8);
 void uno_string_free(struct uno_string *s);
+/* To UTF-8, as much of it as fits. */
+void uno_text(const struct uno_string *s, char *ret, size_t size);
+/* Frees what a call has given: `value` is its address, `type` its full name. */
+void uno_destroy(void *value, const char *type);
 
 /* A new object of the service; NULL when it can't be had. */
 struct uno_object *uno_create(const char *service);

@@ -29,21 +29,21 @@ static json_t *written(const struct job *job)
         .sealed_secrets = "sealed", .created_at = "t", .started_at = "", .completed_at = "",                 \
         .error_code = "", .error_message = "", .output_mime_type = "", .scan = "", .signature = "",          \
         .engine = "", .engine_version = "", .sandbox = "", .worker = "w", .queue_ms = JOB_UNKNOWN,           \
-        .duration_ms = JOB_UNKNOWN                                                                           \
+        .fonts_substituted = "", .duration_ms = JOB_UNKNOWN                                                  \
     }
 
 static void a_new_job_has_nulls(void **state)
 {
-    static const char *const nulls[] = {"task_id",    "target_format", "started_at",     "completed_at",
-                                        "error_code", "error_message", "output",         "sandbox",
-                                        "pss_kib",    "engine",        "engine_version", "peak_rss_bytes",
-                                        "queue_ms",   "duration_ms"};
+    static const char *const nulls[] = {"task_id",    "target_format", "started_at",       "completed_at",
+                                        "error_code", "error_message", "output",           "sandbox",
+                                        "pss_kib",    "engine",        "engine_version",   "peak_rss_bytes",
+                                        "queue_ms",   "duration_ms",   "fonts_substituted"};
     const struct job job = NEW_JOB;
     _cleanup_json_ json_t *json = written(&job);
 
     for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++)
         assert_true(json_is_null(json_object_get(json, nulls[i])));
-    assert_int_equal(json_object_size(json), 26);
+    assert_int_equal(json_object_size(json), 27);
     assert_string_equal(json_string_value(json_object_get(json, "status")), "uploaded");
     assert_string_equal(json_string_value(json_object_get(json, "original_filename")), "Ü \"x\".docx");
     assert_int_equal(json_integer_value(json_object_get(json, "size")), INT64_C(1) << 40);
@@ -67,6 +67,7 @@ static void a_completed_job_has_its_output(void **state)
     job.queue_ms = 0;
     job.duration_ms = 12;
     job.engine_version = "pdf 1";
+    job.fonts_substituted = "[{\"font\":\"Calibri\",\"used\":\"Carlito\",\"metric_compatible\":true}]";
 
     _cleanup_json_ json_t *json = written(&job);
 
@@ -81,6 +82,11 @@ static void a_completed_job_has_its_output(void **state)
     assert_int_equal(json_integer_value(json_object_get(json, "queue_ms")), 0);
     assert_int_equal(json_integer_value(json_object_get(json, "duration_ms")), 12);
     assert_string_equal(json_string_value(json_object_get(json, "engine_version")), "pdf 1");
+
+    const json_t *font = json_array_get(json_object_get(json, "fonts_substituted"), 0);
+
+    assert_string_equal(json_string_value(json_object_get(font, "used")), "Carlito");
+    assert_true(json_is_true(json_object_get(font, "metric_compatible")));
     assert_string_equal(json_string_value(json_object_get(json, "task_id")), "t1");
 
     job.output_pages = 12;

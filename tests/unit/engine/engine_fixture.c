@@ -137,6 +137,8 @@ static void on_done(void *arg, const struct engine_report *report)
     o->report = *report;
     snprintf(o->name, sizeof o->name, "%s", report->output_name);
     snprintf(o->format, sizeof o->format, "%s", report->output_format);
+    if (report->fonts)
+        o->fonts = *report->fonts;
     o->report.output_name = o->report.output_format = o->report.version = NULL;
 }
 

@@ -24,6 +24,7 @@ struct outcome_of_run {
     unsigned percent;
     struct engine_report report;
     char name[64], format[16];
+    struct font_list fonts; /* report.fonts, which is only good during the call */
 };
 
 /* Gives it to the user that engines run as; as anybody but root, that is ourselves. */

@@ -304,6 +304,47 @@ static enum outcome do_lie_pages(struct engine_job *job)
     return do_hang(job);
 }
 
+/* Its document had fonts that aren't there. */
+static enum outcome do_fonts(struct engine_job *job)
+{
+    job->fonts.known = true;
+    fonts_add(&job->fonts, "Calibri", "Carlito");
+    return do_ok(job);
+}
+
+static void send_fonts(const struct engine_job *job, const char *text)
+{
+    _cleanup_msg_ struct msg m;
+
+    msg_init(&m, ENGINE_FONTS);
+    msg_put_str(&m, text);
+    if (msg_send(job->report_fd, &m) < 0)
+        abort();
+}
+
+static enum outcome do_lie_font_name(struct engine_job *job)
+{
+    send_fonts(job, "Calibri\nCar\xffito\n");
+    return do_ok(job);
+}
+
+static enum outcome do_lie_font_count(struct engine_job *job)
+{
+    char text[(FONTS_MAX + 1) * 4 + 1] = "";
+
+    for (int i = 0; i <= FONTS_MAX; i++)
+        strcat(text, "a\nb\n");
+    send_fonts(job, text);
+    return do_ok(job);
+}
+
+static enum outcome do_lie_fonts_twice(struct engine_job *job)
+{
+    send_fonts(job, "");
+    send_fonts(job, "Calibri\nCarlito\n");
+    return do_hang(job);
+}
+
 static enum outcome do_garbage(struct engine_job *job)
 {
     if (write(job->report_fd, "garbage", 7) != 7)
@@ -337,11 +378,35 @@ static const struct {
     const char *name;
     enum outcome (*fn)(struct engine_job *job);
 } actions[] = {
-    DO(ok),        DO(temporary_file), DO(threads),      DO(password),     DO(crash),     DO(abort),
-    DO(exit),      DO(hang),           DO(hang_once),    DO(killed_once),  DO(burn),      DO(hog),
-    DO(gulp),      DO(gulp_and_go_on), DO(flood),        DO(lie_infected), DO(lie_name),  DO(lie_format),
-    DO(lie_twice), DO(garbage),        DO(remove_input), DO(tell_paths),   DO(lie_pages), DO(hang_in_pages),
+    DO(ok),
+    DO(temporary_file),
+    DO(threads),
+    DO(password),
+    DO(crash),
+    DO(abort),
+    DO(exit),
+    DO(hang),
+    DO(hang_once),
+    DO(killed_once),
+    DO(burn),
+    DO(hog),
+    DO(gulp),
+    DO(gulp_and_go_on),
+    DO(flood),
+    DO(lie_infected),
+    DO(lie_name),
+    DO(lie_format),
+    DO(lie_twice),
+    DO(garbage),
+    DO(remove_input),
+    DO(tell_paths),
+    DO(lie_pages),
+    DO(hang_in_pages),
     DO(linger),
+    DO(fonts),
+    DO(lie_font_name),
+    DO(lie_font_count),
+    DO(lie_fonts_twice),
 };
 
 #if defined(TOOL)

@@ -276,12 +276,39 @@ static void tells_how_a_child_ended(void **state)
 
 static void believes_no_lies(void **state)
 {
-    static const char *const lies[] = {"lie_infected", "lie_name",  "lie_format",
-                                       "lie_twice",    "lie_pages", "garbage"};
+    static const char *const lies[] = {"lie_infected", "lie_name", "lie_format",     "lie_twice",
+                                       "lie_pages",    "garbage",  "lie_fonts_twice"};
     struct fixture *f = fixture_of(state);
 
     for (size_t i = 0; i < ARRAY_SIZE(lies); i++)
         expect(f, lies[i], OUTCOME_ENGINE_CRASHED);
+}
+
+static void tells_the_fonts(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct outcome_of_run o = run_action(f, "fonts");
+
+    assert_int_equal(o.report.outcome, OUTCOME_OK);
+    assert_non_null(o.report.fonts);
+    assert_int_equal(o.fonts.n, 1);
+    assert_string_equal(o.fonts.list[0].font, "Calibri");
+    assert_string_equal(o.fonts.list[0].used, "Carlito");
+    assert_null(run_action(f, "ok").report.fonts);
+}
+
+/* The result is judged by itself. */
+static void leaves_out_fonts_that_are_none(void **state)
+{
+    static const char *const lies[] = {"lie_font_name", "lie_font_count"};
+    struct fixture *f = fixture_of(state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+        struct outcome_of_run o = run_action(f, lies[i]);
+
+        assert_int_equal(o.report.outcome, OUTCOME_OK);
+        assert_null(o.report.fonts);
+    }
 }
 
 static void stops_at_the_deadline(void **state)
@@ -796,6 +823,8 @@ int main(void)
         cmocka_unit_test(runs_many_at_once),
         cmocka_unit_test(tells_how_a_child_ended),
         cmocka_unit_test(believes_no_lies),
+        cmocka_unit_test(tells_the_fonts),
+        cmocka_unit_test(leaves_out_fonts_that_are_none),
         cmocka_unit_test(stops_at_the_deadline),
         cmocka_unit_test(gives_time_for_pages),
         cmocka_unit_test(bounds_processor_time),

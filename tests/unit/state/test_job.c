@@ -53,6 +53,7 @@ static void check_same(const struct job *job, void *arg)
     SAME_NUMBER(cpu_ms);
     SAME_NUMBER(peak_kib);
     SAME_NUMBER(pss_kib);
+    SAME_TEXT(fonts_substituted);
 }
 
 /* Every member comes back as it was stored. A member that the table does not know would come back empty. */
@@ -99,6 +100,7 @@ static void test_round_trip(void **state)
                       .cpu_ms = 4,
                       .peak_kib = 5,
                       .pss_kib = 6,
+                      .fonts_substituted = "[]",
                       .queue_ms = 7,
                       .duration_ms = JOB_UNKNOWN};
 

@@ -222,6 +222,7 @@ struct fixture {
     uint64_t engine_cpu_ms, peak_kib;
     unsigned layers;
     char version[64];
+    struct font_list fonts;
 };
 
 static void write_at(int dir, const char *name, const char *text)
@@ -334,6 +335,7 @@ static void on_done(void *arg, const struct conversion_report *report)
     f->peak_kib = report->peak_kib;
     f->layers = report->layers;
     snprintf(f->version, sizeof f->version, "%s", report->engine_version);
+    f->fonts = report->fonts ? *report->fonts : (struct font_list){0};
     if (report->outcome == OUTCOME_OK) {
         assert_ptr_equal(report->format, f->made);
         assert_int_equal(report->pages, 3);
@@ -1006,6 +1008,9 @@ static void write_svg(int work)
     write_at(work, "result.svg", svg);
 }
 
+static const struct font_list laid_out = {
+    .known = true, .n = 1, .list = {{.font = "Calibri", .used = "Carlito"}}};
+
 static struct fixture *over_two(void **state)
 {
     struct fixture *f = *state;
@@ -1018,6 +1023,7 @@ static struct fixture *over_two(void **state)
     engine.report.cpu_ms = 40;
     engine.report.peak_kib = 2000;
     engine.report.layers = 7;
+    engine.report.fonts = &laid_out;
     engine.second_act = write_svg;
     engine.second_report = (struct engine_report){.outcome = OUTCOME_OK,
                                                   .output_name = "result.svg",
@@ -1048,6 +1054,9 @@ static void what_the_first_made_goes_to_the_second(void **state)
     assert_int_equal(f->percents[2], 70);
     assert_int_equal(f->percents[3], 99);
     assert_int_equal(f->n_stages, 2);
+    assert_true(f->fonts.known);
+    assert_int_equal(f->fonts.n, 1);
+    assert_string_equal(f->fonts.list[0].used, "Carlito");
 }
 
 /* Only what leaves is worth a copy; between the steps there is nobody who waits. */

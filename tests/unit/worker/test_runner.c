@@ -305,6 +305,9 @@ static void wait_over(struct fixture *f)
     assert_no_shares(f);
 }
 
+static const struct font_list fonts = {
+    .known = true, .n = 1, .list = {{.font = "Calibri", .used = "Carlito"}}};
+
 static struct conversion_report report_of(enum outcome outcome)
 {
     return (struct conversion_report){.outcome = outcome,
@@ -314,7 +317,8 @@ static struct conversion_report report_of(enum outcome outcome)
                                       .engine_version = "Test 1",
                                       .cpu_ms = 12,
                                       .peak_kib = 34,
-                                      .pss_kib = 21};
+                                      .pss_kib = 21,
+                                      .fonts = outcome == OUTCOME_OK ? &fonts : NULL};
 }
 
 static void finish(struct conversion *c, enum outcome outcome)
@@ -439,6 +443,8 @@ static void converts(void **state)
     assert_string_equal(field(f, "output_mime_type"), "application/pdf");
     assert_string_equal(field(f, "output_size"), "4");
     assert_string_equal(field(f, "output_pages"), "2");
+    assert_string_equal(field(f, "fonts_substituted"),
+                        "[{\"font\":\"Calibri\",\"used\":\"Carlito\",\"metric_compatible\":true}]");
     assert_string_equal(field(f, "scan"), "clean");
     assert_string_equal(field(f, "engine"), "test");
     assert_string_equal(field(f, "error_code"), "");
