@@ -6,6 +6,7 @@
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "engine/client.h"
+#include "engine/fonts.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/sandbox.h"
 #include "worker/scanner.h"
@@ -53,59 +54,121 @@ static void check_program(struct doctor *d, const char *name, const char *path, 
         say(d, WEAK, name, "not found", advice);
 }
 
-/* The family that fontconfig gives for `family`, by its own program: no library of engines is linked here. */
-static bool font_match(const char *family, char *ret, size_t size)
+/* What fontconfig finds for `pattern`, as its own program prints it: no library of engines is linked here. */
+static bool font_match(const char *pattern, const char *format, char *ret, size_t size)
 {
+    size_t len = 0;
+    ssize_t n = 0;
     int out[2];
     pid_t pid;
-    ssize_t n;
 
     if (pipe2(out, O_CLOEXEC) < 0)
         return false;
     pid = fork();
     if (pid == 0) {
         dup2(out[1], STDOUT_FILENO);
-        execlp("fc-match", "fc-match", "-f", "%{family[0]}", family, (char *)NULL);
+        execlp("fc-match", "fc-match", "-f", format, pattern, (char *)NULL);
         _exit(127);
     }
     close(out[1]);
-    n = read(out[0], ret, size - 1);
+    while (len < size - 1 && (n = read(out[0], ret + len, size - 1 - len)) > 0)
+        len += (size_t)n;
     close(out[0]);
-    ret[n > 0 ? n : 0] = '\0';
+    ret[len] = '\0';
     if (pid > 0)
         waitpid(pid, NULL, 0);
-    return n > 0;
+    return len > 0;
 }
 
-/* Documents of the usual office suites ask for these families; the second has the same widths, so that lines
- * and pages break where the author saw them break. */
-static void check_fonts(struct doctor *d)
+/* Documents of the usual office suites ask for these families. What stands in for them should have the same
+ * widths, so that lines and pages break where the author saw them break. */
+static bool check_families(struct doctor *d)
 {
     static const struct {
-        const char *asked, *stand_in, *package;
+        const char *asked, *package;
     } fonts[] = {
-        {"Calibri", "Carlito", "fonts-crosextra-carlito"},
-        {"Cambria", "Caladea", "fonts-crosextra-caladea"},
-        {"Arial", "Liberation Sans", "fonts-liberation2"},
-        {"Times New Roman", "Liberation Serif", "fonts-liberation2"},
-        {"Courier New", "Liberation Mono", "fonts-liberation2"},
+        {"Calibri", "fonts-crosextra-carlito"}, {"Cambria", "fonts-crosextra-caladea"},
+        {"Arial", "fonts-liberation2"},         {"Times New Roman", "fonts-liberation2"},
+        {"Courier New", "fonts-liberation2"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(fonts); i++) {
         char found[128], text[192], advice[128];
 
-        if (!font_match(fonts[i].asked, found, sizeof found)) {
+        if (!font_match(fonts[i].asked, "%{family[0]}", found, sizeof found)) {
             say(d, WEAK, "fonts", "fontconfig's fc-match is not there", "apt-get install fontconfig");
-            return;
+            return false;
         }
         snprintf(text, sizeof text, "%s is shown in %s", fonts[i].asked, found);
         snprintf(advice, sizeof advice, "apt-get install %s, or lines will break elsewhere",
                  fonts[i].package);
-        if (str_eq(found, fonts[i].stand_in) || str_eq(found, fonts[i].asked))
+        if (fonts_same(found, fonts[i].asked) || fonts_metric_compatible(fonts[i].asked, found))
             say(d, GOOD, "font", text, NULL);
         else
             say(d, WEAK, "font", text, advice);
     }
+    return true;
+}
+
+/* LibreOffice takes the characters of these from one font, whose name nobody else has. */
+static void check_symbols(struct doctor *d)
+{
+    char found[128];
+
+    if (font_match("OpenSymbol", "%{family[0]}", found, sizeof found) && fonts_same(found, "OpenSymbol"))
+        say(d, GOOD, "font", "Symbol and Wingdings are shown in OpenSymbol", NULL);
+    else
+        say(d, WEAK, "font", "Symbol and Wingdings have no stand-in",
+            "apt-get install fonts-opensymbol, or bullets become other characters");
+}
+
+/* Has the font that fontconfig finds for a language all of its letters? */
+static bool is_written(const char *language)
+{
+    char pattern[24], wanted[24], languages[8192];
+
+    snprintf(pattern, sizeof pattern, ":lang=%s", language);
+    snprintf(wanted, sizeof wanted, "|%s|", language);
+    return font_match(pattern, "|%{lang}|", languages, sizeof languages) && strstr(languages, wanted);
+}
+
+static void check_scripts(struct doctor *d)
+{
+    static const struct {
+        const char *language, *name, *package;
+    } scripts[] = {
+        {"zh-cn", "Chinese", "fonts-noto-cjk"}, {"ja", "Japanese", "fonts-noto-cjk"},
+        {"ko", "Korean", "fonts-noto-cjk"},     {"ar", "Arabic", "fonts-noto-core"},
+        {"he", "Hebrew", "fonts-noto-core"},    {"hi", "Devanagari", "fonts-noto-core"},
+        {"bn", "Bengali", "fonts-noto-core"},   {"ta", "Tamil", "fonts-noto-core"},
+        {"th", "Thai", "fonts-noto-core"},      {"am", "Ethiopic", "fonts-noto-core"},
+    };
+    char there[256] = "";
+    size_t len = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+        char text[64], advice[128];
+
+        if (is_written(scripts[i].language)) {
+            len +=
+                (size_t)snprintf(there + len, sizeof there - len, "%s%s", len ? ", " : "", scripts[i].name);
+            continue;
+        }
+        snprintf(text, sizeof text, "no font for %s", scripts[i].name);
+        snprintf(advice, sizeof advice, "apt-get install %s, or its letters become boxes",
+                 scripts[i].package);
+        say(d, WEAK, "fonts", text, advice);
+    }
+    if (len > 0)
+        say(d, GOOD, "fonts for scripts", there, NULL);
+}
+
+static void check_fonts(struct doctor *d)
+{
+    if (!check_families(d))
+        return;
+    check_symbols(d);
+    check_scripts(d);
 }
 
 /* --- the scanner */

@@ -231,3 +231,34 @@ def test_command_line_tells(tmp_path):
     assert any(line.startswith(f"    {ABSENT} → ") and line.endswith(" (other widths)") for line in lines), lines
     assert_tells(json.loads(convert("a.docx", "b.pdf", "--json").stdout)["fonts_substituted"])
     assert json.loads(convert("a.docx", "a.odt", "--json").stdout)["fonts_substituted"] is None
+
+
+def doctor(tmp_path, *files, **more):
+    """decant doctor where these are all the fonts there are."""
+    (tmp_path / "fonts").mkdir()
+    for file in files:
+        (tmp_path / "fonts" / file.name).symlink_to(file)
+    (tmp_path / "fonts.conf").write_text('<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd"><fontconfig>'
+                                         f"<dir>{tmp_path}/fonts</dir><cachedir>{tmp_path}/cache</cachedir></fontconfig>")
+    return subprocess.run([BIN / "decant", "doctor", "--engines", "image"], cwd=tmp_path, capture_output=True, text=True, timeout=180,
+                          env={"PATH": "/usr/bin:/bin", "DECANT_CLAMD": "off", **(more or {"FONTCONFIG_FILE": str(tmp_path / "fonts.conf")})}).stdout
+
+
+def test_doctor_says_which_fonts_are_there(tmp_path):
+    lines = [" ".join(line.split()) for line in doctor(tmp_path, HOME="/nonexistent").splitlines()]
+    for asked, used in ("Calibri", "Carlito"), ("Cambria", "Caladea"), ("Arial", "Liberation Sans"), ("Courier New", "Liberation Mono"):
+        assert f"ok font {asked} is shown in {used}" in lines, lines
+    assert "ok font Symbol and Wingdings are shown in OpenSymbol" in lines, lines
+    scripts, = [line for line in lines if line.startswith("ok fonts for scripts ")]
+    assert all(script in scripts for script in ("Chinese", "Japanese", "Korean", "Arabic", "Hebrew", "Devanagari", "Thai")), scripts
+
+
+def test_doctor_says_what_brings_those_that_are_not(tmp_path):
+    dejavu = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
+    lines = [" ".join(line.split()) for line in doctor(tmp_path, dejavu).splitlines()]
+    for said, package in [("weak font Calibri is shown in DejaVu Sans", "fonts-crosextra-carlito"),
+                          ("weak font Arial is shown in DejaVu Sans", "fonts-liberation2"),
+                          ("weak font Symbol and Wingdings have no stand-in", "fonts-opensymbol"),
+                          ("weak fonts no font for Chinese", "fonts-noto-cjk"), ("weak fonts no font for Thai", "fonts-noto-core")]:
+        assert f"apt-get install {package}, " in lines[lines.index(said) + 1]
+    assert "ok fonts for scripts Arabic, Hebrew" in lines, lines
