@@ -153,6 +153,11 @@ void conversion_add_report(struct conversion *c, const struct conversion_report 
     own->layers = own->layers ? own->layers & report->layers : report->layers;
     own->transient = report->transient;
     own->forbidden_call = report->forbidden_call;
+    if (!report->fonts)
+        return;
+    c->fonts.known = true;
+    for (size_t i = 0; i < report->fonts->n; i++)
+        fonts_add(&c->fonts, report->fonts->list[i].font, report->fonts->list[i].used);
 }
 
 static void add_version(struct conversion *c, const char *version)
