@@ -38,14 +38,12 @@ static void parse_zip(int fd)
 
 static void parse_pictures(int fd)
 {
-    static const char *const ids[] = {"png", "jpg", "gif",  "webp", "bmp", "ico", "psd",
-                                      "tga", "ppm", "tiff", "heic", "jp2", "jxl"};
     static struct window w;
     uint64_t end;
 
     require(window_init(&w, fd) == 0);
-    for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
-        if (raster_check(&w, ids[i], &end) == 0)
+    for (size_t i = 0; i < n_formats; i++)
+        if (formats[i].structure == STRUCTURE_RASTER && raster_check(&w, formats[i].id, &end) == 0)
             require(end == RASTER_END_UNKNOWN || end <= w.size);
     require(second_kind_pdf_end(&w, &end) == 0 && (end == UINT64_MAX || end <= w.size));
     require(second_kind_behind(&w, end) != -EIO);

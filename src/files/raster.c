@@ -4,6 +4,7 @@
 
 #include "core/str.h"
 #include "files/bytes.h"
+#include "files/raster_parts.h"
 
 #include <ctype.h>
 
@@ -188,13 +189,13 @@ static bool check_bmp(struct window *w, uint64_t *ret_end)
 }
 
 /* Every picture of the collection has to lie behind the directory and begin as one. */
-static bool check_ico(struct window *w, uint64_t *ret_end)
+static bool check_icons(struct window *w, unsigned type, uint64_t *ret_end)
 {
     const unsigned char *p = window_at(w, 0, 6);
     uint64_t end = 0, first = UINT64_MAX;
     unsigned n;
 
-    if (!p || memcmp(p, "\0\0\1\0", 4) != 0 || bytes_u16(p + 4) == 0)
+    if (!p || bytes_u16(p) != 0 || bytes_u16(p + 2) != type || bytes_u16(p + 4) == 0)
         return false;
     n = bytes_u16(p + 4);
     for (unsigned i = 0; i < n; i++) {
@@ -216,13 +217,34 @@ static bool check_ico(struct window *w, uint64_t *ret_end)
                  (bytes_u32(p) == 40 && bytes_u32(p + 4) && bytes_u32(p + 8)));
 }
 
-static bool check_psd(struct window *w, uint64_t *ret_end)
+static bool check_ico(struct window *w, uint64_t *ret_end)
+{
+    return check_icons(w, 1, ret_end);
+}
+
+static bool check_cur(struct window *w, uint64_t *ret_end)
+{
+    return check_icons(w, 2, ret_end);
+}
+
+/* The two differ in how long their lengths are. */
+static bool check_photoshop(struct window *w, unsigned version)
 {
     const unsigned char *p = window_at(w, 0, 26);
 
-    return p && memcmp(p, "8BPS\0", 5) == 0 && ANY_OF(p[5], 1, 2) && bytes_be16(p + 12) - 1U < 56 &&
+    return p && memcmp(p, "8BPS\0", 5) == 0 && p[5] == version && bytes_be16(p + 12) - 1U < 56 &&
            bytes_be32(p + 14) && bytes_be32(p + 18) && ANY_OF(bytes_be16(p + 22), 1, 8, 16, 32) &&
            ANY_OF(bytes_be16(p + 24), 0, 1, 2, 3, 4, 7, 8, 9);
+}
+
+static bool check_psd(struct window *w, uint64_t *ret_end)
+{
+    return check_photoshop(w, 1);
+}
+
+static bool check_psb(struct window *w, uint64_t *ret_end)
+{
+    return check_photoshop(w, 2);
 }
 
 /* It has no mark: all that is there has to make sense. */
@@ -249,8 +271,7 @@ static bool check_tga(struct window *w, uint64_t *ret_end)
     return true;
 }
 
-/* The next number of a netpbm header, behind white space and comments; sets *at behind it. 0: none. */
-static uint32_t netpbm_number(const unsigned char *p, size_t len, size_t *at)
+uint32_t raster_number(const unsigned char *p, size_t len, size_t *at)
 {
     uint32_t value = 0;
 
@@ -279,10 +300,10 @@ static bool check_netpbm(struct window *w, uint64_t *ret_end)
     if (!p || len < 3 || p[0] != 'P' || p[1] < '1' || p[1] > '6' || !(isspace(p[2]) || p[2] == '#'))
         return false;
     kind = p[1] - '0';
-    width = netpbm_number(p, len, &at);
-    height = netpbm_number(p, len, &at);
+    width = raster_number(p, len, &at);
+    height = raster_number(p, len, &at);
     if (kind != 1 && kind != 4)
-        most = netpbm_number(p, len, &at);
+        most = raster_number(p, len, &at);
     line = kind == 4 ? (width + 7) / 8 : width * (kind == 6 ? 3 : 1) * (most > 255 ? 2 : 1);
     if (kind >= 4)
         *ret_end = at + 1 + line * height;
@@ -453,10 +474,20 @@ static const struct {
     const char *ids;
     check_fn *check;
 } rasters[] = {
-    {"png", check_png},   {"jpg", check_jpg},        {"gif", check_gif},
-    {"webp", check_webp}, {"bmp", check_bmp},        {"ico", check_ico},
-    {"psd", check_psd},   {"tga", check_tga},        {"ppm pgm pbm", check_netpbm},
-    {"tiff", check_tiff}, {"heic avif", check_heif}, {"jp2", check_jp2},
+    {"png", check_png},
+    {"jpg mpo", check_jpg},
+    {"gif", check_gif},
+    {"webp", check_webp},
+    {"bmp", check_bmp},
+    {"ico", check_ico},
+    {"cur", check_cur},
+    {"psd", check_psd},
+    {"psb", check_psb},
+    {"tga", check_tga},
+    {"ppm pgm pbm pnm", check_netpbm},
+    {"tiff", check_tiff},
+    {"heic avif", check_heif},
+    {"jp2 jpx", check_jp2},
     {"jxl", check_jxl},
 };
 
@@ -471,5 +502,5 @@ int raster_check(struct window *w, const char *id, uint64_t *ret_end)
                 *ret_end = RASTER_END_UNKNOWN;
             return good ? 0 : -EMEDIUMTYPE;
         }
-    return -EINVAL;
+    return raster_check_header(w, id, ret_end);
 }

@@ -38,6 +38,17 @@
         id, label, category, extensions, mime, mime, structure, NULL                                         \
     }
 #define RASTER(id, label, extensions, mime) PLAIN(id, label, FORMAT_IMAGE, extensions, mime, STRUCTURE_RASTER)
+/* Pictures that libmagic knows in one release and not in the next: raster.h looks closer than it does. */
+#define PICTURE(id, label, extensions, mime)                                                                 \
+    {                                                                                                        \
+        id, label, FORMAT_IMAGE, extensions, mime, "image/ application/octet-stream", STRUCTURE_RASTER, NULL \
+    }
+/* … which are texts, or have no mark, so that libmagic sees in their sizes what it likes. */
+#define LOOSE_PICTURE(id, label, extensions, mime)                                                           \
+    {                                                                                                        \
+        id, label, FORMAT_IMAGE, extensions, mime,                                                           \
+            "image/ text/ audio/ video/ application/octet-stream application/x-fpt", STRUCTURE_RASTER, NULL  \
+    }
 /* Those that a few bytes tell (files/signature.h); `magic` are libmagic's words beside the type itself. */
 #define SIGNED(id, label, category, extensions, mime, magic, signature)                                      \
     {                                                                                                        \
@@ -136,11 +147,57 @@ const struct format formats[] = {
     RASTER("jp2", "JPEG 2000 image", "jp2", "image/jp2"),
     RASTER("bmp", "Windows bitmap", "bmp dib", "image/bmp"),
     RASTER("ico", "Windows icon", "ico", "image/vnd.microsoft.icon"),
-    RASTER("psd", "Photoshop image", "psd psb", "image/vnd.adobe.photoshop"),
-    RASTER("tga", "Targa image", "tga", "image/x-tga"),
+    RASTER("psd", "Photoshop image", "psd", "image/vnd.adobe.photoshop"),
+    RASTER("psb", "Photoshop large document", "psb", "image/vnd.adobe.photoshop"),
+    RASTER("tga", "Targa image", "tga icb vda vst", "image/x-tga"),
     RASTER("ppm", "Portable pixmap", "ppm", "image/x-portable-pixmap"),
     RASTER("pgm", "Portable graymap", "pgm", "image/x-portable-greymap"),
     RASTER("pbm", "Portable bitmap", "pbm", "image/x-portable-bitmap"),
+    PICTURE("pnm", "Portable anymap", "pnm", "image/x-portable-anymap"),
+    PICTURE("pam", "Portable arbitrary map", "pam", "image/x-portable-arbitrarymap"),
+    PICTURE("pfm", "Portable float map", "pfm", "image/x-portable-floatmap"),
+    PICTURE("mpo", "Multi-picture JPEG", "mpo", "image/mpo"),
+    PICTURE("jpx", "JPEG 2000 extended image", "jpx jpf", "image/jpx"),
+    PICTURE("j2k", "JPEG 2000 codestream", "j2k j2c jpc", "image/x-jp2-codestream"),
+    LOOSE_PICTURE("jbig", "JBIG image", "jbig jbg bie", "image/x-jbig"),
+    {"jng", "JPEG network graphic", FORMAT_IMAGE, "jng", "image/x-jng", "image/x-jng video/x-jng",
+     STRUCTURE_RASTER, NULL},
+    {"mng", "Multiple-image network graphic", FORMAT_IMAGE, "mng", "video/x-mng", "video/x-mng image/x-mng",
+     STRUCTURE_RASTER, NULL},
+    PICTURE("cur", "Windows cursor", "cur", "image/vnd.microsoft.cursor"),
+    PICTURE("pcx", "PC Paintbrush image", "pcx", "image/x-pcx"),
+    PICTURE("dcx", "PC Paintbrush pages", "dcx", "image/x-dcx"),
+    PICTURE("dds", "DirectDraw surface", "dds", "image/vnd.ms-dds"),
+    PICTURE("exr", "OpenEXR image", "exr", "image/x-exr"),
+    LOOSE_PICTURE("hdr", "Radiance HDR image", "hdr rgbe", "image/vnd.radiance"),
+    PICTURE("fits", "FITS image", "fits fit fts", "image/fits"),
+    PICTURE("dpx", "Digital Picture Exchange image", "dpx", "image/x-dpx"),
+    PICTURE("cin", "Cineon image", "cin", "image/x-cineon"),
+    PICTURE("sgi", "Silicon Graphics image", "sgi rgb rgba bw iris", "image/x-sgi"),
+    PICTURE("ras", "Sun raster image", "ras sun", "image/x-sun-raster"),
+    PICTURE("xwd", "X window dump", "xwd", "image/x-xwindowdump"),
+    LOOSE_PICTURE("xbm", "X bitmap", "xbm", "image/x-xbitmap"),
+    LOOSE_PICTURE("xpm", "X pixmap", "xpm", "image/x-xpixmap"),
+    SIGNED("sixel", "Sixel graphic", FORMAT_IMAGE, "sixel six", "image/x-sixel",
+           "image/ text/ application/octet-stream", "0=\\x1bP"),
+    LOOSE_PICTURE("miff", "ImageMagick image", "miff", "image/x-miff"),
+    PICTURE("viff", "Khoros image", "viff xv", "image/x-viff"),
+    LOOSE_PICTURE("vicar", "VICAR image", "vicar vic", "image/x-vicar"),
+    PICTURE("pcd", "Photo CD image", "pcd", "image/x-photo-cd"),
+    LOOSE_PICTURE("pgx", "JPEG 2000 raw component", "pgx", "image/x-pgx"),
+    LOOSE_PICTURE("cals", "CALS raster image", "cals cal", "image/x-cals"),
+    LOOSE_PICTURE("palm", "Palm bitmap", "palm", "image/x-palm"),
+    LOOSE_PICTURE("wbmp", "Wireless bitmap", "wbmp", "image/vnd.wap.wbmp"),
+    LOOSE_PICTURE("otb", "On-the-air bitmap", "otb", "image/x-otb"),
+    LOOSE_PICTURE("art", "PFS: 1st Publisher image", "art", "image/x-art"),
+    LOOSE_PICTURE("pix", "Alias image", "pix", "image/x-alias-pix"),
+    PICTURE("rle", "Utah raster image", "rle", "image/x-utah-rle"),
+    LOOSE_PICTURE("tim", "PlayStation image", "tim", "image/x-tim"),
+    LOOSE_PICTURE("scr", "ZX Spectrum screen", "scr", "image/x-zx-scr"),
+    LOOSE_PICTURE("aai", "Dune AAI image", "aai", "image/x-aai"),
+    LOOSE_PICTURE("avs", "AVS image", "avs", "image/x-avs"),
+    LOOSE_PICTURE("rgf", "EV3 robot graphic", "rgf", "image/x-rgf"),
+    LOOSE_PICTURE("mtv", "MTV raytracer image", "mtv", "image/x-mtv"),
     {"svg", "SVG drawing", FORMAT_IMAGE, "svg", "image/svg+xml",
      "image/svg+xml text/xml text/plain text/html", STRUCTURE_SVG, NULL},
 

@@ -12,6 +12,10 @@ PROBED = {  # by FFmpeg's demuxer
     "mpg": "mpeg", "vob": "mpeg", "ts": "mpegts", "m2ts": "mpegts", "ogv": "ogg", "mxf": "mxf", "nut": "nut", "y4m": "yuv4mpegpipe"}
 FILMS = {"mp4", "mov", "m4v", "3gp", "3g2", "f4v", "mkv", "webm", "avi", "flv", "wmv", "mpg", "vob", "ts", "m2ts", "ogv", "mxf", "nut", "y4m"}
 PICTURES = {"png", "jpg", "gif", "tiff", "bmp", "ico", "tga", "ppm", "pgm", "pbm", "webp"}
+# … and of the rarer ones by FFmpeg's decoder where it has one: ImageMagick wrote most of them.
+DECODED = {"pcx": "pcx", "sgi": "sgi", "dpx": "dpx", "dds": "dds", "xpm": "xpm", "xbm": "xbm", "ras": "sunrast", "xwd": "xwd", "pam": "pam", "pfm": "pfm",
+           "psd": "psd", "j2k": "jpeg2000", "pnm": "ppm"}
+IDENTIFIED = {"fits", "hdr", "jng", "mng", "cur", "dcx", "cin", "sixel", "miff", "viff", "aai", "avs", "wbmp", "otb", "jbig"}
 VIPS = {"avif", "heic", "jxl", "jp2"}
 OPEN_DOCUMENT = {"odt": "text", "ott": "text-template", "ods": "spreadsheet", "ots": "spreadsheet-template", "odp": "presentation", "otp": "presentation-template", "odg": "graphics"}
 MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "jira", "muse", "haddock", "tex", "man", "asciidoc", "texinfo", "context", "ms", "xwiki", "zimwiki"}
@@ -34,6 +38,12 @@ def probe(path, format):
     assert frames == ""
 
 
+def decoded(path, format):
+    codec, width, height = said("ffprobe", "-v", "error", "-f", "image2", "-show_entries", "stream=codec_name,width,height", "-of", "csv=p=0",
+                                path).strip().rstrip(",").split(",")
+    assert codec in (DECODED[format], "pgm") and int(width) > 0 and int(height) > 0, f"ffprobe sees {codec}, {width} x {height}"
+
+
 def archive(path, *members):
     said("unzip", "-tq", path)
     names = zipfile.ZipFile(path).namelist()
@@ -45,7 +55,9 @@ def judge(path, format):
     assert path.stat().st_size > 0, "empty"
     if format in PROBED:
         probe(path, format)
-    elif format in PICTURES:
+    elif format in DECODED:
+        decoded(path, format)
+    elif format in PICTURES | IDENTIFIED:
         width, height = said("identify", "-format", "%w %h\n", f"{format}:{path}[0]").split()
         assert int(width) > 0 and int(height) > 0
     elif format in VIPS:

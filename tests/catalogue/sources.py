@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "system"))
+import sources_image  # noqa: E402
 from fixtures import docx, pdf, png  # noqa: E402
 
 SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1:sample_rate=44100"]
@@ -113,6 +114,8 @@ class Sources:
             run("convert", self.path("png"), *(["-resize", "32x32!"] if format == "ico" else []), f"{format}:{path}")
         elif format in VIPS:
             run("vips", "copy", self.path("png"), path)
+        elif format in sources_image.FORMATS:
+            sources_image.make(self, format, path)
         elif format in RETYPED:
             retype(self.path(RETYPED[format][0]), path, *RETYPED[format][1:])
         else:

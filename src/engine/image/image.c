@@ -4,6 +4,8 @@
  * libvips is told at start which loaders exist for it: all are blocked and the ones of our formats opened
  * again, so that no file, and no format inside a format, reaches a loader that we didn't mean.
  *
+ * A drawing becomes pixels, and in a PDF what it is made of.
+ *
  * An animation stays one where the target can hold it (GIF, WebP); otherwise its first frame counts. Of a
  * TIFF with several pages a PDF takes all, a picture the first. */
 #include "engine/image/image.h"
@@ -14,17 +16,30 @@
 #include "sandbox/policy_image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fontconfig/fontconfig.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#define PICTURES "png jpg webp gif tiff avif heic jxl jp2 bmp ico psd tga ppm pgm pbm"
-#define TARGETS  "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm"
+#define USUAL "png jpg webp gif tiff avif heic jxl jp2 bmp ico psd tga ppm pgm pbm"
+#define RARE                                                                                                 \
+    "pnm pam pfm mpo jpx j2k jbig jng mng cur pcx dcx psb dds exr hdr fits dpx cin sgi ras xwd xbm "         \
+    "xpm miff viff vicar pcd pgx cals palm wbmp otb art pix rle tim scr aai avs rgf mtv"
+#define COLOUR                                                                                               \
+    "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm psd j2k jng mng cur pcx dcx dds "       \
+    "pnm pam pfm hdr fits dpx cin sgi ras xwd xpm sixel miff viff aai avs"
+/* black and white alone, whatever the picture */
+#define TWO_TONES "xbm wbmp otb jbig"
+#define TARGETS   COLOUR " " TWO_TONES
 
 static const struct engine_conversions conversions[] = {
-    {PICTURES, "pdf " TARGETS, 10, 95, false, NULL},
-    {"svg", TARGETS, 10, 90, false, NULL},
+    {USUAL " " RARE, "pdf " COLOUR, 10, 95, false, NULL},
+    {USUAL " " RARE, TWO_TONES, 10, 60, false, NULL},
+    {"svg", "pdf", 10, 98, false, NULL},
+    {"svg", COLOUR, 10, 90, false, NULL},
+    {"svg", TWO_TONES, 10, 60, false, NULL},
     {0},
 };
 
@@ -32,26 +47,66 @@ static const struct engine_option options[] = {
     /* JPEG and WebP: see their writers in vips.c */
     {"quality", "jpg", 1, 100, 78, "Quality in percent"},
     {"quality", "webp", 1, 100, 77, "Quality in percent"},
-    {"quality", "avif heic jxl jp2", 1, 100, 80, "Quality in percent"},
+    {"quality", "avif heic jxl jp2 j2k jng", 1, 100, 80, "Quality in percent"},
     {"width", TARGETS, 1, 16384, 0, "Largest width in pixels"},
     {"height", TARGETS, 1, 16384, 0, "Largest height in pixels"},
     {"metadata", TARGETS, 0, 1, 1, "Keep date, camera and author", OPTION_SWITCH},
     {0},
 };
 
-/* VIPS_MAX_COORD, which is a constant up to libvips 8.15, and then a call. */
-enum { SIDE_MAX = 10 * 1000 * 1000 };
+/* VIPS_MAX_COORD, which is a constant up to libvips 8.15, and then a call; and what ImageMagick is given. */
+enum { SIDE_MAX = 10 * 1000 * 1000, MAGICK_SIDE_MAX = 32000 };
+
+#define ALPHA  PICTURE_ALPHA
+#define DEEP   PICTURE_DEEP
+#define FRAMES PICTURE_FRAMES
+#define LINEAR PICTURE_LINEAR
+#define SHRUNK PICTURE_SHRUNK
 
 static const struct picture_target targets[] = {
-    /* id, alpha, deep, frames, side_max */
-    {"png", true, true, false, SIDE_MAX},   {"jpg", false, false, false, 65500},
-    {"webp", true, false, true, 16383},     {"avif", true, false, false, 16384},
-    {"gif", true, false, true, 65535},      {"tiff", true, true, false, SIDE_MAX},
-    {"heic", true, false, false, 16384},    {"jxl", true, true, false, SIDE_MAX},
-    {"jp2", true, false, false, SIDE_MAX},  {"bmp", false, false, false, 32000},
-    {"ico", true, false, false, 256},       {"tga", true, false, false, 32000},
-    {"ppm", false, false, false, SIDE_MAX}, {"pgm", false, false, false, SIDE_MAX},
-    {"pbm", false, false, false, SIDE_MAX},
+    {"png", SIDE_MAX, ALPHA | DEEP},
+    {"jpg", 65500, 0},
+    {"webp", 16383, ALPHA | FRAMES},
+    {"avif", 16384, ALPHA},
+    {"gif", 65535, ALPHA | FRAMES},
+    {"tiff", SIDE_MAX, ALPHA | DEEP},
+    {"heic", 16384, ALPHA},
+    {"jxl", SIDE_MAX, ALPHA | DEEP},
+    {"jp2", SIDE_MAX, ALPHA},
+    {"bmp", MAGICK_SIDE_MAX, 0},
+    {"ico", 256, ALPHA | SHRUNK},
+    {"tga", MAGICK_SIDE_MAX, ALPHA},
+    {"ppm", SIDE_MAX, 0},
+    {"pgm", SIDE_MAX, 0},
+    {"pbm", SIDE_MAX, 0},
+    {"psd", 30000, ALPHA | DEEP},
+    {"j2k", MAGICK_SIDE_MAX, ALPHA},
+    {"jng", MAGICK_SIDE_MAX, ALPHA},
+    {"mng", MAGICK_SIDE_MAX, ALPHA},
+    {"cur", 256, ALPHA | SHRUNK},
+    {"pcx", MAGICK_SIDE_MAX, 0},
+    {"dcx", MAGICK_SIDE_MAX, 0},
+    {"dds", MAGICK_SIDE_MAX, ALPHA},
+    {"pnm", SIDE_MAX, 0},
+    {"pam", MAGICK_SIDE_MAX, ALPHA | DEEP},
+    {"pfm", SIDE_MAX, LINEAR},
+    {"hdr", SIDE_MAX, LINEAR},
+    {"fits", SIDE_MAX, 0},
+    {"dpx", MAGICK_SIDE_MAX, DEEP},
+    {"cin", MAGICK_SIDE_MAX, DEEP},
+    {"sgi", MAGICK_SIDE_MAX, ALPHA},
+    {"ras", MAGICK_SIDE_MAX, 0},
+    {"xwd", MAGICK_SIDE_MAX, 0},
+    {"xpm", MAGICK_SIDE_MAX, ALPHA},
+    {"sixel", MAGICK_SIDE_MAX, 0},
+    {"miff", MAGICK_SIDE_MAX, ALPHA | DEEP},
+    {"viff", MAGICK_SIDE_MAX, 0},
+    {"aai", MAGICK_SIDE_MAX, ALPHA},
+    {"avs", MAGICK_SIDE_MAX, ALPHA},
+    {"xbm", MAGICK_SIDE_MAX, 0},
+    {"wbmp", MAGICK_SIDE_MAX, 0},
+    {"otb", 255, SHRUNK}, /* what phones that had it took is smaller still */
+    {"jbig", MAGICK_SIDE_MAX, 0},
 };
 
 /* Font configuration for the text in SVG. */
@@ -68,9 +123,10 @@ static const struct picture_target *find_target(const char *id)
 static void block_all_but_ours(void)
 {
     static const char *const ours[] = {
-        "VipsForeignLoadPng",  "VipsForeignLoadJpeg", "VipsForeignLoadWebp", "VipsForeignLoadNsgif",
-        "VipsForeignLoadTiff", "VipsForeignLoadHeif", "VipsForeignLoadJxl",  "VipsForeignLoadJp2k",
-        "VipsForeignLoadPpm",  "VipsForeignLoadSvg",  "VipsForeignSaveJxl",
+        "VipsForeignLoadPng",     "VipsForeignLoadJpeg", "VipsForeignLoadWebp", "VipsForeignLoadNsgif",
+        "VipsForeignLoadTiff",    "VipsForeignLoadHeif", "VipsForeignLoadJxl",  "VipsForeignLoadJp2k",
+        "VipsForeignLoadPpm",     "VipsForeignLoadSvg",  "VipsForeignLoadRad",  "VipsForeignLoadFits",
+        "VipsForeignLoadOpenexr", "VipsForeignSaveJxl",  "VipsForeignSaveFits",
     };
 
     vips_block_untrusted_set(TRUE);
@@ -101,7 +157,7 @@ static int start(const char **ret_why)
 }
 
 /* A format can be known to libheif and its encoder be left out: only a try tells. */
-static bool heif_encodes(VipsForeignHeifCompression compression)
+static bool try_heif(VipsForeignHeifCompression compression)
 {
     _cleanup_image_ VipsImage *black = NULL, *colour = NULL;
     void *data = NULL;
@@ -115,13 +171,22 @@ static bool heif_encodes(VipsForeignHeifCompression compression)
     return good;
 }
 
+static bool writes_heif(VipsForeignHeifCompression compression)
+{
+    static enum { UNKNOWN, YES, NO } known[VIPS_FOREIGN_HEIF_COMPRESSION_LAST]; /* asked for every pair */
+
+    if (known[compression] == UNKNOWN)
+        known[compression] = try_heif(compression) ? YES : NO;
+    return known[compression] == YES;
+}
+
 static bool writes(const char *id)
 {
     if (str_eq(id, "pdf") || image_magick_writes(id))
         return true;
-    if (str_eq(id, "avif") && !heif_encodes(VIPS_FOREIGN_HEIF_COMPRESSION_AV1))
+    if (str_eq(id, "avif") && !writes_heif(VIPS_FOREIGN_HEIF_COMPRESSION_AV1))
         return false;
-    if (str_eq(id, "heic") && !heif_encodes(VIPS_FOREIGN_HEIF_COMPRESSION_HEVC))
+    if (str_eq(id, "heic") && !writes_heif(VIPS_FOREIGN_HEIF_COMPRESSION_HEVC))
         return false;
     return image_vips_writes(id);
 }
@@ -170,8 +235,24 @@ static void on_eval(VipsImage *image, VipsProgress *progress, struct engine_job 
     engine_progress(job, (unsigned)progress->percent);
 }
 
+/* ImageMagick writes cursors as icons. What tells them apart is one number, and where it points, which is at
+ * the corner here. */
+static enum outcome mark_cursor(const char *path)
+{
+    static const unsigned char type = 2, corner[4];
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
+    unsigned char head[6];
+
+    if (fd < 0 || pread(fd, head, sizeof head, 0) != sizeof head || pwrite(fd, &type, 1, 2) != 1)
+        return OUTCOME_INTERNAL;
+    for (int i = 0; i < head[4]; i++)
+        if (pwrite(fd, corner, sizeof corner, 6 + 16 * i + 4) != sizeof corner)
+            return OUTCOME_INTERNAL;
+    return OUTCOME_OK;
+}
+
 /* Sizes that an icon is made of, as far as the picture reaches. */
-static enum outcome write_icon(VipsImage *image, const char *path)
+static enum outcome write_icon(VipsImage *image, const char *id, const char *path)
 {
     static const int sides[] = {256, 48, 32, 16};
     int longest = MAX(vips_image_get_width(image), vips_image_get_height(image));
@@ -189,35 +270,36 @@ static enum outcome write_icon(VipsImage *image, const char *path)
         outcome = picture_fit(&images[n++], &limits);
     }
     if (outcome == OUTCOME_OK)
-        outcome = image_magick_write(images, n, "ico", path);
+        outcome = image_magick_write(images, n, id, 0, path);
     while (n > 0)
         g_object_unref(images[--n]);
-    return outcome;
+    return outcome == OUTCOME_OK && str_eq(id, "cur") ? mark_cursor(path) : outcome;
 }
 
 static enum outcome write_picture(struct engine_job *job, VipsImage *image, const char *path)
 {
     const char *id = job->to->id;
+    int quality = (int)engine_option_value(job, options, "quality");
 
     vips_image_set_progress(image, TRUE);
     g_signal_connect(image, "eval", G_CALLBACK(on_eval), job);
-    if (str_eq(id, "ico"))
-        return write_icon(image, path);
+    if (words_have("ico cur", id))
+        return write_icon(image, id, path);
     if (image_magick_writes(id))
-        return image_magick_write(&image, 1, id, path);
-    return image_vips_write(image, id, (int)engine_option_value(job, options, "quality"), path);
+        return image_magick_write(&image, 1, id, words_have("j2k jng", id) ? quality : 0, path);
+    return image_vips_write(image, id, quality, path);
 }
 
 static enum outcome convert_picture(struct engine_job *job, const char *path)
 {
     const struct picture_target *target = find_target(job->to->id);
-    bool frames = target->frames && words_have("gif webp", job->from->id);
+    bool frames = (target->holds & FRAMES) && words_have("gif webp", job->from->id);
     struct picture_limits limits = {.width = (int)engine_option_value(job, options, "width"),
                                     .height = (int)engine_option_value(job, options, "height")};
     _cleanup_image_ VipsImage *image = NULL;
     enum outcome outcome;
 
-    if (str_eq(job->to->id, "ico")) {
+    if (target->holds & SHRUNK) {
         limits.width = limits.width ? MIN(limits.width, target->side_max) : target->side_max;
         limits.height = limits.height ? MIN(limits.height, target->side_max) : target->side_max;
     }
@@ -244,7 +326,10 @@ static enum outcome convert(struct engine_job *job)
     engine_name_result(job, job->to->id);
     if (asprintf(&path, "%s/%s", job->output_path, job->output_name) < 0)
         return OUTCOME_INTERNAL;
-    outcome = str_eq(job->to->id, "pdf") ? paper_write(job, path) : convert_picture(job, path);
+    if (!str_eq(job->to->id, "pdf"))
+        outcome = convert_picture(job, path);
+    else
+        outcome = str_eq(job->from->id, "svg") ? vector_write(job, path) : paper_write(job, path);
     vips_error_clear();
     return outcome;
 }

@@ -24,21 +24,33 @@
 static const struct coder {
     const char *id, *reads, *writes; /* ImageMagick's names */
     bool largest;                    /* a collection of sizes: the largest is the picture */
+    bool two_tones;                  /* has black and white alone */
 } coders[] = {
-    {"bmp", "BMP", "BMP3", false}, {"ico", "ICO", "ICO", true},   {"psd", "PSD", NULL, false},
-    {"tga", "TGA", "TGA", false},  {"tiff", "TIFF", NULL, false},
+    {"aai", "AAI", "AAI", false, false},    {"art", "ART", NULL, false, false},
+    {"avs", "AVS", "AVS", false, false},    {"bmp", "BMP", "BMP3", false, false},
+    {"cals", "CALS", NULL, false, false},   {"cin", "CIN", "CIN", false, false},
+    {"cur", "CUR", "ICO", true, false},     {"dcx", "DCX", "DCX", false, false},
+    {"dds", "DDS", "DDS", false, false},    {"dpx", "DPX", "DPX", false, false},
+    {"ico", "ICO", "ICO", true, false},     {"j2k", NULL, "J2K", false, false},
+    {"jbig", "JBIG", "JBIG", false, true},  {"jng", "JNG", "JNG", false, false},
+    {"miff", "MIFF", "MIFF", false, false}, {"mng", "MNG", "MNG", false, false},
+    {"mtv", "MTV", NULL, false, false},     {"otb", "OTB", "OTB", false, true},
+    {"palm", "PALM", NULL, false, false},   {"pam", "PAM", "PAM", false, false},
+    {"pcd", "PCD", NULL, false, false},     {"pcx", "PCX", "PCX", false, false},
+    {"pgx", "PGX", NULL, false, false},     {"pix", "PIX", NULL, false, false},
+    {"psb", "PSB", NULL, false, false},     {"psd", "PSD", "PSD", false, false},
+    {"ras", "SUN", "SUN", false, false},    {"rgf", "RGF", NULL, false, false},
+    {"rle", "RLE", NULL, false, false},     {"scr", "SCR", NULL, false, false},
+    {"sgi", "SGI", "SGI", false, false},    {"sixel", NULL, "SIXEL", false, false},
+    {"tga", "TGA", "TGA", false, false},    {"tiff", "TIFF", NULL, false, false},
+    {"tim", "TIM", NULL, false, false},     {"vicar", "VICAR", NULL, false, false},
+    {"viff", "VIFF", "VIFF", false, false}, {"wbmp", "WBMP", "WBMP", false, true},
+    {"xbm", "XBM", "XBM", false, true},     {"xpm", "XPM", "XPM", false, false},
+    {"xwd", "XWD", "XWD", false, false},
 };
 
-/* PNG and JPEG are what icons and bitmaps may hold inside. */
-static const char policy[] =
-    "<policymap>"
-    "<policy domain=\"coder\" rights=\"none\" pattern=\"*\"/>"
-    "<policy domain=\"coder\" rights=\"read | write\" pattern=\"{BMP,BMP3,ICO,PSD,TGA,TIFF,PNG,JPEG}\"/>"
-    "<policy domain=\"delegate\" rights=\"none\" pattern=\"*\"/>"
-    "<policy domain=\"filter\" rights=\"none\" pattern=\"*\"/>"
-    "<policy domain=\"path\" rights=\"none\" pattern=\"@*\"/>"
-    "<policy domain=\"path\" rights=\"none\" pattern=\"|*\"/>"
-    "</policymap>";
+/* What these may hold inside: icons and network graphics PNG and JPEG, CALS a fax. */
+static const char *const inside[] = {"PNG", "JPEG", "GROUP4"};
 
 static const struct coder *find_coder(const char *id)
 {
@@ -60,6 +72,37 @@ bool image_magick_writes(const char *id)
     const struct coder *c = find_coder(id);
 
     return c && c->writes;
+}
+
+/* The coders of the table and no others; in the end it is the same in each release of ImageMagick. */
+static int make_policy(char **ret)
+{
+    _cleanup_free_ char *names = NULL;
+    size_t size;
+    FILE *f = open_memstream(&names, &size);
+
+    if (!f)
+        return -ENOMEM;
+    for (size_t i = 0; i < ARRAY_SIZE(inside); i++)
+        fprintf(f, "%s%s", i > 0 ? "," : "", inside[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(coders); i++) {
+        if (coders[i].reads)
+            fprintf(f, ",%s", coders[i].reads);
+        if (coders[i].writes)
+            fprintf(f, ",%s", coders[i].writes);
+    }
+    if (fclose(f) != 0 || asprintf(ret,
+                                   "<policymap>"
+                                   "<policy domain=\"coder\" rights=\"none\" pattern=\"*\"/>"
+                                   "<policy domain=\"coder\" rights=\"read | write\" pattern=\"{%s}\"/>"
+                                   "<policy domain=\"delegate\" rights=\"none\" pattern=\"*\"/>"
+                                   "<policy domain=\"filter\" rights=\"none\" pattern=\"*\"/>"
+                                   "<policy domain=\"path\" rights=\"none\" pattern=\"@*\"/>"
+                                   "<policy domain=\"path\" rights=\"none\" pattern=\"|*\"/>"
+                                   "</policymap>",
+                                   names) < 0)
+        return -ENOMEM;
+    return 0;
 }
 
 static void limit_resources(void)
@@ -95,22 +138,33 @@ static bool policy_holds(void)
     return !IsRightsAuthorized(DelegatePolicyDomain, ExecutePolicyRights, "ps:alpha");
 }
 
+/* A coder's module is found and linked at its first use, which in a job would be too late. */
+static void load_coders(ExceptionInfo *exception)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(inside); i++)
+        GetMagickInfo(inside[i], exception);
+    for (size_t i = 0; i < ARRAY_SIZE(coders); i++) {
+        if (coders[i].reads)
+            GetMagickInfo(coders[i].reads, exception);
+        if (coders[i].writes)
+            GetMagickInfo(coders[i].writes, exception);
+    }
+}
+
 int image_magick_start(const char **ret_why)
 {
+    _cleanup_free_ char *policy = NULL;
     ExceptionInfo *exception;
     bool good;
+    int r = make_policy(&policy);
 
+    if (r < 0)
+        return r;
     MagickWandGenesis();
     exception = AcquireExceptionInfo();
     good = SetMagickSecurityPolicy(policy, exception) && policy_holds();
     limit_resources();
-    for (size_t i = 0; i < ARRAY_SIZE(coders); i++) {
-        GetMagickInfo(coders[i].reads, exception);
-        if (coders[i].writes)
-            GetMagickInfo(coders[i].writes, exception);
-    }
-    GetMagickInfo("PNG", exception);
-    GetMagickInfo("JPEG", exception);
+    load_coders(exception);
     DestroyExceptionInfo(exception);
     if (!good)
         *ret_why = "ImageMagick did not take the security policy";
@@ -153,7 +207,7 @@ static enum outcome check_pixels(uint64_t pixels)
                : OUTCOME_OK;
 }
 
-/* Sizes from the headers alone, of all images in the file together. */
+/* Sizes from the headers alone, of all images that `name` stands for together. */
 static enum outcome check_headers(const char *name)
 {
     _cleanup_wand_ MagickWand *wand = NewMagickWand();
@@ -181,6 +235,15 @@ static void select_largest(MagickWand *wand)
         }
     }
     MagickSetIteratorIndex(wand, best);
+}
+
+/* Film, video and rendered light are kept as what was measured; libvips takes what a screen shows. */
+static bool show_colours(MagickWand *wand)
+{
+    ColorspaceType space = MagickGetImageColorspace(wand);
+
+    return space == sRGBColorspace || space == GRAYColorspace || space == CMYKColorspace ||
+           MagickTransformImageColorspace(wand, sRGBColorspace);
 }
 
 /* CMYK keeps its four channels and its profile: libvips does the colours for all readers. */
@@ -231,6 +294,8 @@ enum outcome image_magick_read(const char *id, const char *path, int page, VipsI
         return wand_error(wand);
     if (c->largest)
         select_largest(wand);
+    if (!show_colours(wand))
+        return wand_error(wand);
     return export_picture(wand, ret);
 }
 
@@ -244,15 +309,30 @@ static int add_image(MagickWand *wand, VipsImage *image)
     if (!pixels)
         return -EINVAL;
     MagickSetLastIterator(wand);
-    good =
-        MagickConstituteImage(wand, (size_t)vips_image_get_width(image), (size_t)vips_image_get_height(image),
-                              maps[vips_image_get_bands(image)], CharPixel, pixels);
+    good = MagickConstituteImage(wand, (size_t)vips_image_get_width(image),
+                                 (size_t)vips_image_get_height(image), maps[vips_image_get_bands(image)],
+                                 vips_image_get_format(image) == VIPS_FORMAT_USHORT ? ShortPixel : CharPixel,
+                                 pixels);
     g_free(pixels);
     return good ? 0 : -ENOMEM;
 }
 
-enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, const char *path)
+/* Greys as black and white dots: by a threshold alone nothing of most photographs is left. */
+static bool scatter_tones(MagickWand *wand)
 {
+#if MagickLibVersion >= 0x700
+    static const DitherMethod scattered = FloydSteinbergDitherMethod;
+#else
+    static const MagickBooleanType scattered = MagickTrue;
+#endif
+
+    return MagickQuantizeImage(wand, 2, GRAYColorspace, 0, scattered, MagickFalse);
+}
+
+enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, int quality,
+                                const char *path)
+{
+    const struct coder *c = find_coder(id);
     _cleanup_wand_ MagickWand *wand = NewMagickWand();
     _cleanup_free_ char *name = NULL;
     uint64_t pixels = 0;
@@ -267,7 +347,11 @@ enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *
         if (r < 0)
             return r == -ENOMEM ? OUTCOME_TOO_COMPLEX : picture_error();
     }
-    if (asprintf(&name, "%s:%s", find_coder(id)->writes, path) < 0)
+    if (c->two_tones && !scatter_tones(wand))
+        return wand_error(wand);
+    if (quality > 0)
+        MagickSetImageCompressionQuality(wand, (size_t)quality);
+    if (asprintf(&name, "%s:%s", c->writes, path) < 0)
         return OUTCOME_INTERNAL;
     return MagickWriteImages(wand, name, MagickTrue) ? OUTCOME_OK : wand_error(wand);
 }

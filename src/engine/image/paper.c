@@ -56,7 +56,7 @@ static void orient(cairo_t *cr, int orientation, double w, double h)
         cairo_transform(cr, &matrices[orientation]);
 }
 
-static enum outcome cairo_outcome(cairo_status_t status)
+enum outcome picture_cairo_outcome(cairo_status_t status)
 {
     switch (status) {
     case CAIRO_STATUS_SUCCESS:
@@ -87,7 +87,7 @@ static enum outcome put(cairo_surface_t *pdf, cairo_surface_t *surface, const Vi
     cairo_set_source_surface(cr, surface, 0, 0);
     cairo_paint(cr);
     cairo_show_page(cr);
-    return cairo_outcome(cairo_status(cr));
+    return picture_cairo_outcome(cairo_status(cr));
 }
 
 /* Gives `data` (malloc'ed) to the surface as the form in which the PDF shall hold it. */
@@ -98,7 +98,7 @@ static enum outcome attach_jpeg(cairo_surface_t *surface, char *data, size_t len
 
     if (status != CAIRO_STATUS_SUCCESS)
         free(data);
-    return cairo_outcome(status);
+    return picture_cairo_outcome(status);
 }
 
 /* Can a PDF reader show these bytes as they are? Not CMYK, which Adobe's programs store inverted, and not
@@ -126,7 +126,7 @@ static enum outcome put_jpeg_file(cairo_surface_t *pdf, VipsImage *image, const 
 {
     _cleanup_surface_ cairo_surface_t *surface = cairo_image_surface_create(
         CAIRO_FORMAT_RGB24, vips_image_get_width(image), vips_image_get_height(image));
-    enum outcome outcome = cairo_outcome(cairo_surface_status(surface));
+    enum outcome outcome = picture_cairo_outcome(cairo_surface_status(surface));
     char *data;
     size_t len;
     int r;
@@ -163,7 +163,7 @@ static enum outcome put_pixels(cairo_surface_t *pdf, VipsImage *image, bool loss
 {
     _cleanup_surface_ cairo_surface_t *surface = cairo_image_surface_create(
         CAIRO_FORMAT_RGB24, vips_image_get_width(image), vips_image_get_height(image));
-    enum outcome outcome = cairo_outcome(cairo_surface_status(surface));
+    enum outcome outcome = picture_cairo_outcome(cairo_surface_status(surface));
     void *data;
     size_t len;
 
@@ -193,10 +193,12 @@ static enum outcome add_page(struct engine_job *job, cairo_surface_t *pdf, int p
         return outcome;
     if (vips_image_get_width(image) > CAIRO_SIDE_MAX || vips_image_get_height(image) > CAIRO_SIDE_MAX)
         return OUTCOME_TOO_COMPLEX;
-    if (str_eq(id, "jpg") && jpeg_is_plain(image))
+    if (words_have("jpg mpo", id) && jpeg_is_plain(image))
         return put_jpeg_file(pdf, image, job->input_path);
     outcome = picture_normalise(&image, &target, false);
-    return outcome == OUTCOME_OK ? put_pixels(pdf, image, words_have("jpg webp avif heic", id)) : outcome;
+    return outcome == OUTCOME_OK
+               ? put_pixels(pdf, image, words_have("jpg mpo webp avif heic jxl jp2 jpx j2k jng", id))
+               : outcome;
 }
 
 enum outcome paper_write(struct engine_job *job, const char *path)
@@ -219,5 +221,5 @@ enum outcome paper_write(struct engine_job *job, const char *path)
     }
     job->pages = (uint64_t)pages;
     cairo_surface_finish(pdf);
-    return cairo_outcome(cairo_surface_status(pdf));
+    return picture_cairo_outcome(cairo_surface_status(pdf));
 }

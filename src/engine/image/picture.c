@@ -109,6 +109,18 @@ static int apply_profile(VipsImage **image)
     return advance(image, status, &next);
 }
 
+/* Transparency of pictures in floating point goes up to 1 by one release of libvips and to 255 by another:
+ * it is laid on white before. */
+static int apply_linear(VipsImage **image)
+{
+    VipsInterpretation space = vips_image_guess_interpretation(*image);
+    VipsImage *next = NULL;
+
+    return advance(image,
+                   vips_colourspace(*image, &next, VIPS_INTERPRETATION_scRGB, "source_space", space, NULL),
+                   &next);
+}
+
 /* sRGB or grey, of the depth that the target takes. */
 static int apply_space(VipsImage **image, bool deep)
 {
@@ -165,15 +177,26 @@ static int generate_on_white(VipsRegion *to, void *sequence, void *a, void *b, g
     return 0;
 }
 
-/* For grey or RGB of 8 bits a channel: targets without alpha take nothing else. vips_flatten() does the same,
- * with a division in floating point for each sample, a sixth of the time of a whole conversion, and cuts off
- * what should be rounded. */
+static int flatten_deep(VipsImage **image, double most)
+{
+    VipsArrayDouble *white = vips_array_double_newv(1, most);
+    VipsImage *next = NULL;
+    int status = vips_flatten(*image, &next, "background", white, "max_alpha", most, NULL);
+
+    vips_area_unref(VIPS_AREA(white));
+    return advance(image, status, &next);
+}
+
+/* vips_flatten() would do for grey or RGB of 8 bits as well, with a division in floating point for each
+ * sample, a sixth of the time of a whole conversion, and cuts off what should be rounded. */
 static int flatten(VipsImage **image)
 {
     VipsImage *from = *image, *next;
 
     if (!vips_image_hasalpha(from))
         return 0;
+    if (vips_image_get_format(from) != VIPS_FORMAT_UCHAR)
+        return flatten_deep(image, vips_image_get_format(from) == VIPS_FORMAT_USHORT ? UINT16_MAX : 1);
     next = vips_image_new();
     if (vips_image_pipelinev(next, VIPS_DEMAND_STYLE_THINSTRIP, from, NULL)) {
         g_object_unref(next);
@@ -199,8 +222,11 @@ static int forget(VipsImage **image, bool keep)
 
 enum outcome picture_normalise(VipsImage **image, const struct picture_target *target, bool metadata)
 {
-    if (upright(image) < 0 || apply_profile(image) < 0 || apply_space(image, target->deep) < 0 ||
-        (!target->alpha && flatten(image) < 0) || forget(image, metadata) < 0)
+    bool linear = target->holds & PICTURE_LINEAR;
+
+    if (upright(image) < 0 || apply_profile(image) < 0 || (linear && flatten(image) < 0) ||
+        (linear ? apply_linear(image) : apply_space(image, target->holds & PICTURE_DEEP)) < 0 ||
+        (!(target->holds & PICTURE_ALPHA) && flatten(image) < 0) || forget(image, metadata) < 0)
         return picture_error();
     return OUTCOME_OK;
 }

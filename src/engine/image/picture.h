@@ -11,6 +11,7 @@
 #include "core/cleanup.h"
 #include "engine/engine.h"
 
+#include <cairo.h>
 #include <vips/vips.h>
 
 /* Pixels of all frames together. Four bytes each: 400 MB at the most. */
@@ -25,12 +26,18 @@ static inline void picture_unref(VipsImage **image)
 #define _cleanup_image_ _cleanup_(picture_unref)
 
 /* What a target can hold, and what it does for a picture that is more. */
+enum {
+    PICTURE_ALPHA = 1 << 0,  /* else transparency is laid on white */
+    PICTURE_DEEP = 1 << 1,   /* 16 bits a channel are kept */
+    PICTURE_LINEAR = 1 << 2, /* amounts of light in floating point, also beyond white */
+    PICTURE_FRAMES = 1 << 3, /* animations stay animated; else the first frame counts */
+    PICTURE_SHRUNK = 1 << 4, /* what is larger becomes as small as side_max; else it is refused */
+};
+
 struct picture_target {
     const char *id;
-    bool alpha;   /* else transparency is laid on white */
-    bool deep;    /* 16 bits a channel are kept */
-    bool frames;  /* animations stay animated; else the first frame counts */
     int side_max; /* width and height that the format or its writer can do */
+    unsigned holds;
 };
 
 struct picture_limits {
@@ -43,7 +50,8 @@ enum outcome picture_check_size(const VipsImage *image);
 bool picture_is_plain(VipsImage *image);
 /* What the error that libvips has just left means for the job; clears it. */
 enum outcome picture_error(void);
-/* Upright, in sRGB or grey, at most 8 bits a channel unless the target is deep, without the alpha that the
+/* Upright, in sRGB or grey (linear light for the targets that hold that), at most 8 bits a channel unless the
+ * target is deep, without the alpha that the
  * target lacks, and with no `metadata` or the little that is kept. Takes the reference of *image over and
  * replaces it. */
 enum outcome picture_normalise(VipsImage **image, const struct picture_target *target, bool metadata);
@@ -72,13 +80,22 @@ size_t picture_strip_jpeg(unsigned char *data, size_t len);
 /* png.c. 1 to 4 bands of 8 or 16 bits. 0, or -1 with the text in libvips' error buffer, as its writers do. */
 int image_png_write(VipsImage *image, const char *path);
 
-/* magick.c: the few that it can't */
+/* magick.c: those that it can't */
 int image_magick_start(const char **ret_why);
 void image_magick_version(char *ret, size_t size);
 bool image_magick_reads(const char *id), image_magick_writes(const char *id);
 enum outcome image_magick_read(const char *id, const char *path, int page, VipsImage **ret);
-/* All images become one file: the sizes of an icon. */
-enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, const char *path);
+/* All images, of 8 or 16 bits a channel, become one file: the sizes of an icon. `quality` in percent; 0 for
+ * formats that have none. */
+enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, int quality,
+                                const char *path);
 
-/* paper.c: a picture, or each page of a TIFF, as a page of a PDF */
+/* vector.c: a drawing as what it is made of. Compressed SVG is refused by both: what it inflates to can't be
+ * told beforehand. */
+enum outcome vector_load(const char *path, char **ret, size_t *ret_len);
+enum outcome vector_write(struct engine_job *job, const char *path);
+
+/* paper.c: what came of a surface or of drawing on it */
+enum outcome picture_cairo_outcome(cairo_status_t status);
+/* A picture, or each page of a TIFF, as a page of a PDF */
 enum outcome paper_write(struct engine_job *job, const char *path);

@@ -5,8 +5,10 @@
 #include "core/path.h"
 #include "core/str.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,11 +19,13 @@ struct reader {
 };
 
 static const struct reader readers[] = {
-    {"png", "pngload", false},   {"jpg", "jpegload", false}, {"webp", "webpload", true},
-    {"gif", "gifload", true},    {"tiff", "tiffload", true}, {"avif", "heifload", false},
-    {"heic", "heifload", false}, {"jxl", "jxlload", false},  {"jp2", "jp2kload", false},
-    {"ppm", "ppmload", false},   {"pgm", "ppmload", false},  {"pbm", "ppmload", false},
-    {"svg", "svgload", false},
+    {"png", "pngload", false},     {"jpg", "jpegload", false}, {"webp", "webpload", true},
+    {"gif", "gifload", true},      {"tiff", "tiffload", true}, {"avif", "heifload", false},
+    {"heic", "heifload", false},   {"jxl", "jxlload", false},  {"jp2", "jp2kload", false},
+    {"ppm", "ppmload", false},     {"pgm", "ppmload", false},  {"pbm", "ppmload", false},
+    {"svg", "svgload", false},     {"pnm", "ppmload", false},  {"pfm", "ppmload", false},
+    {"mpo", "jpegload", false},    {"jpx", "jp2kload", false}, {"j2k", "jp2kload", false},
+    {"exr", "openexrload", false}, {"hdr", "radload", false},  {"fits", "fitsload", false},
 };
 
 static const struct reader *find_reader(const char *id)
@@ -78,20 +82,16 @@ static int open_svg(void *data, size_t len, double scale, VipsImage **ret)
     return vips_svgload_buffer(data, len, ret, "dpi", 72.0, "scale", scale, NULL);
 }
 
-/* From memory, so that there is no base folder against which librsvg could resolve a reference. Compressed
- * SVG is refused: what it inflates to can't be told beforehand. */
+/* From memory, so that there is no base folder against which librsvg could resolve a reference. */
 static enum outcome read_svg(const char *path, const struct picture_limits *limits, VipsImage **ret)
 {
-    enum { SVG_BYTES_MAX = 64 * 1024 * 1024 };
     _cleanup_free_ char *data = NULL;
     double scale;
     size_t len;
-    int r = path_read_file(AT_FDCWD, path, SVG_BYTES_MAX, &data, &len);
+    enum outcome outcome = vector_load(path, &data, &len);
 
-    if (r < 0)
-        return r == -EFBIG || r == -ENOMEM ? OUTCOME_TOO_COMPLEX : OUTCOME_INTERNAL;
-    if (len >= 2 && memcmp(data, "\x1f\x8b", 2) == 0)
-        return OUTCOME_CORRUPT_INPUT;
+    if (outcome != OUTCOME_OK)
+        return outcome;
     if (open_svg(data, len, 1, ret))
         return picture_error();
     scale = 1 / shrink_for(*ret, limits);
@@ -106,6 +106,45 @@ static enum outcome read_svg(const char *path, const struct picture_limits *limi
     return OUTCOME_OK;
 }
 
+/* Counts and amounts of whatever was measured, from the least as black to the most as white; bytes are shades
+ * already. Three planes are colours, of others the first is shown. */
+static int show_measurements(VipsImage **image)
+{
+    VipsImage *from = *image;
+    VipsImage **step = (VipsImage **)vips_object_local_array(VIPS_OBJECT(from), 4);
+    int bands = vips_image_get_bands(from) == 3 ? 3 : 1;
+    double least, most, scale;
+
+    if (vips_extract_band(from, &step[0], 0, "n", bands, NULL) || vips_min(step[0], &least, NULL) ||
+        vips_max(step[0], &most, NULL))
+        return -1;
+    if (!isfinite(least) || !isfinite(most)) {
+        vips_error("fits", "there are no amounts");
+        return -1;
+    }
+    scale = most > least ? UINT16_MAX / (most - least) : 1;
+    if (vips_linear1(step[0], &step[1], scale, -least * scale, NULL) ||
+        vips_cast_ushort(step[1], &step[2], NULL) ||
+        vips_copy(step[2], &step[3], "interpretation",
+                  bands == 3 ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_GREY16, NULL))
+        return -1;
+    *image = g_object_ref(step[3]);
+    g_object_unref(from);
+    return 0;
+}
+
+static enum outcome read_fits(const char *path, VipsImage **ret)
+{
+    if (vips_fitsload(path, ret, NULL))
+        return picture_error();
+    if (picture_check_size(*ret) != OUTCOME_OK)
+        return OUTCOME_TOO_COMPLEX;
+    if (vips_image_get_format(*ret) == VIPS_FORMAT_UCHAR && vips_image_get_bands(*ret) != 2 &&
+        vips_image_get_bands(*ret) <= 4)
+        return OUTCOME_OK;
+    return show_measurements(ret) ? picture_error() : OUTCOME_OK;
+}
+
 static enum outcome read_any(const struct reader *r, const char *path, int page, bool frames, VipsImage **ret)
 {
     int status;
@@ -117,6 +156,31 @@ static enum outcome read_any(const struct reader *r, const char *path, int page,
         status = vips_call(r->operation, path, ret, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                            VIPS_FAIL_ON_TRUNCATED, NULL);
     return status ? picture_error() : OUTCOME_OK;
+}
+
+/* Of Radiance packed into four bytes, of a portable float map grey or in colours, and without a word that it
+ * is light. */
+static int as_light(VipsImage *from, VipsImage **ret)
+{
+    VipsImage **step = (VipsImage **)vips_object_local_array(VIPS_OBJECT(from), 1);
+    int status;
+
+    if (from->Coding == VIPS_CODING_RAD)
+        status = vips_rad2float(from, &step[0], NULL);
+    else
+        status = vips_bandjoin((VipsImage *[]){from, from, from}, &step[0],
+                               vips_image_get_bands(from) == 1 ? 3 : 1, NULL);
+    return status ? status : vips_copy(step[0], ret, "interpretation", VIPS_INTERPRETATION_scRGB, NULL);
+}
+
+static enum outcome read_light(const struct reader *r, const char *path, VipsImage **ret)
+{
+    _cleanup_image_ VipsImage *from = NULL;
+    enum outcome outcome = read_any(r, path, 0, false, &from);
+
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    return as_light(from, ret) ? picture_error() : OUTCOME_OK;
 }
 
 /* libvips fills the missing half of a binary netpbm file with black; the header tells how long it must be.
@@ -134,6 +198,8 @@ static enum outcome check_netpbm(const char *path, const VipsImage *image)
         return OUTCOME_OK;
     if (kind[1] == '4')
         line = (width + 7) / 8;
+    if (kind[1] == 'f')
+        line = width * sizeof(float); /* of which three were made */
     return (uint64_t)st.st_size < line * (uint64_t)vips_image_get_height(image) ? OUTCOME_CORRUPT_INPUT
                                                                                 : OUTCOME_OK;
 }
@@ -156,12 +222,17 @@ enum outcome image_vips_read(const char *id, const char *path, int page, bool fr
     _cleanup_image_ VipsImage *image = NULL;
     enum outcome outcome;
 
-    if (str_eq(id, "jpg"))
+    if (str_eq(r->operation, "jpegload"))
         outcome = read_jpg(path, limits, &image);
+    else if (words_have("hdr pfm", id))
+        outcome = read_light(r, path, &image);
+    else if (str_eq(id, "fits"))
+        outcome = read_fits(path, &image);
     else if (str_eq(id, "svg"))
         outcome = read_svg(path, limits, &image);
     else
         outcome = read_any(r, path, page, frames, &image);
+    assert(outcome != OUTCOME_OK || image);
     if (outcome == OUTCOME_OK)
         outcome = picture_check_size(image);
     if (outcome == OUTCOME_OK && frames && count_pages(image) > PICTURE_FRAMES_MAX)
@@ -252,6 +323,26 @@ static int write_netpbm(VipsImage *image, const char *path, VipsForeignPpmFormat
     return vips_ppmsave(image, path, "format", format, NULL);
 }
 
+static int write_pnm(VipsImage *image, const char *path, int quality)
+{
+    return write_netpbm(image, path, VIPS_FOREIGN_PPM_FORMAT_PNM);
+}
+
+static int write_pfm(VipsImage *image, const char *path, int quality)
+{
+    return write_netpbm(image, path, VIPS_FOREIGN_PPM_FORMAT_PFM);
+}
+
+static int write_hdr(VipsImage *image, const char *path, int quality)
+{
+    return vips_radsave(image, path, NULL);
+}
+
+static int write_fits(VipsImage *image, const char *path, int quality)
+{
+    return vips_fitssave(image, path, NULL);
+}
+
 static int write_ppm(VipsImage *image, const char *path, int quality)
 {
     return write_netpbm(image, path, VIPS_FOREIGN_PPM_FORMAT_PPM);
@@ -275,6 +366,8 @@ static const struct writer {
     {"gif", "gifsave", write_gif},    {"tiff", "tiffsave", write_tiff}, {"avif", "heifsave", write_avif},
     {"heic", "heifsave", write_heic}, {"jxl", "jxlsave", write_jxl},    {"jp2", "jp2ksave", write_jp2},
     {"ppm", "ppmsave", write_ppm},    {"pgm", "ppmsave", write_pgm},    {"pbm", "ppmsave", write_pbm},
+    {"pnm", "ppmsave", write_pnm},    {"pfm", "ppmsave", write_pfm},    {"hdr", "radsave", write_hdr},
+    {"fits", "fitssave", write_fits},
 };
 
 static const struct writer *find_writer(const char *id)

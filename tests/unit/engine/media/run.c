@@ -163,6 +163,18 @@ void run_again(const struct engine *engine, const struct run *before, const char
     assert_int_equal(len, first_len);
 }
 
+/* As the type check takes it: "image/" is all that begin so. */
+static bool allows(const char *list, const char *mime)
+{
+    const char *word;
+    size_t n;
+
+    for (const char *p = list; (p = words_next(p, &word, &n));)
+        if (strncmp(word, mime, n) == 0 && (mime[n] == '\0' || word[n - 1] == '/'))
+            return true;
+    return false;
+}
+
 struct run run_good(const struct engine *engine, const char *folder, const char *from, const char *to,
                     const char *input, const char *options)
 {
@@ -179,7 +191,7 @@ struct run run_good(const struct engine *engine, const char *folder, const char 
     assert_int_equal(magic_load(magic, NULL), 0);
     mime = magic_file(magic, result.path);
     assert_non_null(mime);
-    if (!words_have(format->magic, mime) && !str_starts(mime, "text/"))
+    if (!allows(format->magic, mime) && !str_starts(mime, "text/"))
         fail_msg("%s to %s made a file of type %s", from, to, mime);
     magic_close(magic);
     return result;
