@@ -271,6 +271,9 @@ static bool check_tga(struct window *w, uint64_t *ret_end)
     return true;
 }
 
+/* libvips takes a side beyond ten million for 1, and no other reader takes it at all. */
+enum { NUMBER_MAX = 1000 * 1000 };
+
 uint32_t raster_number(const unsigned char *p, size_t len, size_t *at)
 {
     uint32_t value = 0;
@@ -283,7 +286,7 @@ uint32_t raster_number(const unsigned char *p, size_t len, size_t *at)
             ++*at;
     }
     for (; *at < len && isdigit(p[*at]); ++*at) {
-        if (value > 100 * 1000 * 1000)
+        if (value > NUMBER_MAX)
             return 0;
         value = value * 10 + (p[*at] - '0');
     }

@@ -35,7 +35,6 @@ static const struct header {
     MARKED("j2k", 0, "\xff\x4f\xff\x51", BE32, 8, 12),
     MARKED("jng", 0, "\x8bJNG\r\n\x1a\n\0\0\0\x10JHDR", BE32, 16, 20),
     MARKED("miff", 0, "id=ImageMagick", NOT_TOLD, 0, 0),
-    MARKED("mng", 0, "\x8aMNG\r\n\x1a\n\0\0\0\x1cMHDR", BE32, 16, 20),
     MARKED("pam", 0, "P7\n", NOT_TOLD, 0, 0),
     MARKED("pcd", 2048, "PCD_", NOT_TOLD, 0, 0),
     MARKED("pgx", 0, "PG ML ", NOT_TOLD, 0, 0),

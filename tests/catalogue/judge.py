@@ -15,7 +15,7 @@ PICTURES = {"png", "jpg", "gif", "tiff", "bmp", "ico", "tga", "ppm", "pgm", "pbm
 # … and of the rarer ones by FFmpeg's decoder where it has one: ImageMagick wrote most of them.
 DECODED = {"pcx": "pcx", "sgi": "sgi", "dpx": "dpx", "dds": "dds", "xpm": "xpm", "xbm": "xbm", "ras": "sunrast", "xwd": "xwd", "pam": "pam", "pfm": "pfm",
            "psd": "psd", "j2k": "jpeg2000", "pnm": "ppm"}
-IDENTIFIED = {"fits", "hdr", "jng", "mng", "cur", "dcx", "cin", "sixel", "miff", "viff", "aai", "avs", "wbmp", "otb", "jbig"}
+IDENTIFIED = {"fits", "hdr", "jng", "cur", "dcx", "cin", "sixel", "miff", "viff", "aai", "avs", "wbmp", "otb", "jbig"}
 VIPS = {"avif", "heic", "jxl", "jp2"}
 OPEN_DOCUMENT = {"odt": "text", "ott": "text-template", "ods": "spreadsheet", "ots": "spreadsheet-template", "odp": "presentation", "otp": "presentation-template", "odg": "graphics"}
 MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "jira", "muse", "haddock", "tex", "man", "asciidoc", "texinfo", "context", "ms", "xwiki", "zimwiki"}

@@ -6,7 +6,7 @@ import subprocess
 
 # ImageMagick's names where they aren't ours.
 MAGICK = {format: format for format in (
-    "aai", "art", "avs", "cals", "cin", "dcx", "dds", "dpx", "exr", "j2k", "jbig", "jng", "miff", "mng", "mtv", "otb", "palm", "pam", "pcd", "pcx", "pgx", "pnm", "ras", "rgf",
+    "aai", "art", "avs", "cals", "cin", "dcx", "dds", "dpx", "exr", "j2k", "jbig", "jng", "miff", "mtv", "otb", "palm", "pam", "pcd", "pcx", "pgx", "pnm", "ras", "rgf",
     "sgi", "vicar", "viff", "wbmp", "xbm", "xpm", "xwd")}
 VIPS = ("fits", "hdr")
 WIDTH, HEIGHT = 96, 64

@@ -39,9 +39,10 @@ DERIVED = {
 # macros, and presentations that are not shows, under the other name. Containers of films don't tell what is in them.
 MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "creole", "jira", "t2t", "twiki", "tikiwiki", "vimwiki", "muse", "haddock", "tex", "man", "ipynb"}
 ROOTED = {"docbook", "jats", "opml", "fb2"}
-TEXTS = {"txt", "csv", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg"} | MARKUP | ROOTED
+TEXTS = {"txt", "csv", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg", "xbm", "xpm"} | MARKUP | ROOTED
 ALIKE = [{"mp4", "mov", "m4a", "m4v", "3gp", "3g2", "f4v"}, {"mkv", "mka", "webm"}, {"wmv", "wma", "asf"}, {"ogg", "oga", "opus", "spx", "ogv"}, {"mpg", "vob"}, {"mp3", "mp2"},
-         {"ac3", "eac3"}, {"ts", "m2ts"}, {"docbook", "jats"}]
+         {"ac3", "eac3"}, {"ts", "m2ts"}, {"docbook", "jats"},
+         {"jpg", "mpo"}, {"jp2", "jpx"}, {"ppm", "pgm", "pbm", "pnm"}]
 MUST = {("docx", "docm"), ("xlsx", "xlsm"), ("pptx", "pptm"), ("pptx", "ppsx")}
 FAMILY = {(text, name) for text in TEXTS for name in {"txt", "csv"} | MARKUP} | {(text, "html") for text in MARKUP} | {
     (a, b) for group in ALIKE for a in group for b in group} | MUST

@@ -25,10 +25,10 @@
 
 #define USUAL "png jpg webp gif tiff avif heic jxl jp2 bmp ico psd tga ppm pgm pbm"
 #define RARE                                                                                                 \
-    "pnm pam pfm mpo jpx j2k jbig jng mng cur pcx dcx psb dds exr hdr fits dpx cin sgi ras xwd xbm "         \
+    "pnm pam pfm mpo jpx j2k jbig jng cur pcx dcx psb dds exr hdr fits dpx cin sgi ras xwd xbm "             \
     "xpm miff viff vicar pcd pgx cals palm wbmp otb art pix rle tim scr aai avs rgf mtv"
 #define COLOUR                                                                                               \
-    "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm psd j2k jng mng cur pcx dcx dds "       \
+    "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm psd j2k jng cur pcx dcx dds "           \
     "pnm pam pfm hdr fits dpx cin sgi ras xwd xpm sixel miff viff aai avs"
 /* black and white alone, whatever the picture */
 #define TWO_TONES "xbm wbmp otb jbig"
@@ -82,7 +82,6 @@ static const struct picture_target targets[] = {
     {"psd", 30000, ALPHA | DEEP},
     {"j2k", MAGICK_SIDE_MAX, ALPHA},
     {"jng", MAGICK_SIDE_MAX, ALPHA},
-    {"mng", MAGICK_SIDE_MAX, ALPHA},
     {"cur", 256, ALPHA | SHRUNK},
     {"pcx", MAGICK_SIDE_MAX, 0},
     {"dcx", MAGICK_SIDE_MAX, 0},

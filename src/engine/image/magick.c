@@ -33,23 +33,22 @@ static const struct coder {
     {"dds", "DDS", "DDS", false, false},    {"dpx", "DPX", "DPX", false, false},
     {"ico", "ICO", "ICO", true, false},     {"j2k", NULL, "J2K", false, false},
     {"jbig", "JBIG", "JBIG", false, true},  {"jng", "JNG", "JNG", false, false},
-    {"miff", "MIFF", "MIFF", false, false}, {"mng", "MNG", "MNG", false, false},
-    {"mtv", "MTV", NULL, false, false},     {"otb", "OTB", "OTB", false, true},
-    {"palm", "PALM", NULL, false, false},   {"pam", "PAM", "PAM", false, false},
-    {"pcd", "PCD", NULL, false, false},     {"pcx", "PCX", "PCX", false, false},
-    {"pgx", "PGX", NULL, false, false},     {"pix", "PIX", NULL, false, false},
-    {"psb", "PSB", NULL, false, false},     {"psd", "PSD", "PSD", false, false},
-    {"ras", "SUN", "SUN", false, false},    {"rgf", "RGF", NULL, false, false},
-    {"rle", "RLE", NULL, false, false},     {"scr", "SCR", NULL, false, false},
-    {"sgi", "SGI", "SGI", false, false},    {"sixel", NULL, "SIXEL", false, false},
-    {"tga", "TGA", "TGA", false, false},    {"tiff", "TIFF", NULL, false, false},
-    {"tim", "TIM", NULL, false, false},     {"vicar", "VICAR", NULL, false, false},
-    {"viff", "VIFF", "VIFF", false, false}, {"wbmp", "WBMP", "WBMP", false, true},
-    {"xbm", "XBM", "XBM", false, true},     {"xpm", "XPM", "XPM", false, false},
-    {"xwd", "XWD", "XWD", false, false},
+    {"miff", "MIFF", "MIFF", false, false}, {"mtv", "MTV", NULL, false, false},
+    {"otb", "OTB", "OTB", false, true},     {"palm", "PALM", NULL, false, false},
+    {"pam", "PAM", "PAM", false, false},    {"pcd", "PCD", NULL, false, false},
+    {"pcx", "PCX", "PCX", false, false},    {"pgx", "PGX", NULL, false, false},
+    {"pix", "PIX", NULL, false, false},     {"psb", "PSB", NULL, false, false},
+    {"psd", "PSD", "PSD", false, false},    {"ras", "SUN", "SUN", false, false},
+    {"rgf", "RGF", NULL, false, false},     {"rle", "RLE", NULL, false, false},
+    {"scr", "SCR", NULL, false, false},     {"sgi", "SGI", "SGI", false, false},
+    {"sixel", NULL, "SIXEL", false, false}, {"tga", "TGA", "TGA", false, false},
+    {"tiff", "TIFF", NULL, false, false},   {"tim", "TIM", NULL, false, false},
+    {"vicar", "VICAR", NULL, false, false}, {"viff", "VIFF", "VIFF", false, false},
+    {"wbmp", "WBMP", "WBMP", false, true},  {"xbm", "XBM", "XBM", false, true},
+    {"xpm", "XPM", "XPM", false, false},    {"xwd", "XWD", "XWD", false, false},
 };
 
-/* What these may hold inside: icons and network graphics PNG and JPEG, CALS a fax. */
+/* What these may hold inside: icons PNG, JNG also JPEG, CALS a fax. */
 static const char *const inside[] = {"PNG", "JPEG", "GROUP4"};
 
 static const struct coder *find_coder(const char *id)
@@ -320,13 +319,12 @@ static int add_image(MagickWand *wand, VipsImage *image)
 /* Greys as black and white dots: by a threshold alone nothing of most photographs is left. */
 static bool scatter_tones(MagickWand *wand)
 {
-#if MagickLibVersion >= 0x700
-    static const DitherMethod scattered = FloydSteinbergDitherMethod;
-#else
-    static const MagickBooleanType scattered = MagickTrue;
-#endif
+    static const unsigned char black_and_white[] = {0, 255};
+    _cleanup_wand_ MagickWand *tones = NewMagickWand();
 
-    return MagickQuantizeImage(wand, 2, GRAYColorspace, 0, scattered, MagickFalse);
+    return MagickConstituteImage(tones, 2, 1, "I", CharPixel, black_and_white) &&
+           MagickTransformImageColorspace(wand, GRAYColorspace) &&
+           MagickRemapImage(wand, tones, FloydSteinbergDitherMethod);
 }
 
 enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, int quality,

@@ -62,7 +62,6 @@ static const struct picture {
     {"dds", BYTES("DDS \x7c\0\0\0\7\x10\0\0\1\0\0\0\1\0\0\0"), 16, 4, false},
     {"j2k", BYTES("\xff\x4f\xff\x51\0\x29\0\0\0\0\0\1\0\0\0\1"), 8, 4, false},
     {"jng", BYTES("\x8bJNG\r\n\x1a\n\0\0\0\x10JHDR\0\0\0\1\0\0\0\1"), 16, 4, false},
-    {"mng", BYTES("\x8aMNG\r\n\x1a\n\0\0\0\x1cMHDR\0\0\0\1\0\0\0\1"), 20, 4, false},
     {"ras", BYTES("\x59\xa6\x6a\x95\0\0\0\1\0\0\0\1"), 4, 4, false},
     {"rle", BYTES("\x52\xcc\0\0\0\0\1\0\1\0"), 6, 2, false},
     {"sgi", BYTES("\x01\xda\1\1\0\3\0\1\0\1"), 8, 2, false},

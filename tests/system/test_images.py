@@ -1,0 +1,136 @@
+"""Pictures of the rarer kinds and drawings: what a format can hold is still there, and what it can't becomes what one would want."""
+
+import struct
+import subprocess
+import zlib
+
+import pytest
+
+from client import problem
+
+RED = (255, 0, 0)
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def picture(width, height, pixel, depth=8, kind=2):
+    """A PNG of pixel(x, y), a tuple of samples each."""
+    sample = ">" + ("B" if depth == 8 else "H")
+    rows = b"".join(b"\0" + b"".join(struct.pack(sample, value) for x in range(width) for value in pixel(x, y)) for y in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def half_clear():
+    """Opaque red on the left, nothing on the right."""
+    return picture(32, 16, lambda x, y: (255, 0, 0, 255 if x < 16 else 0), kind=6)
+
+
+def seen(data, format, tmp_path, *words):
+    """What ImageMagick sees in a result."""
+    path = tmp_path / "result"
+    path.write_bytes(data)
+    return subprocess.run(["convert", f"{format}:{path}[0]", *words], check=True, capture_output=True, timeout=60).stdout.decode()
+
+
+def colour_at(data, format, tmp_path, x, y):
+    """(red, green, blue, alpha), 0 to 255."""
+    said = seen(data, format, tmp_path, "-depth", "8", "-format", f"%[fx:round(255*p{{{x},{y}}}.r)] %[fx:round(255*p{{{x},{y}}}.g)] %[fx:round(255*p{{{x},{y}}}.b)] "
+                f"%[fx:round(255*p{{{x},{y}}}.a)]", "info:")
+    return tuple(map(int, said.split()))
+
+
+@pytest.mark.parametrize("target", ["pam", "miff", "psd", "dpx"])
+def test_depth_is_kept_where_it_can_be(client, target, tmp_path):
+    deep = picture(256, 16, lambda x, y: (250 * x + y, 1000 + y, 0), depth=16)
+    data = client.result("a.png", deep, target)[1]
+    assert seen(data, target, tmp_path, "-format", "%z", "info:") == "16"
+    assert int(seen(data, target, tmp_path, "-format", "%k", "info:")) > 4000  # more than 8 bits of the red could tell apart
+
+
+@pytest.mark.parametrize("target", ["sgi", "dds", "xpm", "psd", "miff", "pam", "avs", "aai", "j2k", "jng"])
+def test_transparency_is_kept_where_it_can_be(client, target, tmp_path):
+    data = client.result("a.png", half_clear(), target)[1]
+    assert colour_at(data, target, tmp_path, 24, 8)[3] == 0
+    assert colour_at(data, target, tmp_path, 4, 8) == pytest.approx((255, 0, 0, 255), abs=3)
+
+
+@pytest.mark.parametrize("target", ["pcx", "dcx", "ras", "xwd", "viff", "dpx", "hdr"])
+def test_transparency_is_laid_on_white_elsewhere(client, target, tmp_path):
+    data = client.result("a.png", half_clear(), target)[1]
+    assert colour_at(data, "sun" if target == "ras" else target, tmp_path, 24, 8)[:3] == pytest.approx((255, 255, 255), abs=3)
+    assert colour_at(data, "sun" if target == "ras" else target, tmp_path, 4, 8)[:3] == pytest.approx((255, 0, 0), abs=14)
+
+
+@pytest.mark.parametrize("target", ["xbm", "wbmp", "otb", "jbig"])
+def test_greys_become_dots(client, target, tmp_path):
+    """As many white ones as the grey is light, and not a black or a white plane."""
+    data = client.result("a.png", picture(64, 64, lambda x, y: (155, 155, 155) if x < 48 else (0, 0, 0) if y < 32 else (255, 255, 255)), target)[1]
+    assert 0.5 < float(seen(data, target, tmp_path, "-crop", "48x64+0+0", "-colorspace", "gray", "-format", "%[fx:mean]", "info:")) < 0.7
+
+
+def test_a_cursor_is_one_and_its_largest_size_is_read(client, tmp_path):
+    cursor = client.result("a.png", picture(64, 64, lambda x, y: RED), "cur")[1]
+    assert cursor[:4] == b"\0\0\2\0" and struct.unpack_from("<H", cursor, 4)[0] >= 3  # 64, 48, 32, 16
+    (tmp_path / "a.cur").write_bytes(cursor)
+    assert "cursor" in subprocess.run(["file", "-b", tmp_path / "a.cur"], check=True, capture_output=True, text=True).stdout
+    assert client.result("a.cur", cursor, "png")[1][16:24] == struct.pack(">II", 64, 64)
+
+
+def test_the_first_of_several_pages(client, tmp_path):
+    for name, colour in (("1", "red"), ("2", "blue")):
+        subprocess.run(["convert", "-size", "20x10", f"xc:{colour}", tmp_path / f"{name}.png"], check=True, timeout=60)
+    subprocess.run(["convert", tmp_path / "1.png", tmp_path / "2.png", f"dcx:{tmp_path / 'a.dcx'}"], check=True, timeout=60)
+    assert colour_at(client.result("a.dcx", (tmp_path / "a.dcx").read_bytes(), "png")[1], "png", tmp_path, 5, 5) [:3] == RED
+
+
+def pfm(*values):
+    return b"PF\n%d 1\n-1.0\n" % (len(values) // 3) + struct.pack(f"<{len(values)}f", *values)
+
+
+def test_light_beyond_white_is_kept(client):
+    """0.5, 1 and 8 as grey, there and back by way of Radiance's four bytes."""
+    radiance = client.result("a.pfm", pfm(0.5, 0.5, 0.5, 1, 1, 1, 8, 8, 8), "hdr")[1]
+    assert radiance.startswith(b"#?RADIANCE")
+    back = client.result("a.hdr", radiance, "pfm")[1]
+    assert struct.unpack("<9f", back[-36:]) == pytest.approx((0.5,) * 3 + (1,) * 3 + (8,) * 3, rel=0.02)
+
+
+def test_light_is_shown_as_a_screen_shows_it(client, tmp_path):
+    shown = client.result("a.pfm", pfm(0.2140, 0.2140, 0.2140, 8, 8, 8), "png")[1]
+    assert colour_at(shown, "png", tmp_path, 0, 0)[0] == pytest.approx(127, abs=2)  # sRGB's half
+    assert colour_at(shown, "png", tmp_path, 1, 0)[0] == 255
+
+
+def test_measurements_go_from_black_to_white(client, tmp_path):
+    """-1000 to 3000 as floating point: the lowest line of FITS is the first."""
+    cards = [b"SIMPLE  =                    T", b"BITPIX  =                  -32", b"NAXIS   =                    2", b"NAXIS1  =                    2",
+             b"NAXIS2  =                    2", b"END"]
+    data = b"".join(card.ljust(80) for card in cards).ljust(2880) + struct.pack(">4f", -1000, 1000, 3000, 0).ljust(2880, b"\0")
+    shown = client.result("a.fits", data, "png")[1]
+    assert [colour_at(shown, "png", tmp_path, x, y)[0] for y in (1, 0) for x in (0, 1)] == pytest.approx([0, 128, 255, 64], abs=2)
+
+
+DRAWING = ('<svg xmlns="http://www.w3.org/2000/svg" width="100mm" height="50mm" viewBox="0 0 200 100"><text x="10" y="40" font-family="Liberation Sans" font-size="24">'
+           'Straße und Wörter</text><circle cx="150" cy="70" r="20" fill="none" stroke="green"/></svg>')
+
+
+def test_a_drawing_stays_one_in_a_pdf(client, tmp_path):
+    path = tmp_path / "a.pdf"
+    path.write_bytes(client.result("a.svg", DRAWING.encode(), "pdf")[1])
+
+    def said(*words):
+        return subprocess.run([*words], check=True, capture_output=True, text=True, timeout=60).stdout
+    assert "Straße und Wörter" in said("pdftotext", path, "-")
+    assert "283.465 x 141.732 pts" in said("pdfinfo", path)
+    font = said("pdffonts", path).splitlines()[2].split()
+    assert font[0].endswith("+LiberationSans") and font[-5] == "yes"  # embedded
+    assert len(said("pdfimages", "-list", path).splitlines()) == 2  # the table's head alone
+    assert subprocess.run(["qpdf", "--check", path], capture_output=True, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("reference", ["file:///etc/passwd", "http://127.0.0.1:9/x.png"])
+def test_a_drawing_that_refers_elsewhere_is_refused(client, reference):
+    drawing = DRAWING.replace("<circle", f'<image width="9" height="9" href="{reference}"/><circle')
+    problem(client.upload("a.svg", drawing.encode()), 422, "type_mismatch")
