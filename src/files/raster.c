@@ -473,24 +473,35 @@ static bool check_jxl(struct window *w, uint64_t *ret_end)
            (box_find(w, 0, w->size, "jxlc", &b, ret_end) || box_find(w, 0, w->size, "jxlp", &b, ret_end));
 }
 
+/* Pieces with a name and a length, of which one at least is there. */
+static bool check_icns(struct window *w, uint64_t *ret_end)
+{
+    const unsigned char *p = window_at(w, 0, 16);
+    uint64_t end, at = 8;
+
+    if (!p || memcmp(p, "icns", 4) != 0)
+        return false;
+    end = bytes_be32(p + 4);
+    for (size_t steps = 0; at < end && steps < STEPS_MAX && (p = window_at(w, at, 8)); steps++) {
+        uint32_t size = bytes_be32(p + 4);
+
+        if (size < 8 || size > end - at)
+            return false;
+        at += size;
+    }
+    *ret_end = end;
+    return at > 8 && end >= 16;
+}
+
 static const struct {
     const char *ids;
     check_fn *check;
 } rasters[] = {
-    {"png", check_png},
-    {"jpg mpo", check_jpg},
-    {"gif", check_gif},
-    {"webp", check_webp},
-    {"bmp", check_bmp},
-    {"ico", check_ico},
-    {"cur", check_cur},
-    {"psd", check_psd},
-    {"psb", check_psb},
-    {"tga", check_tga},
-    {"ppm pgm pbm pnm", check_netpbm},
-    {"tiff", check_tiff},
-    {"heic avif", check_heif},
-    {"jp2 jpx", check_jp2},
+    {"png", check_png},   {"jpg mpo", check_jpg},    {"gif", check_gif},
+    {"webp", check_webp}, {"bmp", check_bmp},        {"ico", check_ico},
+    {"cur", check_cur},   {"icns", check_icns},      {"psd", check_psd},
+    {"psb", check_psb},   {"tga", check_tga},        {"ppm pgm pbm pnm", check_netpbm},
+    {"tiff", check_tiff}, {"heic avif", check_heif}, {"jp2 jpx", check_jp2},
     {"jxl", check_jxl},
 };
 

@@ -163,6 +163,7 @@ const struct format formats[] = {
     {"jng", "JPEG network graphic", FORMAT_IMAGE, "jng", "image/x-jng", "image/x-jng video/x-jng",
      STRUCTURE_RASTER, NULL},
     PICTURE("cur", "Windows cursor", "cur", "image/vnd.microsoft.cursor"),
+    PICTURE("icns", "Apple icon", "icns", "image/icns"),
     PICTURE("pcx", "PC Paintbrush image", "pcx", "image/x-pcx"),
     PICTURE("dcx", "PC Paintbrush pages", "dcx", "image/x-dcx"),
     PICTURE("dds", "DirectDraw surface", "dds", "image/vnd.ms-dds"),

@@ -55,6 +55,8 @@ def judge(path, format):
     assert path.stat().st_size > 0, "empty"
     if format in PROBED:
         probe(path, format)
+    elif format == "icns":
+        assert "0 elements" not in said("icns2png", "-l", path)
     elif format in DECODED:
         decoded(path, format)
     elif format in PICTURES | IDENTIFIED:

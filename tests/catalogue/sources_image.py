@@ -78,7 +78,7 @@ def tim():
 
 
 MADE = {"pfm": pfm, "pix": pix, "psb": psb, "rle": rle, "scr": scr, "tim": tim}
-FORMATS = {*MAGICK, *VIPS, *MADE, "cur", "jpx", "mpo"}
+FORMATS = {*MAGICK, *VIPS, *MADE, "cur", "icns", "jpx", "mpo"}
 
 
 def make(sources, format, path):
@@ -91,6 +91,10 @@ def make(sources, format, path):
         run("vips", "copy", sources.path("png"), path)
     elif format in MADE:
         path.write_bytes(MADE[format]())
+    elif format == "icns":
+        square = path.with_suffix(".square.png")
+        run("convert", sources.path("png"), "-resize", "48x48!", "-depth", "8", f"png32:{square}")
+        run("png2icns", path, square)
     elif format == "jpx":
         path.write_bytes(sources.path("jp2").read_bytes().replace(b"ftypjp2 ", b"ftypjpx ", 1))
     else:

@@ -78,6 +78,41 @@ def test_a_cursor_is_one_and_its_largest_size_is_read(client, tmp_path):
     assert client.result("a.cur", cursor, "png")[1][16:24] == struct.pack(">II", 64, 64)
 
 
+def squares(data):
+    """{name: bytes} of an icon of Apple's."""
+    at, found = 8, {}
+    assert data[:4] == b"icns" and struct.unpack_from(">I", data, 4)[0] == len(data)
+    while at < len(data):
+        name, size = struct.unpack_from(">4sI", data, at)
+        found[name.decode()] = data[at + 8:at + size]
+        at += size
+    return found
+
+
+def test_an_apple_icon_has_squares_of_all_sizes(client, tmp_path):
+    icon = client.result("a.png", picture(300, 200, lambda x, y: RED), "icns")[1]
+    found = squares(icon)
+    assert {name: struct.unpack_from(">II", data, 16) for name, data in found.items()} == {
+        "ic08": (256, 256), "ic07": (128, 128), "icp6": (64, 64), "icp5": (32, 32), "icp4": (16, 16)}
+    assert colour_at(found["ic08"], "png", tmp_path, 128, 128) == (*RED, 255)
+    assert colour_at(found["ic08"], "png", tmp_path, 128, 10)[3] == 0  # what isn't picture is nothing
+    assert client.result("a.icns", icon, "png")[1][16:24] == struct.pack(">II", 256, 256)
+
+
+@pytest.mark.parametrize("sizes", [(16, 32, 48, 128), (48, 256), (16,)])
+def test_the_largest_of_an_apple_icon_is_read(client, sizes, tmp_path):
+    """png2icns packs the smaller ones plane by plane, with a mask, and the larger ones as JPEG 2000."""
+    for size in sizes:
+        subprocess.run(["convert", "-size", f"{size}x{size}", "xc:none", "-fill", "red", "-draw", f"rectangle 0,0 {size // 2 - 1},{size}", f"png32:{tmp_path / f'{size}.png'}"],
+                       check=True, timeout=60)
+    subprocess.run(["png2icns", tmp_path / "a.icns", *(tmp_path / f"{size}.png" for size in sizes)], check=True, capture_output=True, timeout=60)
+    shown = client.result("a.icns", (tmp_path / "a.icns").read_bytes(), "png")[1]
+    side = sizes[-1]
+    assert shown[16:24] == struct.pack(">II", side, side)
+    assert colour_at(shown, "png", tmp_path, 2, 2) == pytest.approx((255, 0, 0, 255), abs=4)
+    assert colour_at(shown, "png", tmp_path, side - 3, 2)[3] == 0
+
+
 def test_the_first_of_several_pages(client, tmp_path):
     for name, colour in (("1", "red"), ("2", "blue")):
         subprocess.run(["convert", "-size", "20x10", f"xc:{colour}", tmp_path / f"{name}.png"], check=True, timeout=60)

@@ -25,10 +25,10 @@
 
 #define USUAL "png jpg webp gif tiff avif heic jxl jp2 bmp ico psd tga ppm pgm pbm"
 #define RARE                                                                                                 \
-    "pnm pam pfm mpo jpx j2k jbig jng cur pcx dcx psb dds exr hdr fits dpx cin sgi ras xwd xbm "             \
+    "pnm pam pfm mpo jpx j2k jbig jng cur icns pcx dcx psb dds exr hdr fits dpx cin sgi ras xwd xbm "        \
     "xpm miff viff vicar pcd pgx cals palm wbmp otb art pix rle tim scr aai avs rgf mtv"
 #define COLOUR                                                                                               \
-    "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm psd j2k jng cur pcx dcx dds "           \
+    "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm psd j2k jng cur icns pcx dcx dds "      \
     "pnm pam pfm hdr fits dpx cin sgi ras xwd xpm sixel miff viff aai avs"
 /* black and white alone, whatever the picture */
 #define TWO_TONES "xbm wbmp otb jbig"
@@ -83,6 +83,7 @@ static const struct picture_target targets[] = {
     {"j2k", MAGICK_SIDE_MAX, ALPHA},
     {"jng", MAGICK_SIDE_MAX, ALPHA},
     {"cur", 256, ALPHA | SHRUNK},
+    {"icns", 1024, ALPHA | SHRUNK},
     {"pcx", MAGICK_SIDE_MAX, 0},
     {"dcx", MAGICK_SIDE_MAX, 0},
     {"dds", MAGICK_SIDE_MAX, ALPHA},
@@ -181,7 +182,7 @@ static bool writes_heif(VipsForeignHeifCompression compression)
 
 static bool writes(const char *id)
 {
-    if (str_eq(id, "pdf") || image_magick_writes(id))
+    if (words_have("pdf icns", id) || image_magick_writes(id))
         return true;
     if (str_eq(id, "avif") && !writes_heif(VIPS_FOREIGN_HEIF_COMPRESSION_AV1))
         return false;
@@ -190,11 +191,16 @@ static bool writes(const char *id)
     return image_vips_writes(id);
 }
 
+static bool reads(const char *id)
+{
+    return str_eq(id, "icns") || image_vips_reads(id) || image_magick_reads(id);
+}
+
 static bool offers(const struct format *from, const struct format *to)
 {
     const char *why;
 
-    return start(&why) == 0 && (image_vips_reads(from->id) || image_magick_reads(from->id)) && writes(to->id);
+    return start(&why) == 0 && reads(from->id) && writes(to->id);
 }
 
 static void version(char *ret, size_t size)
@@ -282,6 +288,8 @@ static enum outcome write_picture(struct engine_job *job, VipsImage *image, cons
 
     vips_image_set_progress(image, TRUE);
     g_signal_connect(image, "eval", G_CALLBACK(on_eval), job);
+    if (str_eq(id, "icns"))
+        return image_icns_write(image, path);
     if (words_have("ico cur", id))
         return write_icon(image, id, path);
     if (image_magick_writes(id))

@@ -5,6 +5,8 @@
  * of other metadata metadata.c says what stays. */
 #include "engine/image/picture.h"
 
+#include "core/str.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -252,6 +254,8 @@ enum outcome picture_read(const char *id, const char *path, int page, bool frame
 {
     enum outcome outcome = OUTCOME_CORRUPT_INPUT;
 
+    if (str_eq(id, "icns"))
+        return image_icns_read(path, ret);
     if (image_vips_reads(id))
         outcome = image_vips_read(id, path, page, frames, limits, ret, ret_pages);
     /* a TIFF of a kind that libvips refuses: old-style JPEG */

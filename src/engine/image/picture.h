@@ -90,6 +90,10 @@ enum outcome image_magick_read(const char *id, const char *path, int page, VipsI
 enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, int quality,
                                 const char *path);
 
+/* icns.c: the largest of the sizes; all sizes that the picture reaches */
+enum outcome image_icns_read(const char *path, VipsImage **ret);
+enum outcome image_icns_write(VipsImage *image, const char *path);
+
 /* vector.c: a drawing as what it is made of. Compressed SVG is refused by both: what it inflates to can't be
  * told beforehand. */
 enum outcome vector_load(const char *path, char **ret, size_t *ret_len);

@@ -5,7 +5,7 @@ import bz2
 import struct
 import zlib
 
-from . import add, case, chunk
+from . import add, case, chunk, png_file
 from .rasters import BOUNDED, TOO_MUCH
 
 HUGE = 2**32 - 1
@@ -134,6 +134,17 @@ add("jng-huge", "a.jng", "png", TOO_MUCH, lambda c: b"\x8bJNG\r\n\x1a\n" + chunk
 add("cur-many", "a.cur", "png", BOUNDED + " type_mismatch", lambda c: struct.pack("<HHH", 0, 2, 60000) + b"".join(
     struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, 40, 6 + 16 * 60000) for _ in range(60000)) + struct.pack("<IiiHHIIiiII", 40, 20000, 40000, 1, 32, 0, 0, 0, 0, 0, 0))
 add("mpo-huge", "a.mpo", "png", TOO_MUCH, lambda c: b"\xff\xd8\xff\xe2\x00\x08MPF\0\0\0\xff\xc0\x00\x0b\x08\xff\xff\xff\xff\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + FEW + b"\xff\xd9")
+
+
+def icns(*pieces):
+    body = b"".join(name + struct.pack(">I", len(data) + 8) + data for name, data in pieces)
+    return b"icns" + struct.pack(">I", len(body) + 8) + body
+
+
+add("icns-huge", "a.icns", "png", TOO_MUCH, lambda c: icns((b"ic10", png_file(60000, 60000, (b"IDAT", zlib.compress(bytes(60000), 9))))))
+add("icns-many", "a.icns", "png", BOUNDED, lambda c: icns(*[(b"ic09", b"")] * 1_000_000))
+add("icns-runs", "a.icns", "png", "corrupt_input", lambda c: icns((b"it32", bytes(4) + b"\xff\x01" * 100_000), (b"t8mk", bytes(9))))
+add("icns-cut-runs", "a.icns", "png", "corrupt_input", lambda c: icns((b"is32", b"\x7f"), (b"s8mk", bytes(256))))
 
 
 # --- drawings as pages

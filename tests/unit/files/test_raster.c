@@ -58,6 +58,7 @@ static const struct picture {
     {"cur", BYTES("\0\0\2\0\1\0\1\1\0\0\3\0\5\0\x0c\0\0\0\x16\0\0\0\x28\0\0\0\1\0\0\0\2\0\0\0"), 26, 4, true},
     {"psb", BYTES("8BPS\0\2\0\0\0\0\0\0\0\3\0\0\0\1\0\0\0\1\0\x08\0\3"), 18, 4, false},
     {"pnm", BYTES("P5 1 1 255\na"), 3, 1, true},
+    {"icns", BYTES("icns\0\0\0\x13is32\0\0\0\x0b\xff\xff\xff"), 12, 4, true},
     {"dcx", BYTES("\xb1\x68\xde\x3a\4\x10\0\0"), 4, 4, false},
     {"dds", BYTES("DDS \x7c\0\0\0\7\x10\0\0\1\0\0\0\1\0\0\0"), 16, 4, false},
     {"j2k", BYTES("\xff\x4f\xff\x51\0\x29\0\0\0\0\0\1\0\0\0\1"), 8, 4, false},
