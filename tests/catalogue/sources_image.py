@@ -86,7 +86,7 @@ def make(sources, format, path):
         subprocess.run([str(word) for word in words], check=True, capture_output=True, timeout=300)
 
     if format in MAGICK:
-        run("convert", sources.path("png"), f"{MAGICK[format]}:{path}")
+        run("convert", sources.path("png"), "-fill", "black", "-draw", "rectangle 0,0 47,63", f"{MAGICK[format]}:{path}")
     elif format in VIPS:
         run("vips", "copy", sources.path("png"), path)
     elif format in MADE:
