@@ -29,6 +29,7 @@ static const struct header {
     MARKED("dpx", 0, "SDPX", BE32, 772, 776),
     MARKED("dpx", 0, "XPDS", LE32, 772, 776),
     MARKED("exr", 0, "\x76\x2f\x31\x01", NOT_TOLD, 0, 0),
+    MARKED("ff", 0, "farbfeld", BE32, 8, 12),
     MARKED("fits", 0, "SIMPLE  =", NOT_TOLD, 0, 0),
     MARKED("hdr", 0, "#?RADIANCE", NOT_TOLD, 0, 0),
     MARKED("hdr", 0, "#?RGBE", NOT_TOLD, 0, 0),
@@ -39,6 +40,7 @@ static const struct header {
     MARKED("pcd", 2048, "PCD_", NOT_TOLD, 0, 0),
     MARKED("pgx", 0, "PG ML ", NOT_TOLD, 0, 0),
     MARKED("pgx", 0, "PG LM ", NOT_TOLD, 0, 0),
+    MARKED("qoi", 0, "qoif", BE32, 4, 8),
     MARKED("ras", 0, "\x59\xa6\x6a\x95", BE32, 4, 8),
     MARKED("rle", 0, "\x52\xcc", LE16, 6, 8),
     MARKED("sgi", 0, "\x01\xda\0", BE16, 6, 8),
@@ -86,8 +88,10 @@ static const struct plain {
     enum number number;
     unsigned width_at, height_at, pixels_at, bits, pad;
 } plains[] = {
-    {"aai", LE32, 0, 4, 8, 32, 1}, {"avs", BE32, 0, 4, 8, 32, 1}, {"art", LE16, 2, 6, 8, 1, 2},
-    {"otb", U8, 1, 2, 4, 1, 1},    {"rgf", U8, 0, 1, 2, 1, 1},
+    {"aai", LE32, 0, 4, 8, 32, 1},
+    {"avs", BE32, 0, 4, 8, 32, 1},
+    {"art", LE16, 2, 6, 8, 1, 2},
+    {"rgf", U8, 0, 1, 2, 1, 1},
 };
 
 static bool has_length(const struct window *w, uint64_t pixels_at, uint64_t width, uint64_t height,

@@ -14,8 +14,8 @@ FILMS = {"mp4", "mov", "m4v", "3gp", "3g2", "f4v", "mkv", "webm", "avi", "flv", 
 PICTURES = {"png", "jpg", "gif", "tiff", "bmp", "ico", "tga", "ppm", "pgm", "pbm", "webp"}
 # … and of the rarer ones by FFmpeg's decoder where it has one: ImageMagick wrote most of them.
 DECODED = {"pcx": "pcx", "sgi": "sgi", "dpx": "dpx", "dds": "dds", "xpm": "xpm", "xbm": "xbm", "ras": "sunrast", "xwd": "xwd", "pam": "pam", "pfm": "pfm",
-           "psd": "psd", "j2k": "jpeg2000", "pnm": "ppm"}
-IDENTIFIED = {"fits", "hdr", "jng", "cur", "dcx", "cin", "sixel", "miff", "viff", "aai", "avs", "wbmp", "otb", "jbig"}
+           "psd": "psd", "qoi": "qoi", "j2k": "jpeg2000", "pnm": "ppm"}
+IDENTIFIED = {"fits", "hdr", "jng", "cur", "dcx", "cin", "sixel", "miff", "viff", "aai", "avs", "wbmp", "jbig"}
 VIPS = {"avif", "heic", "jxl", "jp2"}
 OPEN_DOCUMENT = {"odt": "text", "ott": "text-template", "ods": "spreadsheet", "ots": "spreadsheet-template", "odp": "presentation", "otp": "presentation-template", "odg": "graphics"}
 MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "jira", "muse", "haddock", "tex", "man", "asciidoc", "texinfo", "context", "ms", "xwiki", "zimwiki"}
@@ -57,6 +57,10 @@ def judge(path, format):
         probe(path, format)
     elif format == "icns":
         assert "0 elements" not in said("icns2png", "-l", path)
+    elif format == "ff":
+        with path.open("rb") as file:
+            png = subprocess.run(["ff2png"], stdin=file, capture_output=True, timeout=120)
+        assert png.returncode == 0 and png.stdout.startswith(b"\x89PNG"), png.stderr
     elif format in DECODED:
         decoded(path, format)
     elif format in PICTURES | IDENTIFIED:

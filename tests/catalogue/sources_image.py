@@ -6,7 +6,7 @@ import subprocess
 
 # ImageMagick's names where they aren't ours.
 MAGICK = {format: format for format in (
-    "aai", "art", "avs", "cals", "cin", "dcx", "dds", "dpx", "exr", "j2k", "jbig", "jng", "miff", "mtv", "otb", "palm", "pam", "pcd", "pcx", "pgx", "pnm", "ras", "rgf",
+    "aai", "art", "avs", "cals", "cin", "dcx", "dds", "dpx", "exr", "j2k", "jbig", "jng", "miff", "mtv", "palm", "pam", "pcd", "pcx", "pgx", "pnm", "ras", "rgf",
     "sgi", "vicar", "viff", "wbmp", "xbm", "xpm", "xwd")}
 VIPS = ("fits", "hdr")
 WIDTH, HEIGHT = 96, 64
@@ -78,7 +78,7 @@ def tim():
 
 
 MADE = {"pfm": pfm, "pix": pix, "psb": psb, "rle": rle, "scr": scr, "tim": tim}
-FORMATS = {*MAGICK, *VIPS, *MADE, "cur", "icns", "jpx", "mpo"}
+FORMATS = {*MAGICK, *VIPS, *MADE, "cur", "ff", "icns", "qoi", "jpx", "mpo"}
 
 
 def make(sources, format, path):
@@ -91,6 +91,11 @@ def make(sources, format, path):
         run("vips", "copy", sources.path("png"), path)
     elif format in MADE:
         path.write_bytes(MADE[format]())
+    elif format == "qoi":
+        run("ffmpeg", "-v", "error", "-y", "-i", sources.path("png"), path)
+    elif format == "ff":
+        with sources.path("png").open("rb") as png:
+            path.write_bytes(subprocess.run(["png2ff"], stdin=png, check=True, capture_output=True, timeout=300).stdout)
     elif format == "icns":
         square = path.with_suffix(".square.png")
         run("convert", sources.path("png"), "-resize", "48x48!", "-depth", "8", f"png32:{square}")

@@ -25,13 +25,14 @@
 
 #define USUAL "png jpg webp gif tiff avif heic jxl jp2 bmp ico psd tga ppm pgm pbm"
 #define RARE                                                                                                 \
-    "pnm pam pfm mpo jpx j2k jbig jng cur icns pcx dcx psb dds exr hdr fits dpx cin sgi ras xwd xbm "        \
-    "xpm miff viff vicar pcd pgx cals palm wbmp otb art pix rle tim scr aai avs rgf mtv"
+    "pnm pam pfm mpo jpx j2k jbig jng cur icns qoi ff pcx dcx psb dds exr hdr fits dpx cin sgi ras xwd xbm " \
+    "xpm miff viff vicar pcd pgx cals palm wbmp art pix rle tim scr aai avs rgf mtv"
 #define COLOUR                                                                                               \
-    "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm psd j2k jng cur icns pcx dcx dds "      \
+    "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm psd j2k jng cur icns qoi ff pcx dcx "   \
+    "dds "                                                                                                   \
     "pnm pam pfm hdr fits dpx cin sgi ras xwd xpm sixel miff viff aai avs"
 /* black and white alone, whatever the picture */
-#define TWO_TONES "xbm wbmp otb jbig"
+#define TWO_TONES "xbm wbmp jbig"
 #define TARGETS   COLOUR " " TWO_TONES
 
 static const struct engine_conversions conversions[] = {
@@ -84,6 +85,8 @@ static const struct picture_target targets[] = {
     {"jng", MAGICK_SIDE_MAX, ALPHA},
     {"cur", 256, ALPHA | SHRUNK},
     {"icns", 1024, ALPHA | SHRUNK},
+    {"qoi", SIDE_MAX, ALPHA},
+    {"ff", SIDE_MAX, ALPHA | DEEP},
     {"pcx", MAGICK_SIDE_MAX, 0},
     {"dcx", MAGICK_SIDE_MAX, 0},
     {"dds", MAGICK_SIDE_MAX, ALPHA},
@@ -105,7 +108,6 @@ static const struct picture_target targets[] = {
     {"avs", MAGICK_SIDE_MAX, ALPHA},
     {"xbm", MAGICK_SIDE_MAX, 0},
     {"wbmp", MAGICK_SIDE_MAX, 0},
-    {"otb", 255, SHRUNK}, /* what phones that had it took is smaller still */
     {"jbig", MAGICK_SIDE_MAX, 0},
 };
 
@@ -182,7 +184,7 @@ static bool writes_heif(VipsForeignHeifCompression compression)
 
 static bool writes(const char *id)
 {
-    if (words_have("pdf icns", id) || image_magick_writes(id))
+    if (str_eq(id, "pdf") || picture_reads_itself(id) || image_magick_writes(id))
         return true;
     if (str_eq(id, "avif") && !writes_heif(VIPS_FOREIGN_HEIF_COMPRESSION_AV1))
         return false;
@@ -193,7 +195,7 @@ static bool writes(const char *id)
 
 static bool reads(const char *id)
 {
-    return str_eq(id, "icns") || image_vips_reads(id) || image_magick_reads(id);
+    return picture_reads_itself(id) || image_vips_reads(id) || image_magick_reads(id);
 }
 
 static bool offers(const struct format *from, const struct format *to)
@@ -288,8 +290,8 @@ static enum outcome write_picture(struct engine_job *job, VipsImage *image, cons
 
     vips_image_set_progress(image, TRUE);
     g_signal_connect(image, "eval", G_CALLBACK(on_eval), job);
-    if (str_eq(id, "icns"))
-        return image_icns_write(image, path);
+    if (picture_reads_itself(id))
+        return picture_write_itself(image, id, path);
     if (words_have("ico cur", id))
         return write_icon(image, id, path);
     if (image_magick_writes(id))

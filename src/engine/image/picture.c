@@ -249,13 +249,43 @@ enum outcome picture_fit(VipsImage **image, const struct picture_limits *limits)
     return OUTCOME_OK;
 }
 
+static const struct own {
+    const char *id;
+    enum outcome (*read)(const char *path, VipsImage **ret);
+    enum outcome (*write)(VipsImage *image, const char *path);
+} owns[] = {
+    {"icns", image_icns_read, image_icns_write},
+    {"qoi", image_qoi_read, image_qoi_write},
+    {"ff", image_farbfeld_read, image_farbfeld_write},
+};
+
+static const struct own *find_own(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(owns); i++)
+        if (str_eq(owns[i].id, id))
+            return &owns[i];
+    return NULL;
+}
+
+bool picture_reads_itself(const char *id)
+{
+    return find_own(id);
+}
+
+enum outcome picture_write_itself(VipsImage *image, const char *id, const char *path)
+{
+    return find_own(id)->write(image, path);
+}
+
 enum outcome picture_read(const char *id, const char *path, int page, bool frames,
                           const struct picture_limits *limits, VipsImage **ret, int *ret_pages)
 {
     enum outcome outcome = OUTCOME_CORRUPT_INPUT;
 
-    if (str_eq(id, "icns"))
-        return image_icns_read(path, ret);
+    const struct own *own = find_own(id);
+
+    if (own)
+        return own->read(path, ret);
     if (image_vips_reads(id))
         outcome = image_vips_read(id, path, page, frames, limits, ret, ret_pages);
     /* a TIFF of a kind that libvips refuses: old-style JPEG */

@@ -58,8 +58,12 @@ enum outcome picture_normalise(VipsImage **image, const struct picture_target *t
 /* Shrinks to the limits, keeping the proportions; never enlarges. */
 enum outcome picture_fit(VipsImage **image, const struct picture_limits *limits);
 
-/* Reads by libvips, else by ImageMagick. Page `page` (from 0), or all frames as one tall picture when
- * `frames`. `ret_pages` (may be NULL): how many pages there are. */
+/* Are these formats that this engine reads and writes by itself? */
+bool picture_reads_itself(const char *id);
+/* OUTCOME_OK, or what went wrong; only for a format of which that is true. */
+enum outcome picture_write_itself(VipsImage *image, const char *id, const char *path);
+/* Reads such a format by itself, others by libvips, else by ImageMagick. Page `page` (from 0), or all frames
+ * as one tall picture when `frames`. `ret_pages` (may be NULL): how many pages there are. */
 enum outcome picture_read(const char *id, const char *path, int page, bool frames,
                           const struct picture_limits *limits, VipsImage **ret, int *ret_pages);
 
@@ -89,6 +93,12 @@ enum outcome image_magick_read(const char *id, const char *path, int page, VipsI
  * formats that have none. */
 enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, int quality,
                                 const char *path);
+
+/* simple.c. Every picture becomes RGBA, of 8 bits a channel and of 16. */
+enum outcome image_qoi_read(const char *path, VipsImage **ret);
+enum outcome image_farbfeld_read(const char *path, VipsImage **ret);
+enum outcome image_qoi_write(VipsImage *image, const char *path);
+enum outcome image_farbfeld_write(VipsImage *image, const char *path);
 
 /* icns.c: the largest of the sizes; all sizes that the picture reaches */
 enum outcome image_icns_read(const char *path, VipsImage **ret);

@@ -75,7 +75,6 @@ promise("art", lambda: struct.pack("<HHHH", 0, 65535, 0, 65535), "type_mismatch"
 promise("aai", lambda: le(HUGE, HUGE), "type_mismatch")
 promise("wbmp", lambda: b"\0\0\x8f\xff\xff\xff\x7f\x8f\xff\xff\xff\x7f", "type_mismatch")
 promise("mtv", lambda: b"99999999 99999999\n", "type_mismatch")
-promise("otb", lambda: bytes((0, 255, 255, 1)), "type_mismatch")
 
 
 @case("exr-huge", "a.exr", "png", TOO_MUCH)
@@ -134,6 +133,13 @@ add("jng-huge", "a.jng", "png", TOO_MUCH, lambda c: b"\x8bJNG\r\n\x1a\n" + chunk
 add("cur-many", "a.cur", "png", BOUNDED + " type_mismatch", lambda c: struct.pack("<HHH", 0, 2, 60000) + b"".join(
     struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, 40, 6 + 16 * 60000) for _ in range(60000)) + struct.pack("<IiiHHIIiiII", 40, 20000, 40000, 1, 32, 0, 0, 0, 0, 0, 0))
 add("mpo-huge", "a.mpo", "png", TOO_MUCH, lambda c: b"\xff\xd8\xff\xe2\x00\x08MPF\0\0\0\xff\xc0\x00\x0b\x08\xff\xff\xff\xff\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + FEW + b"\xff\xd9")
+
+
+promise("qoi", lambda: b"qoif" + be(HUGE, HUGE) + b"\4\0")
+promise("qoi", lambda: b"qoif" + be(10000, 10000) + b"\4\0" + b"\xfd" * 1000, "corrupt_input", "cut-off")
+promise("qoi", lambda: b"qoif" + be(3, 1) + b"\4\0\xff\1\2\3\4\xc0\x80", "completed corrupt_input", "short")
+promise("ff", lambda: b"farbfeld" + be(HUGE, HUGE), TOO_MUCH + " type_mismatch")
+promise("ff", lambda: b"farbfeld" + be(5000, 5000), "corrupt_input", "cut-off")
 
 
 def icns(*pieces):

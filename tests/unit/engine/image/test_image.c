@@ -15,7 +15,7 @@
 enum { WIDTH = 64, HEIGHT = 48 };
 
 #define USUAL     "png jpg webp gif tiff avif heic jxl jp2 bmp ico psd tga ppm pgm pbm"
-#define DOTS      "xbm wbmp otb jbig"
+#define DOTS      "xbm wbmp jbig"
 #define READ_ONLY "icns mpo jpx psb exr vicar pcd pgx cals palm art pix rle tim scr rgf mtv"
 
 static const uint32_t quadrants[2][2] = {{0xff0000, 0x00ff00}, {0x0000ff, 0xffffff}};
@@ -180,8 +180,8 @@ static void check_pair(const char *folder, const char *from, const char *to, con
 {
     bool grey = words_have("pgm pbm", from) || words_have("pgm pbm", to);
     /* a drawing fills what has a size of its own */
-    bool fills = str_eq(from, "svg") && words_have("ico cur otb", to);
-    int width = fills ? (str_eq(to, "otb") ? 255 : 256) : WIDTH;
+    bool fills = str_eq(from, "svg") && words_have("ico cur", to);
+    int width = fills ? 256 : WIDTH;
     struct run run = good(folder, from, to, input, "{\"quality\": 95}");
 
     assert_string_equal(run.format, to);
