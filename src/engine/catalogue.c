@@ -55,6 +55,7 @@ static const char *const wanted[] = {
     [FORMAT_TEXT] = "pdf docx odt html txt",
     [FORMAT_AUDIO] = "mp3 m4a wav flac ogg opus",
     [FORMAT_VIDEO] = "mp4 webm mov mkv mp3 gif",
+    [FORMAT_SUBTITLES] = "srt vtt ass txt",
     [FORMAT_ARCHIVE] = "",
 };
 

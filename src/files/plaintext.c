@@ -42,6 +42,26 @@ bool plaintext_valid(const char *data, size_t len, bool whole)
     return true;
 }
 
+/* With a mark, or as XML is written without one. */
+static bool is_utf16(const char *data, size_t len)
+{
+    return len >= 4 && (memcmp(data, "\xff\xfe", 2) == 0 || memcmp(data, "<\0", 2) == 0 ||
+                        memcmp(data, "\xfe\xff", 2) == 0 || memcmp(data, "\0<", 2) == 0);
+}
+
+/* The ASCII in a text of UTF-16, "?" for the rest: a new array, or NULL for want of memory. */
+static char *narrow_utf16(const char *data, size_t *len)
+{
+    bool big = memcmp(data, "\xfe\xff", 2) == 0 || memcmp(data, "\0<", 2) == 0;
+    size_t n = 0;
+    char *narrow = malloc(*len / 2 + 1);
+
+    for (size_t i = (unsigned char)data[0] >= 0xfe ? 2 : 0; narrow && i + 1 < *len; i += 2)
+        narrow[n++] = data[big ? i : i + 1] ? '?' : data[big ? i + 1 : i];
+    *len = n;
+    return narrow;
+}
+
 static bool has_quoted(const char *data, size_t len, const char *word, size_t n)
 {
     const char *end = data + len;
@@ -62,6 +82,84 @@ bool plaintext_has_attribute(const char *data, size_t len, const char *markers)
         p += n + (p[n] == '|');
     }
     return false;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static const char *skip_blanks(const char *p, const char *end)
+{
+    while (p < end && is_blank(*p))
+        p++;
+    return p;
+}
+
+/* Does the line begin like the first `n` bytes of `pattern`? */
+static bool line_begins(const char *p, const char *end, const char *pattern, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (pattern[i] == ' ') {
+            p = skip_blanks(p, end);
+            continue;
+        }
+        if (p == end)
+            return false;
+        if (pattern[i] != '9') {
+            if (tolower((unsigned char)*p++) != tolower((unsigned char)pattern[i]))
+                return false;
+            continue;
+        }
+        if (!isdigit((unsigned char)*p))
+            return false;
+        while (p < end && isdigit((unsigned char)*p))
+            p++;
+    }
+    return true;
+}
+
+static bool line_matches(const char *p, const char *end, const char *patterns, bool first)
+{
+    for (; *patterns; patterns += *patterns == '|') {
+        bool only_first = *patterns == '^';
+        size_t n = strcspn(patterns += only_first, "|");
+
+        if ((first || !only_first) && line_begins(p, end, patterns, n))
+            return true;
+        patterns += n;
+    }
+    return false;
+}
+
+static bool walk_lines(const char *data, size_t len, const char *patterns)
+{
+    const char *end = data + len, *p = data;
+
+    if (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
+        p += 3;
+    for (bool first = true; p < end; p++) {
+        const char *line = skip_blanks(p, end);
+
+        for (p = line; p < end && *p != '\n' && *p != '\r'; p++)
+            ;
+        if (p == line)
+            continue;
+        if (line_matches(line, p, patterns, first))
+            return true;
+        first = false;
+    }
+    return false;
+}
+
+bool plaintext_has_line(const char *data, size_t len, const char *patterns)
+{
+    _cleanup_free_ char *narrow = NULL;
+
+    if (!is_utf16(data, len))
+        return walk_lines(data, len, patterns);
+    narrow = narrow_utf16(data, &len);
+    return narrow && walk_lines(narrow, len, patterns);
 }
 
 static const char *skip_space(const char *p, const char *end)
@@ -144,20 +242,13 @@ static enum plaintext_prolog walk_prolog(const char *data, size_t len, const cha
 
 enum plaintext_prolog plaintext_prolog(const char *data, size_t len, const char **ret_root)
 {
-    bool little = len >= 4 && (memcmp(data, "\xff\xfe", 2) == 0 || memcmp(data, "<\0", 2) == 0);
-    bool big = len >= 4 && (memcmp(data, "\xfe\xff", 2) == 0 || memcmp(data, "\0<", 2) == 0);
-    size_t mark = len > 0 && (unsigned char)data[0] >= 0xfe ? 2 : 0, n = 0;
     _cleanup_free_ char *narrow = NULL;
     const char *root;
 
-    if (!little && !big)
+    if (!is_utf16(data, len))
         return walk_prolog(data, len, ret_root ? ret_root : &root);
-    narrow = malloc(len / 2 + 1);
-    if (!narrow)
-        return PROLOG_UNENDED;
-    for (size_t i = mark; i + 1 < len; i += 2)
-        narrow[n++] = data[big ? i : i + 1] ? '?' : data[big ? i + 1 : i];
-    return walk_prolog(narrow, n, &root);
+    narrow = narrow_utf16(data, &len);
+    return narrow ? walk_prolog(narrow, len, &root) : PROLOG_UNENDED;
 }
 
 bool plaintext_has_root(const char *data, size_t len, const char *names)

@@ -13,6 +13,11 @@ bool plaintext_valid(const char *data, size_t len, bool whole);
 /* Does one of `markers` (separated by "|") occur as a quoted attribute value? */
 bool plaintext_has_attribute(const char *data, size_t len, const char *markers);
 
+/* Is there a line, behind its blanks, that begins like one of `patterns` (separated by "|")? In a pattern "9"
+ * stands for digits, one or more, a blank for any number of blanks, "^" at its beginning for the first line
+ * that isn't empty, and all else for itself, letters in either case. UTF-16 is looked at, too. */
+bool plaintext_has_line(const char *data, size_t len, const char *patterns);
+
 /* What stands before the root element of an XML text. */
 enum plaintext_prolog {
     PROLOG_OTHER, /* something that is no markup: this is no XML */

@@ -43,6 +43,24 @@ static bool check_png(struct window *w, uint64_t *ret_end)
     return true;
 }
 
+/* An animation says so ahead of its picture: Animated PNG, "acTL". */
+static bool check_apng(struct window *w, uint64_t *ret_end)
+{
+    const unsigned char *p;
+    uint64_t at = 8;
+
+    if (!check_png(w, ret_end))
+        return false;
+    for (size_t steps = 0; steps < STEPS_MAX && (p = window_at(w, at, 8)); steps++) {
+        if (memcmp(p + 4, "acTL", 4) == 0)
+            return true;
+        if (memcmp(p + 4, "IDAT", 4) == 0)
+            return false;
+        at += UINT64_C(12) + bytes_be32(p);
+    }
+    return false;
+}
+
 /* The offset behind the sub-blocks of a GIF that begin at `at`, or 0. */
 static uint64_t skip_sub_blocks(struct window *w, uint64_t at, size_t *steps)
 {
@@ -502,7 +520,7 @@ static const struct {
     {"cur", check_cur},   {"icns", check_icns},      {"psd", check_psd},
     {"psb", check_psb},   {"tga", check_tga},        {"ppm pgm pbm pnm", check_netpbm},
     {"tiff", check_tiff}, {"heic avif", check_heif}, {"jp2 jpx", check_jp2},
-    {"jxl", check_jxl},
+    {"jxl", check_jxl},   {"apng", check_apng},
 };
 
 int raster_check(struct window *w, const char *id, uint64_t *ret_end)

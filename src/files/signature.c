@@ -11,18 +11,18 @@ static int digit(char c)
     return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
 }
 
-/* The byte that begins at *p, which moves behind it. */
-static unsigned char next_byte(const char **p)
+/* Is `byte` the one that begins at *p, which moves behind it? */
+static bool next_matches(const char **p, unsigned char byte)
 {
     const char *c = *p;
 
     if (c[0] != '\\') {
         *p = c + 1;
-        return (unsigned char)c[0];
+        return byte == (unsigned char)c[0];
     }
     assert(c[1] == 'x');
     *p = c + 4;
-    return (unsigned char)(digit(c[2]) << 4 | digit(c[3]));
+    return (c[2] == '?' || byte >> 4 == digit(c[2])) && (c[3] == '?' || (byte & 0xf) == digit(c[3]));
 }
 
 static bool ends_part(char c)
@@ -40,10 +40,8 @@ static bool part_matches(const char **p, const unsigned char *head, size_t len)
     assert(equals > *p && *equals == '=' && !ends_part(equals[1]));
     *p = equals + 1;
     while (!ends_part(**p)) {
-        unsigned char byte = next_byte(p);
-
         assert(at < SIGNATURE_MAX);
-        matches = matches && at < len && head[at] == byte;
+        matches = next_matches(p, at < len ? head[at] : 0) && matches && at < len;
         at++;
     }
     return matches;

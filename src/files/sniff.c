@@ -204,7 +204,8 @@ static int check_text(int fd, enum format_structure structure, const char *marke
     if (n < 0)
         return (int)n;
     ok = plaintext_valid(data, (size_t)n, n < TEXT_SAMPLE);
-    if (ok && structure != STRUCTURE_TEXT && plaintext_prolog(data, (size_t)n, NULL) == PROLOG_SUBSET)
+    if (ok && structure != STRUCTURE_TEXT && structure != STRUCTURE_LINES &&
+        plaintext_prolog(data, (size_t)n, NULL) == PROLOG_SUBSET)
         return -EPERM;
     if (structure == STRUCTURE_XML)
         ok = ok && plaintext_prolog(data, (size_t)n, NULL) == PROLOG_ROOT;
@@ -212,6 +213,8 @@ static int check_text(int fd, enum format_structure structure, const char *marke
         ok = ok && plaintext_has_root(data, (size_t)n, "svg");
     if (structure == STRUCTURE_HTML)
         ok = ok && plaintext_is_html(data, (size_t)n);
+    if (structure == STRUCTURE_LINES)
+        return ok && plaintext_has_line(data, (size_t)n, markers) ? 0 : -EMEDIUMTYPE;
     if (structure == STRUCTURE_ROOT)
         ok = ok && plaintext_has_root(data, (size_t)n, markers);
     else if (markers)
@@ -303,6 +306,7 @@ static int check_structure(int fd, const struct format *format)
         r = check_ole(fd, format->marker);
         break;
     case STRUCTURE_TEXT:
+    case STRUCTURE_LINES:
     case STRUCTURE_HTML:
     case STRUCTURE_XML:
     case STRUCTURE_ROOT:

@@ -16,6 +16,7 @@ enum format_category {
     FORMAT_TEXT,
     FORMAT_AUDIO,
     FORMAT_VIDEO,
+    FORMAT_SUBTITLES,
     FORMAT_ARCHIVE, /* results only: many pages as one ZIP */
     FORMAT_CATEGORIES_
 };
@@ -32,6 +33,7 @@ enum format_structure {
     STRUCTURE_SIGNATURE, /* the bytes of `marker` at its beginning (files/signature.h) */
     STRUCTURE_TEXT,      /* text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters; a
                             `marker` has to occur near its start */
+    STRUCTURE_LINES,     /* the same, and one line of it is like `marker` (plaintext_has_line) */
     STRUCTURE_HTML,      /* the same with a tag in it; as XML its root element is html */
     STRUCTURE_XML,       /* text, and XML without an internal DTD subset */
     STRUCTURE_ROOT,      /* the same, whose root element is one of `marker` */

@@ -1,16 +1,12 @@
 """Is a file what its format says? Said by tools that have nothing to do with Decant, for each format that it writes."""
 
 import json
-import subprocess
 import zipfile
 from xml.etree import ElementTree
 
-PROBED = {  # by FFmpeg's demuxer
-    "mp3": "mp3", "mp2": "mp3", "m4a": "mov", "aac": "aac", "ogg": "ogg", "oga": "ogg", "opus": "ogg", "spx": "ogg", "flac": "flac", "wav": "wav", "w64": "w64", "aiff": "aiff",
-    "au": "au", "ac3": "ac3", "eac3": "eac3", "wma": "asf", "mka": "matroska", "caf": "caf", "tta": "tta", "wv": "wv", "voc": "voc",
-    "mp4": "mov", "mov": "mov", "m4v": "mov", "3gp": "mov", "3g2": "mov", "f4v": "mov", "mkv": "matroska", "webm": "matroska", "avi": "avi", "flv": "flv", "wmv": "asf",
-    "mpg": "mpeg", "vob": "mpeg", "ts": "mpegts", "m2ts": "mpegts", "ogv": "ogg", "mxf": "mxf", "nut": "nut", "y4m": "yuv4mpegpipe"}
-FILMS = {"mp4", "mov", "m4v", "3gp", "3g2", "f4v", "mkv", "webm", "avi", "flv", "wmv", "mpg", "vob", "ts", "m2ts", "ogv", "mxf", "nut", "y4m"}
+import judge_media
+from judge_media import said
+
 PICTURES = {"png", "jpg", "gif", "tiff", "bmp", "ico", "tga", "ppm", "pgm", "pbm", "webp"}
 # … and of the rarer ones by FFmpeg's decoder where it has one: ImageMagick wrote most of them.
 DECODED = {"pcx": "pcx", "sgi": "sgi", "dpx": "dpx", "dds": "dds", "xpm": "xpm", "xbm": "xbm", "ras": "sunrast", "xwd": "xwd", "pam": "pam", "pfm": "pfm",
@@ -21,21 +17,6 @@ OPEN_DOCUMENT = {"odt": "text", "ott": "text-template", "ods": "spreadsheet", "o
 MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "jira", "muse", "haddock", "tex", "man", "asciidoc", "texinfo", "context", "ms", "xwiki", "zimwiki"}
 XML = {"docbook", "jats", "opml", "fb2", "tei"}
 OLE = {"doc": "Microsoft Word", "xls": "Microsoft Excel", "ppt": "Microsoft PowerPoint"}
-
-
-def said(*words):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, f"{words[0]}: {done.stderr.strip()[-200:]}"
-    return done.stdout
-
-
-def probe(path, format):
-    lines = said("ffprobe", "-v", "error", "-show_entries", "format=format_name:stream=codec_type", "-of", "csv=p=0", path).splitlines()
-    lines = [line.rstrip(",") for line in lines if line.strip(",")]
-    assert PROBED[format] in lines[-1], f"ffprobe sees {lines[-1]}"
-    assert ("video" if format in FILMS else "audio") in lines[:-1], f"ffprobe sees {lines[:-1]}"
-    frames = said("ffmpeg", "-v", "error", "-nostdin", "-i", path, "-f", "null", "-")
-    assert frames == ""
 
 
 def decoded(path, format):
@@ -53,8 +34,8 @@ def archive(path, *members):
 def judge(path, format):
     """AssertionError, with a reason, when `path` is no `format`."""
     assert path.stat().st_size > 0, "empty"
-    if format in PROBED:
-        probe(path, format)
+    if format in judge_media.FORMATS:
+        judge_media.judge(path, format)
     elif format == "icns":
         assert "0 elements" not in said("icns2png", "-l", path)
     elif format == "ff":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "system"))
 import sources_image  # noqa: E402
+import sources_media  # noqa: E402
 from fixtures import docx, pdf, png  # noqa: E402
 
 SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1:sample_rate=44100"]
@@ -18,8 +19,8 @@ SOUNDS = {
     "aiff": "", "au": "", "ac3": "", "eac3": "", "wma": "-f asf", "mka": "-c:a libvorbis", "mp2": "", "caf": "", "tta": "", "wv": "", "voc": "", "dts": "-c:a dca -strict -2",
     "sox": "", "adx": "-c:a adpcm_adx"}
 FILMS = {
-    "mp4": "-pix_fmt yuv420p", "mov": "-pix_fmt yuv420p", "m4v": "-pix_fmt yuv420p -f ipod", "3gp": "-c:v mpeg4 -c:a aac", "3g2": "-c:v mpeg4 -c:a aac", "f4v": "-pix_fmt yuv420p",
-    "mkv": "", "webm": "-c:v libvpx -c:a libvorbis", "avi": "-c:v mpeg4", "flv": "-c:v flv1 -ar 44100", "wmv": "-c:v wmv2 -c:a wmav2 -f asf", "asf": "-c:v msmpeg4v3",
+    "3gp": "-c:v mpeg4 -c:a aac", "3g2": "-c:v mpeg4 -c:a aac", "f4v": "-pix_fmt yuv420p",
+    "avi": "-c:v mpeg4", "flv": "-c:v flv1 -ar 44100", "wmv": "-c:v wmv2 -c:a wmav2 -f asf", "asf": "-c:v msmpeg4v3",
     "mpg": "", "vob": "", "ts": "-pix_fmt yuv420p", "m2ts": "-pix_fmt yuv420p -mpegts_m2ts_mode 1", "ogv": "-c:v libtheora -c:a libvorbis",
     "mxf": "-c:v mpeg2video -c:a pcm_s16le -ar 48000", "dv": "-target pal-dv", "nut": ""}
 SILENT = {"swf": "-c:v flv1", "y4m": "-pix_fmt yuv420p", "ivf": "-c:v libvpx"}
@@ -34,7 +35,7 @@ WIKIS = {
     "tikiwiki": "! Heading\nHello from a ''test''.\n", "vimwiki": "= Heading =\nHello from a _test_.\n"}
 
 # ImageMagick and libvips write these.
-PICTURES = ("jpg", "webp", "gif", "tiff", "bmp", "ico", "psd", "tga", "ppm", "pgm", "pbm")
+PICTURES = ("jpg", "webp", "tiff", "bmp", "ico", "psd", "tga", "ppm", "pgm", "pbm")
 VIPS = ("avif", "heic", "jxl", "jp2")
 
 TABLE = "Name,Amount\nA,1\nB,2.5\n"
@@ -95,6 +96,8 @@ class Sources:
         return path
 
     def make(self, format, path):
+        if sources_media.make(format, path):
+            return
         for kind, make in (("docx", docx), ("png", png), ("pdf", lambda: pdf(["Hello from a test."]))):
             if format == kind:
                 path.write_bytes(make(96, 64) if kind == "png" else make())

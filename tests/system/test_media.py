@@ -80,6 +80,94 @@ def test_options(client, tmp_path):
     problem(client.convert(client.upload("a.wav", sound()).json()["job_id"], "flac", bitrate=64), 400, "bad_request")
 
 
+def frames(data, tmp_path, *demuxer):
+    """The pictures of an animation, as FFmpeg counts them."""
+    (tmp_path / "animated").write_bytes(data)
+    done = subprocess.run(["ffprobe", "-v", "error", *demuxer, "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", tmp_path / "animated"],
+                          check=True, capture_output=True, text=True, timeout=60)
+    return int(done.stdout.strip().strip(","))
+
+
+def test_animations(client, tmp_path):
+    """Ten pictures in a second stay ten, of 25 twelve are left; an animation keeps its own."""
+    fast = tmp_path / "fast.mp4"
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=1", "-c:v", "mpeg4", fast], check=True, timeout=60)
+    apng = client.result("a.mp4", fast.read_bytes(), "apng")[1]
+    assert apng.startswith(b"\x89PNG") and frames(apng, tmp_path, "-f", "apng") == 12
+    assert client.result("a.mp4", fast.read_bytes(), "webp")[1].count(b"ANMF") == 12
+    gif = client.result("a.apng", apng, "gif")[1]
+    assert gif.startswith(b"GIF89a") and frames(gif, tmp_path) == 12
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=20:duration=1", tmp_path / "a.gif"], check=True, timeout=60)
+    assert frames(client.result("a.gif", (tmp_path / "a.gif").read_bytes(), "apng")[1], tmp_path, "-f", "apng") == 20
+
+
+def test_one_picture_is_no_animation(client):
+    job = client.wait(client.start("a.y4m", film(frames=1), "apng"))
+    assert (job["status"], job["error_code"]) == ("failed", "no_output")
+
+
+def brightness(path):
+    return float(subprocess.run(["convert", path, "-colorspace", "gray", "-format", "%[fx:mean]", "info:"], check=True, capture_output=True, text=True, timeout=60).stdout)
+
+
+def test_a_picture_of_a_film(client, tmp_path):
+    """By itself one that is like most of the first seconds, not the black one that films begin with; or the one that is asked for."""
+    black, white = ["-f", "lavfi", "-i", "color=black:size=64x48:rate=10:duration=1"], ["-f", "lavfi", "-i", "color=white:size=64x48:rate=10:duration=6"]
+    subprocess.run(["ffmpeg", "-v", "error", *black, *white, "-filter_complex", "[0:v][1:v]concat", "-c:v", "mpeg4", tmp_path / "a.mp4"], check=True, timeout=60)
+    data, seen = (tmp_path / "a.mp4").read_bytes(), {}
+    for name, options in {"typical": {}, "later": {"at": 3, "width": 32}}.items():
+        job, picture = client.result("a.mp4", data, "jpg", **options)
+        (tmp_path / f"{name}.jpg").write_bytes(picture)
+        seen[name] = brightness(tmp_path / f"{name}.jpg"), probe(picture, tmp_path)["streams"][0]["width"]
+    assert seen["typical"][0] > 0.9 and seen["typical"][1] == 64
+    assert seen["later"][0] > 0.9 and seen["later"][1] == 32
+    png = client.result("a.y4m", film(frames=1), "png")[1]
+    assert png.startswith(b"\x89PNG") and b"acTL" not in png
+    job = client.wait(client.start("a.mp4", data, "png", at=60))
+    assert (job["status"], job["error_code"]) == ("failed", "no_output")
+
+
+SRT = "1\n00:00:01,500 --> 00:00:02,000\n<i>Grüße</i>\nund mehr\n\n2\n01:00:00,000 --> 01:00:01,000\n42\n"
+
+
+def test_subtitles(client):
+    job, vtt = client.result("a.srt", SRT.encode(), "vtt")
+    assert "00:01.500 --> 00:02.000\n<i>Grüße</i>\nund mehr\n" in vtt.decode() and "01:00:00.000 --> 01:00:01.000\n42" in vtt.decode()
+    assert job["engine"] == "media"
+    assert "Dialogue: 0,0:00:01.50,0:00:02.00,Default,,0,0,0,,{\\i1}Grüße{\\i0}\\Nund mehr" in client.result("a.vtt", vtt, "ass")[1].decode()
+    assert client.result("a.srt", SRT.encode(), "txt")[1].decode() == "Grüße\nund mehr\n\n42\n"
+
+
+@pytest.mark.parametrize("charset", ["cp1252", "utf-16", "utf-8-sig"])
+def test_subtitles_in_other_charsets(client, charset):
+    assert client.result("a.srt", SRT.encode(charset), "txt")[1].decode() == "Grüße\nund mehr\n\n42\n"
+
+
+def test_subtitles_of_a_film(client, tmp_path):
+    (tmp_path / "a.y4m").write_bytes(film())
+    (tmp_path / "a.srt").write_text(SRT)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", "a.y4m", "-i", "a.srt", "-c:s", "srt", "a.mkv"], cwd=tmp_path, check=True, timeout=60)
+    mkv = (tmp_path / "a.mkv").read_bytes()
+    assert "00:00:01,500 --> 00:00:02,000\n<i>Grüße</i>\nund mehr\n" in client.result("a.mkv", mkv, "srt")[1].decode().replace("\r", "")
+    assert [stream["codec_type"] for stream in probe(client.result("a.mkv", mkv, "mp4")[1], tmp_path)["streams"]] == ["video"]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", "a.y4m", "b.mkv"], cwd=tmp_path, check=True, timeout=60)
+    job = client.wait(client.start("b.mkv", (tmp_path / "b.mkv").read_bytes(), "srt"))
+    assert (job["status"], job["error_code"]) == ("failed", "no_output")
+
+
+@pytest.mark.parametrize("name, text", [
+    ("a.srt", "Hello\n\n00:00:01 Bye\n"), ("a.vtt", SRT), ("a.ass", SRT), ("a.sub", SRT), ("a.lrc", "Hello\n"), ("a.scc", "94ae 94ae\n"), ("a.smi", "<html><p>SAMI"),
+    ("a.srt", "#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n"), ("a.sub", "# VobSub index file, v7\n")])
+def test_what_are_no_subtitles(client, name, text):
+    problem(client.upload(name, text.encode()), 422, "type_mismatch")
+
+
+def test_a_bare_stream_under_the_name_of_a_packed_one(client, tmp_path):
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=1", "-f", "mpeg2video", tmp_path / "a.m2v"], check=True, timeout=60)
+    for name in "a.m2v", "a.mpg":
+        assert probe(client.result(name, (tmp_path / "a.m2v").read_bytes(), "mp4")[1], tmp_path)["streams"][0]["nb_frames"] in ("25", "26")
+
+
 def test_what_is_damaged_says_so(client):
     mp4 = client.result("a.y4m", film(), "mp4")[1]
     for name, data in ("a.mp4", mp4[:200]), ("a.wav", sound()[:44]), ("a.mkv", b"\x1aE\xdf\xa3\xa3B\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\x82\x88matroska" + b"\0" * 500):

@@ -39,13 +39,14 @@ DERIVED = {
 # macros, and presentations that are not shows, under the other name. Containers of films don't tell what is in them.
 MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "creole", "jira", "t2t", "twiki", "tikiwiki", "vimwiki", "muse", "haddock", "tex", "man", "ipynb"}
 ROOTED = {"docbook", "jats", "opml", "fb2"}
-TEXTS = {"txt", "csv", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg", "xbm", "xpm"} | MARKUP | ROOTED
-ALIKE = [{"mp4", "mov", "m4a", "m4v", "3gp", "3g2", "f4v"}, {"mkv", "mka", "webm"}, {"wmv", "wma", "asf"}, {"ogg", "oga", "opus", "spx", "ogv"}, {"mpg", "vob"}, {"mp3", "mp2"},
-         {"ac3", "eac3"}, {"ts", "m2ts"}, {"docbook", "jats"},
-         {"jpg", "mpo"}, {"jp2", "jpx"}, {"ppm", "pgm", "pbm", "pnm"}]
+SUBTITLES = {"srt", "vtt", "ass", "ssa", "lrc", "sub", "mpl2", "smi", "sbv", "jss", "pjs", "aqt", "scc"}
+TEXTS = {"txt", "csv", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg", "xbm", "xpm"} | MARKUP | ROOTED | SUBTITLES
+ALIKE = [{"mp4", "mov", "m4a", "m4b", "m4r", "m4v", "3gp", "3g2", "f4v"}, {"mkv", "mka", "webm", "weba"}, {"rm", "ra"}, {"ass", "ssa"}, {"jpg", "mpo", "mjpeg"}, {"jp2", "jpx"}, {"ppm", "pgm", "pbm", "pnm"}, {"wmv", "wma", "asf"}, {"ogg", "oga", "opus", "spx", "ogv"}, {"mpg", "vob"}, {"mp3", "mp2"},
+         {"ac3", "eac3"}, {"ts", "m2ts"}, {"docbook", "jats"}]
+ALSO = {("apng", "png"), ("m2v", "mpg")}  # not the other way round
 MUST = {("docx", "docm"), ("xlsx", "xlsm"), ("pptx", "pptm"), ("pptx", "ppsx")}
-FAMILY = {(text, name) for text in TEXTS for name in {"txt", "csv"} | MARKUP} | {(text, "html") for text in MARKUP} | {
-    (a, b) for group in ALIKE for a in group for b in group} | MUST
+FAMILY = {(text, name) for text in TEXTS for name in {"txt", "csv"} | MARKUP} | {(text, "html") for text in MARKUP | SUBTITLES} | {
+    (a, b) for group in ALIKE for a in group for b in group} | ALSO | MUST
 
 
 def flat(kind, body):

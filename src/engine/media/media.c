@@ -6,7 +6,9 @@
 #include "engine/media/media.h"
 
 #include "core/str.h"
+#include "engine/media/command.h"
 #include "engine/media/streams.h"
+#include "engine/media/subtitles.h"
 #include "engine/tool.h"
 #include "sandbox/policy_keeper.h"
 #include "sandbox/policy_tool.h"
@@ -15,140 +17,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FFMPEG "/usr/bin/ffmpeg"
-
 #define SOUNDS                                                                                               \
-    "mp3 m4a aac ogg oga opus spx flac wav w64 aiff au ac3 eac3 wma mka mp2 caf tta wv voc dts sox adx"
-#define FILMS         "mp4 mov m4v 3gp 3g2 f4v mkv webm avi flv wmv asf mpg vob ts m2ts ogv mxf dv nut"
-#define SILENT        "swf y4m ivf gif"
+    "mp3 m4a m4b m4r aac ogg oga opus spx flac wav w64 aiff au ac3 eac3 wma mka weba mp2 caf tta wv voc "    \
+    "dts "                                                                                                   \
+    "sox adx amr awb gsm mpc dsf dff mlp thd latm ra c2 mmf ast sf avr 8svx maud hcom sph wve pvf mod s3m "  \
+    "xm it"
+#define FILMS                                                                                                \
+    "mp4 mov m4v 3gp 3g2 f4v mkv webm avi flv wmv asf mpg vob ts m2ts ogv mxf dv nut rm wtv gxf amv roq "    \
+    "cpk smjpeg"
+#define SILENT        "swf y4m ivf mjpeg m2v h264 hevc obu flc"
+#define ANIMATIONS    "gif apng"
+#define SUBTITLES     "srt vtt ass lrc sub mpl2 smi sbv jss pjs aqt scc"
+#define OLD_SUBTITLES "ssa" /* which stay what they are when FFmpeg makes ASS of them */
 #define EXACT_TARGETS "oga flac wav w64 aiff au caf tta wv voc"
-#define SOUND_TARGETS "mp3 m4a aac ogg opus spx ac3 eac3 wma mka mp2"
+#define SOUND_TARGETS "mp3 m4a m4b m4r aac ogg opus spx ac3 eac3 wma mka weba mp2"
+#define SPEECH        "gsm"
 #define FILM_TARGETS  "mp4 mov m4v 3gp 3g2 f4v mkv webm avi flv wmv mpg vob ts m2ts ogv mxf nut y4m"
+/* Those that may have texts in them. */
+#define TEXTED       "mkv mp4 mov m4v webm"
+#define TEXT_TARGETS "srt vtt lrc ttml txt"
 
-enum { COST = 40, SIDE_MAX = 8192, THREADS = 4, WORDS_MAX = 64, WORDS_BYTES = 2048 };
-/* Some files don't say how their channels lie, and some encoders won't do without. */
-#define LAYOUTS "aformat=channel_layouts=mono|stereo|3.0|4.0|5.0|5.1|7.1"
-/* Of a picture in a film; the sandbox bounds the memory that it may take. */
-#define PIXELS_MAX "100000000"
-
+enum { COST = 40, COST_TEXT = 10, SIDE_MAX = 8192, DAY_S = 24 * 3600 };
 static const struct engine_conversions conversions[] = {
     {SOUNDS, EXACT_TARGETS, COST, 98, false, NULL},
     {SOUNDS, SOUND_TARGETS, COST, 90, false, NULL},
-    {FILMS, EXACT_TARGETS " " SOUND_TARGETS, COST, 45, false, NULL},
-    {FILMS " " SILENT, FILM_TARGETS, COST, 90, false, NULL},
-    {FILMS " swf y4m ivf", "gif", COST, 40, false, NULL},
+    {SOUNDS, SPEECH, COST, 50, false, NULL},
+    {FILMS, EXACT_TARGETS " " SOUND_TARGETS " " SPEECH, COST, 45, false, NULL},
+    {FILMS " " SILENT " " ANIMATIONS, FILM_TARGETS, COST, 90, false, NULL},
+    {FILMS " " SILENT " " ANIMATIONS, "gif webp apng", COST, 40, false, NULL},
+    {FILMS " " SILENT " " ANIMATIONS, "jpg png", COST, 20, false, NULL},
+    {SUBTITLES, TEXT_TARGETS " ass", COST_TEXT, 90, false, NULL},
+    {OLD_SUBTITLES, TEXT_TARGETS, COST_TEXT, 90, false, NULL},
+    {TEXTED, TEXT_TARGETS " ass", COST, 10, false, NULL},
     {0},
 };
 
 static const struct engine_option options[] = {
-    {"bitrate", "mp3 m4a aac ogg opus ac3 eac3 wma mp2", 32, 320, 0, "Sound in kbit/s"},
-    {"width", FILM_TARGETS, 16, SIDE_MAX, 0, "Largest width in pixels"},
-    {"height", FILM_TARGETS, 16, SIDE_MAX, 0, "Largest height in pixels"},
-    {"width", "gif", 16, SIDE_MAX, 480, "Largest width in pixels"},
-    {"height", "gif", 16, SIDE_MAX, 480, "Largest height in pixels"},
+    {"bitrate", "mp3 m4a m4b m4r aac ogg opus weba ac3 eac3 wma mp2", 32, 320, 0, "Sound in kbit/s"},
+    {"width", FILM_TARGETS " jpg png", 16, SIDE_MAX, 0, "Largest width in pixels"},
+    {"height", FILM_TARGETS " jpg png", 16, SIDE_MAX, 0, "Largest height in pixels"},
+    {"width", "gif webp apng", 16, SIDE_MAX, 480, "Largest width in pixels"},
+    {"height", "gif webp apng", 16, SIDE_MAX, 480, "Largest height in pixels"},
+    {"at", "jpg png", 0, DAY_S, 0, "Second that is shown (0: one that stands for the beginning)"},
     {0},
 };
 
-static const char *const programs[] = {FFMPEG, NULL};
-
-/* --- the command line */
-
-struct words {
-    const char *argv[WORDS_MAX + 1];
-    size_t n;
-    char store[WORDS_BYTES];
-    size_t used;
-    bool full;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct words *w, const char *format, ...)
-{
-    va_list ap;
-    int n;
-
-    va_start(ap, format);
-    n = vsnprintf(w->store + w->used, sizeof w->store - w->used, format, ap);
-    va_end(ap);
-    if (w->n == WORDS_MAX || n < 0 || (size_t)n >= sizeof w->store - w->used) {
-        w->full = true;
-        return;
-    }
-    w->argv[w->n++] = w->store + w->used;
-    w->used += (size_t)n + 1;
-}
-
-static void add_words(struct words *w, const char *list)
-{
-    const char *word;
-    size_t len;
-
-    for (const char *p = list; (p = words_next(p, &word, &len));)
-        add(w, "%.*s", (int)len, word);
-}
-
-static long side(const struct engine_job *job, const char *name)
-{
-    long value = engine_option_value(job, options, name);
-
-    return value > 0 ? value : SIDE_MAX;
-}
-
-/* Never larger than it is; with even sides, which most codecs need. A GIF gets colours of its own, of which
- * there are 256. */
-static void add_filter(struct words *w, const struct engine_job *job)
-{
-    static const char palette[] = ",fps=12,split[a][b];[a]palettegen[p];[b][p]paletteuse";
-
-    add_words(w, "-filter_complex");
-    add(w,
-        "[0:v:0]scale=min(iw\\,%ld):min(ih\\,%ld):force_original_aspect_ratio=decrease:"
-        "force_divisible_by=2%s[v]",
-        side(job, "width"), side(job, "height"), str_eq(job->to->id, "gif") ? palette : "");
-}
-
-static void add_rate(struct words *w, const struct engine_job *job, const struct media_target *target)
-{
-    long bitrate = target->video ? 0 : engine_option_value(job, options, "bitrate");
-
-    if (bitrate <= 0) {
-        add_words(w, target->rate);
-        return;
-    }
-    add_words(w, "-b:a");
-    add(w, "%ldk", bitrate);
-}
-
-static void add_streams(struct words *w, const struct engine_job *job, const struct media_target *target)
-{
-    if (target->video) {
-        add_filter(w, job);
-        add_words(w, "-map [v]");
-        add_words(w, target->video);
-    }
-    if (!target->audio)
-        return;
-    add_words(w, target->video ? "-map 0:a:0?" : "-map 0:a:0 -vn");
-    add_words(w, "-af " LAYOUTS);
-    add_words(w, target->audio);
-    add_rate(w, job, target);
-}
-
-static void make_command(struct words *w, const struct engine_job *job, const struct media_source *source,
-                         const struct media_target *target)
-{
-    add_words(w, FFMPEG " -nostdin -hide_banner -y -nostats -progress pipe:1"
-                        " -protocol_whitelist file -max_pixels " PIXELS_MAX " -f");
-    add_words(w, source->demuxer);
-    add_words(w, "-i");
-    add(w, "file:%s", job->input_path);
-    add_words(w, "-sn -dn -threads");
-    add(w, "%d", THREADS);
-    add_streams(w, job, target);
-    add_words(w, "-f");
-    add_words(w, target->muxer);
-    add(w, "file:%s/%s", job->output_path, job->output_name);
-    w->argv[w->n] = NULL;
-}
+static const char *const programs[] = {MEDIA_FFMPEG, NULL};
 
 /* --- what it says */
 
@@ -156,7 +70,7 @@ struct listener {
     struct engine_job *job;
     uint64_t duration_us;
     enum outcome why; /* OUTCOME_OK: it has not said */
-    bool empty;       /* nothing was in the streams, which is no error to FFmpeg */
+    bool empty;       /* nothing was in the streams, or no animation, which is no error to FFmpeg */
 };
 
 /* "  Duration: 00:01:02.50, start: …" */
@@ -181,6 +95,7 @@ static void listen(void *arg, const char *line)
         {"matches no streams", OUTCOME_NO_OUTPUT},
         {"does not contain any stream", OUTCOME_NO_OUTPUT},
         {"Error while opening encoder", OUTCOME_NO_OUTPUT},
+        {"only possible from text to text", OUTCOME_NO_OUTPUT}, /* pictures of subtitles */
         {"No space left on device", OUTCOME_INTERNAL},
     };
     static const char duration[] = "  Duration: ", at[] = "out_time_us=";
@@ -194,25 +109,20 @@ static void listen(void *arg, const char *line)
     } else if (str_starts(line, duration)) {
         l->duration_us = parse_duration(line + sizeof duration - 1);
     }
-    l->empty = l->empty || strstr(line, "Output file is empty");
+    l->empty = l->empty || strstr(line, "Output file is empty") || strstr(line, "saving as a normal PNG");
     for (size_t i = 0; l->why == OUTCOME_OK && i < ARRAY_SIZE(reasons); i++)
         if (strstr(line, reasons[i].text))
             l->why = reasons[i].outcome;
 }
 
-static enum outcome convert(struct engine_job *job)
+static enum outcome run(struct engine_job *job, const struct media_wish *wish)
 {
-    const struct media_source *source = media_source_find(job->from->id);
-    const struct media_target *target = media_target_find(job->to->id);
     struct listener listener = {.job = job, .why = OUTCOME_OK};
-    struct words words = {0};
+    struct media_words words = {0};
     enum outcome outcome;
     int status;
 
-    if (!source || !target)
-        return OUTCOME_INTERNAL;
-    engine_name_result(job, job->to->id);
-    make_command(&words, job, source, target);
+    media_command(&words, job, wish);
     if (words.full)
         return OUTCOME_INTERNAL;
     outcome = tool_run(job, words.argv, listen, &listener, &status);
@@ -221,12 +131,50 @@ static enum outcome convert(struct engine_job *job)
     return outcome == OUTCOME_CORRUPT_INPUT && listener.why != OUTCOME_OK ? listener.why : outcome;
 }
 
+/* FFmpeg knows no plain text: what was said is taken out of SubRip. */
+static enum outcome write_transcript(struct engine_job *job, struct media_wish *wish)
+{
+    enum outcome outcome;
+
+    wish->target = media_target_find("srt");
+    engine_name_result(job, "srt");
+    outcome = run(job, wish);
+    return outcome == OUTCOME_OK ? subtitles_to_text(job) : outcome;
+}
+
+static enum outcome convert(struct engine_job *job)
+{
+    bool texts = words_have(SUBTITLES " " OLD_SUBTITLES, job->from->id);
+    struct media_wish wish = {
+        .target = media_target_find(job->to->id),
+        .width = engine_option_value(job, options, "width"),
+        .height = engine_option_value(job, options, "height"),
+        .bitrate = engine_option_value(job, options, "bitrate"),
+        .at_s = engine_option_value(job, options, "at"),
+        .keep_rate = words_have(ANIMATIONS, job->from->id),
+    };
+    char head[MEDIA_HEAD];
+    int r = media_head(job->input_path, head);
+
+    if (r < 0)
+        return OUTCOME_INTERNAL;
+    wish.demuxer = media_demuxer(job->from->id, head, (size_t)r);
+    if (texts && subtitles_charset(job->input_path, &wish.charset) < 0)
+        return OUTCOME_INTERNAL;
+    if (wish.demuxer && str_eq(job->to->id, "txt"))
+        return write_transcript(job, &wish);
+    if (!wish.demuxer || !wish.target)
+        return OUTCOME_INTERNAL;
+    engine_name_result(job, job->to->id);
+    return run(job, &wish);
+}
+
 /* --- in the zygote */
 
 /* "ffmpeg version 5.1.9-0+deb12u1 Copyright …" */
 static void version(char *ret, size_t size)
 {
-    const char *const argv[] = {FFMPEG, "-version", NULL};
+    const char *const argv[] = {MEDIA_FFMPEG, "-version", NULL};
 
     tool_version(argv, "ffmpeg version ", "FFmpeg", ret, size);
 }

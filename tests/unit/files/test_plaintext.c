@@ -170,6 +170,39 @@ static void references_out_of_an_svg_are_seen(void **state)
         assert_false(plaintext_svg_refers_outside(inside[i], strlen(inside[i])));
 }
 
+static bool has_line(const char *text, const char *patterns)
+{
+    return plaintext_has_line(text, strlen(text), patterns);
+}
+
+static void lines_are_like_their_pattern(void **state)
+{
+    static const char times[] = "9:9:9,9 --> 9:9:9";
+
+    assert_true(has_line("1\n00:00:01,500 --> 00:00:02,000\nx\n", times));
+    assert_true(has_line("1\r\n  0:0:1,5-->0:0:2", times));
+    assert_true(has_line("\xef\xbb\xbf[00:01.5]la", "[9:9:9]|[9:9.9]"));
+    assert_true(has_line("a\rb\r[1][2]c", "[9][9]"));
+    assert_true(has_line("{sync}\n<SYNC start=1>", "<sync"));
+    assert_false(has_line("00:00:01,500 -> 00:00:02,000", times));
+    assert_false(has_line("at 00:00:01,500 --> 00:00:02,000", times));
+    assert_false(has_line("00:00:01,500 --> 00:00:", times));
+    assert_false(has_line("::1,5 --> 0:0:2", times));
+    assert_false(has_line("", times));
+    assert_false(has_line("\n\n", "9"));
+}
+
+static void a_pattern_may_want_the_first_line(void **state)
+{
+    static const char utf16[] = "\xff\xfeW\0E\0B\0V\0T\0T\0\n\0\x42\x04\n";
+
+    assert_true(has_line("\xef\xbb\xbf\n \nWEBVTT\n", "^WEBVTT"));
+    assert_true(has_line("x\ny", "^a|y"));
+    assert_true(plaintext_has_line(utf16, sizeof utf16 - 1, "^WEBVTT"));
+    assert_false(has_line("x\nWEBVTT", "^WEBVTT"));
+    assert_false(has_line("x\ny", "^a|^y"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +214,8 @@ int main(void)
         cmocka_unit_test(prologs_are_told_apart),
         cmocka_unit_test(references_out_of_an_svg_are_seen),
         cmocka_unit_test(svg_that_declares_entities_is_refused),
+        cmocka_unit_test(lines_are_like_their_pattern),
+        cmocka_unit_test(a_pattern_may_want_the_first_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

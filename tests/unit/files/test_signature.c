@@ -35,6 +35,15 @@ static void escapes_are_bytes(void **state)
     assert_true(MATCHES("0=\\x7c\\x26", "|&"));
 }
 
+static void half_a_byte_may_be_anything(void **state)
+{
+    assert_true(MATCHES("0=\\xd?&2=\\x?7", "\xd2x\x67"));
+    assert_true(MATCHES("0=\\x??R", "xR"));
+    assert_false(MATCHES("0=\\xd?", "\xc2"));
+    assert_false(MATCHES("0=\\x?7", "\x68"));
+    assert_false(MATCHES("3=\\x0?", "abc"));
+}
+
 static void parts_are_all_needed(void **state)
 {
     assert_true(MATCHES("0=RIFF&8=WAVE", "RIFF....WAVE"));
@@ -63,9 +72,13 @@ static void those_of_the_table_are_well_formed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes_at_a_place),          cmocka_unit_test(what_is_too_short_does_not_match),
-        cmocka_unit_test(escapes_are_bytes),         cmocka_unit_test(parts_are_all_needed),
-        cmocka_unit_test(one_alternative_is_enough), cmocka_unit_test(those_of_the_table_are_well_formed),
+        cmocka_unit_test(bytes_at_a_place),
+        cmocka_unit_test(what_is_too_short_does_not_match),
+        cmocka_unit_test(escapes_are_bytes),
+        cmocka_unit_test(half_a_byte_may_be_anything),
+        cmocka_unit_test(parts_are_all_needed),
+        cmocka_unit_test(one_alternative_is_enough),
+        cmocka_unit_test(those_of_the_table_are_well_formed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
