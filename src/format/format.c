@@ -72,6 +72,11 @@
     {                                                                                                        \
         id, label, FORMAT_TEXT, extensions, mime, "text/ application/xml", STRUCTURE_ROOT, root              \
     }
+/* What the entries of a bibliography are called: BibTeX's own, and those that BibLaTeX adds. */
+#define BIB_ENTRIES                                                                                          \
+    "@article {|@book {|@booklet {|@conference {|@inbook {|@incollection {|@inproceedings {|@manual {|"      \
+    "@mastersthesis {|@misc {|@phdthesis {|@proceedings {|@techreport {|@unpublished {|@online {|@thesis {|" \
+    "@report {|@collection {|@dataset {|@software {|@patent {|@electronic {|@www {"
 #define ASF  "0=\\x30\\x26\\xb2\\x75\\x8e\\x66\\xcf\\x11"
 #define EBML "0=\\x1aE\\xdf\\xa3"
 #define OPEN_DOCUMENT(id, label, category, type)                                                             \
@@ -389,6 +394,11 @@ const struct format formats[] = {
     MARKUP("man", "Manual page", "man", "text/troff"),
     MARKUP("ms", "roff ms source", "ms", "text/troff"),
     MARKUP("ipynb", "Jupyter notebook", "ipynb", "application/x-ipynb+json"),
+    {"bib", "BibTeX bibliography", FORMAT_TEXT, "bib bibtex biblatex", "application/x-bibtex", ANY_TEXT,
+     STRUCTURE_LINES, BIB_ENTRIES},
+    {"csljson", "CSL JSON bibliography", FORMAT_TEXT, "csljson", "application/vnd.citationstyles.csl+json",
+     ANY_TEXT, STRUCTURE_TEXT, "type"},
+    XML_MARKUP("icml", "InDesign story", "icml", "application/x-indesign-icml", "Document"),
     XML_MARKUP("docbook", "DocBook document", "docbook dbk", "application/docbook+xml",
                "article|book|part|chapter|section|refentry|set"),
     XML_MARKUP("jats", "JATS article", "jats", "application/jats+xml", "article"),

@@ -1,6 +1,7 @@
 """Is a file what its format says? Said by tools that have nothing to do with Decant, for each format that it writes."""
 
 import json
+import re
 import zipfile
 from xml.etree import ElementTree
 
@@ -15,7 +16,7 @@ IDENTIFIED = {"fits", "hdr", "jng", "cur", "dcx", "cin", "sixel", "miff", "viff"
 VIPS = {"avif", "heic", "jxl", "jp2"}
 OPEN_DOCUMENT = {"odt": "text", "ott": "text-template", "ods": "spreadsheet", "ots": "spreadsheet-template", "odp": "presentation", "otp": "presentation-template", "odg": "graphics"}
 MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "jira", "muse", "haddock", "tex", "man", "asciidoc", "texinfo", "context", "ms", "xwiki", "zimwiki"}
-XML = {"docbook", "jats", "opml", "fb2", "tei"}
+XML = {"docbook", "jats", "opml", "fb2", "tei", "icml"}
 OLE = {"doc": "Microsoft Word", "xls": "Microsoft Excel", "ppt": "Microsoft PowerPoint"}
 
 
@@ -72,7 +73,13 @@ def judge(path, format):
     elif format in XML:
         assert len("".join(ElementTree.parse(path).getroot().itertext())) > 4 or format == "opml"
     elif format in MARKUP:
-        assert "Hello" in path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        assert "Hello" in text or "Amount" in text, text[:200]  # of a table
+    elif format == "bib":
+        assert re.findall(r"^@(\w+)\{", path.read_text(encoding="utf-8"), re.M) == ["book", "article"]
+    elif format == "csljson":
+        items = json.loads(path.read_text(encoding="utf-8"))
+        assert [item["type"] for item in items] == ["book", "article-journal"] and "Hello" in items[0]["title"] and items[1]["author"][0]["family"] == "Müller"
     elif format == "ipynb":
         assert json.loads(path.read_text(encoding="utf-8"))["cells"]
     elif format in ("txt", "csv"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "system"))
 import sources_image  # noqa: E402
+import sources_markup  # noqa: E402
 import sources_media  # noqa: E402
 from fixtures import docx, pdf, png  # noqa: E402
 
@@ -96,7 +97,7 @@ class Sources:
         return path
 
     def make(self, format, path):
-        if sources_media.make(format, path):
+        if sources_media.make(format, path) or sources_markup.make(format, path):
             return
         for kind, make in (("docx", docx), ("png", png), ("pdf", lambda: pdf(["Hello from a test."]))):
             if format == kind:

@@ -1,5 +1,6 @@
 """Texts of all kinds, by Pandoc in the sandbox, and on to PDF by way of Word; and what such texts might want from the machine."""
 
+import base64
 import io
 import json
 import os
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from client import Client
-from fixtures import docx
+from client import Client, problem
+from fixtures import docx, png
 from server import eventually
 
 MARKDOWN = b"---\ntitle: The title\n---\n\n# Heading\n\nHello from a *test*, gr\xc3\xbc\xc3\x9fe.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
@@ -39,6 +40,53 @@ def test_books_and_documents(client):
     epub = zipfile.ZipFile(io.BytesIO(client.result("a.md", MARKDOWN, "epub")[1]))
     assert epub.namelist()[0] == "mimetype" and any(b"Hello from a" in epub.read(name) for name in epub.namelist())
     assert b"Hello from a" in zipfile.ZipFile(io.BytesIO(client.result("a.md", MARKDOWN, "docx")[1])).read("word/document.xml")
+
+
+def test_slides(client):
+    slides = zipfile.ZipFile(io.BytesIO(client.result("a.md", b"# One\n\nHello\n\n# Two\n\nthere\n", "pptx")[1]))
+    assert [b"Hello" in slides.read(f"ppt/slides/slide{n}.xml") for n in (1, 2)] == [True, False]
+
+
+BIBLIOGRAPHY = b"@article{a,\n author = {M\xc3\xbcller, Max}, title = {Hello}, journal = {Journal of Tests}, year = {2020}\n}\n"
+
+
+def test_bibliographies(client):
+    """As data, or as the list that a reader wants; in Markdown and Org, too, which would keep it as data."""
+    items = json.loads(client.result("a.bib", BIBLIOGRAPHY, "csljson")[1])
+    assert [(item["title"], item["author"][0]["family"]) for item in items] == [("Hello", "Müller")]
+    assert "year = {2020}" in client.result("a.csljson", json.dumps(items).encode(), "bib")[1].decode()
+    for target in "html", "md", "org", "txt":
+        assert "Müller, Max. 2020. " in client.result("a.bib", BIBLIOGRAPHY, target)[1].decode()
+    assert b"2020" in zipfile.ZipFile(io.BytesIO(client.result("a.bib", BIBLIOGRAPHY, "docx")[1])).read("word/document.xml")
+    problem(client.upload("a.bib", b"some text about @article\n"), 422, "type_mismatch")
+
+
+def test_tables_of_workbooks(client):
+    job, data = client.result("a.csv", b"Name;Amount\nApples;1\n", "wiki")
+    assert job["engine"] == "office+markup" and all(f"| {word}\n" in data.decode() for word in ("Name", "Amount", "Apples", "1"))
+
+
+@pytest.mark.parametrize("url", ["pictures/a.png", "/nowhere/a.png", "file:///nowhere/a.png", "http://127.0.0.1:9/a.png"])
+@pytest.mark.parametrize("target", ["docx", "pptx", "odt", "epub", "rtf"])
+def test_a_picture_that_can_not_be_had(client, url, target):
+    """The text is there without it."""
+    data = client.result("a.md", f"Hello\n\n![What it shows]({url})\n".encode(), target)[1]
+    parts = [data]
+    if target != "rtf":
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        parts = [archive.read(name) for name in archive.namelist()]
+    assert any(b"Hello" in part for part in parts)
+
+
+def test_a_picture_within_is_kept(client):
+    url = "data:image/png;base64," + base64.b64encode(png(8, 8)).decode()
+    for target in "docx", "pptx":
+        names = zipfile.ZipFile(io.BytesIO(client.result("a.md", f"![x]({url})\n".encode(), target)[1])).namelist()
+        assert any("/media/" in name and name.endswith(".png") for name in names)
+
+
+def test_no_title_is_made_up(client):
+    assert client.result("a.rst", b"Hello\n", "md")[1] == b"Hello\n"
 
 
 def test_to_pdf_by_way_of_word(client):
