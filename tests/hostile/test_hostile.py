@@ -98,3 +98,15 @@ def test_the_references_bite(context, listener, tmp_path):
     del listener.contacts[before:]
     assert contacts > 0
     assert leaks(tmp_path / "a.pdf", "pdf", context)
+
+
+def test_the_includes_bite(context, listener, tmp_path):
+    """A plain Pandoc, too: it reads what a text names, and calls for its pictures."""
+    before = len(listener.contacts)
+    for name, text in {"a.rst": f".. include:: {context.local('txt')[1]}\n", "a.md": f"Hello ![x]({context.remote()[0]})\n"}.items():
+        (tmp_path / name).write_text(text)
+        subprocess.run(["pandoc", tmp_path / name, "-o", tmp_path / f"{name}.docx"], stderr=subprocess.DEVNULL, timeout=120)
+    contacts = len(listener.contacts) - before
+    del listener.contacts[before:]
+    assert contacts > 0
+    assert leaks(tmp_path / "a.rst.docx", "docx", context)
