@@ -87,6 +87,16 @@ static bool has_value(const char *text, size_t size, const char *value)
     return found;
 }
 
+/* A line is told by its beginning, so that one in the beginning of a text is one in the text. */
+static void parse_lines(const char *text, size_t size)
+{
+    require(!plaintext_has_line(text, size, "^WEBVTT") || plaintext_has_line(text, size, "webvtt"));
+    for (size_t i = 0; i < n_formats; i++)
+        if (formats[i].structure == STRUCTURE_LINES && size >= 8 &&
+            plaintext_has_line(text, size / 2, formats[i].marker))
+            require(plaintext_has_line(text, size, formats[i].marker));
+}
+
 static void parse_text(const char *text, size_t size)
 {
     static const char odt[] = "application/vnd.oasis.opendocument.text";
@@ -98,6 +108,7 @@ static void parse_text(const char *text, size_t size)
     require(plaintext_has_attribute(text, size, "a|application/vnd.oasis.opendocument.text") ==
             (has_value(text, size, "a") || has_value(text, size, odt)));
     plaintext_svg_refers_outside(text, size);
+    parse_lines(text, size);
 
     /* What the beginning has decided stands, whatever follows; and the beginning of a text is one. */
     if (size >= 8 && (begun = plaintext_prolog(text, size / 2, NULL)) != PROLOG_UNENDED)
