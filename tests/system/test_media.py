@@ -4,7 +4,9 @@ import io
 import json
 import struct
 import subprocess
+import sys
 import wave
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +69,17 @@ def test_a_silent_film_has_no_sound(client, tmp_path):
     mkv = client.result("a.y4m", film(), "mkv")[1]
     job = client.wait(client.start("a.mkv", mkv, "mp3"))
     assert (job["status"], job["error_code"]) == ("failed", "no_output")
+
+
+def test_rates_that_few_take(client, tmp_path):
+    """DSD, and a rate that Windows Media doesn't know."""
+    sys.path.append(str(Path(__file__).parents[1] / "catalogue"))
+    from sources_media import dsf
+    dsf(tmp_path / "a.dsf")
+    found = probe(client.result("a.dsf", (tmp_path / "a.dsf").read_bytes(), "flac")[1], tmp_path)
+    assert found["streams"][0]["sample_rate"] == "44100" and float(found["format"]["duration"]) == pytest.approx(1, abs=0.1)
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1:sample_rate=96000", tmp_path / "a.wav"], check=True, timeout=60)
+    assert probe(client.result("a.wav", (tmp_path / "a.wav").read_bytes(), "wma")[1], tmp_path)["streams"][0]["codec_name"] == "wmav2"
 
 
 def test_options(client, tmp_path):

@@ -8,6 +8,9 @@
 enum { SIDE_MAX = 8192, THREADS = 4 };
 /* Some files don't say how their channels lie, and some encoders won't do without. */
 #define LAYOUTS "aformat=channel_layouts=mono|stereo|3.0|4.0|5.0|5.1|7.1"
+/* FFmpeg makes of DSD sound of 352,800 Hz, which few players take, and which above what can be heard is
+ * noise. */
+#define CD_RATE "aresample=44100,"
 /* Of a picture in a film; the sandbox bounds the memory that it may take. */
 #define PIXELS_MAX "100000000"
 /* Of two pictures a second in the first five seconds, the one that is most like the others: films begin in
@@ -82,7 +85,8 @@ static void add_streams(struct media_words *w, const struct media_wish *wish)
     if (!target->audio)
         return;
     add_words(w, target->video ? "-map 0:a:0?" : "-map 0:a:0 -vn");
-    add_words(w, "-af " LAYOUTS);
+    add_words(w, "-af");
+    add(w, "%s" LAYOUTS, wish->is_dsd ? CD_RATE : "");
     add_words(w, target->audio);
     add_rate(w, wish);
 }

@@ -21,6 +21,7 @@ struct media_wish {
     const struct media_target *target;
     long width, height, bitrate, at_s; /* 0: as it comes */
     bool keep_rate;                    /* as many pictures a second as the source has, whatever the target */
+    bool is_dsd;                       /* the sound comes as bits, at 64 times the rate of a CD or more */
 };
 
 void media_command(struct media_words *w, const struct engine_job *job, const struct media_wish *wish);

@@ -28,7 +28,8 @@
 #define SILENT        "swf y4m ivf mjpeg m2v h264 hevc obu flc"
 #define ANIMATIONS    "gif apng"
 #define SUBTITLES     "srt vtt ass lrc sub mpl2 smi sbv jss pjs aqt scc"
-#define OLD_SUBTITLES "ssa" /* which stay what they are when FFmpeg makes ASS of them */
+#define OLD_SUBTITLES "ssa"     /* which stay what they are when FFmpeg makes ASS of them */
+#define DSD           "dsf dff" /* among the sounds */
 #define EXACT_TARGETS "oga flac wav w64 aiff au caf tta wv voc"
 #define SOUND_TARGETS "mp3 m4a m4b m4r aac ogg opus spx ac3 eac3 wma mka weba mp2"
 #define SPEECH        "gsm"
@@ -152,6 +153,7 @@ static enum outcome convert(struct engine_job *job)
         .bitrate = engine_option_value(job, options, "bitrate"),
         .at_s = engine_option_value(job, options, "at"),
         .keep_rate = words_have(ANIMATIONS, job->from->id),
+        .is_dsd = words_have(DSD, job->from->id),
     };
     char head[MEDIA_HEAD];
     int r = media_head(job->input_path, head);
