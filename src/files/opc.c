@@ -114,13 +114,21 @@ static bool is_one_of(struct piece type, const char *types)
     return false;
 }
 
-/* Strict and transitional documents name the relation by different URLs of the same end. */
+static bool piece_ends(struct piece a, const char *end)
+{
+    size_t n = strlen(end);
+
+    return a.n >= n && memcmp(a.p + a.n - n, end, n) == 0;
+}
+
+/* Strict and transitional documents name the relation by different URLs of the same end; Visio's has another
+ * ([MS-VSDX] 2.2.2). */
 static bool leads_to_main(struct piece tag)
 {
-    static const char end[] = "/relationships/officeDocument";
     struct piece type = attribute(tag, "Type");
 
-    return type.n >= sizeof end - 1 && memcmp(type.p + type.n - (sizeof end - 1), end, sizeof end - 1) == 0 &&
+    return (piece_ends(type, "/relationships/officeDocument") ||
+            piece_ends(type, "/visio/2010/relationships/document")) &&
            !piece_eq(attribute(tag, "TargetMode"), "External");
 }
 

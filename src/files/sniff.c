@@ -9,6 +9,8 @@
 #include "core/path.h"
 #include "core/str.h"
 #include "files/bytes.h"
+#include "files/gzip.h"
+#include "files/header.h"
 #include "files/ole.h"
 #include "files/opc.h"
 #include "files/plaintext.h"
@@ -29,9 +31,10 @@ enum {
     TEXT_SAMPLE = 4 << 20,    /* how much of a text is looked at */
     CONTENT_TYPES_MAX = 1 << 20, /* [Content_Types].xml */
     MIMETYPE_MAX = 256,
-    MANIFEST_MAX = 8 << 20, /* META-INF/manifest.xml: a line for each member */
-    PDF_START = 16,         /* where the header of a PDF has to be */
-    PROLOG_MAX = 8 << 10,   /* how much of each part of a package is searched for its root element */
+    MANIFEST_MAX = 8 << 20,   /* META-INF/manifest.xml: a line for each member */
+    PDF_START = 16,           /* where the header of a PDF has to be */
+    GZIP_HEAD_MAX = 64 << 10, /* of what is compressed */
+    PROLOG_MAX = 8 << 10,     /* how much of each part of a package is searched for its root element */
 };
 
 struct sniffer {
@@ -224,6 +227,21 @@ static int check_text(int fd, enum format_structure structure, const char *marke
     return structure == STRUCTURE_SVG && plaintext_svg_refers_outside(data, (size_t)n) ? -EPERM : 0;
 }
 
+/* `marker` is a signature, or the name of a root element. */
+static int check_gzip(int fd, const char *marker)
+{
+    _cleanup_free_ char *head = malloc(GZIP_HEAD_MAX);
+    ssize_t n = head ? gzip_peek(fd, head, GZIP_HEAD_MAX) : -ENOMEM;
+
+    if (n < 0)
+        return (int)n;
+    if (isdigit((unsigned char)*marker))
+        return signature_matches(marker, (unsigned char *)head, (size_t)n) ? 0 : -EMEDIUMTYPE;
+    if (plaintext_prolog(head, (size_t)n, NULL) == PROLOG_SUBSET)
+        return -EPERM;
+    return plaintext_has_root(head, (size_t)n, marker) ? 0 : -EMEDIUMTYPE;
+}
+
 /* What ends at `end` is one thing, in front and behind. */
 static int check_single(struct window *w, uint64_t end)
 {
@@ -284,6 +302,8 @@ static int check_other(int fd, const struct format *format)
         return check_raster(w, format->id);
     if (format->structure == STRUCTURE_PDF)
         return check_pdf(w);
+    if (format->structure == STRUCTURE_HEADER)
+        return header_adds_up(w, format->id) ? check_single(w, UINT64_MAX) : -EMEDIUMTYPE;
     if (format->structure == STRUCTURE_SIGNATURE)
         return check_signature(w, format->marker);
     return second_kind_behind(w, UINT64_MAX);
@@ -305,6 +325,9 @@ static int check_structure(int fd, const struct format *format)
     case STRUCTURE_OLE:
         r = check_ole(fd, format->marker);
         break;
+    case STRUCTURE_GZIP:
+        r = check_gzip(fd, format->marker);
+        break;
     case STRUCTURE_TEXT:
     case STRUCTURE_LINES:
     case STRUCTURE_HTML:
@@ -316,6 +339,7 @@ static int check_structure(int fd, const struct format *format)
     case STRUCTURE_RTF:
     case STRUCTURE_RASTER:
     case STRUCTURE_PDF:
+    case STRUCTURE_HEADER:
     case STRUCTURE_SIGNATURE:
         break;
     }

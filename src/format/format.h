@@ -30,6 +30,8 @@ enum format_structure {
     STRUCTURE_OOXML,  /* ZIP whose main part is of the type `marker`, or that encrypted: [MS-OFFCRYPTO] */
     STRUCTURE_ODF,    /* ZIP whose first entry, `mimetype`, is `marker` (EPUB has the same: OCF 3.3, 4.3) */
     STRUCTURE_OLE,    /* compound file, which libmagic can't always tell apart; `marker` is its main stream */
+    STRUCTURE_HEADER, /* a header whose numbers have to add up (files/header.h) */
+    STRUCTURE_GZIP,   /* gzip, and in it an XML text of the root `marker`, or that signature */
     STRUCTURE_SIGNATURE, /* the bytes of `marker` at its beginning (files/signature.h) */
     STRUCTURE_TEXT,      /* text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters; a
                             `marker` has to occur near its start */

@@ -53,6 +53,21 @@ static void the_main_part_counts(void **state)
     assert_int_equal(check(types, NULL), -ENOENT);
 }
 
+static void visio_has_a_relation_of_its_own(void **state)
+{
+    static const char types[] = "<Override PartName=\"/word/a.xml\" ContentType=\"t/right\"/>";
+
+    assert_int_equal(check(types, "<Relationship Type='http://schemas.microsoft.com/visio/2010/relationships/"
+                                  "document' Target='word/a.xml'/>"),
+                     0);
+    assert_int_equal(check(types, "<Relationship Type='/relationships/document' Target='word/a.xml'/>"),
+                     -EMEDIUMTYPE);
+    assert_int_equal(check(types, "<Relationship Type='http://schemas.microsoft.com/visio/2010/relationships/"
+                                  "document' Target='word/a.xml'/>"
+                                  "<Relationship Type='" MAIN "' Target='b.xml'/>"),
+                     -EMEDIUMTYPE);
+}
+
 static void an_extension_may_tell_the_type(void **state)
 {
     static const char relation[] = "<Relationship Type='" MAIN "' Target='b.xml'/>";
@@ -85,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_main_part_counts),
+        cmocka_unit_test(visio_has_a_relation_of_its_own),
         cmocka_unit_test(an_extension_may_tell_the_type),
         cmocka_unit_test(a_second_main_part_is_refused),
         cmocka_unit_test(a_main_part_that_is_missing_is_none),
