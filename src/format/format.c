@@ -15,6 +15,7 @@
 
 #define OOXML "application/vnd.openxmlformats-officedocument."
 #define ODF   "application/vnd.oasis.opendocument."
+#define SUN   "application/vnd.sun.xml."
 /* What libmagic says of a ZIP or compound file that it doesn't know more about. */
 #define CONTAINER " application/zip application/octet-stream"
 #define COMPOUND                                                                                             \
@@ -28,11 +29,19 @@
 #define EXCEL OOXML "spreadsheetml.sheet" CONTAINER COMPOUND
 #define POINT OOXML "presentationml.presentation" CONTAINER COMPOUND
 
+#define LOTUS "application/vnd.lotus-1-2-3"
+#define VISIO "application/vnd.ms-visio."
+#define EMF   "0=\\x01\\x00\\x00\\x00&40=\\x20EMF"
+
 #define WORD_MAIN  OOXML "wordprocessingml.document.main+xml"
 #define EXCEL_MAIN OOXML "spreadsheetml.sheet.main+xml"
 #define POINT_MAIN OOXML "presentationml.presentation.main+xml"
 
 /* Rows whose only MIME type is also all that libmagic says. */
+#define XML(id, label, category, extensions, mime, structure, marker)                                        \
+    {                                                                                                        \
+        id, label, category, extensions, mime, "text/xml application/xml", structure, marker                 \
+    }
 #define PLAIN(id, label, category, extensions, mime, structure)                                              \
     {                                                                                                        \
         id, label, category, extensions, mime, mime, structure, NULL                                         \
@@ -77,6 +86,13 @@
     "@article {|@book {|@booklet {|@conference {|@inbook {|@incollection {|@inproceedings {|@manual {|"      \
     "@mastersthesis {|@misc {|@phdthesis {|@proceedings {|@techreport {|@unpublished {|@online {|@thesis {|" \
     "@report {|@collection {|@dataset {|@software {|@patent {|@electronic {|@www {"
+/* Of OpenOffice.org 1, and of the Chinese standard GB/T 20916. */
+#define SUN_DOCUMENT(id, label, category, type)                                                              \
+    {                                                                                                        \
+        id, label, category, id, SUN type, SUN type CONTAINER, STRUCTURE_ODF, SUN type                       \
+    }
+#define UNIFIED(id, label, category, type)                                                                   \
+    XML(id, label, category, id, "application/" type, STRUCTURE_XML, type)
 #define ASF  "0=\\x30\\x26\\xb2\\x75\\x8e\\x66\\xcf\\x11"
 #define EBML "0=\\x1aE\\xdf\\xa3"
 #define OPEN_DOCUMENT(id, label, category, type)                                                             \
@@ -97,11 +113,32 @@ const struct format formats[] = {
      "application/vnd.ms-word.document.macroEnabled.main+xml|" WORD_MAIN},
     {"dotx", "Word template", FORMAT_DOCUMENT, "dotx", OOXML "wordprocessingml.template", WORD,
      STRUCTURE_OOXML, OOXML "wordprocessingml.template.main+xml"},
-    {"doc", "Word 97–2003 document", FORMAT_DOCUMENT, "doc dot", "application/msword",
+    {"dotm", "Word template with macros", FORMAT_DOCUMENT, "dotm",
+     "application/vnd.ms-word.template.macroEnabled.12", WORD, STRUCTURE_OOXML,
+     "application/vnd.ms-word.template.macroEnabledTemplate.main+xml"},
+    /* WPS Office has names of its own for the same. */
+    {"doc", "Word 97–2003 document", FORMAT_DOCUMENT, "doc dot wps wpt", "application/msword",
      "application/msword" COMPOUND, STRUCTURE_OLE, "WordDocument"},
     OPEN_DOCUMENT("odt", "OpenDocument text", FORMAT_DOCUMENT, "text"),
     OPEN_DOCUMENT("ott", "OpenDocument text template", FORMAT_DOCUMENT, "text-template"),
     FLAT_DOCUMENT("fodt", "OpenDocument text, flat XML", FORMAT_DOCUMENT, "text"),
+    OPEN_DOCUMENT("oth", "OpenDocument HTML template", FORMAT_DOCUMENT, "text-web"),
+    SUN_DOCUMENT("sxw", "OpenOffice.org 1 text", FORMAT_DOCUMENT, "writer"),
+    SUN_DOCUMENT("stw", "OpenOffice.org 1 text template", FORMAT_DOCUMENT, "writer.template"),
+    XML("wordml", "Word 2003 XML document", FORMAT_DOCUMENT, "wordml", "application/xml", STRUCTURE_ROOT,
+        "wordDocument"),
+    XML("abw", "AbiWord document", FORMAT_DOCUMENT, "abw", "application/x-abiword", STRUCTURE_ROOT,
+        "abiword"),
+    {"zabw", "AbiWord document, compressed", FORMAT_DOCUMENT, "zabw", "application/x-abiword-compressed",
+     "application/gzip", STRUCTURE_GZIP, "abiword"},
+    SIGNED("wpd", "WordPerfect document", FORMAT_DOCUMENT, "wpd", "application/vnd.wordperfect",
+           "application/octet-stream", "0=\\xffWPC&8=\\x01\\x0a"),
+    SIGNED("wri", "Windows Write document", FORMAT_DOCUMENT, "wri", "application/x-mswrite",
+           "application/octet-stream", "0=\\x31\\xbe\\x00\\x00\\x00\\xab|0=\\x32\\xbe\\x00\\x00\\x00\\xab"),
+    SIGNED("602", "Text602 document", FORMAT_DOCUMENT, "602", "application/x-t602",
+           "text/plain application/octet-stream", "0=@CT\\x20"),
+    SIGNED("pdb", "PalmDoc book", FORMAT_DOCUMENT, "pdb", "application/vnd.palm",
+           "application/x-palm-database application/octet-stream", "60=TEXtREAd"),
     PLAIN("rtf", "Rich Text document", FORMAT_DOCUMENT, "rtf", "text/rtf", STRUCTURE_RTF),
     {"epub", "EPUB book", FORMAT_DOCUMENT, "epub", "application/epub+zip", "application/epub+zip" CONTAINER,
      STRUCTURE_ODF, "application/epub+zip"},
@@ -114,11 +151,36 @@ const struct format formats[] = {
      "application/vnd.ms-excel.sheet.macroEnabled.main+xml|" EXCEL_MAIN},
     {"xltx", "Excel template", FORMAT_SPREADSHEET, "xltx", OOXML "spreadsheetml.template", EXCEL,
      STRUCTURE_OOXML, OOXML "spreadsheetml.template.main+xml"},
-    {"xls", "Excel 97–2003 workbook", FORMAT_SPREADSHEET, "xls xlt", "application/vnd.ms-excel",
+    {"xltm", "Excel template with macros", FORMAT_SPREADSHEET, "xltm",
+     "application/vnd.ms-excel.template.macroEnabled.12", EXCEL, STRUCTURE_OOXML,
+     "application/vnd.ms-excel.template.macroEnabled.main+xml"},
+    {"xlsb", "Excel binary workbook", FORMAT_SPREADSHEET, "xlsb",
+     "application/vnd.ms-excel.sheet.binary.macroEnabled.12", EXCEL, STRUCTURE_OOXML,
+     "application/vnd.ms-excel.sheet.binary.macroEnabled.main"},
+    {"xls", "Excel 97–2003 workbook", FORMAT_SPREADSHEET, "xls xlt et ett", "application/vnd.ms-excel",
      "application/vnd.ms-excel" COMPOUND, STRUCTURE_OLE, "Workbook|Book"},
     OPEN_DOCUMENT("ods", "OpenDocument spreadsheet", FORMAT_SPREADSHEET, "spreadsheet"),
     OPEN_DOCUMENT("ots", "OpenDocument spreadsheet template", FORMAT_SPREADSHEET, "spreadsheet-template"),
     FLAT_DOCUMENT("fods", "OpenDocument spreadsheet, flat XML", FORMAT_SPREADSHEET, "spreadsheet"),
+    SUN_DOCUMENT("sxc", "OpenOffice.org 1 spreadsheet", FORMAT_SPREADSHEET, "calc"),
+    SUN_DOCUMENT("stc", "OpenOffice.org 1 spreadsheet template", FORMAT_SPREADSHEET, "calc.template"),
+    UNIFIED("uos", "Unified Office spreadsheet", FORMAT_SPREADSHEET, "vnd.uof.spreadsheet"),
+    XML("xlml", "Excel 2003 XML spreadsheet", FORMAT_SPREADSHEET, "xlml", "application/xml", STRUCTURE_XML,
+        "urn:schemas-microsoft-com:office:spreadsheet"),
+    {"gnumeric", "Gnumeric spreadsheet", FORMAT_SPREADSHEET, "gnumeric", "application/x-gnumeric",
+     "application/gzip", STRUCTURE_GZIP, "Workbook"},
+    SIGNED("wk1", "Lotus 1-2-3 worksheet", FORMAT_SPREADSHEET, "wk1", LOTUS, "application/octet-stream",
+           "0=\\x00\\x00\\x02\\x00\\x06\\x04"),
+    SIGNED("wks", "Lotus 1-2-3 worksheet, release 1", FORMAT_SPREADSHEET, "wks", LOTUS,
+           "application/octet-stream", "0=\\x00\\x00\\x02\\x00\\x04\\x04"),
+    {"dbf", "dBase table", FORMAT_SPREADSHEET, "dbf", "application/x-dbf",
+     "application/x-dbf application/octet-stream", STRUCTURE_HEADER, NULL},
+    SIGNED("dif", "Data Interchange Format", FORMAT_SPREADSHEET, "dif", "application/x-dif", "text/plain",
+           "0=TABLE\\x0d\\x0a0,1|0=TABLE\\x0a0,1"),
+    SIGNED("slk", "SYLK spreadsheet", FORMAT_SPREADSHEET, "slk sylk", "application/x-sylk", "text/plain",
+           "0=ID;P"),
+    {"tsv", "Tab-separated values", FORMAT_SPREADSHEET, "tsv tab", "text/tab-separated-values", ANY_TEXT,
+     STRUCTURE_TEXT, NULL},
     {"csv", "Comma-separated values", FORMAT_SPREADSHEET, "csv", "text/csv", ANY_TEXT, STRUCTURE_TEXT, NULL},
 
     /* presentations */
@@ -131,16 +193,46 @@ const struct format formats[] = {
      STRUCTURE_OOXML, OOXML "presentationml.slideshow.main+xml|" POINT_MAIN},
     {"potx", "PowerPoint template", FORMAT_PRESENTATION, "potx", OOXML "presentationml.template", POINT,
      STRUCTURE_OOXML, OOXML "presentationml.template.main+xml"},
-    {"ppt", "PowerPoint 97–2003 presentation", FORMAT_PRESENTATION, "ppt pps pot",
+    {"ppsm", "PowerPoint show with macros", FORMAT_PRESENTATION, "ppsm",
+     "application/vnd.ms-powerpoint.slideshow.macroEnabled.12", POINT, STRUCTURE_OOXML,
+     "application/vnd.ms-powerpoint.slideshow.macroEnabled.main+xml"},
+    {"potm", "PowerPoint template with macros", FORMAT_PRESENTATION, "potm",
+     "application/vnd.ms-powerpoint.template.macroEnabled.12", POINT, STRUCTURE_OOXML,
+     "application/vnd.ms-powerpoint.template.macroEnabled.main+xml"},
+    {"ppt", "PowerPoint 97–2003 presentation", FORMAT_PRESENTATION, "ppt pps pot dps dpt",
      "application/vnd.ms-powerpoint", "application/vnd.ms-powerpoint" COMPOUND, STRUCTURE_OLE,
      "PowerPoint Document"},
     OPEN_DOCUMENT("odp", "OpenDocument presentation", FORMAT_PRESENTATION, "presentation"),
     OPEN_DOCUMENT("otp", "OpenDocument presentation template", FORMAT_PRESENTATION, "presentation-template"),
     FLAT_DOCUMENT("fodp", "OpenDocument presentation, flat XML", FORMAT_PRESENTATION, "presentation"),
+    SUN_DOCUMENT("sxi", "OpenOffice.org 1 presentation", FORMAT_PRESENTATION, "impress"),
+    UNIFIED("uop", "Unified Office presentation", FORMAT_PRESENTATION, "vnd.uof.presentation"),
 
     /* drawings */
     OPEN_DOCUMENT("odg", "OpenDocument drawing", FORMAT_DRAWING, "graphics"),
+    OPEN_DOCUMENT("otg", "OpenDocument drawing template", FORMAT_DRAWING, "graphics-template"),
     FLAT_DOCUMENT("fodg", "OpenDocument drawing, flat XML", FORMAT_DRAWING, "graphics"),
+    SUN_DOCUMENT("sxd", "OpenOffice.org 1 drawing", FORMAT_DRAWING, "draw"),
+    {"vsdx", "Visio drawing", FORMAT_DRAWING, "vsdx", "application/vnd.ms-visio.drawing",
+     VISIO "drawing.main+xml" CONTAINER, STRUCTURE_OOXML, VISIO "drawing.main+xml"},
+    XML("vdx", "Visio 2003 XML drawing", FORMAT_DRAWING, "vdx", "application/vnd.visio", STRUCTURE_ROOT,
+        "VisioDocument"),
+    SIGNED("emf", "Enhanced metafile", FORMAT_DRAWING, "emf", "image/emf", "application/octet-stream", EMF),
+    {"emz", "Enhanced metafile, compressed", FORMAT_DRAWING, "emz", "image/x-emz", "application/gzip",
+     STRUCTURE_GZIP, EMF},
+    {"wmf", "Windows metafile", FORMAT_DRAWING, "wmf", "image/wmf", "image/wmf application/octet-stream",
+     STRUCTURE_HEADER, NULL},
+    {"wmz", "Windows metafile, compressed", FORMAT_DRAWING, "wmz", "image/x-wmz", "application/gzip",
+     STRUCTURE_GZIP, "0=\\xd7\\xcd\\xc6\\x9a|0=\\x01\\x00\\x09\\x00|0=\\x02\\x00\\x09\\x00"},
+    {"dxf", "AutoCAD drawing exchange", FORMAT_DRAWING, "dxf", "image/vnd.dxf",
+     "image/vnd.dxf text/plain application/octet-stream", STRUCTURE_HEADER, NULL},
+    {"pct", "QuickDraw picture", FORMAT_DRAWING, "pct pict", "image/x-pict",
+     "image/x-pict application/octet-stream", STRUCTURE_HEADER, NULL},
+
+    /* formulas */
+    OPEN_DOCUMENT("odf", "OpenDocument formula", FORMAT_DOCUMENT, "formula"),
+    SUN_DOCUMENT("sxm", "OpenOffice.org 1 formula", FORMAT_DOCUMENT, "math"),
+    XML("mml", "MathML formula", FORMAT_DOCUMENT, "mml", "application/mathml+xml", STRUCTURE_ROOT, "math"),
 
     /* images */
     RASTER("png", "PNG image", "png", "image/png"),

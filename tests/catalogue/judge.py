@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import judge_media
 from judge_media import said
+from judge_office import JUDGES
 
 PICTURES = {"png", "jpg", "gif", "tiff", "bmp", "ico", "tga", "ppm", "pgm", "pbm", "webp"}
 # … and of the rarer ones by FFmpeg's decoder where it has one: ImageMagick wrote most of them.
@@ -14,7 +15,7 @@ DECODED = {"pcx": "pcx", "sgi": "sgi", "dpx": "dpx", "dds": "dds", "xpm": "xpm",
            "psd": "psd", "qoi": "qoi", "j2k": "jpeg2000", "pnm": "ppm"}
 IDENTIFIED = {"fits", "hdr", "jng", "cur", "dcx", "cin", "sixel", "miff", "viff", "aai", "avs", "wbmp", "jbig"}
 VIPS = {"avif", "heic", "jxl", "jp2"}
-OPEN_DOCUMENT = {"odt": "text", "ott": "text-template", "ods": "spreadsheet", "ots": "spreadsheet-template", "odp": "presentation", "otp": "presentation-template", "odg": "graphics"}
+OPEN_DOCUMENT = {"odt": "text", "ott": "text-template", "ods": "spreadsheet", "ots": "spreadsheet-template", "odp": "presentation", "otp": "presentation-template", "odg": "graphics", "otg": "graphics-template", "odf": "formula"}
 MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "jira", "muse", "haddock", "tex", "man", "asciidoc", "texinfo", "context", "ms", "xwiki", "zimwiki"}
 XML = {"docbook", "jats", "opml", "fb2", "tei", "icml"}
 OLE = {"doc": "Microsoft Word", "xls": "Microsoft Excel", "ppt": "Microsoft PowerPoint"}
@@ -62,6 +63,8 @@ def judge(path, format):
         assert zipfile.ZipFile(path).read("mimetype").decode() == f"application/vnd.oasis.opendocument.{OPEN_DOCUMENT[format]}"
     elif format in ("fodt", "fods", "fodp", "fodg"):
         assert ElementTree.parse(path).getroot().tag.endswith("document")
+    elif format in JUDGES:
+        JUDGES[format](path, format)
     elif format == "epub":
         archive(path, "mimetype", "META-INF/container.xml")
     elif format == "zip":

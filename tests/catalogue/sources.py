@@ -11,6 +11,8 @@ import sources_markup  # noqa: E402
 import sources_media  # noqa: E402
 from fixtures import docx, pdf, png  # noqa: E402
 
+import sources_office  # noqa: E402
+
 SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1:sample_rate=44100"]
 PICTURE = ["-f", "lavfi", "-i", "testsrc=size=96x64:rate=25:duration=1"]
 
@@ -51,6 +53,10 @@ WORD, SHEET, SLIDES = (f"application/vnd.openxmlformats-officedocument.{kind}" f
 RETYPED = {
     "docm": ("docx", WORD, "application/vnd.ms-word.document.macroEnabled.main"),
     "dotx": ("docx", WORD, "application/vnd.openxmlformats-officedocument.wordprocessingml.template.main"),
+    "dotm": ("docx", WORD, "application/vnd.ms-word.template.macroEnabledTemplate.main"),
+    "xltm": ("xlsx", SHEET, "application/vnd.ms-excel.template.macroEnabled.main"),
+    "ppsm": ("pptx", SLIDES, "application/vnd.ms-powerpoint.slideshow.macroEnabled.main"),
+    "potm": ("pptx", SLIDES, "application/vnd.ms-powerpoint.template.macroEnabled.main"),
     "xlsm": ("xlsx", SHEET, "application/vnd.ms-excel.sheet.macroEnabled.main"),
     "xltx": ("xlsx", SHEET, "application/vnd.openxmlformats-officedocument.spreadsheetml.template.main"),
     "pptm": ("pptx", SLIDES, "application/vnd.ms-powerpoint.presentation.macroEnabled.main"),
@@ -66,10 +72,10 @@ def run(*words, **options):
     return done.stdout
 
 
-def soffice(source, path, profile):
-    """`source` as the format of `path`; soffice names its results after the source."""
+def soffice(source, path, profile, filter=None):
+    """`source` as the format of `path`, by that filter; soffice names its results after the source."""
     folder = path.parent / "soffice"
-    run("soffice", f"-env:UserInstallation=file://{profile}", "--headless", "--convert-to", path.suffix[1:], "--outdir", folder, source)
+    run("soffice", f"-env:UserInstallation=file://{profile}", "--headless", "--convert-to", path.suffix[1:] + (f":{filter}" if filter else ""), "--outdir", folder, source)
     (folder / f"{source.stem}{path.suffix}").rename(path)
 
 
@@ -120,10 +126,15 @@ class Sources:
             run("vips", "copy", self.path("png"), path)
         elif format in sources_image.FORMATS:
             sources_image.make(self, format, path)
+        elif format in sources_office.FORMATS:
+            sources_office.make(self, format, path)
         elif format in RETYPED:
             retype(self.path(RETYPED[format][0]), path, *RETYPED[format][1:])
         else:
             self.make_office(format, path)
+
+    def soffice(self, seed, path, filter):
+        soffice(seed, path, self.profile, filter)
 
     def make_office(self, format, path):
         if format in ("odp", "odg"):

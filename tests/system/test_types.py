@@ -40,12 +40,13 @@ DERIVED = {
 MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "creole", "jira", "t2t", "twiki", "tikiwiki", "vimwiki", "muse", "haddock", "tex", "man", "ipynb"}
 ROOTED = {"docbook", "jats", "opml", "fb2"}
 SUBTITLES = {"srt", "vtt", "ass", "ssa", "lrc", "sub", "mpl2", "smi", "sbv", "jss", "pjs", "aqt", "scc"}
-TEXTS = {"txt", "csv", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg", "xbm", "xpm"} | MARKUP | ROOTED | SUBTITLES | {"bib", "csljson"}
+OFFICE_XML = {"wordml", "xlml", "uos", "uop", "abw", "vdx", "mml"}
+TEXTS = {"txt", "csv", "tsv", "602", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg", "xbm", "xpm"} | MARKUP | ROOTED | OFFICE_XML | SUBTITLES | {"bib", "csljson"}
 ALIKE = [{"mp4", "mov", "m4a", "m4b", "m4r", "m4v", "3gp", "3g2", "f4v"}, {"mkv", "mka", "webm", "weba"}, {"rm", "ra"}, {"ass", "ssa"}, {"jpg", "mpo", "mjpeg"}, {"jp2", "jpx"}, {"ppm", "pgm", "pbm", "pnm"}, {"wmv", "wma", "asf"}, {"ogg", "oga", "opus", "spx", "ogv"}, {"mpg", "vob"}, {"mp3", "mp2"},
          {"ac3", "eac3"}, {"ts", "m2ts"}, {"docbook", "jats"}]
 ALSO = {("apng", "png"), ("m2v", "mpg")}  # not the other way round
 MUST = {("docx", "docm"), ("xlsx", "xlsm"), ("pptx", "pptm"), ("pptx", "ppsx")}
-FAMILY = {(text, name) for text in TEXTS for name in {"txt", "csv"} | MARKUP} | {(text, "html") for text in MARKUP | SUBTITLES} | {
+FAMILY = {(text, name) for text in TEXTS for name in {"txt", "csv", "tsv"} | MARKUP} | {(text, "html") for text in MARKUP | SUBTITLES} | {
     (a, b) for group in ALIKE for a in group for b in group} | ALSO | MUST
 
 

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum kind { TEXT, SHEETS, SLIDES, DRAWING };
+enum kind { TEXT, SHEETS, SLIDES, DRAWING, FORMULA };
 
 static const struct {
     const char *service;
@@ -22,6 +22,50 @@ static const struct {
     {"com.sun.star.sheet.SpreadsheetDocument", SHEETS},
     {"com.sun.star.presentation.PresentationDocument", SLIDES},
     {"com.sun.star.drawing.DrawingDocument", DRAWING},
+    {"com.sun.star.formula.FormulaProperties", FORMULA},
+};
+
+/* The import filters of files that are told apart by their names and not by what LibreOffice takes them for:
+ * it would read some as plain text when they are damaged. The others it knows by what is in them. */
+static const struct import_filter {
+    const char *format, *filter;
+    bool picture; /* on a page: see fit_page() */
+} import_filters[] = {
+    {"602", "T602Document", false},
+    {"abw", "AbiWord", false},
+    {"dbf", "dBase", false},
+    {"dif", "DIF", false},
+    {"dxf", "DXF - AutoCAD Interchange", true},
+    {"emf", "EMF - MS Windows Metafile", true},
+    {"emz", "EMF - MS Windows Metafile", true},
+    {"gnumeric", "Gnumeric Spreadsheet", false},
+    {"mml", "MathML XML (Math)", false},
+    {"odf", "math8", false},
+    {"pct", "PCT - Mac Pict", true},
+    {"pdb", "PalmDoc", false},
+    {"slk", "SYLK", false},
+    {"stc", "calc_StarOffice_XML_Calc_Template", false},
+    {"stw", "writer_StarOffice_XML_Writer_Template", false},
+    {"sxc", "StarOffice XML (Calc)", false},
+    {"sxd", "StarOffice XML (Draw)", false},
+    {"sxi", "StarOffice XML (Impress)", false},
+    {"sxm", "StarOffice XML (Math)", false},
+    {"sxw", "StarOffice XML (Writer)", false},
+    {"tsv", "Text - txt - csv (StarCalc)", false},
+    {"uop", "UOF presentation", false},
+    {"uos", "UOF spreadsheet", false},
+    {"vdx", "Visio Document", false},
+    {"vsdx", "Visio Document", false},
+    {"wk1", "Lotus", false},
+    {"wks", "Lotus", false},
+    {"wmf", "WMF - MS Windows Metafile", true},
+    {"wmz", "WMF - MS Windows Metafile", true},
+    {"wordml", "MS Word 2003 XML", false},
+    {"wpd", "WordPerfect", false},
+    {"wri", "MS_Write", false},
+    {"xlml", "MS Excel 2003 XML Orcus", false},
+    {"xlsb", "Calc MS Excel 2007 Binary", false},
+    {"zabw", "AbiWord", false},
 };
 
 /* The export filters by their internal names, which every LibreOffice has in share/registry. */
@@ -31,6 +75,7 @@ static const struct {
 } filters[] = {
     {TEXT, "doc", "MS Word 97"},
     {TEXT, "docx", "MS Word 2007 XML"},
+    {TEXT, "dotx", "MS Word 2007 XML Template"},
     {TEXT, "epub", "EPUB"},
     {TEXT, "fodt", "OpenDocument Text Flat XML"},
     {TEXT, "html", "HTML (StarWriter)"},
@@ -39,23 +84,37 @@ static const struct {
     {TEXT, "pdf", "writer_pdf_Export"},
     {TEXT, "rtf", "Rich Text Format"},
     {TEXT, "txt", "Text"},
+    {TEXT, "wordml", "MS Word 2003 XML"},
     {SHEETS, "csv", "Text - txt - csv (StarCalc)"},
+    {SHEETS, "dbf", "dBase"},
+    {SHEETS, "dif", "DIF"},
     {SHEETS, "fods", "OpenDocument Spreadsheet Flat XML"},
     {SHEETS, "html", "HTML (StarCalc)"},
     {SHEETS, "ods", "calc8"},
     {SHEETS, "ots", "calc8_template"},
     {SHEETS, "pdf", "calc_pdf_Export"},
+    {SHEETS, "slk", "SYLK"},
+    {SHEETS, "tsv", "Text - txt - csv (StarCalc)"},
     {SHEETS, "xls", "MS Excel 97"},
     {SHEETS, "xlsx", "Calc MS Excel 2007 XML"},
+    {SHEETS, "xltx", "Calc MS Excel 2007 XML Template"},
     {SLIDES, "fodp", "OpenDocument Presentation Flat XML"},
     {SLIDES, "odp", "impress8"},
     {SLIDES, "otp", "impress8_template"},
     {SLIDES, "pdf", "impress_pdf_Export"},
+    {SLIDES, "potx", "Impress MS PowerPoint 2007 XML Template"},
+    {SLIDES, "ppsx", "Impress MS PowerPoint 2007 XML AutoPlay"},
     {SLIDES, "ppt", "MS PowerPoint 97"},
     {SLIDES, "pptx", "Impress MS PowerPoint 2007 XML"},
+    {DRAWING, "emf", "draw_emf_Export"},
+    {DRAWING, "fodg", "OpenDocument Drawing Flat XML"},
     {DRAWING, "odg", "draw8"},
+    {DRAWING, "otg", "draw8_template"},
     {DRAWING, "pdf", "draw_pdf_Export"},
     {DRAWING, "svg", "draw_svg_Export"},
+    {DRAWING, "wmf", "draw_wmf_Export"},
+    {FORMULA, "mml", "MathML XML (Math)"},
+    {FORMULA, "odf", "math8"},
 };
 
 struct document {
@@ -194,9 +253,32 @@ static enum kind kind_of(struct uno_object *o)
     return TEXT;
 }
 
+static struct uno_object *draw_pages(struct uno_object *model)
+{
+    _cleanup_uno_object_ struct uno_object *supplier =
+        uno_query(model, "com.sun.star.drawing.XDrawPagesSupplier");
+    struct uno_object *pages = NULL;
+
+    if (!supplier ||
+        uno_call(supplier, "com.sun.star.drawing.XDrawPagesSupplier::getDrawPages", &pages, NULL) < 0)
+        return NULL;
+    return pages;
+}
+
+/* By the extension of its path; NULL when LibreOffice shall find out. */
+static const struct import_filter *import_filter(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    for (size_t i = 0; dot && i < ARRAY_SIZE(import_filters); i++)
+        if (str_eq(import_filters[i].format, dot + 1))
+            return &import_filters[i];
+    return NULL;
+}
+
 /* NULL when there is no memory. */
-static struct uno_sequence *load_properties(const char *import_options, document_progress_fn *progress,
-                                            void *arg)
+static struct uno_sequence *load_properties(const struct import_filter *filter, const char *import_options,
+                                            document_progress_fn *progress, void *arg)
 {
     static struct uno_own questions;
     struct uno_properties p = {0};
@@ -211,6 +293,8 @@ static struct uno_sequence *load_properties(const char *import_options, document
     uno_put_bool(&p, "AsTemplate", false);
     uno_put_short(&p, "MacroExecutionMode", 0 /* never */);
     uno_put_short(&p, "UpdateDocMode", 0 /* no links */);
+    if (filter)
+        uno_put_string(&p, "FilterName", filter->filter);
     if (import_options)
         uno_put_string(&p, "FilterOptions", import_options);
     return uno_take_properties(&p);
@@ -230,11 +314,41 @@ static struct uno_object *load_model(const char *url, struct uno_sequence *prope
     return r < 0 ? NULL : model;
 }
 
+/* LibreOffice puts a picture into the middle of a page of paper: the page shall be what the picture is. */
+static int fit_page(struct uno_object *model)
+{
+    struct {
+        int32_t width, height;
+    } size = {0};
+    struct {
+        int32_t x, y;
+    } origin = {0};
+    _cleanup_uno_object_ struct uno_object *pages = draw_pages(model);
+    _cleanup_uno_object_ struct uno_object *page = pages ? uno_get_at(pages, 0) : NULL;
+    _cleanup_uno_object_ struct uno_object *first = page ? uno_get_at(page, 0) : NULL;
+    _cleanup_uno_object_ struct uno_object *picture =
+        first ? uno_query(first, "com.sun.star.drawing.XShape") : NULL;
+    int r = picture ? uno_call(picture, "com.sun.star.drawing.XShape::getSize", &size, NULL) : -EIO;
+    const struct {
+        const char *name;
+        int32_t value;
+    } properties[] = {
+        {"BorderLeft", 0},   {"BorderRight", 0},    {"BorderTop", 0},
+        {"BorderBottom", 0}, {"Width", size.width}, {"Height", size.height},
+    };
+
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(properties); i++)
+        r = uno_set_long(page, properties[i].name, properties[i].value);
+    return r < 0 ? r
+                 : uno_call(picture, "com.sun.star.drawing.XShape::setPosition", NULL, (void *[]){&origin});
+}
+
 int document_load(const char *path, const char *import_options, const char *password,
                   document_progress_fn *progress, void *arg, struct document **ret)
 {
     _cleanup_free_ char *url = document_url(path);
-    struct uno_sequence *properties = url ? load_properties(import_options, progress, arg) : NULL;
+    const struct import_filter *filter = import_filter(path);
+    struct uno_sequence *properties = url ? load_properties(filter, import_options, progress, arg) : NULL;
     struct document *d = &current.document;
 
     if (!properties)
@@ -248,7 +362,7 @@ int document_load(const char *path, const char *import_options, const char *pass
         return current.password_wanted ? -EKEYREJECTED : -EBADMSG;
     d->kind = kind_of(d->model);
     *ret = d;
-    return 0;
+    return filter && filter->picture && fit_page(d->model) < 0 ? -EBADMSG : 0;
 }
 
 /* --- what is asked of it --- */
@@ -267,17 +381,10 @@ static uint64_t count_text_pages(struct uno_object *model)
 
 static uint64_t count_slides(struct uno_object *model)
 {
-    _cleanup_uno_object_ struct uno_object *supplier =
-        uno_query(model, "com.sun.star.drawing.XDrawPagesSupplier");
-    _cleanup_uno_object_ struct uno_object *pages = NULL;
+    _cleanup_uno_object_ struct uno_object *pages = draw_pages(model);
+    _cleanup_uno_object_ struct uno_object *list =
+        pages ? uno_query(pages, "com.sun.star.container.XIndexAccess") : NULL;
     int32_t n = 0;
-
-    if (!supplier ||
-        uno_call(supplier, "com.sun.star.drawing.XDrawPagesSupplier::getDrawPages", &pages, NULL) < 0 ||
-        !pages)
-        return 0;
-
-    _cleanup_uno_object_ struct uno_object *list = uno_query(pages, "com.sun.star.container.XIndexAccess");
 
     if (!list || uno_call(list, "com.sun.star.container.XIndexAccess::getCount", &n, NULL) < 0)
         return 0;
@@ -292,10 +399,28 @@ uint64_t document_count_pages(struct document *d)
     case SLIDES:
     case DRAWING:
         return count_slides(d->model);
+    case FORMULA:
     case SHEETS:
         break;
     }
     return 0;
+}
+
+/* A formula is laid out when something of its looks is set, be it to what it is. */
+int document_formula_size(struct document *d, int32_t *ret_width, int32_t *ret_height)
+{
+    _cleanup_uno_object_ struct uno_object *visual = uno_query(d->model, "com.sun.star.embed.XVisualObject");
+    struct {
+        int32_t width, height;
+    } size = {0};
+    int r = d->kind == FORMULA && visual ? uno_set_bool(d->model, "IsTextMode", false) : -EIO;
+
+    if (r >= 0)
+        r = uno_call(visual, "com.sun.star.embed.XVisualObject::getVisualAreaSize", &size,
+                     (void *[]){&(int64_t){1} /* the content */});
+    *ret_width = size.width;
+    *ret_height = size.height;
+    return r;
 }
 
 /* --- save --- */

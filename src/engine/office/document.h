@@ -20,6 +20,9 @@ int document_load(const char *path, const char *import_options, const char *pass
 /* Pages of a text, slides, pages of a drawing; 0 for a spreadsheet, which has none before it is printed. */
 uint64_t document_count_pages(struct document *d);
 
+/* How large a formula is, in hundredths of a millimetre; -EIO for other documents. */
+int document_formula_size(struct document *d, int32_t *ret_width, int32_t *ret_height) _warn_unused_;
+
 /* A setting of an export filter: a switch is a number of 0 or 1. */
 struct document_setting {
     const char *name;

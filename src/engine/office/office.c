@@ -3,8 +3,10 @@
 #include "core/str.h"
 #include "engine/office/document.h"
 #include "engine/office/font_use.h"
+#include "engine/office/formula.h"
 #include "engine/office/inline_pictures.h"
 #include "engine/office/lok.h"
+#include "engine/office/old_table.h"
 #include "engine/office/plain_text.h"
 #include "sandbox/policy_office.h"
 
@@ -14,12 +16,14 @@
 
 /* What is not offered though LibreOffice has a filter for it: HTML of slides (it is an empty frame around
  * pictures in files of their own), drawings of slides (they stay presentations inside), SVG of slides (a
- * player in JavaScript), PDF as a source (text in boxes, whatever the target), and formats with macros as
- * targets. */
-#define WRITER  "docx docm dotx doc odt ott fodt rtf txt html"
-#define CALC    "xlsx xlsm xltx xls ods ots fods csv"
-#define IMPRESS "pptx pptm ppsx potx ppt odp otp fodp"
-#define DRAW    "odg fodg"
+ * player in JavaScript), Excel 2003 XML (of most workbooks it fails) and Unified Office (loses texts, and
+ * makes what it can't print itself) as targets, PDF as a source (text in boxes, whatever the target), and
+ * formats with macros as targets. */
+#define WRITER  "docx docm dotx dotm doc odt ott fodt oth sxw stw wordml abw zabw wpd wri 602 pdb rtf txt html"
+#define CALC    "xlsx xlsm xltx xltm xlsb xls ods ots fods sxc stc uos xlml gnumeric wk1 wks dbf dif slk csv tsv"
+#define IMPRESS "pptx pptm ppsx ppsm potx potm ppt odp otp fodp sxi uop"
+#define DRAW    "odg otg fodg sxd vsdx vdx emf emz wmf wmz dxf pct"
+#define MATH    "odf sxm mml"
 
 enum { COST = 30 };
 
@@ -29,22 +33,34 @@ enum { COST = 30 };
 static const struct engine_conversions conversions[] = {
     {WRITER, "pdf", COST, 95, false, "text"},
     {WRITER, "txt", COST, 80, false, NULL},
-    {WRITER, "docx odt doc rtf html epub fodt ott", COST, 90, true, NULL},
+    {WRITER, "docx dotx odt doc rtf html epub fodt ott", COST, 90, true, NULL},
+    {WRITER, "wordml", COST, 70, true, NULL},
     {CALC, "pdf", COST, 90, false, NULL},
-    {CALC, "csv", COST, 50, false, NULL},
-    {CALC, "xlsx ods xls html fods ots", COST, 90, true, NULL},
+    {CALC, "csv tsv slk", COST, 50, false, NULL},
+    {CALC, "dif dbf", COST, 45, false, NULL},
+    {CALC, "xlsx xltx ods xls html fods ots", COST, 90, true, NULL},
     {IMPRESS, "pdf", COST, 95, false, NULL},
-    {IMPRESS, "pptx odp ppt fodp otp", COST, 90, true, NULL},
+    {IMPRESS, "pptx ppsx potx odp ppt fodp otp", COST, 90, true, NULL},
     {DRAW, "pdf", COST, 95, false, NULL},
-    {DRAW, "odg svg", COST, 95, true, NULL},
+    {DRAW, "odg otg fodg svg", COST, 95, true, NULL},
+    {DRAW, "emf", COST, 80, true, NULL},
+    {DRAW, "wmf", COST, 70, true, NULL},
+    {MATH, "pdf docx odt fodt odf mml", COST, 95, false, NULL},
     {0},
 };
 
-/* LibreOffice reads no protected .ppt; what is plain text or flat XML can't be protected. */
-#define PROTECTABLE "docx docm dotx doc odt ott xlsx xlsm xltx xls ods ots pptx pptm ppsx potx odp otp odg"
+/* LibreOffice reads no protected .ppt; what is plain text or flat XML can't be protected. It writes nothing
+ * protected by which the others could be tried. */
+#define PROTECTABLE                                                                                          \
+    "docx docm dotx dotm doc odt ott xlsx xlsm xltx xltm xls ods ots pptx pptm ppsx ppsm potx potm odp otp " \
+    "odg otg odf"
 
-/* Commas between fields, " around text, UTF-8 (76), from the first line on. */
+/* Commas or tabs between fields, " around text (with tabs, only where one is in it), UTF-8 (76), from the
+ * first line on. */
 #define CSV_OPTIONS "44,34,76,1"
+#define TSV_OPTIONS "9,34,76,1,,0,false"
+/* Other tables are told the characters alone. */
+#define UTF8_OPTIONS "76"
 
 /* What soffice does by itself. With LibreOfficeKit in the process the filter doesn't look into the
  * configuration: it would show comments, which are for authors and not for readers, and press pictures
@@ -69,9 +85,10 @@ static void on_save_progress(void *arg, unsigned percent)
 
 /* Fills the path of the file to load and the options of its import filter. -EBADMSG for an empty file, from
  * which LibreOffice would make an empty document. */
-static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], char options[32])
+static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], char options[OLD_TABLE_OPTIONS])
 {
-    bool csv = str_eq(job->from->id, "csv");
+    bool csv = str_eq(job->from->id, "csv"), tsv = str_eq(job->from->id, "tsv");
+    bool mml = str_eq(job->from->id, "mml");
     struct stat st;
 
     if (stat(job->input_path, &st) < 0)
@@ -80,23 +97,52 @@ static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], ch
         return -EBADMSG;
     snprintf(path, PATH_BYTES, "%s", job->input_path);
     options[0] = '\0';
-    if (!csv && !str_eq(job->from->id, "txt"))
-        return 0;
+    if (!csv && !tsv && !mml && !str_eq(job->from->id, "txt"))
+        return old_table_options(job->from->id, path, options);
 
     char copy[PATH_BYTES];
     int n = snprintf(copy, sizeof copy, "%s/text.%s", getenv("TMPDIR") ?: "/tmp", job->from->id);
-    int r = n < 0 || (size_t)n >= sizeof copy ? -ENAMETOOLONG : plain_text_to_utf8(job->input_path, copy);
+    int r = n < 0 || (size_t)n >= sizeof copy ? -ENAMETOOLONG
+            : mml                             ? formula_put_row(job->input_path, copy)
+                                              : plain_text_to_utf8(job->input_path, copy);
 
     if (r > 0)
         memcpy(path, copy, sizeof copy);
-    if (r >= 0 && csv)
-        snprintf(options, 32, "%d,34,76,1", plain_text_separator(path));
+    if (r >= 0 && (csv || tsv))
+        snprintf(options, OLD_TABLE_OPTIONS, "%d,34,76,1", tsv ? '\t' : plain_text_separator(path));
     return r;
+}
+
+/* Exchanges a formula for a text document that holds it, but where it shall stay one. */
+static int put_into_text(const struct engine_job *job, struct document **d)
+{
+    char mathml[PATH_BYTES], text[PATH_BYTES];
+    const char *folder = getenv("TMPDIR") ?: "/tmp";
+    int32_t width, height;
+    int r;
+
+    if (!words_have(MATH, job->from->id) || words_have(MATH, job->to->id))
+        return 0;
+    if (snprintf(mathml, PATH_BYTES, "%s/formula.mml", folder) >= PATH_BYTES ||
+        snprintf(text, PATH_BYTES, "%s/formula.fodt", folder) >= PATH_BYTES)
+        return -ENAMETOOLONG;
+    r = document_save(*d, mathml, "mml", NULL, NULL, NULL, NULL);
+    document_close(*d);
+    /* A package says itself how large its formula is, or doesn't: of MathML it is worked out. */
+    if (r >= 0)
+        r = document_load(mathml, NULL, NULL, NULL, NULL, d);
+    if (r < 0)
+        return r;
+    r = document_formula_size(*d, &width, &height);
+    document_close(*d);
+    if (r >= 0)
+        r = formula_wrap(mathml, text, width, height, str_eq(job->to->id, "pdf"));
+    return r < 0 ? r : document_load(text, NULL, NULL, NULL, NULL, d);
 }
 
 static enum outcome load(struct engine_job *job, struct document **ret)
 {
-    char path[PATH_BYTES], options[32] = "";
+    char path[PATH_BYTES], options[OLD_TABLE_OPTIONS] = "";
     int r = lok_enter_child();
 
     if (r >= 0)
@@ -104,6 +150,8 @@ static enum outcome load(struct engine_job *job, struct document **ret)
     if (r >= 0)
         r = document_load(path, options[0] ? options : NULL, engine_password(job), on_load_progress, job,
                           ret);
+    if (r >= 0)
+        r = put_into_text(job, ret);
     switch (r) {
     case 0:
         return OUTCOME_OK;
@@ -122,10 +170,16 @@ static enum outcome load(struct engine_job *job, struct document **ret)
 
 static const char *export_options(const struct format *to)
 {
-    if (str_eq(to->id, "csv"))
-        return CSV_OPTIONS;
-    /* One file is the whole result: pictures go into it as data: URLs. */
-    return str_eq(to->id, "html") ? "EmbedImages" : NULL;
+    static const char *const options[][2] = {
+        {"csv", CSV_OPTIONS},  {"tsv", TSV_OPTIONS},    {"dbf", UTF8_OPTIONS},
+        {"dif", UTF8_OPTIONS}, {"html", "EmbedImages"}, /* one file is the whole result: pictures go into it
+                                                           as data: URLs */
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+        if (str_eq(to->id, options[i][0]))
+            return options[i][1];
+    return NULL;
 }
 
 /* What LibreOffice leaves to be done to the result. */

@@ -177,6 +177,17 @@ int uno_call(struct uno_object *o, const char *method, void *ret, void **args)
     return -EIO;
 }
 
+/* The object in it, or NULL. The any is gone. */
+static struct uno_object *take_object(struct uno_any *any)
+{
+    struct uno_object *found = NULL;
+
+    if (any->type->type_class == CLASS_INTERFACE && (found = *(struct uno_object **)any->data))
+        found->acquire(found);
+    api.destroy_any(any, NULL);
+    return found;
+}
+
 struct uno_object *uno_query(struct uno_object *o, const char *interface)
 {
     struct uno_type *reference = NULL;
@@ -184,11 +195,8 @@ struct uno_object *uno_query(struct uno_object *o, const char *interface)
     struct uno_any any;
 
     api.new_reference(&reference, CLASS_INTERFACE, interface);
-    if (uno_call(o, "com.sun.star.uno.XInterface::queryInterface", &any, (void *[]){&reference}) == 0) {
-        if (any.type->type_class == CLASS_INTERFACE && (found = *(struct uno_object **)any.data))
-            found->acquire(found);
-        api.destroy_any(&any, NULL);
-    }
+    if (uno_call(o, "com.sun.star.uno.XInterface::queryInterface", &any, (void *[]){&reference}) == 0)
+        found = take_object(&any);
     api.free_reference(reference);
     return found;
 }
@@ -218,6 +226,43 @@ int uno_get_long(struct uno_object *o, const char *name, int32_t *ret)
         *ret = *(int32_t *)any.data;
     api.destroy_any(&any, NULL);
     return r;
+}
+
+static int set(struct uno_object *o, const char *name, const char *type_name, const void *value)
+{
+    _cleanup_uno_object_ struct uno_object *set = uno_query(o, "com.sun.star.beans.XPropertySet");
+    _cleanup_uno_string_ struct uno_string *s = uno_string(name);
+    _cleanup_type_ struct uno_type *type = type_named(type_name);
+    struct uno_any any;
+    int r;
+
+    if (!set || !type)
+        return -EIO;
+    api.make_any(&any, value, type, NULL);
+    r = uno_call(set, "com.sun.star.beans.XPropertySet::setPropertyValue", NULL, (void *[]){&s, &any});
+    api.destroy_any(&any, NULL);
+    return r;
+}
+
+int uno_set_long(struct uno_object *o, const char *name, int32_t value)
+{
+    return set(o, name, "long", &value);
+}
+
+int uno_set_bool(struct uno_object *o, const char *name, bool value)
+{
+    return set(o, name, "boolean", &(unsigned char){value});
+}
+
+struct uno_object *uno_get_at(struct uno_object *o, int32_t index)
+{
+    _cleanup_uno_object_ struct uno_object *list = uno_query(o, "com.sun.star.container.XIndexAccess");
+    struct uno_any any;
+
+    if (!list ||
+        uno_call(list, "com.sun.star.container.XIndexAccess::getByIndex", &any, (void *[]){&index}) < 0)
+        return NULL;
+    return take_object(&any);
 }
 
 /* The one step through C++: a function that returns a class of one pointer. By value it goes into memory that

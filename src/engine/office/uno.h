@@ -77,6 +77,11 @@ static inline void cleanup_uno_string(struct uno_string **s)
 /* A long among an object's properties (XPropertySet); -EIO when it has none of that name. */
 int uno_get_long(struct uno_object *o, const char *name, int32_t *ret) _warn_unused_;
 
+int uno_set_long(struct uno_object *o, const char *name, int32_t value) _warn_unused_;
+int uno_set_bool(struct uno_object *o, const char *name, bool value) _warn_unused_;
+/* The object at `index` of a list (XIndexAccess); NULL when there is none. */
+struct uno_object *uno_get_at(struct uno_object *o, int32_t index);
+
 /* --- lists of named values (a media descriptor, options of a filter) */
 
 struct uno_properties {

@@ -30,7 +30,7 @@ static const struct family {
     const char *source, *content, *formats;
 } families[] = {
     {"fodt", DOCUMENT("text", "<office:text><text:p>Grüße</text:p></office:text>"),
-     "docx odt doc rtf txt html ott"},
+     "docx dotx odt doc rtf txt html ott wordml"},
     {"fods",
      DOCUMENT("spreadsheet", "<office:spreadsheet><table:table table:name=\"A\"><table:table-row>"
                              "<table:table-cell office:value-type=\"string\"><text:p>Grüße, 1</text:p>"
@@ -39,10 +39,10 @@ static const struct family {
                              "<table:table table:name=\"B\"><table:table-row><table:table-cell "
                              "office:value-type=\"string\"><text:p>second</text:p></table:table-cell>"
                              "</table:table-row></table:table></office:spreadsheet>"),
-     "xlsx ods xls csv ots"},
+     "xlsx xltx ods xls csv tsv ots dbf dif slk"},
     {"fodp", DOCUMENT("presentation", "<office:presentation>" PAGE PAGE "</office:presentation>"),
-     "pptx odp ppt otp"},
-    {"fodg", DOCUMENT("graphics", "<office:drawing>" PAGE "</office:drawing>"), "odg"},
+     "pptx ppsx potx odp ppt otp"},
+    {"fodg", DOCUMENT("graphics", "<office:drawing>" PAGE "</office:drawing>"), "odg otg emf wmf"},
 };
 
 static struct run good(const char *folder, const char *from, const char *to, const char *input)
@@ -167,6 +167,61 @@ static void texts_and_csv_are_read_in_their_encoding(void **state)
     assert_non_null(strstr(csv, ">x;y<"));
 }
 
+/* With a LibreOfficeKit in the process their filters would ask for it. */
+static void tables_of_old_keep_their_characters(void **state)
+{
+    static const char *const kinds[] = {"dbf", "dif", "slk", "tsv"};
+    static const char text[] = "name,town\nJörg,Žilina\n";
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        size_t len;
+
+        write_file(in(*state, "old.csv"), text, strlen(text));
+
+        _cleanup_free_ char *table =
+            read_file(good(*state, "csv", kinds[i], in(*state, "old.csv")).path, &len);
+        _cleanup_free_ char *csv = converted(*state, kinds[i], "csv", table, len);
+
+        assert_non_null(strstr(csv, "Jörg"));
+        assert_non_null(strstr(csv, "Žilina"));
+    }
+}
+
+static void a_picture_is_as_large_as_its_page(void **state)
+{
+    _cleanup_free_ char *svg = converted_text(
+        *state, "dxf", "svg",
+        "0\nSECTION\n2\nENTITIES\n0\nLINE\n8\n0\n10\n0\n20\n0\n11\n200\n21\n100\n0\nENDSEC\n0\nEOF\n");
+    int width, height;
+
+    assert_non_null(strstr(svg, "viewBox=\"0 0 "));
+    assert_int_equal(sscanf(strstr(svg, "viewBox=\"0 0 "), "viewBox=\"0 0 %d %d\"", &width, &height), 2);
+    assert_in_range(width, 2 * height - 50, 2 * height + 50);
+}
+
+#define MATHML "http://www.w3.org/1998/Math/MathML"
+
+/* One row, though LibreOffice would make three lines of it. */
+static void a_formula_becomes_an_equation_of_a_text(void **state)
+{
+    static const char text[] = "<?xml version=\"1.0\"?><!-- <math> --><m:math xmlns:m=\"" MATHML "\" a=\">\">"
+                               "<m:mi>xyz</m:mi><m:mo>=</m:mo><m:mn>42</m:mn></m:math>\n";
+    _cleanup_free_ char *fodt = converted_text(*state, "mml", "fodt", text);
+    _cleanup_free_ char *odf = converted_text(*state, "mml", "odf", text);
+    const char *frame = strstr(fodt, "<draw:frame"), *width, *height;
+
+    assert_memory_equal(odf, "PK", 2);
+    assert_non_null(frame);
+    assert_non_null(strstr(frame, "<mn>42</mn>"));
+    width = strstr(frame, "svg:width=\"");
+    height = strstr(frame, "svg:height=\"");
+    assert_true(width && height);
+    assert_true(strtod(width + strlen("svg:width=\""), NULL) >
+                2 * strtod(height + strlen("svg:height=\""), NULL));
+    write_file(in(*state, "formula.mml"), text, strlen(text));
+    assert_int_equal(good(*state, "mml", "pdf", in(*state, "formula.mml")).pages, 1);
+}
+
 static void csv_has_the_first_sheet(void **state)
 {
     _cleanup_free_ char *csv = converted_text(*state, "fods", "csv", families[1].content);
@@ -246,6 +301,19 @@ static void a_password_is_told_from_damage(void **state)
                      OUTCOME_CORRUPT_INPUT);
 }
 
+/* Nor is it read as the plain text that LibreOffice would see in it. */
+static void what_its_name_does_not_say_is_corrupt(void **state)
+{
+    static const char *const kinds[] = {"abw",    "dbf", "dxf", "emf",  "gnumeric", "mml",
+                                        "pct",    "pdb", "sxw", "vdx",  "wk1",      "wmf",
+                                        "wordml", "wpd", "wri", "xlml", "xlsb"};
+    static const char text[] = "Nothing but words, and of no kind.\n";
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (outcome_of(*state, kinds[i], text, strlen(text)) != OUTCOME_CORRUPT_INPUT)
+            fail_msg("%s", kinds[i]);
+}
+
 static enum outcome open_with(const char *folder, const char *format, const char *options)
 {
     char name[32];
@@ -316,6 +384,10 @@ int main(void)
         cmocka_unit_test(html_becomes_a_text_document),
         cmocka_unit_test(comments_stay_with_the_author),
         cmocka_unit_test(texts_and_csv_are_read_in_their_encoding),
+        cmocka_unit_test(tables_of_old_keep_their_characters),
+        cmocka_unit_test(a_picture_is_as_large_as_its_page),
+        cmocka_unit_test(a_formula_becomes_an_equation_of_a_text),
+        cmocka_unit_test(what_its_name_does_not_say_is_corrupt),
         cmocka_unit_test(csv_has_the_first_sheet),
         cmocka_unit_test(pages_are_counted_but_not_of_sheets),
         cmocka_unit_test(pictures_of_sheets_are_in_the_page),
