@@ -48,6 +48,7 @@ def binary(password):
 FORMATS = {
     "odt": ("swriter", "writer8", package), "ods": ("scalc", "calc8", package),
     "odp": ("simpress", "impress8", package), "odg": ("sdraw", "draw8", package),
+    "otg": ("sdraw", "draw8_template", package), "odf": ("smath", "math8", package),
     "docx": ("swriter", "MS Word 2007 XML", ooxml), "xlsx": ("scalc", "Calc MS Excel 2007 XML", ooxml),
     "pptx": ("simpress", "Impress MS PowerPoint 2007 XML", ooxml),
     "doc": ("swriter", "MS Word 97", binary), "xls": ("scalc", "MS Excel 97", binary),
@@ -73,6 +74,8 @@ def write(document, kind):
         document.Text.String = WORDS
     elif kind == "scalc":
         document.Sheets.getByIndex(0).getCellByPosition(0, 0).String = WORDS
+    elif kind == "smath":
+        document.Formula = f'"{WORDS}"'
     else:
         shape = document.createInstance("com.sun.star.drawing.TextShape")
         document.DrawPages.getByIndex(0).add(shape)

@@ -59,7 +59,7 @@ def outcome(client, name, data, target, **options):
     return job["status"], job["error_code"]
 
 
-@pytest.mark.parametrize("format", ["odt", "ods", "odp", "odg", "docx", "xlsx", "pptx", "doc", "xls", "pdf"])
+@pytest.mark.parametrize("format", ["odt", "ods", "odp", "odg", "otg", "odf", "docx", "xlsx", "pptx", "doc", "xls", "pdf"])
 def test_only_the_right_password_opens(client, protected, format):
     name, data, target = f"secret.{format}", protected[format], "txt" if format in ("pdf", "odt", "docx", "doc") else "pdf"
     job = client.wait(client.start(name, data, target))
@@ -68,6 +68,15 @@ def test_only_the_right_password_opens(client, protected, format):
     job, result = client.result(name, data, target, password=PASSWORD)
     assert b"the words inside" in result or result.startswith(b"%PDF")
     assert "password" not in str(job).lower()
+
+
+@pytest.mark.parametrize("name", ["dotm", "xltm", "ppsm", "potm"])
+def test_what_is_encrypted_is_what_its_name_says(client, protected, name):
+    """Until it is open: nothing outside tells a template with macros from a document."""
+    data = protected[{"d": "docx", "x": "xlsx", "p": "pptx"}[name[0]]]
+    assert outcome(client, f"a.{name}", data, "pdf") == ("failed", "password_required")
+    job, result = client.result(f"a.{name}", data, "pdf", password=PASSWORD)
+    assert result.startswith(b"%PDF")
 
 
 def test_it_opens_the_document_for_the_first_of_two_engines(client, protected):
