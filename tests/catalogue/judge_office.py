@@ -1,6 +1,7 @@
 """Judges of what LibreOffice writes beyond its own formats: each reads the file by its description, to where the fixtures' text or number is."""
 
 import struct
+import subprocess
 import zipfile
 from xml.etree import ElementTree
 
@@ -9,6 +10,12 @@ WORD, NUMBER = "Hello", "2.5"  # one is in all texts and drawings, the other in 
 MAIN = {
     "dotx": "wordprocessingml.template.main+xml", "xltx": "spreadsheetml.template.main+xml", "potx": "presentationml.template.main+xml", "ppsx": "presentationml.presentation.main+xml"}
 ROOTS = {"wordml": "wordDocument", "mml": "math"}
+
+
+def arrived(path, source):
+    """Is what the fixture says in the PDF? LibreOffice makes a page of anything, be it an empty one."""
+    text = subprocess.run(["pdftotext", str(path), "-"], check=True, capture_output=True, text=True, timeout=60).stdout
+    assert WORD in text or NUMBER in text, f"nothing of the {source} has arrived: {text.strip()[:60]!r}"
 
 
 def package(path, format):

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from sources import Sources
 from judge import judge
+from judge_office import arrived
+from sources_office import FORMATS
 
 ROOT = Path(__file__).parents[2]
 SPREAD = 1
@@ -54,6 +56,8 @@ def verdict(report, target):
     path = Path(report["output"])
     try:
         judge(path, target if path.suffix == f".{target}" else path.suffix[1:])
+        if target == "pdf" and (source := Path(report["input"]).suffix[1:]) in FORMATS:
+            arrived(path, source)
     except (AssertionError, ValueError, OSError, SyntaxError, subprocess.SubprocessError) as error:
         return str(error).replace("\t", " ").replace("\n", " ") or type(error).__name__
     finally:
