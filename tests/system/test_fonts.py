@@ -1,6 +1,7 @@
 """Fonts that a document asks for and that aren't there are told, with what stood in for them, wherever a result is told."""
 
 import json
+import re
 import subprocess
 import uuid
 from pathlib import Path
@@ -148,8 +149,10 @@ SOURCES = {
 
 @pytest.mark.parametrize("source", sorted(SOURCES))
 def test_pdf_tells(client, source):
-    job, _ = client.result(f"a.{source}", SOURCES[source], "pdf")
+    job, result = client.result(f"a.{source}", SOURCES[source], "pdf")
     assert_tells(job["fonts_substituted"])
+    drawn = set(re.findall(rb"/FontName/[A-Z]{6}\+(\w+)", result))
+    assert drawn >= {name.replace(" ", "").encode() for name in [INSTALLED, *(pair["used"] for pair in job["fonts_substituted"])]}
 
 
 @pytest.mark.parametrize("source, kind", [("fods", "xlsx"), ("fods", "xls"), ("fodp", "pptx"), ("fodp", "ppt"), ("fodt", "doc")])
