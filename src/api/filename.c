@@ -2,36 +2,7 @@
 
 #include "core/buf.h"
 #include "core/str.h"
-
-/* What has no place in the name of a file: controls, and characters that are not seen but reorder what is
- * (Unicode Technical Report 36, section 2.5) or hide in it. The joiners U+200C and U+200D stay, which
- * Persian, Indic scripts and emoji are written with, and so do variation selectors. Sorted. */
-static const struct {
-    uint32_t first, last;
-} dropped[] = {
-    {0x0000, 0x001f},   /* C0 */
-    {0x007f, 0x009f},   /* DEL, C1 */
-    {0x00ad, 0x00ad},   /* soft hyphen */
-    {0x061c, 0x061c},   /* Arabic letter mark */
-    {0x200b, 0x200b},   /* zero width space */
-    {0x200e, 0x200f},   /* marks of direction */
-    {0x2028, 0x202e},   /* line and paragraph separator, embeddings and overrides of direction */
-    {0x2060, 0x206f},   /* word joiner, invisible operators, isolates of direction */
-    {0x3164, 0x3164},   /* Hangul filler */
-    {0xfeff, 0xfeff},   /* zero width no-break space */
-    {0xffa0, 0xffa0},   /* Hangul filler, half width */
-    {0xfff9, 0xfffb},   /* interlinear annotations */
-    {0x1d173, 0x1d17a}, /* musical formatting */
-    {0xe0000, 0xe007f}, /* tags: ASCII that is not seen */
-};
-
-static bool is_dropped(uint32_t cp)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(dropped) && dropped[i].first <= cp; i++)
-        if (cp <= dropped[i].last)
-            return true;
-    return false;
-}
+#include "format/format.h"
 
 static const char *last_component(const char *raw)
 {
@@ -81,7 +52,7 @@ void filename_clean(const char *raw, char ret[FILENAME_MAX_BYTES + 1])
         n = utf8_decode(name, left, &cp);
         if (n == 0) {
             buf_append(&kept, "_", n = 1);
-        } else if (!is_dropped(cp)) {
+        } else if (!utf8_unseen(cp)) {
             buf_append(&kept, name, n);
         }
     }
@@ -107,7 +78,7 @@ void filename_replace_extension(const char *name, const char *ext, char ret[FILE
     char dotted[32];
 
     snprintf(dotted, sizeof dotted, ".%s", ext);
-    join(name, (size_t)(extension_of(name) - name), dotted, ret);
+    join(name, (size_t)(format_extension_of(name) - name), dotted, ret);
 }
 
 void filename_disposition(const char *name, char ret[FILENAME_DISPOSITION_MAX])

@@ -286,11 +286,11 @@ static char *join(const char *dir, size_t dir_len, const char *stem, size_t stem
 /* report.docx → {folder}/report.pdf */
 static char *output_for(const char *input, const char *output_dir, const struct format *to)
 {
-    const char *base = base_name(input), *dot = strrchr(base, '.');
+    const char *base = base_name(input);
     const char *dir = output_dir ? output_dir : input;
     size_t dir_len = output_dir ? strlen(output_dir) : (size_t)(base - input);
 
-    return join(dir, dir_len, base, dot ? (size_t)(dot - base) : strlen(base), to->id);
+    return join(dir, dir_len, base, (size_t)(format_extension_of(base) - base), to->id);
 }
 
 static int complain_route(const struct format *from, const struct format *to, const char *input)

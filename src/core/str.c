@@ -124,3 +124,33 @@ bool utf8_valid(const char *s, size_t len)
             return false;
     return true;
 }
+
+/* What has no place in the name of a file: controls, and characters that are not seen but reorder what is
+ * (Unicode Technical Report 36, section 2.5) or hide in it. The joiners U+200C and U+200D stay, which
+ * Persian, Indic scripts and emoji are written with, and so do variation selectors. Sorted. */
+static const struct {
+    uint32_t first, last;
+} unseen[] = {
+    {0x0000, 0x001f},   /* C0 */
+    {0x007f, 0x009f},   /* DEL, C1 */
+    {0x00ad, 0x00ad},   /* soft hyphen */
+    {0x061c, 0x061c},   /* Arabic letter mark */
+    {0x200b, 0x200b},   /* zero width space */
+    {0x200e, 0x200f},   /* marks of direction */
+    {0x2028, 0x202e},   /* line and paragraph separator, embeddings and overrides of direction */
+    {0x2060, 0x206f},   /* word joiner, invisible operators, isolates of direction */
+    {0x3164, 0x3164},   /* Hangul filler */
+    {0xfeff, 0xfeff},   /* zero width no-break space */
+    {0xffa0, 0xffa0},   /* Hangul filler, half width */
+    {0xfff9, 0xfffb},   /* interlinear annotations */
+    {0x1d173, 0x1d17a}, /* musical formatting */
+    {0xe0000, 0xe007f}, /* tags: ASCII that is not seen */
+};
+
+bool utf8_unseen(uint32_t cp)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(unseen) && unseen[i].first <= cp; i++)
+        if (cp <= unseen[i].last)
+            return true;
+    return false;
+}

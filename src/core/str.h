@@ -42,3 +42,6 @@ size_t utf8_decode(const char *s, size_t len, uint32_t *ret);
 
 /* Is `s` (of `len` bytes) well-formed UTF-8 (RFC 3629: no overlongs, no surrogates)? */
 bool utf8_valid(const char *s, size_t len);
+
+/* Has this character no place in the name of a file, as it is not seen, or reorders what is? */
+bool utf8_unseen(uint32_t cp);

@@ -56,7 +56,8 @@ static const char *const wanted[] = {
     [FORMAT_AUDIO] = "mp3 m4a wav flac ogg opus",
     [FORMAT_VIDEO] = "mp4 webm mov mkv mp3 gif",
     [FORMAT_SUBTITLES] = "srt vtt ass txt",
-    [FORMAT_ARCHIVE] = "",
+    [FORMAT_ARCHIVE] = "zip 7z tgz tar txz",
+    [FORMAT_FONT] = "woff2 woff ttf otf",
 };
 
 static const struct family_line {

@@ -2,6 +2,7 @@
 
 #include "core/path.h"
 #include "core/str.h"
+#include "format/format.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,8 +150,7 @@ int exchange_take(struct storage *s, const char *source, const char *task_id, co
 static void name_result(struct exchange_file *f, const char *ext)
 {
     char suffix[2 * SUFFIX_BYTES + 1];
-    const char *dot = strrchr(f->name, '.');
-    size_t stem = dot ? (size_t)(dot - f->name) : strlen(f->name),
+    size_t stem = (size_t)(format_extension_of(f->name) - f->name),
            room = sizeof f->result_name - sizeof suffix - strlen(ext) - 2;
 
     sodium_bin2hex(suffix, sizeof suffix, f->digest, SUFFIX_BYTES);

@@ -17,6 +17,7 @@
 #include "files/raster.h"
 #include "files/second_kind.h"
 #include "files/signature.h"
+#include "files/tarball.h"
 #include "files/zipdir.h"
 
 #include <ctype.h>
@@ -35,6 +36,7 @@ enum {
     PDF_START = 16,           /* where the header of a PDF has to be */
     GZIP_HEAD_MAX = 64 << 10, /* of what is compressed */
     PROLOG_MAX = 8 << 10,     /* how much of each part of a package is searched for its root element */
+    ISO_VOLUME = 32 << 10,    /* ECMA-119, 6.2.1: behind sixteen sectors for the system's own use */
 };
 
 struct sniffer {
@@ -287,7 +289,37 @@ static int check_signature(struct window *w, const char *signature)
 
     if (!p)
         return -EIO;
-    return signature_matches(signature, p, n) ? check_single(w, UINT64_MAX) : -EMEDIUMTYPE;
+    return signature_matches(signature, p, n) ? 0 : -EMEDIUMTYPE;
+}
+
+static int check_iso(struct window *w)
+{
+    static const char volume[] = "CD001\1"; /* … and the version */
+    const unsigned char *p = window_at(w, ISO_VOLUME, sizeof volume);
+
+    return p && p[0] <= 3 && memcmp(p + 1, volume, sizeof volume - 1) == 0 ? 0 : -EMEDIUMTYPE;
+}
+
+/* What an archive holds as it is may begin anywhere; a second archive that ends with the file may not. */
+static int check_archive(struct window *w, const struct format *format)
+{
+    int r = 0;
+
+    if (format->marker)
+        r = check_signature(w, format->marker);
+    if (r == 0 && format->structure == STRUCTURE_TAR)
+        r = tarball_check(w);
+    if (r == 0 && format->structure == STRUCTURE_TAR_GZ)
+        r = tarball_check_gzip(w);
+    if (r == 0 && format->structure == STRUCTURE_ISO)
+        r = check_iso(w);
+    return r == 0 ? second_kind_behind(w, UINT64_MAX) : r;
+}
+
+static bool is_archive(const struct format *format)
+{
+    return format->structure == STRUCTURE_ARCHIVE || format->structure == STRUCTURE_TAR ||
+           format->structure == STRUCTURE_TAR_GZ || format->structure == STRUCTURE_ISO;
 }
 
 /* Those that have a ZIP around them are checked for what surrounds it by zipdir_open(). */
@@ -304,8 +336,12 @@ static int check_other(int fd, const struct format *format)
         return check_pdf(w);
     if (format->structure == STRUCTURE_HEADER)
         return header_adds_up(w, format->id) ? check_single(w, UINT64_MAX) : -EMEDIUMTYPE;
-    if (format->structure == STRUCTURE_SIGNATURE)
-        return check_signature(w, format->marker);
+    if (format->structure == STRUCTURE_SIGNATURE) {
+        r = check_signature(w, format->marker);
+        return r == 0 ? check_single(w, UINT64_MAX) : r;
+    }
+    if (is_archive(format))
+        return check_archive(w, format);
     return second_kind_behind(w, UINT64_MAX);
 }
 
@@ -315,7 +351,7 @@ static int check_structure(int fd, const struct format *format)
 
     switch (format->structure) {
     case STRUCTURE_ZIP:
-        return 0;
+        return zipdir_check(fd, format->marker);
     case STRUCTURE_OOXML:
         r = check_ooxml(fd, format->marker);
         return r == -ENOENT || r == -EFBIG ? -EMEDIUMTYPE : r;
@@ -341,6 +377,10 @@ static int check_structure(int fd, const struct format *format)
     case STRUCTURE_PDF:
     case STRUCTURE_HEADER:
     case STRUCTURE_SIGNATURE:
+    case STRUCTURE_ARCHIVE:
+    case STRUCTURE_TAR:
+    case STRUCTURE_TAR_GZ:
+    case STRUCTURE_ISO:
         break;
     }
     return r < 0 ? r : check_other(fd, format);
@@ -396,7 +436,7 @@ int sniff_check(struct sniffer *s, int fd, const struct format *format, char ret
     if (!magic_allowed(format->magic, ret_mime))
         return -EMEDIUMTYPE;
     r = check_structure(own, format);
-    if (r == 0 && format->structure != STRUCTURE_RTF && format->structure != STRUCTURE_ZIP)
+    if (r == 0 && format->structure != STRUCTURE_RTF)
         format_mime(format, ret_mime);
     return r;
 }

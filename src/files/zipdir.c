@@ -3,6 +3,7 @@
 #include "core/path.h"
 #include "core/str.h"
 #include "files/bytes.h"
+#include "files/window.h"
 
 #include <strings.h>
 #include <sys/stat.h>
@@ -426,4 +427,55 @@ ssize_t zipdir_peek(struct zipdir *z, size_t i, char *ret, size_t size)
     r = inflate(&stream, Z_SYNC_FLUSH);
     inflateEnd(&stream);
     return r == Z_OK || r == Z_STREAM_END || r == Z_BUF_ERROR ? (ssize_t)stream.total_out : -EBADMSG;
+}
+
+/* Entries of the directory as they come, without a list of them: an archive may hold any number. */
+static int find_member(int fd, const struct end *end, const char *member)
+{
+    _cleanup_free_ struct window *w = calloc(1, sizeof *w);
+    uint64_t at = end->offset;
+    size_t len = strlen(member);
+    int r = w ? window_init(w, fd) : -ENOMEM;
+
+    for (uint64_t i = 0; r == 0 && i < end->entries; i++) {
+        const unsigned char *p = window_at(w, at, ENTRY_SIZE);
+        size_t name_len, size;
+
+        if (!p || memcmp(p, "PK\x01\x02", 4) != 0)
+            return -EBADMSG;
+        name_len = bytes_u16(p + 28);
+        size = ENTRY_SIZE + name_len + bytes_u16(p + 30) + bytes_u16(p + 32);
+        if (name_len == len && (p = window_at(w, at, ENTRY_SIZE + len)) &&
+            memcmp(p + ENTRY_SIZE, member, len) == 0)
+            return 0;
+        at += size;
+        if (at > end->at)
+            return -EBADMSG;
+    }
+    return r < 0 ? r : -EMEDIUMTYPE;
+}
+
+int zipdir_check(int fd, const char *member)
+{
+    const char *begin;
+    char first[4];
+    struct stat st;
+    struct end end;
+    int r;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_size < END_SIZE)
+        return -EMEDIUMTYPE;
+    r = find_end(fd, (uint64_t)st.st_size, &end);
+    if (r == 0)
+        r = bytes_read_all(fd, 0, first, sizeof first);
+    if (r < 0)
+        return r;
+    begin = end.entries > 0 ? "PK\x03\x04" : end.at > 0 ? "PK\x06\x06" : "PK\x05\x06";
+    if (memcmp(first, begin, sizeof first) != 0)
+        return -EMEDIUMTYPE;
+    if (end.offset > end.at || end.size != end.at - end.offset)
+        return -EBADMSG;
+    return member ? find_member(fd, &end, member) : 0;
 }

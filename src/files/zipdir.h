@@ -45,3 +45,8 @@ uint64_t zipdir_inflated(const struct zipdir *z);
  * NUL. Returns their number, or -EBADMSG; 0 for a member that is packed in a way we don't know. */
 size_t zipdir_count(const struct zipdir *z);
 ssize_t zipdir_peek(struct zipdir *z, size_t i, char *ret, size_t size) _warn_unused_;
+
+/* For archives that are taken as such, and made safe by who unpacks them: is `fd` one that begins and ends
+ * with the archive, whose directory is where its end says? With a member of that name, unless `member` is
+ * NULL. 0, -EBADMSG, -EMEDIUMTYPE, or another -errno. */
+int zipdir_check(int fd, const char *member) _warn_unused_;

@@ -93,8 +93,25 @@
     }
 #define UNIFIED(id, label, category, type)                                                                   \
     XML(id, label, category, id, "application/" type, STRUCTURE_XML, type)
-#define ASF  "0=\\x30\\x26\\xb2\\x75\\x8e\\x66\\xcf\\x11"
-#define EBML "0=\\x1aE\\xdf\\xa3"
+#define ARCHIVE(id, label, extensions, mime, magic, signature)                                               \
+    {                                                                                                        \
+        id, label, FORMAT_ARCHIVE, extensions, mime, mime " " magic, STRUCTURE_ARCHIVE, signature            \
+    }
+/* Packages that are ZIP archives, told by a file that each of them has. */
+#define PACKED(id, label, extensions, mime, member)                                                          \
+    {                                                                                                        \
+        id, label, FORMAT_ARCHIVE, extensions, mime, ANY_ZIP, STRUCTURE_ZIP, member                          \
+    }
+/* Of a ZIP libmagic says what happens to be first in it. */
+#define ANY_ZIP "application/"
+#define ASF     "0=\\x30\\x26\\xb2\\x75\\x8e\\x66\\xcf\\x11"
+#define EBML    "0=\\x1aE\\xdf\\xa3"
+#define GZIP    "0=\\x1f\\x8b\\x08"
+#define BZIP2   "0=BZh&4=1AY\\x26SY|0=BZh&4=\\x17\\x72\\x45\\x38\\x50\\x90"
+#define XZ      "0=\\xfd7zXZ\\x00"
+#define ZSTD    "0=\\x28\\xb5\\x2f\\xfd"
+#define LZ4     "0=\\x04\\x22\\x4d\\x18"
+#define LZIP    "0=LZIP"
 #define OPEN_DOCUMENT(id, label, category, type)                                                             \
     {                                                                                                        \
         id, label, category, id, ODF type, ODF type CONTAINER, STRUCTURE_ODF, ODF type                       \
@@ -498,7 +515,49 @@ const struct format formats[] = {
     XML_MARKUP("fb2", "FictionBook", "fb2", "application/x-fictionbook+xml", "FictionBook"),
     XML_MARKUP("tei", "TEI document", "tei", "application/tei+xml", "TEI|teiCorpus"),
 
-    PLAIN("zip", "ZIP archive", FORMAT_ARCHIVE, "zip", "application/zip", STRUCTURE_ZIP),
+    /* archives; libmagic goes by what the archive begins with */
+    PACKED("zip", "ZIP archive", "zip", "application/zip", NULL),
+    PACKED("jar", "Java archive", "jar war ear aar", "application/java-archive", "META-INF/MANIFEST.MF"),
+    PACKED("apk", "Android package", "apk", "application/vnd.android.package-archive", "AndroidManifest.xml"),
+    PACKED("xpi", "Browser extension", "xpi", "application/x-xpinstall", "manifest.json"),
+    PACKED("vsix", "Visual Studio extension", "vsix", "application/vsix", "extension.vsixmanifest"),
+    {"tar", "Tar archive", FORMAT_ARCHIVE, "tar", "application/x-tar",
+     "application/x-tar application/x-gtar application/x-ustar application/octet-stream", STRUCTURE_TAR,
+     NULL},
+    {"tgz", "Tar archive, gzip", FORMAT_ARCHIVE, "tgz tar.gz", "application/gzip",
+     "application/gzip application/x-gzip", STRUCTURE_TAR_GZ, "0=\\x1f\\x8b\\x08"},
+    ARCHIVE("tbz2", "Tar archive, bzip2", "tbz2 tbz tb2 tar.bz2", "application/x-bzip2", "", BZIP2),
+    ARCHIVE("txz", "Tar archive, xz", "txz tar.xz", "application/x-xz", "", XZ),
+    ARCHIVE("tzst", "Tar archive, Zstandard", "tzst tar.zst", "application/zstd", "application/x-zstd", ZSTD),
+    ARCHIVE("tlz4", "Tar archive, LZ4", "tlz4 tar.lz4", "application/x-lz4", "", LZ4),
+    ARCHIVE("tlz", "Tar archive, lzip", "tlz tar.lz", "application/lzip", "application/x-lzip", LZIP),
+    ARCHIVE("gz", "File packed by gzip", "gz", "application/gzip", "application/x-gzip", GZIP),
+    ARCHIVE("bz2", "File packed by bzip2", "bz2", "application/x-bzip2", "", BZIP2),
+    ARCHIVE("xz", "File packed by xz", "xz", "application/x-xz", "", XZ),
+    ARCHIVE("zst", "File packed by Zstandard", "zst", "application/zstd", "application/x-zstd", ZSTD),
+    ARCHIVE("lz4", "File packed by LZ4", "lz4", "application/x-lz4", "", LZ4),
+    ARCHIVE("lz", "File packed by lzip", "lz", "application/lzip", "application/x-lzip", LZIP),
+    ARCHIVE("7z", "7-Zip archive", "7z", "application/x-7z-compressed", "", "0=7z\\xbc\\xaf\\x27\\x1c"),
+    ARCHIVE("rar", "RAR archive", "rar", "application/vnd.rar", "application/x-rar",
+            "0=Rar!\\x1a\\x07\\x00|0=Rar!\\x1a\\x07\\x01\\x00"),
+    ARCHIVE("cab", "Windows cabinet", "cab", "application/vnd.ms-cab-compressed", "",
+            "0=MSCF\\x00\\x00\\x00\\x00"),
+    {"iso", "Disc image", FORMAT_ARCHIVE, "iso", "application/x-iso9660-image",
+     "application/x-iso9660-image application/octet-stream", STRUCTURE_ISO, NULL},
+    ARCHIVE("cpio", "Cpio archive", "cpio", "application/x-cpio", "application/octet-stream",
+            "0=070701|0=070702|0=070707|0=\\xc7\\x71"),
+    ARCHIVE("ar", "Ar archive", "ar a", "application/x-archive", "application/vnd.debian.binary-package",
+            "0=!<arch>\\x0a"),
+    ARCHIVE("deb", "Debian package", "deb udeb", "application/vnd.debian.binary-package",
+            "application/x-archive", "0=!<arch>\\x0adebian-binary"),
+    ARCHIVE("rpm", "RPM package", "rpm", "application/x-rpm", "", "0=\\xed\\xab\\xee\\xdb"),
+    ARCHIVE("xar", "Xar archive", "xar pkg", "application/x-xar", "application/octet-stream",
+            "0=xar!\\x00\\x1c"),
+    ARCHIVE("lzh", "LHA archive", "lzh lha", "application/x-lzh-compressed",
+            "application/x-lha application/x-lharc application/octet-stream",
+            "2=-lh0-|2=-lh1-|2=-lh4-|2=-lh5-|2=-lh6-|2=-lh7-|2=-lhd-|2=-lzs-|2=-lz4-|2=-lz5-"),
+    ARCHIVE("warc", "Web archive", "warc", "application/warc", "application/octet-stream text/plain",
+            "0=WARC/1."),
 };
 const size_t n_formats = ARRAY_SIZE(formats);
 
@@ -510,28 +569,54 @@ const struct format *format_by_id(const char *id)
     return NULL;
 }
 
-static bool has_extension(const struct format *f, const char *extension, size_t len)
+/* The length of the longest of its extensions that the name ends with, with the dot; 0: none. ".docx" is a
+ * hidden file without an extension, as the shell sees it. */
+static size_t match_extension(const struct format *f, const char *filename, size_t len)
 {
     const char *word;
-    size_t n;
+    size_t n, longest = 0;
 
-    for (const char *p = f->extensions; (p = words_next(p, &word, &n));)
-        if (n == len && strncasecmp(word, extension, n) == 0)
-            return true;
-    return false;
+    for (const char *p = f->extensions; (p = words_next(p, &word, &n));) {
+        const char *dot = n + 1 < len ? filename + len - n - 1 : NULL;
+
+        if (dot && n + 1 > longest && *dot == '.' && dot[-1] != '/' && strncasecmp(word, dot + 1, n) == 0)
+            longest = n + 1;
+    }
+    return longest;
+}
+
+static const struct format *find_by_name(const char *filename, size_t *ret_len)
+{
+    size_t len = filename ? strlen(filename) : 0, longest = 0;
+    const struct format *found = NULL;
+
+    for (size_t i = 0; i < n_formats; i++) {
+        size_t n = match_extension(&formats[i], filename, len);
+
+        if (n > longest) {
+            longest = n;
+            found = &formats[i];
+        }
+    }
+    *ret_len = longest;
+    return found;
 }
 
 const struct format *format_by_name(const char *filename)
 {
-    const char *dot = filename ? strrchr(filename, '.') : NULL;
+    size_t n;
 
-    /* ".docx" is a hidden file without an extension, as the shell sees it. */
-    if (!dot || dot == filename || dot[-1] == '/' || strpbrk(dot, "/\\ "))
-        return NULL;
-    for (size_t i = 0; i < n_formats; i++)
-        if (has_extension(&formats[i], dot + 1, strlen(dot + 1)))
-            return &formats[i];
-    return NULL;
+    return find_by_name(filename, &n);
+}
+
+const char *format_extension_of(const char *filename)
+{
+    const char *dot = strrchr(filename, '.');
+    size_t n;
+
+    if (find_by_name(filename, &n))
+        return filename + strlen(filename) - n;
+    return dot && dot != filename ? dot : filename + strlen(filename);
 }
 
 const char *format_category_name(enum format_category category)
@@ -548,6 +633,7 @@ const char *format_category_name(enum format_category category)
         [FORMAT_VIDEO] = "video",
         [FORMAT_SUBTITLES] = "subtitles",
         [FORMAT_ARCHIVE] = "archive",
+        [FORMAT_FONT] = "font",
     };
 
     return names[category];

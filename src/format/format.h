@@ -17,13 +17,14 @@ enum format_category {
     FORMAT_AUDIO,
     FORMAT_VIDEO,
     FORMAT_SUBTITLES,
-    FORMAT_ARCHIVE, /* results only: many pages as one ZIP */
-    FORMAT_CATEGORIES_
+    FORMAT_ARCHIVE,
+    FORMAT_FONT,
+    FORMAT_CATEGORIES_,
 };
 
 /* What has to be true of the bytes beyond libmagic's word (files/sniff.h). */
 enum format_structure {
-    STRUCTURE_ZIP,    /* nothing: a result only */
+    STRUCTURE_ZIP,    /* a ZIP archive with nothing in front or behind, which holds `marker`, if any */
     STRUCTURE_RTF,    /* libmagic knows its first bytes */
     STRUCTURE_RASTER, /* a header that tells a size (files/raster.h) */
     STRUCTURE_PDF,    /* its header at the very start */
@@ -33,6 +34,10 @@ enum format_structure {
     STRUCTURE_HEADER, /* a header whose numbers have to add up (files/header.h) */
     STRUCTURE_GZIP,   /* gzip, and in it an XML text of the root `marker`, or that signature */
     STRUCTURE_SIGNATURE, /* the bytes of `marker` at its beginning (files/signature.h) */
+    STRUCTURE_ARCHIVE,   /* the same, for archives: what they hold may look like a second kind */
+    STRUCTURE_TAR,       /* a header that adds up (files/tarball.h) */
+    STRUCTURE_TAR_GZ,    /* gzip with one of those in it */
+    STRUCTURE_ISO,       /* a volume descriptor where ISO 9660 has it */
     STRUCTURE_TEXT,      /* text in UTF-8, UTF-16 with a mark, or an 8-bit set without control characters; a
                             `marker` has to occur near its start */
     STRUCTURE_LINES,     /* the same, and one line of it is like `marker` (plaintext_has_line) */
@@ -59,8 +64,12 @@ extern const size_t n_formats;
 
 /* NULL when there is none. */
 const struct format *format_by_id(const char *id);
-/* By the extension of a file name ("Report.DOCX"), case-insensitively. NULL: no or an unknown extension. */
+/* By the extension of a file name ("Report.DOCX"), case-insensitively; of "a.tar.gz" it is the longest one
+ * that is known. NULL: no or an unknown extension. */
 const struct format *format_by_name(const char *filename);
+/* Where the extension of a name begins, with its dot: the one that format_by_name() goes by, else the last
+ * one; its end when there is none. */
+const char *format_extension_of(const char *filename);
 
 /* "document", "spreadsheet", … */
 const char *format_category_name(enum format_category category);

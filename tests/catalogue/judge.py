@@ -5,6 +5,7 @@ import re
 import zipfile
 from xml.etree import ElementTree
 
+import judge_archives
 import judge_media
 from judge_media import said
 from judge_office import JUDGES
@@ -36,7 +37,9 @@ def archive(path, *members):
 def judge(path, format):
     """AssertionError, with a reason, when `path` is no `format`."""
     assert path.stat().st_size > 0, "empty"
-    if format in judge_media.FORMATS:
+    if judge_archives.judges(path, format):
+        judge_archives.judge(path, format)
+    elif format in judge_media.FORMATS:
         judge_media.judge(path, format)
     elif format == "icns":
         assert "0 elements" not in said("icns2png", "-l", path)

@@ -11,6 +11,7 @@ import sources_markup  # noqa: E402
 import sources_media  # noqa: E402
 from fixtures import docx, pdf, png  # noqa: E402
 
+import sources_archives  # noqa: E402
 import sources_office  # noqa: E402
 
 SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1:sample_rate=44100"]
@@ -110,7 +111,9 @@ class Sources:
                 path.write_bytes(make(96, 64) if kind == "png" else make())
                 return
         texts = {"md": MARKDOWN, **WIKIS, "txt": "Hello from a test.\n", "html": "<!DOCTYPE html><html><title>t</title><body><p>Hello from a test.</p></body></html>", "csv": TABLE, "svg": SVG}
-        if format in texts:
+        if format in sources_archives.FORMATS:
+            sources_archives.make(format, path)
+        elif format in texts:
             path.write_text(texts[format])
         elif format in SOUNDS:
             run("ffmpeg", "-v", "error", "-y", *SOUND, *SOUNDS[format].split(), path)

@@ -354,6 +354,29 @@ static void nothing_is_ahead_of_an_archive(void **state)
     assert_int_equal(zipdir_open(moved, &z), -EMEDIUMTYPE);
 }
 
+/* What an engine makes safe may be in an archive that is taken as one; what is around it may not. */
+static void any_archive_is_checked(void **state)
+{
+    struct zip_writer *w = with_member("../b");
+    _cleanup_close_ int fd = zip_writer_finish(w), behind = memfd_create("zip", MFD_CLOEXEC);
+    static const char empty[22] = "PK\5\6";
+    char data[4096] = {'x'};
+    ssize_t n = pread(fd, data + 1, sizeof data - 1, 0);
+
+    assert_true(n > 0);
+    assert_int_equal(zipdir_check(fd, NULL), 0);
+    assert_int_equal(zipdir_check(fd, "../b"), 0);
+    assert_int_equal(zipdir_check(fd, "b"), -EMEDIUMTYPE);
+    assert_int_equal(write(behind, data, (size_t)n + 1), n + 1);
+    assert_int_equal(zipdir_check(behind, NULL), -EMEDIUMTYPE);
+    assert_int_equal(ftruncate(behind, 0), 0);
+    assert_int_equal(pwrite(behind, data + 1, (size_t)n - 30, 0), n - 30);
+    assert_int_equal(zipdir_check(behind, NULL), -EBADMSG);
+    assert_int_equal(ftruncate(behind, 0), 0);
+    assert_int_equal(pwrite(behind, empty, sizeof empty, 0), sizeof empty);
+    assert_int_equal(zipdir_check(behind, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +397,7 @@ int main(void)
         cmocka_unit_test(more_entries_than_there_are_is_broken),
         cmocka_unit_test(a_cut_archive_is_broken),
         cmocka_unit_test(only_zeros_may_follow_an_archive),
+        cmocka_unit_test(any_archive_is_checked),
         cmocka_unit_test(nothing_is_ahead_of_an_archive),
     };
 

@@ -18,6 +18,11 @@ static void found_by_id_and_name(void **state)
     assert_ptr_equal(format_by_name("a.tar.docx"), docx);
     assert_ptr_equal(format_by_name("photo.JpEg"), format_by_id("jpg"));
     assert_ptr_equal(format_by_name("scan.tif"), format_by_id("tiff"));
+    assert_ptr_equal(format_by_name("a.TAR.gz"), format_by_id("tgz"));
+    assert_ptr_equal(format_by_name("atar.gz"), format_by_id("gz"));
+    assert_string_equal(format_extension_of("a.b.tar.xz"), ".tar.xz");
+    assert_string_equal(format_extension_of("a.b.unknown"), ".unknown");
+    assert_string_equal(format_extension_of(".unknown"), "");
     assert_null(format_by_name(".pdf"));
     assert_null(format_by_name("/home/a/.pdf"));
 }
