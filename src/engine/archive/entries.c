@@ -104,8 +104,6 @@ static int support(struct archive *a, const struct kind *kind)
 
     if (r == ARCHIVE_OK && kind->format == archive_read_support_format_rar)
         r = archive_read_support_format_rar5(a);
-    if (r == ARCHIVE_OK && kind->one)
-        r = archive_read_support_format_empty(a);
     if (r != ARCHIVE_OK || kind->filter == ARCHIVE_FILTER_NONE)
         return r;
     if (kind->filter != ARCHIVE_FILTER_RPM)
