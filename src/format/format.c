@@ -67,6 +67,11 @@
     SIGNED(id, label, FORMAT_AUDIO, extensions, mime, magic, signature)
 #define VIDEO(id, label, extensions, mime, magic, signature)                                                 \
     SIGNED(id, label, FORMAT_VIDEO, extensions, mime, magic, signature)
+#define FONT(id, label, extensions, mime, magic, signature)                                                  \
+    SIGNED(id, label, FORMAT_FONT, extensions, mime, magic, signature)
+#define SFNT                                                                                                 \
+    "font/sfnt font/ttf font/otf font/collection application/vnd.ms-opentype application/font-sfnt "         \
+    "application/x-font-ttf"
 /* Nothing tells these apart but their names: any text may be one. */
 #define MARKUP(id, label, extensions, mime)                                                                  \
     {                                                                                                        \
@@ -558,6 +563,31 @@ const struct format formats[] = {
             "2=-lh0-|2=-lh1-|2=-lh4-|2=-lh5-|2=-lh6-|2=-lh7-|2=-lhd-|2=-lzs-|2=-lz4-|2=-lz5-"),
     ARCHIVE("warc", "Web archive", "warc", "application/warc", "application/octet-stream text/plain",
             "0=WARC/1."),
+
+    /* fonts */
+    FONT("ttf", "TrueType font", "ttf", "font/ttf", SFNT, "0=\\x00\\x01\\x00\\x00|0=true"),
+    FONT("otf", "OpenType font", "otf", "font/otf", SFNT, "0=OTTO|0=\\x00\\x01\\x00\\x00"),
+    FONT("ttc", "TrueType collection", "ttc otc", "font/collection", SFNT,
+         "0=ttcf\\x00\\x01\\x00\\x00|0=ttcf\\x00\\x02\\x00\\x00"),
+    FONT("woff", "Web font", "woff", "font/woff", "application/font-woff", "0=wOFF"),
+    FONT("woff2", "Web font 2", "woff2", "font/woff2", "", "0=wOF2"),
+    FONT("pfa", "Type 1 font", "pfa", "application/x-font-type1", "text/plain application/postscript",
+         "0=%!PS-AdobeFont-1|0=%!FontType1"),
+    FONT("pfb", "Type 1 font, binary", "pfb", "application/x-font-type1",
+         "font/x-postscript-pfb application/octet-stream",
+         "0=\\x80\\x01&6=%!PS-AdobeFont-1|0=\\x80\\x01&6=%!FontType1"),
+    FONT("t42", "Type 42 font", "t42", "application/x-font-type42", "application/postscript text/plain",
+         "0=%!PS-TrueTypeFont"),
+    FONT("sfd", "FontForge font", "sfd", "application/vnd.font-fontforge-sfd", "text/plain",
+         "0=SplineFontDB:"),
+    FONT("eot", "Embedded OpenType font", "eot", "application/vnd.ms-fontobject", "application/octet-stream",
+         "34=LP"),
+    FONT("dfont", "Mac font", "dfont", "application/x-dfont", "", "0=\\x00\\x00\\x01\\x00"),
+    FONT("bdf", "Bitmap font, BDF", "bdf", "application/x-font-bdf", "text/plain", "0=STARTFONT\\x202."),
+    FONT("pcf", "Bitmap font, PCF", "pcf", "application/x-font-pcf", "application/octet-stream",
+         "0=\\x01fcp"),
+    FONT("otb", "OpenType bitmap font", "otb", "application/x-font-otb", SFNT,
+         "0=\\x00\\x01\\x00\\x00|0=OTTO|0=true"),
 };
 const size_t n_formats = ARRAY_SIZE(formats);
 

@@ -17,9 +17,11 @@ static const struct {
 } rates[] = {
     {"office", 20, 60, 0}, /* LibreOffice counts pages by laying all of them out, which is the work itself */
     {"pdf", 60, 60, 2000}, /* a page at 600 dpi takes 0.6 s of CPU time */
-    {"image", 45, 15, 1000}, {"markup", 30, 60, 0},
+    {"image", 45, 15, 1000},
+    {"markup", 30, 60, 0},
     {"archive", 60, 60, 0}, /* a MiB may unpack to hundreds, which xz takes a second each for */
-    {"media", 60, 60, 0},   /* ten seconds of a film in full HD, which one core makes H.264 of in twenty */
+    {"font", 30, 30, 0},
+    {"media", 60, 60, 0}, /* ten seconds of a film in full HD, which one core makes H.264 of in twenty */
 };
 
 uint64_t deadline_content(int fd, const struct format *from)

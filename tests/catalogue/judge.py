@@ -6,6 +6,7 @@ import zipfile
 from xml.etree import ElementTree
 
 import judge_archives
+import judge_fonts
 import judge_media
 from judge_media import said
 from judge_office import JUDGES
@@ -39,6 +40,8 @@ def judge(path, format):
     assert path.stat().st_size > 0, "empty"
     if judge_archives.judges(path, format):
         judge_archives.judge(path, format)
+    elif judge_fonts.judges(path, format):
+        judge_fonts.judge(path, format)
     elif format in judge_media.FORMATS:
         judge_media.judge(path, format)
     elif format == "icns":

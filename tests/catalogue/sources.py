@@ -12,6 +12,7 @@ import sources_media  # noqa: E402
 from fixtures import docx, pdf, png  # noqa: E402
 
 import sources_archives  # noqa: E402
+import sources_fonts  # noqa: E402
 import sources_office  # noqa: E402
 
 SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1:sample_rate=44100"]
@@ -113,6 +114,8 @@ class Sources:
         texts = {"md": MARKDOWN, **WIKIS, "txt": "Hello from a test.\n", "html": "<!DOCTYPE html><html><title>t</title><body><p>Hello from a test.</p></body></html>", "csv": TABLE, "svg": SVG}
         if format in sources_archives.FORMATS:
             sources_archives.make(format, path)
+        elif format in sources_fonts.FORMATS:
+            sources_fonts.make(format, path)
         elif format in texts:
             path.write_text(texts[format])
         elif format in SOUNDS:

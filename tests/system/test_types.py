@@ -41,7 +41,7 @@ MARKUP = {"md", "rst", "org", "textile", "wiki", "dokuwiki", "creole", "jira", "
 ROOTED = {"docbook", "jats", "opml", "fb2"}
 SUBTITLES = {"srt", "vtt", "ass", "ssa", "lrc", "sub", "mpl2", "smi", "sbv", "jss", "pjs", "aqt", "scc"}
 OFFICE_XML = {"wordml", "xlml", "uos", "uop", "abw", "vdx", "mml"}
-TEXTS = {"txt", "csv", "tsv", "602", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg", "xbm", "xpm", "warc"} | MARKUP | ROOTED | OFFICE_XML | SUBTITLES | {"bib", "csljson"}
+TEXTS = {"txt", "csv", "tsv", "602", "html", "rtf", "svg", "fodt", "fods", "fodp", "fodg", "xbm", "xpm", "warc", "pfa", "sfd", "bdf"} | MARKUP | ROOTED | OFFICE_XML | SUBTITLES | {"bib", "csljson"}
 ALIKE = [{"mp4", "mov", "m4a", "m4b", "m4r", "m4v", "3gp", "3g2", "f4v"}, {"mkv", "mka", "webm", "weba"}, {"rm", "ra"}, {"ass", "ssa"}, {"jpg", "mpo", "mjpeg"}, {"jp2", "jpx"}, {"ppm", "pgm", "pbm", "pnm"}, {"wmv", "wma", "asf"}, {"ogg", "oga", "opus", "spx", "ogv"}, {"mpg", "vob"}, {"mp3", "mp2"},
          {"ac3", "eac3"}, {"ts", "m2ts"}, {"docbook", "jats"},
          {"tbz2", "bz2"}, {"txz", "xz"}, {"tzst", "zst"}, {"tlz4", "lz4"}, {"tlz", "lz"}]
@@ -49,9 +49,11 @@ ALSO = {("apng", "png"), ("m2v", "mpg")}  # not the other way round
 # Documents and packages that are ZIP archives, or gzip, may be taken for no more than that.
 ZIPS = set("docx docm dotx dotm xlsx xlsm xltx xltm xlsb pptx pptm ppsx potx ppsm potm vsdx odt ott oth ods ots odp otp odg otg odf sxw stw sxc stc sxi sxd sxm epub jar apk xpi vsix".split())
 ARCHIVES = {(name, "zip") for name in ZIPS} | {(name, "gz") for name in ("tgz", "zabw", "gnumeric", "emz", "wmz")} | {("deb", "ar")}
+# What is OpenType may hold TrueType's outlines, or none but bitmaps; some fonts are text.
+FONTS = {("ttf", "otf"), ("ttf", "otb"), ("otf", "otb"), ("otb", "ttf"), ("otb", "otf")}
 MUST = {("docx", "docm"), ("xlsx", "xlsm"), ("pptx", "pptm"), ("pptx", "ppsx")}
 FAMILY = {(text, name) for text in TEXTS for name in {"txt", "csv", "tsv"} | MARKUP} | {(text, "html") for text in MARKUP | SUBTITLES} | {
-    (a, b) for group in ALIKE for a in group for b in group} | ALSO | MUST | ARCHIVES
+    (a, b) for group in ALIKE for a in group for b in group} | ALSO | MUST | ARCHIVES | FONTS
 
 
 def flat(kind, body):

@@ -98,4 +98,4 @@ def solid_png(colour, text="", side=64):
     return png_file(side, side, (b"tEXt", b"Comment\0" + text.encode()), (b"IDAT", zlib.compress(rows)))
 
 
-from . import archives, damage, films, markup, office, old_formats, pdfs, rarities, rasters, repacked, two_kinds, vectors  # noqa: E402,F401  each adds its cases
+from . import archives, damage, films, fonts, markup, office, old_formats, pdfs, rarities, rasters, repacked, two_kinds, vectors  # noqa: E402,F401  each adds its cases
