@@ -51,7 +51,11 @@ enum { AT_ONCE = 8, LISTENERS = 3, MEMORY = 1 << 30, OUTPUT = 8 << 20 };
     "endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 #define PPM "P6 1 1 255\nabc" /* libvips 8.16 finds nothing behind another blank than this */
 
-/* Rather than in a program: LibreOffice's, libvips, GLib for Poppler. */
+#define WARC                                                                                                 \
+    "WARC/1.0\r\nWARC-Type: resource\r\nWARC-Target-URI: http://a.test/a.txt\r\nWARC-Date: "                 \
+    "2024-01-02T03:04:05Z\r\nWARC-Record-ID: <urn:uuid:1>\r\nContent-Length: 5\r\n\r\nhello\r\n\r\n"
+
+/* Rather than in a program: LibreOffice's, libvips, GLib for Poppler, libarchive. */
 #define IN_A_LIBRARY "lib"
 
 static const struct engine_case {
@@ -64,6 +68,7 @@ static const struct engine_case {
     {"office", "fodt", "pdf", FODT, IN_A_LIBRARY},
     {"image", "ppm", "png", PPM, IN_A_LIBRARY},
     {"pdf", "pdf", "png", PDF, IN_A_LIBRARY},
+    {"archive", "warc", "zip", WARC, IN_A_LIBRARY},
 #endif
 };
 
@@ -77,9 +82,11 @@ static const struct {
     {LAUNCHER, "decant-engine-office"},
     {LAUNCHER, "decant-engine-image"},
     {LAUNCHER, "decant-engine-pdf"},
+    {LAUNCHER, "decant-engine-archive"},
     {OFFICE_ENGINE, "real/decant-engine-office"},
     {IMAGE_ENGINE, "real/decant-engine-image"},
     {PDF_ENGINE, "real/decant-engine-pdf"},
+    {ARCHIVE_ENGINE, "real/decant-engine-archive"},
 #endif
 };
 
