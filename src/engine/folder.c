@@ -107,6 +107,13 @@ void folder_file_name(size_t n, const char *ext, char ret[FOLDER_FILE_MAX])
     snprintf(ret, FOLDER_FILE_MAX, "%04zu%s%s", n, ext ? "." : "", ext ? ext : "");
 }
 
+int folder_open_file(int dirfd, const char *file, int flags)
+{
+    int fd = openat(dirfd, file, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+
+    return fd < 0 ? -errno : fd;
+}
+
 /* --- the index */
 
 int folder_add(json_t *files, const char *file, const char *name)
@@ -137,7 +144,7 @@ static int check(const json_t *files)
 
 int folder_read(int dirfd, json_t **ret_files)
 {
-    _cleanup_close_ int fd = path_open(dirfd, FOLDER_INDEX, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    _cleanup_close_ int fd = folder_open_file(dirfd, FOLDER_INDEX, O_RDONLY);
     _cleanup_free_ char *text = NULL;
     _cleanup_json_ json_t *index = NULL;
     ssize_t n;
@@ -165,7 +172,7 @@ int folder_write(int dirfd, const json_t *files)
 
     if (!index)
         return -ENOMEM;
-    fd = path_open(dirfd, FOLDER_INDEX, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+    fd = folder_open_file(dirfd, FOLDER_INDEX, O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0)
         return fd;
     return json_dumpfd(index, fd, JSON_COMPACT) < 0 ? -EIO : 0;

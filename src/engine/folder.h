@@ -26,6 +26,9 @@ int folder_read(int dirfd, json_t **ret_files) _warn_unused_;
 int folder_write(int dirfd, const json_t *files) _warn_unused_;
 /* Adds {"file": …, "name": …} to such an array. */
 int folder_add(json_t *files, const char *file, const char *name) _warn_unused_;
+/* Opens one of them, a single component, by openat(2), which engines may make; follows no link. A descriptor
+ * or -errno. */
+int folder_open_file(int dirfd, const char *file, int flags) _warn_unused_;
 /* "0001.pdf"; "0001" when `ext` is NULL. `n` counts from 1. */
 void folder_file_name(size_t n, const char *ext, char ret[FOLDER_FILE_MAX]);
 

@@ -18,13 +18,17 @@
 
 #define ZIPS     "zip jar apk xpi vsix"
 #define ARCHIVES ZIPS " tar tgz tbz2 txz tzst tlz4 tlz 7z rar cab iso cpio ar deb rpm xar lzh warc"
+/* What people send documents in. */
+#define CARRIERS "zip tar tgz tbz2 txz tzst tlz4 tlz 7z rar"
+#define TARGETS  "zip tar tgz tbz2 txz tzst tlz4 7z cpio"
 #define SINGLES  "gz bz2 xz zst lz4 lz"
 
 enum { COST = 20, BLOCK = 64 << 10 };
 
 /* Links, owners and rights are left behind; of a single file there is nothing to leave. */
 static const struct engine_conversions conversions[] = {
-    {ARCHIVES " " SINGLES, "zip tar tgz tbz2 txz tzst tlz4 7z cpio", COST, 95, true, NULL},
+    {ARCHIVES " " SINGLES, TARGETS, COST, 95, true, NULL},
+    {TARGETS, TARGETS, COST, 95, true, NULL, .asked_by = ""},
     {SINGLES, "gz bz2 xz zst lz4", COST, 100, true, NULL},
     {0},
 };
@@ -52,8 +56,7 @@ static int warm(engine_serve_fn *serve, void *arg, const char **ret_why)
     return -ECANCELED;
 }
 
-/* What all files together may have: no file may be larger than the limit that the sandbox has set. */
-static uint64_t bytes_max(void)
+uint64_t archive_bytes_max(void)
 {
     struct rlimit limit;
 
@@ -95,28 +98,33 @@ static enum outcome copy_all(struct engine_job *job, struct entries *from, struc
     return outcome == OUTCOME_OK ? pack_finish(to) : outcome;
 }
 
+enum outcome archive_open_result(struct engine_job *job, struct pack **ret)
+{
+    char path[512];
+
+    engine_name_result(job, job->to->id);
+    if (snprintf(path, sizeof path, "%s/%s", job->output_path, job->output_name) >= (int)sizeof path)
+        return OUTCOME_INTERNAL;
+    /* It is packed into a file without a name first, which may be as large as the result: too large for /tmp,
+     * which is memory. */
+    if (str_eq(job->to->id, "7z") &&
+        setenv("TMPDIR", job->output_path, 1) < 0) // NOLINT(concurrency-mt-unsafe)
+        return OUTCOME_INTERNAL;
+    return pack_open(path, job->to->id, engine_option_value(job, options, "level"), ret);
+}
+
 static enum outcome convert(struct engine_job *job)
 {
     const struct entries_source source = {.path = job->input_path,
                                           .format = job->from->id,
                                           .password = engine_password(job),
-                                          .bytes_max = bytes_max()};
+                                          .bytes_max = archive_bytes_max()};
     struct entries *from = NULL;
     struct pack *to = NULL;
-    char path[512];
-    enum outcome outcome;
+    enum outcome outcome = entries_open(&source, &from);
 
-    engine_name_result(job, job->to->id);
-    if (snprintf(path, sizeof path, "%s/%s", job->output_path, job->output_name) >= (int)sizeof path)
-        return OUTCOME_INTERNAL;
-    outcome = entries_open(&source, &from);
-    /* It is packed into a file without a name first, which may be as large as the result: too large for /tmp,
-     * which is memory. */
-    if (outcome == OUTCOME_OK && str_eq(job->to->id, "7z") &&
-        setenv("TMPDIR", job->output_path, 1) < 0) // NOLINT(concurrency-mt-unsafe)
-        outcome = OUTCOME_INTERNAL;
     if (outcome == OUTCOME_OK)
-        outcome = pack_open(path, job->to->id, engine_option_value(job, options, "level"), &to);
+        outcome = archive_open_result(job, &to);
     if (outcome == OUTCOME_OK)
         outcome = copy_all(job, from, to);
     pack_free(to);
@@ -134,4 +142,8 @@ const struct engine engine_archive = {
     .version = version,
     .warm = warm,
     .convert = convert,
+    .gathers = TARGETS,
+    .scatters = CARRIERS,
+    .gather = archive_gather,
+    .scatter = archive_scatter,
 };
