@@ -3,6 +3,7 @@
 #include "core/str.h"
 
 #include <assert.h>
+#include <errno.h>
 
 static const struct {
     const char *code, *sentence;
@@ -44,6 +45,9 @@ static const struct {
     [OUTCOME_UNSUPPORTED_CONTENT] =
         {"unsupported_content",
          "A file in it is of a type that can't be converted into that format, or isn't what its name says."},
+    [OUTCOME_BAD_OPTIONS] =
+        {"bad_options", "The options ask for something that this file does not have, such as a page behind "
+                        "its last one. Convert it again with others."},
 };
 
 const char *outcome_code(enum outcome outcome)
@@ -56,6 +60,14 @@ const char *outcome_sentence(enum outcome outcome)
 {
     assert(outcome < OUTCOME_COUNT_);
     return outcomes[outcome].sentence;
+}
+
+enum outcome outcome_of_error(int r)
+{
+    if (r == 0)
+        return OUTCOME_OK;
+    return r == -EFBIG || r == -ENOSPC || r == -ENOMEM || r == -EDQUOT ? OUTCOME_TOO_COMPLEX
+                                                                       : OUTCOME_INTERNAL;
 }
 
 int outcome_exit_status(enum outcome outcome)

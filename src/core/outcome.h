@@ -17,6 +17,7 @@ enum outcome {
     OUTCOME_SCAN_ENCRYPTED,      /* the same, as part of it is encrypted, where the policy refuses that */
     OUTCOME_REVOKED,             /* cancelled by the operator (Celery's remote control) */
     OUTCOME_UNSUPPORTED_CONTENT, /* of many files one can't become what is wanted */
+    OUTCOME_BAD_OPTIONS,         /* they ask for what this very file doesn't have, such as a page of it */
     OUTCOME_COUNT_,
 };
 
@@ -26,6 +27,9 @@ const char *outcome_code(enum outcome outcome);
 
 /* A sentence that helps the person who uploaded the file. It names no path and no other person's data. */
 const char *outcome_sentence(enum outcome outcome);
+
+/* Of 0 or an -errno that an engine met in writing a result: internal, or too_complex for want of room. */
+enum outcome outcome_of_error(int r);
 
 /* Exit status of `decant convert` for this outcome: 0, or 10 and up, one for each code. */
 int outcome_exit_status(enum outcome outcome);

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 enum { DIGITS_MAX = 7 };
 
@@ -37,4 +38,16 @@ bool page_range_is_valid(const char *text)
             return true;
         p++;
     }
+}
+
+bool page_range_fits(const char *text, uint64_t pages)
+{
+    for (const char *p = text; *p;) {
+        char *end = (char *)p + 1;
+
+        if (isdigit((unsigned char)*p) && strtoull(p, &end, 10) > pages)
+            return false;
+        p = end;
+    }
+    return pages > 0;
 }

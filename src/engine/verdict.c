@@ -19,6 +19,7 @@ bool verdict_may_report(enum outcome outcome)
     case OUTCOME_TOO_COMPLEX:
     case OUTCOME_ENGINE_CRASHED:
     case OUTCOME_NO_OUTPUT:
+    case OUTCOME_BAD_OPTIONS:
     case OUTCOME_INTERNAL:
         return true;
     default:

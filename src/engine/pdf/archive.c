@@ -16,7 +16,7 @@ static enum outcome put_entry(void *sink, struct sheet *s)
     char name[32];
 
     snprintf(name, sizeof name, "page-%0*d.%s", a->pages > 999 ? 4 : 3, s->page + 1, a->target->id);
-    return outcome_of(zip_writer_add(a->zip, name, &s->content));
+    return outcome_of_error(zip_writer_add(a->zip, name, &s->content));
 }
 
 enum outcome archive_write(struct engine_job *job, const struct target *target, PopplerDocument *document,
@@ -31,13 +31,13 @@ enum outcome archive_write(struct engine_job *job, const struct target *target, 
                                .put = put_entry,
                                .sink = &a,
                                .archive = true};
-    enum outcome outcome = outcome_of(zip_writer_new(path, &a.zip));
+    enum outcome outcome = outcome_of_error(zip_writer_new(path, &a.zip));
 
     if (outcome != OUTCOME_OK)
         return outcome;
     outcome = pages_write(&work);
     if (outcome == OUTCOME_OK)
-        outcome = outcome_of(zip_writer_finish(a.zip));
+        outcome = outcome_of_error(zip_writer_finish(a.zip));
     zip_writer_free(a.zip);
     return outcome;
 }

@@ -1,15 +1,6 @@
 #include "engine/pdf/page.h"
 
-#include <errno.h>
 #include <math.h>
-
-enum outcome outcome_of(int r)
-{
-    if (r == 0)
-        return OUTCOME_OK;
-    return r == -EFBIG || r == -ENOSPC || r == -ENOMEM || r == -EDQUOT ? OUTCOME_TOO_COMPLEX
-                                                                       : OUTCOME_INTERNAL;
-}
 
 /* Poppler reads a file by 256 bytes, and without a cache. */
 static PopplerDocument *open_mapped(const char *path, GError **error)

@@ -28,9 +28,6 @@ struct target {
     const char *between;
 };
 
-/* Of 0 or an -errno met in writing the result. */
-enum outcome outcome_of(int r);
-
 enum outcome document_open(const char *path, const char *password, PopplerDocument **ret);
 enum outcome page_open(PopplerDocument *document, int number, PopplerPage **ret);
 void page_close(PopplerPage **page);

@@ -92,7 +92,7 @@ static void finish(void *arg, struct sheet *s)
         cairo_surface_destroy(TAKE_PTR(s->surface));
     }
     if (s->outcome == OUTCOME_OK && p->archive)
-        s->outcome = outcome_of(zip_content_make(&s->bytes, p->target->compress, &s->content));
+        s->outcome = outcome_of_error(zip_content_make(&s->bytes, p->target->compress, &s->content));
 }
 
 static enum outcome put(void *arg, struct sheet *s)

@@ -101,7 +101,7 @@ static enum outcome flush(struct buf *out, FILE *file)
     if (buf_error(out))
         return OUTCOME_TOO_COMPLEX;
     if (out->len > 0 && fwrite(out->data, 1, out->len, file) != out->len)
-        return outcome_of(errno ? -errno : -EIO);
+        return outcome_of_error(errno ? -errno : -EIO);
     buf_consume(out, out->len);
     return OUTCOME_OK;
 }
@@ -148,7 +148,7 @@ static enum outcome write_file(struct engine_job *job, const struct target *targ
     if (outcome == OUTCOME_OK)
         outcome = flush(&out, file);
     if (outcome == OUTCOME_OK && fflush(file) != 0)
-        outcome = outcome_of(-errno);
+        outcome = outcome_of_error(-errno);
     return outcome == OUTCOME_OK && f.empty ? OUTCOME_NO_OUTPUT : outcome;
 }
 

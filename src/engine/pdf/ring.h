@@ -4,7 +4,7 @@
 
 #include "core/buf.h"
 #include "core/outcome.h"
-#include "engine/pdf/zip_writer.h"
+#include "engine/zip_writer.h"
 
 #include <cairo.h>
 

@@ -28,6 +28,7 @@ static void codes_are_the_contract(void **state)
         [OUTCOME_SCAN_ENCRYPTED] = "too_complex",
         [OUTCOME_REVOKED] = "cancelled_by_operator",
         [OUTCOME_UNSUPPORTED_CONTENT] = "unsupported_content",
+        [OUTCOME_BAD_OPTIONS] = "bad_options",
     };
 
     for (enum outcome o = OUTCOME_OK; o < OUTCOME_COUNT_; o++)

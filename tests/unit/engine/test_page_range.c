@@ -21,9 +21,21 @@ static void pages_are_told(void **state)
         assert_false(page_range_is_valid(bad[i]));
 }
 
+static void pages_have_to_be_there(void **state)
+{
+    assert_true(page_range_fits("1-5,z,r5,3", 5));
+    assert_true(page_range_fits("z-1", 1));
+    assert_false(page_range_fits("6", 5));
+    assert_false(page_range_fits("1-6", 5));
+    assert_false(page_range_fits("z,r6-1", 5));
+    assert_false(page_range_fits("1234567", 1234566));
+    assert_false(page_range_fits("z", 0));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(pages_are_told)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pages_are_told),
+                                       cmocka_unit_test(pages_have_to_be_there)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

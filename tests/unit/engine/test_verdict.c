@@ -69,6 +69,7 @@ static void children_speak_for_themselves_only(void **state)
 {
     assert_true(verdict_may_report(OUTCOME_OK));
     assert_true(verdict_may_report(OUTCOME_PASSWORD_REQUIRED));
+    assert_true(verdict_may_report(OUTCOME_BAD_OPTIONS));
     assert_false(verdict_may_report(OUTCOME_INFECTED));
     assert_false(verdict_may_report(OUTCOME_SCANNER_UNAVAILABLE));
     assert_false(verdict_may_report(OUTCOME_CANCELLED));

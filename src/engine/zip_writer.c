@@ -1,4 +1,4 @@
-#include "engine/pdf/zip_writer.h"
+#include "engine/zip_writer.h"
 
 #include <errno.h>
 #include <string.h>
