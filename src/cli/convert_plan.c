@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 enum { USAGE_MAX = 8192, PATH_BYTES_MAX = 64 * 1024, WHY_MAX = 256 };
 
@@ -43,8 +44,10 @@ static const char usage_text[] =
     "      --ask-password     the same, typed at the terminal\n"
     "      --new-password-file FILE  the first line of FILE will be asked for by who opens the result\n"
     "      --json             one JSON object per file on standard output\n"
-    "  -f, --force            also replace a file that was not named: many pages of one document come as a\n"
-    "                         ZIP, under the result's name with the ending .zip\n"
+    "  -f, --force            also replace an input by its result of the same format, and a file that was "
+    "not\n"
+    "                         named: many pages of one document come as a ZIP, under\n"
+    "                         the result's name with the ending .zip\n"
     "\n"
     "Files are scanned for viruses only if --clamd or DECANT_CLAMD is given.\n"
     "\n"
@@ -308,6 +311,13 @@ static const struct format *format_of(const char *input)
     return from;
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static int plan_item(struct convert_plan *plan, const struct words *w, const char *input,
                      const struct format *to, char *output)
 {
@@ -320,6 +330,9 @@ static int plan_item(struct convert_plan *plan, const struct words *w, const cha
         return -ENOMEM;
     if (!from)
         return -EINVAL;
+    if (w->to && !w->force && is_same_file(input, output))
+        return complain("the result would take the place of its input; --force does so, -o names another: ",
+                        input);
     item->route = catalogue_find(from, to);
     return item->route ? 0 : complain_route(from, to, input);
 }
