@@ -69,6 +69,7 @@ static const struct engine_case {
     {"image", "ppm", "png", PPM, IN_A_LIBRARY},
     {"pdf", "pdf", "png", PDF, IN_A_LIBRARY},
     {"archive", "warc", "zip", WARC, IN_A_LIBRARY},
+    {"pages", "pdf", "pdf", PDF, IN_A_LIBRARY},
 #endif
 };
 
@@ -83,10 +84,12 @@ static const struct {
     {LAUNCHER, "decant-engine-image"},
     {LAUNCHER, "decant-engine-pdf"},
     {LAUNCHER, "decant-engine-archive"},
+    {LAUNCHER, "decant-engine-pages"},
     {OFFICE_ENGINE, "real/decant-engine-office"},
     {IMAGE_ENGINE, "real/decant-engine-image"},
     {PDF_ENGINE, "real/decant-engine-pdf"},
     {ARCHIVE_ENGINE, "real/decant-engine-archive"},
+    {PAGES_ENGINE, "real/decant-engine-pages"},
 #endif
 };
 
