@@ -161,6 +161,8 @@ const struct format formats[] = {
            "text/plain application/octet-stream", "0=@CT\\x20"),
     SIGNED("pdb", "PalmDoc book", FORMAT_DOCUMENT, "pdb", "application/vnd.palm",
            "application/x-palm-database application/octet-stream", "60=TEXtREAd"),
+    SIGNED("ps", "PostScript document", FORMAT_DOCUMENT, "ps", "application/postscript", "",
+           "0=%!|0=\\x04%!"),
     PLAIN("rtf", "Rich Text document", FORMAT_DOCUMENT, "rtf", "text/rtf", STRUCTURE_RTF),
     {"epub", "EPUB book", FORMAT_DOCUMENT, "epub", "application/epub+zip", "application/epub+zip" CONTAINER,
      STRUCTURE_ODF, "application/epub+zip"},
@@ -255,6 +257,9 @@ const struct format formats[] = {
     OPEN_DOCUMENT("odf", "OpenDocument formula", FORMAT_DOCUMENT, "formula"),
     SUN_DOCUMENT("sxm", "OpenOffice.org 1 formula", FORMAT_DOCUMENT, "math"),
     XML("mml", "MathML formula", FORMAT_DOCUMENT, "mml", "application/mathml+xml", STRUCTURE_ROOT, "math"),
+    /* For Windows with a preview in front of it or behind (Adobe Technote 5002, 5.2). */
+    SIGNED("eps", "Encapsulated PostScript", FORMAT_DRAWING, "eps epsf", "application/postscript",
+           "image/x-eps", "0=%!PS-Adobe-&15=EPSF-|0=\\xc5\\xd0\\xd3\\xc6"),
 
     /* images */
     RASTER("png", "PNG image", "png", "image/png"),

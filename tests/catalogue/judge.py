@@ -60,6 +60,11 @@ def judge(path, format):
     elif format == "pdf":
         assert int(next(line.split()[1] for line in said("pdfinfo", path).splitlines() if line.startswith("Pages:"))) > 0
         said("qpdf", "--check", path)
+    elif format in ("ps", "eps"):
+        head = path.read_bytes()[:40]
+        assert head.startswith(b"%!PS-Adobe-3.0") and (b"EPSF" in head) == (format == "eps"), head
+        drawn = said("gs", "-q", "-dSAFER", "-dNOPAUSE", "-dBATCH", "-sDEVICE=inkcov", "-o", "-", path)  # how much of each ink is on each page
+        assert sum(float(word) for line in drawn.splitlines() if line.endswith("OK") for word in line.split()[:4]) > 0, drawn
     elif format == "svg":
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
     elif format in ("docx", "xlsx", "pptx"):

@@ -134,6 +134,8 @@ class Sources:
             sources_image.make(self, format, path)
         elif format in sources_office.FORMATS:
             sources_office.make(self, format, path)
+        elif format in ("ps", "eps"):
+            run("pdftops", *(["-eps"] if format == "eps" else []), self.path("pdf"), path)
         elif format in RETYPED:
             retype(self.path(RETYPED[format][0]), path, *RETYPED[format][1:])
         else:

@@ -52,8 +52,9 @@ ARCHIVES = {(name, "zip") for name in ZIPS} | {(name, "gz") for name in ("tgz", 
 # What is OpenType may hold TrueType's outlines, or none but bitmaps; some fonts are text.
 FONTS = {("ttf", "otf"), ("ttf", "otb"), ("otf", "otb"), ("otb", "ttf"), ("otb", "otf")}
 MUST = {("docx", "docm"), ("xlsx", "xlsm"), ("pptx", "pptm"), ("pptx", "ppsx")}
+DRAWN = {("eps", "ps")}  # it is PostScript
 FAMILY = {(text, name) for text in TEXTS for name in {"txt", "csv", "tsv"} | MARKUP} | {(text, "html") for text in MARKUP | SUBTITLES} | {
-    (a, b) for group in ALIKE for a in group for b in group} | ALSO | MUST | ARCHIVES | FONTS
+    (a, b) for group in ALIKE for a in group for b in group} | ALSO | MUST | ARCHIVES | FONTS | DRAWN
 
 
 def flat(kind, body):

@@ -60,7 +60,8 @@ static void add_compression(json_t *work, const struct engine_job *job)
 
     if (!how)
         return;
-    work_set(work, "objectStreams", "generate");
+    if (!work_is_archive_of_1_4(job->input_path))
+        work_set(work, "objectStreams", "generate");
     work_set(work, "recompressFlate", "");
     work_set(work, "compressionLevel", "9");
     if (str_eq(how, "lossy"))

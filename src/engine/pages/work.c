@@ -20,7 +20,8 @@ json_t *work_new(const char *path, const char *password)
 {
     json_t *work = json_pack("{s:s}", "inputFile", path);
 
-    if (work && password)
+    work_set(work, "newlineBeforeEndstream", ""); /* as PDF/A has to have it (ISO 19005-1, 6.1.7) */
+    if (password)
         work_set(work, "password", password);
     return work;
 }
@@ -117,6 +118,41 @@ enum outcome work_prove(const json_t *work, const char *path)
         whole = has_page(qpdf, i);
     qpdf_cleanup(&qpdf);
     return whole && n > 0 ? OUTCOME_OK : OUTCOME_CORRUPT_INPUT;
+}
+
+/* --- a claim */
+
+/* "<pdfaid:part>1<" or "pdfaid:part='1'" */
+static bool claims_part_1(const char *xmp, size_t len)
+{
+    static const char name[] = "pdfaid:part";
+    const char *at = memmem(xmp, len, name, sizeof name - 1), *end = xmp + len;
+
+    if (!at)
+        return false;
+    for (at += sizeof name - 1; at < end && strchr(" =>'\"", *at); at++)
+        ;
+    return at < end && *at == '1';
+}
+
+bool work_is_archive_of_1_4(const char *path)
+{
+    qpdf_data qpdf = qpdf_init();
+    unsigned char *xmp = NULL;
+    bool claims = false;
+    size_t len = 0;
+
+    qpdf_silence_errors(qpdf);
+    if (!(qpdf_read(qpdf, path, NULL) & QPDF_ERRORS)) {
+        qpdf_oh metadata = qpdf_oh_get_key_if_dict(qpdf, qpdf_get_root(qpdf), "/Metadata");
+
+        if (qpdf_oh_is_stream(qpdf, metadata) &&
+            !(qpdf_oh_get_stream_data(qpdf, metadata, qpdf_dl_all, NULL, &xmp, &len) & QPDF_ERRORS) && xmp)
+            claims = claims_part_1((const char *)xmp, len);
+    }
+    free(xmp);
+    qpdf_cleanup(&qpdf);
+    return claims;
 }
 
 /* --- a job */

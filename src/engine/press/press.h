@@ -1,0 +1,6 @@
+/* The press engine, for its program and its tests. */
+#pragma once
+
+#include "engine/engine.h"
+
+extern const struct engine engine_press;
