@@ -100,6 +100,16 @@ def test_archives_by_another_validator(client, tmp_path, options):
         archives.validate_1b(saved(tmp_path, client.result("a.pdf", data, "pdf", pdfa="1b", **options)[1], f"{name}.pdf"))
 
 
+@pytest.mark.parametrize("level", ["1b", "2b"])
+def test_links_stay(client, tmp_path, level):
+    link = b"/Annots [<< /Type /Annot /Subtype /Link /Rect [0 0 99 99] /A << /S /URI /URI (http://example.org/) >> >> << /Type /Annot /Subtype /Link /Rect [0 0 9 9] /F 2 "
+    source = pdf(["one"]).replace(b"/MediaBox", link + b"/A << /S /URI /URI (http://hidden.example/) >> >>] /MediaBox")
+    path = saved(tmp_path, client.result("a.pdf", source, "pdf", pdfa=level)[1])
+    archives.check(path, int(level[0]))
+    said_of_links = str(archives.Reading(path).objects)
+    assert "http://example.org/" in said_of_links and "hidden.example" not in said_of_links
+
+
 def test_pictures_lose_dots(client, tmp_path):
     full = client.result("a.pdf", picture(300), "pdf")[1]
     less = client.result("a.pdf", picture(300), "pdf", image_dpi=100)[1]

@@ -210,6 +210,43 @@ static qpdf_data open_quietly(const char *path)
     return qpdf;
 }
 
+/* ISO 32000-1, table 165 */
+enum { INVISIBLE = 1 << 0, HIDDEN = 1 << 1, PRINT = 1 << 2, NO_VIEW = 1 << 5 };
+
+static void let_print(qpdf_data qpdf, qpdf_oh annotation)
+{
+    qpdf_oh flags = qpdf_oh_get_key_if_dict(qpdf, annotation, "/F");
+    long long f = qpdf_oh_is_integer(qpdf, flags) ? qpdf_oh_get_int_value(qpdf, flags) : 0;
+
+    if (qpdf_oh_is_dictionary(qpdf, annotation) && !(f & (INVISIBLE | HIDDEN | NO_VIEW)))
+        qpdf_oh_replace_key(qpdf, annotation, "/F", qpdf_oh_new_integer(qpdf, f | PRINT));
+}
+
+static void let_print_page(qpdf_data qpdf, qpdf_oh page)
+{
+    qpdf_oh all = qpdf_oh_get_key_if_dict(qpdf, page, "/Annots");
+    int n = qpdf_oh_is_array(qpdf, all) ? qpdf_oh_get_array_n_items(qpdf, all) : 0;
+
+    for (int i = 0; i < n; i++)
+        let_print(qpdf, qpdf_oh_get_array_item(qpdf, all, i));
+}
+
+enum outcome archival_prepare(const char *path)
+{
+    qpdf_data qpdf = open_quietly(path);
+    enum outcome outcome;
+    int pages;
+
+    if (!qpdf)
+        return OUTCOME_CORRUPT_INPUT;
+    pages = qpdf_get_num_pages(qpdf);
+    for (int i = 0; i < pages; i++)
+        let_print_page(qpdf, qpdf_get_page_n(qpdf, (size_t)i));
+    outcome = write_in_place(qpdf, path);
+    qpdf_cleanup(&qpdf);
+    return outcome;
+}
+
 enum outcome archival_describe(const char *path, const char *source, char part)
 {
     qpdf_data from = open_quietly(source), to = open_quietly(path);

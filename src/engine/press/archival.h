@@ -6,6 +6,10 @@
 
 #include <stdbool.h>
 
+/* Lets what is to be seen on the pages of the PDF at `path` (links, notes, fields) be printed, too: what
+ * PDF/A wants of them all, and Ghostscript leaves out when it isn't so. */
+enum outcome archival_prepare(const char *path);
+
 /* Gives the PDF at `path`, of part 1, 2 or 3 and conformance B, what `source` says of itself (title, author,
  * dates, …), in its information dictionary and the same in XMP. What neither has nobody makes up.
  * Attachments go. */

@@ -243,15 +243,14 @@ static enum outcome press_and_finish(struct engine_job *job, const char *input, 
     return outcome;
 }
 
-/* The document opened, and with what was filled into its forms or put on its pages as part of them:
- * Ghostscript leaves out a field that PDF/A wouldn't have, with what is in it. */
+/* The document opened, and with all fields of its forms drawn as they are filled in: viewers do that, but
+ * Ghostscript doesn't. */
 static enum outcome make_plain(struct engine_job *job, const char *plain)
 {
     _cleanup_json_ json_t *work = work_new(job->input_path, engine_password(job));
 
     work_set(work, "decrypt", "");
     work_set(work, "generateAppearances", "");
-    work_set(work, "flattenAnnotations", "all");
     work_set(work, "outputFile", plain);
     return work_run(work, NULL);
 }
@@ -267,6 +266,8 @@ static enum outcome press_pdf(struct engine_job *job, const char *output)
     if (asprintf(&plain, "%s/plain.pdf", job->output_path) < 0)
         return OUTCOME_INTERNAL;
     outcome = make_plain(job, plain);
+    if (outcome == OUTCOME_OK && part_of(job))
+        outcome = archival_prepare(plain);
     if (outcome == OUTCOME_OK)
         outcome = press_and_finish(job, plain, output);
     unlink(plain);
