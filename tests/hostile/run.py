@@ -72,7 +72,7 @@ class Run:
             return Ending(answer.json()["code"], answer.text)
         job_id = answer.json()["job_id"]
         said = answer.text
-        answer = client.convert(job_id, case.target)
+        answer = client.convert(job_id, case.target, **case.options)
         assert answer.status_code == 202, answer.text
         job = client.wait(job_id, timeout=240)
         said += str(job)
@@ -81,7 +81,7 @@ class Run:
         answer = client.download(client.token(job_id).json()["url"])
         assert answer.status_code == 200, answer.text
         extension = job.get("output_format") or case.target
-        path = self.results / f"{case.name}.{'zip' if answer.content[:2] == b'PK' and case.target in ('png', 'jpg', 'svg') else case.target}"
+        path = self.results / f"{case.name}.{'zip' if answer.content[:2] == b'PK' and case.target in ('png', 'jpg', 'svg', 'pdf') else case.target}"
         path.write_bytes(answer.content)
         try:
             return Ending("completed", said, seconds(job), leaks(path, path.suffix[1:] or extension, self.context))
@@ -93,7 +93,7 @@ class Run:
         client = Client(self.server.url)
         client.init()
         for _ in range(3):
-            for name, data, target in (("a.docx", docx(paragraph("x")), "pdf"), ("a.png", solid_png((1, 2, 3)), "jpg"), ("a.pdf", page(), "png")):
+            for name, data, target in (("a.docx", docx(paragraph("x")), "pdf"), ("a.png", solid_png((1, 2, 3)), "jpg"), ("a.pdf", page(), "png"), ("a.pdf", page(), "pdf"), ("a.pdf", page(), "ps")):
                 client.result(name, data, target)
         client.close()
 

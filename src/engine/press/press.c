@@ -179,7 +179,6 @@ static void listen(void *arg, const char *line)
     } reasons[] = {
         {"/VMerror", OUTCOME_TOO_COMPLEX},
         {"No space left on device", OUTCOME_TOO_COMPLEX},
-        {"requires a password", OUTCOME_PASSWORD_REQUIRED},
         {"page not found", OUTCOME_CORRUPT_INPUT},
         {"Couldn't initialise file", OUTCOME_CORRUPT_INPUT},
         {"reverting to normal PDF output", OUTCOME_NO_OUTPUT},

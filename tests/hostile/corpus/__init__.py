@@ -25,16 +25,17 @@ class Case:
     target: str
     ends: frozenset
     make: Callable  # Context -> bytes
+    options: dict = dataclasses.field(default_factory=dict)  # of the conversion
 
 
-def add(name, file, target, ends, make):
-    CASES.append(Case(name, file, target, frozenset(ends.split()), make))
+def add(name, file, target, ends, make, options=None):
+    CASES.append(Case(name, file, target, frozenset(ends.split()), make, options or {}))
 
 
-def case(name, file, target, ends):
+def case(name, file, target, ends, options=None):
     """Decorates the function that makes the file."""
     def register(make):
-        add(name, file, target, ends, make)
+        add(name, file, target, ends, make, options)
         return make
     return register
 
@@ -98,4 +99,4 @@ def solid_png(colour, text="", side=64):
     return png_file(side, side, (b"tEXt", b"Comment\0" + text.encode()), (b"IDAT", zlib.compress(rows)))
 
 
-from . import archives, damage, films, fonts, markup, office, old_formats, pdfs, rarities, rasters, repacked, two_kinds, vectors  # noqa: E402,F401  each adds its cases
+from . import archives, damage, films, fonts, markup, office, old_formats, operations, pdfs, postscript, rarities, rasters, repacked, two_kinds, vectors  # noqa: E402,F401  each adds its cases

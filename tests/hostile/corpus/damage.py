@@ -89,7 +89,7 @@ for lie in ("tga", "ico"):  # formats without a mark of their own
     add(f"mvg-as-{lie}", f"a.{lie}", "png", REFUSED, lambda c: lies(c)["mvg"])
 for lie in ("mvg", "msl", "hls", "ps"):  # to a text they are text
     add(f"{lie}-as-txt", "a.txt", "pdf", "completed type_mismatch", lambda c, lie=lie: lies(c)[lie])
-add("ps-as-ps", "a.ps", "pdf", "unsupported_type", lambda c: lies(c)["ps"])
+add("ps-as-ps", "a.ps", "pdf", "corrupt_input", lambda c: lies(c)["ps"])
 add("html-as-doc", "a.doc", "pdf", REFUSED, lambda c: lies(c)["html"])
 add("svg-as-odt", "a.odt", "pdf", REFUSED, lambda c: lies(c)["svg"])
 add("html-as-xls", "a.xls", "csv", REFUSED, lambda c: lies(c)["html"])
