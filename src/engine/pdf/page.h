@@ -4,6 +4,7 @@
 
 #include "core/buf.h"
 #include "core/outcome.h"
+#include "engine/pdf/document.h"
 #include "engine/pdf/words.h"
 
 #include <poppler.h>
@@ -28,10 +29,6 @@ struct target {
     const char *between;
 };
 
-enum outcome document_open(const char *path, const char *password, PopplerDocument **ret);
-enum outcome page_open(PopplerDocument *document, int number, PopplerPage **ret);
-void page_close(PopplerPage **page);
-#define _cleanup_page_ _cleanup_(page_close)
 enum outcome page_write(PopplerPage *page, const struct target *target, const struct page_settings *settings,
                         struct buf *out);
 

@@ -58,12 +58,6 @@ static void version(char *ret, size_t size)
     snprintf(ret, size, "Poppler %s, cairo %s", poppler_get_version(), cairo_version_string());
 }
 
-static void unref(void *object)
-{
-    g_clear_object((GObject **)object);
-}
-#define _cleanup_object_ _cleanup_(unref)
-
 static void no_message(const char *domain, GLogLevelFlags level, const char *message, void *unused)
 {
 }
@@ -159,7 +153,7 @@ static enum outcome convert(struct engine_job *job)
         .dpi = (double)engine_option_value(job, options, "dpi"),
         .quality = (int)engine_option_value(job, options, "quality"),
     };
-    _cleanup_object_ PopplerDocument *document = NULL;
+    _cleanup_document_ PopplerDocument *document = NULL;
     _cleanup_free_ char *path = NULL;
     enum outcome outcome = document_open(job->input_path, engine_password(job), &document);
     int pages;
