@@ -213,6 +213,14 @@ static bool may_be_asked(const struct catalogue_step *insert, const struct catal
     return false;
 }
 
+/* That a switch is off asks for nothing. */
+static bool is_given(const json_t *options, const char *name, size_t len)
+{
+    const json_t *value = json_object_getn(options, name, len);
+
+    return value && !json_is_false(value);
+}
+
 static bool is_asked(const struct catalogue_step *insert, const struct catalogue_route *route,
                      const json_t *options)
 {
@@ -220,7 +228,7 @@ static bool is_asked(const struct catalogue_step *insert, const struct catalogue
     size_t len;
 
     for (const char *p = insert->asked_by; (p = words_next(p, &word, &len));)
-        if (json_object_getn(options, word, len) && catalogue_asks(insert, word, len, route))
+        if (is_given(options, word, len) && catalogue_asks(insert, word, len, route))
             return true;
     return false;
 }

@@ -267,6 +267,8 @@ static void options_ask_for_steps(void **state)
     assert_ptr_equal(route_with("docx", "gif", "{\"width\": 3}"), find("docx", "gif"));
     assert_ptr_equal(catalogue_route_with(find("docx", "gif"), NULL), find("docx", "gif"));
     assert_int_equal(route_with("docx", "gif", "{\"turn\": 90}")->n_steps, 2); /* is about a PDF */
+    assert_int_equal(route_with("docx", "pdf", "{\"flat\": true}")->n_steps, 2);
+    assert_ptr_equal(route_with("docx", "pdf", "{\"flat\": false}"), find("docx", "pdf"));
 
     route = route_with("docx", "pdf", "{\"turn\": 90, \"new_password\": \"x\"}");
     assert_int_equal(route->n_steps, 3);
