@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { ID_MAX = 64, NUMBER_MAX = 24 };
+enum { ID_MAX = 64, NUMBER_MAX = 24, CHOICES_TOLD_MAX = 120 /* bytes: a sentence has to end */ };
 
 static const struct option_line {
     const char *engine, *name;
@@ -190,6 +190,11 @@ static bool is_valid(const struct option_line *o, const json_t *value)
     return false;
 }
 
+static const char *tell_choices(const struct option_line *o)
+{
+    return strlen(o->choices) <= CHOICES_TOLD_MAX ? o->choices : "what the list of formats says";
+}
+
 static void tell_what_it_may_be(const struct option_line *o, char *ret_why, size_t size)
 {
     switch (o->kind) {
@@ -201,11 +206,11 @@ static void tell_what_it_may_be(const struct option_line *o, char *ret_why, size
         snprintf(ret_why, size, "The option \"%s\" must be true or false.", o->name);
         return;
     case OPTION_CHOICE:
-        snprintf(ret_why, size, "The option \"%s\" must be one of: %s.", o->name, o->choices);
+        snprintf(ret_why, size, "The option \"%s\" must be one of: %s.", o->name, tell_choices(o));
         return;
     case OPTION_SET:
         snprintf(ret_why, size, "The option \"%s\" must be some of these, with \"+\" between: %s.", o->name,
-                 o->choices);
+                 tell_choices(o));
         return;
     case OPTION_PAGES:
         snprintf(
