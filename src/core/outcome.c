@@ -48,6 +48,9 @@ static const struct {
     [OUTCOME_BAD_OPTIONS] =
         {"bad_options", "The options ask for something that this file does not have, such as a page behind "
                         "its last one. Convert it again with others."},
+    [OUTCOME_LANGUAGE_MISSING] = {"language_missing", "This server can't read one of the languages that were "
+                                                      "asked for. Ask for others, or its operator to "
+                                                      "install that one."},
 };
 
 const char *outcome_code(enum outcome outcome)

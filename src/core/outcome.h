@@ -18,6 +18,7 @@ enum outcome {
     OUTCOME_REVOKED,             /* cancelled by the operator (Celery's remote control) */
     OUTCOME_UNSUPPORTED_CONTENT, /* of many files one can't become what is wanted */
     OUTCOME_BAD_OPTIONS,         /* they ask for what this very file doesn't have, such as a page of it */
+    OUTCOME_LANGUAGE_MISSING,    /* no data to read one of the languages asked for */
     OUTCOME_COUNT_,
 };
 

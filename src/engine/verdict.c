@@ -21,6 +21,7 @@ bool verdict_may_report(enum outcome outcome)
     case OUTCOME_NO_OUTPUT:
     case OUTCOME_BAD_OPTIONS:
     case OUTCOME_INTERNAL:
+    case OUTCOME_LANGUAGE_MISSING:
         return true;
     default:
         return false;

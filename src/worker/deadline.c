@@ -22,6 +22,7 @@ static const struct {
     {"archive", 60, 60, 0}, /* a MiB may unpack to hundreds, which xz takes a second each for */
     {"pages", 60, 30, 50},  /* qpdf writes 30 MiB a second, but to split by size is to try */
     {"press", 60, 60, 1000}, /* a page that becomes a picture takes half a second */
+    {"ocr", 60, 60, 20000},  /* a dense page takes four seconds of CPU time */
     {"font", 30, 30, 0},
     {"media", 60, 60, 0}, /* ten seconds of a film in full HD, which one core makes H.264 of in twenty */
 };

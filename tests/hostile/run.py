@@ -16,7 +16,7 @@ from corpus.pdfs import page
 from corpus import solid_png
 from watch import leaks
 
-PROGRAMS = ("decant-api", "decant-worker", "decant-engine-office", "decant-engine-image", "decant-engine-pdf", "decant-engine-media", "decant-engine-markup", "decant-engine-archive", "decant-engine-font", "decant-engine-pages", "decant-engine-press")
+PROGRAMS = ("decant-api", "decant-worker", "decant-engine-office", "decant-engine-image", "decant-engine-pdf", "decant-engine-media", "decant-engine-markup", "decant-engine-archive", "decant-engine-font", "decant-engine-pages", "decant-engine-press", "decant-engine-ocr")
 CLIENTS = 8
 
 

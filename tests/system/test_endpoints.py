@@ -216,7 +216,7 @@ def test_health(server):
         assert ready[part]["ok"] is True, ready
     assert ready["ready"] is True and ready["disk"]["free_bytes"] > ready["disk"]["reserve_bytes"] == 1 << 20
     assert ready["queue"]["waiting"] >= 0 and ready["queue"]["max"] == 10000 and ready["queue"]["oldest_ms"] >= 0
-    assert ready["engines"]["states"] == {"office": "up", "image": "up", "pdf": "up", "media": "up", "markup": "up", "archive": "up", "font": "up", "pages": "up", "press": "up"}
+    assert ready["engines"]["states"] == {"office": "up", "image": "up", "pdf": "up", "media": "up", "markup": "up", "archive": "up", "font": "up", "pages": "up", "press": "up", "ocr": "up"}
     page = requests.get(server.url + "/")
     assert page.headers["Content-Type"].startswith("text/html") and "Decant" in page.text
 

@@ -88,7 +88,7 @@ def run(tmp_path, *words, **environment):
                                                     ("decant", ["doctor"], 78)], ids=["serve", "worker", "api", "doctor"])
 def test_names_of_none_are_refused_at_start(tmp_path, program, words, status, names):
     done = run(tmp_path, BIN / program, *words, DECANT_ENGINES=names)
-    assert done.returncode == status and done.stderr.startswith("DECANT_ENGINES: ") and "one or more of: office image pdf media markup archive font pages press" in done.stderr
+    assert done.returncode == status and done.stderr.startswith("DECANT_ENGINES: ") and "one or more of: office image pdf media markup archive font pages press ocr" in done.stderr
     assert not (tmp_path / "var").exists()
 
 

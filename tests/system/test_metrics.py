@@ -95,7 +95,7 @@ def test_a_conversion_is_seen_in_all_of_it(own_server):
         "redis", "storage", "disk", "queue", "workers", "engines", "scanner", "sandbox"}
     assert set(found["decant_part_ok"].samples.values()) == {1}
     assert {engine for (_, labels), n in found["decant_engines"].samples.items() for key, engine in labels
-            if key == "engine" and n == 1 and ("state", "up") in labels} == {"office", "image", "pdf", "media", "markup", "archive", "font", "pages", "press"}
+            if key == "engine" and n == 1 and ("state", "up") in labels} == {"office", "image", "pdf", "media", "markup", "archive", "font", "pages", "press", "ocr"}
 
 
 def test_nothing_of_clients_is_in_it(server, client, other):
@@ -114,8 +114,8 @@ def test_nothing_of_clients_is_in_it(server, client, other):
 def test_labels_are_words_of_ours(server, client):
     client.result("a.png", png(), "webp")
     formats = requests.get(server.url + "/formats", timeout=30).json()["formats"]
-    allowed = {"engine": {"office", "image", "pdf", "media", "markup", "archive", "font", "pages", "press"}, "source": set(formats), "target": set(formats), "format": set(formats),
-               "queue": {"decant", "decant.documents", "decant.images", "decant.pdf", "decant.media", "decant.archives"}, "method": {"GET", "POST", "OPTIONS", "other"}}
+    allowed = {"engine": {"office", "image", "pdf", "media", "markup", "archive", "font", "pages", "press", "ocr"}, "source": set(formats), "target": set(formats), "format": set(formats),
+               "queue": {"decant", "decant.documents", "decant.images", "decant.pdf", "decant.media", "decant.archives", "decant.ocr"}, "method": {"GET", "POST", "OPTIONS", "other"}}
     # what somebody put there who can write to Redis
     for field in ("jobs pdf pdf exe ok", "jobs pdf pdf png secret", "tasks x", "kills pdf \"}", "evil 1"):
         server.redis().hset("decant:counts", field, 1)

@@ -125,6 +125,18 @@ def test_a_job_in_the_wrong_queue_finds_its_own(own_server):
     client.close()
 
 
+def test_what_is_read_waits_in_a_queue_of_its_own(own_server):
+    """It takes seconds a page: whatever step of the way it is, pictures and PDFs that are only drawn don't wait behind it."""
+    server = own_server("image pdf ocr")
+    client = new_client(server)
+    with stopped(server):
+        for name, data, target, options in (("a.png", png(), "pdf", {}), ("a.png", png(), "pdf", {"ocr": "eng"}), ("a.png", png(), "txt", {}),
+                                            ("a.pdf", pdf(), "txt", {}), ("a.pdf", pdf(), "txt", {"ocr": "eng"})):
+            client.start(name, data, target, **options)
+        assert [server.redis().llen(f"decant.{name}") for name in ("images", "pdf", "ocr")] == [1, 1, 3]
+    client.close()
+
+
 def test_operator_replays_a_job(own_server):
     server = own_server("image office pdf")
     client = new_client(server)
@@ -132,7 +144,7 @@ def test_operator_replays_a_job(own_server):
         job = client.start("a.png", png(), "jpg")
         waiting = json.loads(decant_queue(server, "status", "--json").stdout)
         assert {row["name"]: row["waiting"] for row in waiting["queues"]} == {
-            "decant": 0, "decant.documents": 0, "decant.images": 1, "decant.pdf": 0, "decant.media": 0, "decant.archives": 0}
+            "decant": 0, "decant.documents": 0, "decant.images": 1, "decant.pdf": 0, "decant.media": 0, "decant.archives": 0, "decant.ocr": 0}
         assert 0 <= waiting["oldest_s"] < 300
         task = json.loads(server.redis().lindex("decant.images", 0))["headers"]["id"]
         server.redis().set(f"decant:deliveries:{task}", 3)  # it has brought down three workers

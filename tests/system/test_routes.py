@@ -50,10 +50,10 @@ def test_what_makes_no_sense_is_not_offered(client):
     catalogue = client.request("GET", "/formats").json()
     formats = catalogue["formats"]
     assert {"png", "jpg", "svg"} <= set(formats["docx"]["targets"]) & set(formats["xlsx"]["targets"]) & set(formats["pptx"]["targets"])
-    assert not {"txt", "html", "svg"} & set(formats["png"]["targets"])  # over a PDF of the picture
+    assert not {"html", "svg"} & set(formats["png"]["targets"])  # over a PDF of the picture
     assert options_of(catalogue, "docx", "png")["dpi"]["default"] == 150 and "dpi" not in options_of(catalogue, "docx", "pdf")
     assert "password" not in options_of(catalogue, "txt", "png")
-    assert client.convert(client.upload("a.png", png()).json()["job_id"], "txt").status_code == 422
+    assert client.convert(client.upload("a.png", png()).json()["job_id"], "html").status_code == 422
 
 
 def test_a_server_with_one_of_the_engines_offers_none_of_it(own_server):

@@ -25,17 +25,17 @@ class Case:
     target: str
     ends: frozenset
     make: Callable  # Context -> bytes
-    options: dict = dataclasses.field(default_factory=dict)  # of the conversion
+    options: dict = dataclasses.field(default_factory=dict, hash=False)  # of the conversion
 
 
-def add(name, file, target, ends, make, options=None):
-    CASES.append(Case(name, file, target, frozenset(ends.split()), make, options or {}))
+def add(name, file, target, ends, make, options=None, **more):
+    CASES.append(Case(name, file, target, frozenset(ends.split()), make, {**(options or {}), **more}))
 
 
-def case(name, file, target, ends, options=None):
+def case(name, file, target, ends, options=None, **more):
     """Decorates the function that makes the file."""
     def register(make):
-        add(name, file, target, ends, make, options)
+        add(name, file, target, ends, make, options, **more)
         return make
     return register
 
@@ -99,4 +99,4 @@ def solid_png(colour, text="", side=64):
     return png_file(side, side, (b"tEXt", b"Comment\0" + text.encode()), (b"IDAT", zlib.compress(rows)))
 
 
-from . import archives, damage, films, fonts, markup, office, old_formats, operations, pdfs, postscript, rarities, rasters, repacked, two_kinds, vectors  # noqa: E402,F401  each adds its cases
+from . import archives, damage, films, fonts, markup, office, old_formats, operations, pdfs, postscript, rarities, rasters, repacked, scans, two_kinds, vectors  # noqa: E402,F401  each adds its cases

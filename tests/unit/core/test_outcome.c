@@ -29,6 +29,7 @@ static void codes_are_the_contract(void **state)
         [OUTCOME_REVOKED] = "cancelled_by_operator",
         [OUTCOME_UNSUPPORTED_CONTENT] = "unsupported_content",
         [OUTCOME_BAD_OPTIONS] = "bad_options",
+        [OUTCOME_LANGUAGE_MISSING] = "language_missing",
     };
 
     for (enum outcome o = OUTCOME_OK; o < OUTCOME_COUNT_; o++)

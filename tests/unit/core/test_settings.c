@@ -94,7 +94,7 @@ static void engines_are_chosen_by_name(void **state)
     struct settings s;
 
     assert_int_equal(load(&s, PROGRAM_WORKER, NULL), 1);
-    assert_string_equal(s.engines, "office image pdf media markup archive font pages press");
+    assert_string_equal(s.engines, "office image pdf media markup archive font pages press ocr");
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         setenv("DECANT_ENGINES", good[i], 1);
         assert_int_equal(load(&s, PROGRAM_WORKER, NULL), 1);
@@ -104,7 +104,7 @@ static void engines_are_chosen_by_name(void **state)
         setenv("DECANT_ENGINES", bad[i], 1);
         assert_int_equal(load(&s, PROGRAM_WORKER, NULL), -EINVAL);
         assert_true(str_starts(captured.text, "DECANT_ENGINES"));
-        assert_non_null(strstr(captured.text, "one or more of: office image pdf media markup archive font pages press"));
+        assert_non_null(strstr(captured.text, "one or more of: office image pdf media markup archive font pages press ocr"));
     }
 }
 
