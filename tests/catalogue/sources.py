@@ -9,7 +9,7 @@ sys.path.append(str(Path(__file__).parents[1] / "system"))
 import sources_image  # noqa: E402
 import sources_markup  # noqa: E402
 import sources_media  # noqa: E402
-from fixtures import docx, pdf, png  # noqa: E402
+from fixtures import docx, pdf  # noqa: E402
 
 import sources_archives  # noqa: E402
 import sources_fonts  # noqa: E402
@@ -107,9 +107,9 @@ class Sources:
     def make(self, format, path):
         if sources_media.make(format, path) or sources_markup.make(format, path):
             return
-        for kind, make in (("docx", docx), ("png", png), ("pdf", lambda: pdf(["Hello from a test."]))):
+        for kind, make in (("docx", docx), ("pdf", lambda: pdf(["Hello from a test."]))):
             if format == kind:
-                path.write_bytes(make(96, 64) if kind == "png" else make())
+                path.write_bytes(make())
                 return
         texts = {"md": MARKDOWN, **WIKIS, "txt": "Hello from a test.\n", "html": "<!DOCTYPE html><html><title>t</title><body><p>Hello from a test.</p></body></html>", "csv": TABLE, "svg": SVG}
         if format in sources_archives.FORMATS:
@@ -126,8 +126,10 @@ class Sources:
             run("ffmpeg", "-v", "error", "-y", *PICTURE, *SILENT[format].split(), path)
         elif format in MARKUP:
             run("pandoc", "-s", "-f", "markdown", "-t", MARKUP[format], "-o", path, self.path("md"))
+        elif format == "png":  # pictures have a word in them, to be read
+            run("convert", "-size", "240x80", "xc:white", "-font", "Liberation-Sans", "-pointsize", 48, "-gravity", "center", "-annotate", 0, "Hello", path)
         elif format in PICTURES:
-            run("convert", self.path("png"), *(["-resize", "32x32!"] if format == "ico" else []), f"{format}:{path}")
+            run("convert", self.path("png"), f"{format}:{path}")
         elif format in VIPS:
             run("vips", "copy", self.path("png"), path)
         elif format in sources_image.FORMATS:
