@@ -168,12 +168,36 @@ static int check_ooxml(int fd, const char *main_types)
     return r == 0 ? check_macros(z, main_types) : r;
 }
 
+/* The member that lists what is in the package, or that all the rest hangs on, and what it says: a root
+ * element or the value of an attribute. OpenDocument names its type. */
+static const struct listing {
+    const char *type, *member, *root, *value;
+} listings[] = {
+    {"application/epub+zip", "META-INF/container.xml", NULL, "application/oebps-package+xml"},
+    {"image/openraster", "stack.xml", "image", NULL},
+    {"application/x-krita", "maindoc.xml", "DOC", NULL},
+};
+static const struct listing document = {NULL, "META-INF/manifest.xml", NULL, NULL};
+
+static const struct listing *find_listing(const char *type)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(listings); i++)
+        if (str_eq(listings[i].type, type))
+            return &listings[i];
+    return &document;
+}
+
+static bool is_listed(const struct listing *l, const char *type, const char *list, size_t len)
+{
+    return l->root ? plaintext_has_root(list, len, l->root)
+                   : plaintext_has_attribute(list, len, l->value ? l->value : type);
+}
+
 /* The type is the first member, readable as it is (OpenDocument 1.3 part 2, 3.3; OCF 3.3, 4.3), and what
  * lists the others agrees. */
 static int check_odf(int fd, const char *type)
 {
-    static const char epub[] = "application/epub+zip";
-    bool book = str_eq(type, epub);
+    const struct listing *listing = find_listing(type);
     _cleanup_(cleanup_zipdir) struct zipdir *z = NULL;
     _cleanup_free_ char *said = NULL, *list = NULL;
     size_t len = 0, list_len = 0;
@@ -185,14 +209,12 @@ static int check_odf(int fd, const char *type)
         return -EMEDIUMTYPE;
     r = zipdir_read(z, "mimetype", MIMETYPE_MAX, &said, &len);
     if (r == 0)
-        r = zipdir_read(z, book ? "META-INF/container.xml" : "META-INF/manifest.xml", MANIFEST_MAX, &list,
-                        &list_len);
+        r = zipdir_read(z, listing->member, MANIFEST_MAX, &list, &list_len);
     if (r < 0)
         return r;
     while (len > 0 && strchr("\r\n ", said[len - 1]))
         len--;
-    if (len != strlen(type) || memcmp(said, type, len) != 0 ||
-        !plaintext_has_attribute(list, list_len, book ? "application/oebps-package+xml" : type))
+    if (len != strlen(type) || memcmp(said, type, len) != 0 || !is_listed(listing, type, list, list_len))
         return -EMEDIUMTYPE;
     return check_parts(z);
 }

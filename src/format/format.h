@@ -29,7 +29,8 @@ enum format_structure {
     STRUCTURE_RASTER, /* a header that tells a size (files/raster.h) */
     STRUCTURE_PDF,    /* its header at the very start */
     STRUCTURE_OOXML,  /* ZIP whose main part is of the type `marker`, or that encrypted: [MS-OFFCRYPTO] */
-    STRUCTURE_ODF,    /* ZIP whose first entry, `mimetype`, is `marker` (EPUB has the same: OCF 3.3, 4.3) */
+    STRUCTURE_ODF,    /* ZIP whose first entry, `mimetype`, is `marker` (as EPUB has it: OCF 3.3, 4.3; and
+                       paintings: OpenRaster 0.0.5, Krita) */
     STRUCTURE_OLE,    /* compound file, which libmagic can't always tell apart; `marker` is its main stream */
     STRUCTURE_HEADER, /* a header whose numbers have to add up (files/header.h) */
     STRUCTURE_GZIP,   /* gzip, and in it an XML text of the root `marker`, or that signature */

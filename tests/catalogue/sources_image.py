@@ -1,8 +1,10 @@
 """Pictures of the rarer formats: by ImageMagick, libvips. Those that no stock tool writes are put together here, each with the same two halves:
 red on the left, blue on the right."""
 
+import io
 import struct
 import subprocess
+import zipfile
 
 # ImageMagick's names where they aren't ours.
 MAGICK = {format: format for format in (
@@ -78,7 +80,21 @@ def tim():
 
 
 MADE = {"pfm": pfm, "pix": pix, "psb": psb, "rle": rle, "scr": scr, "tim": tim}
-FORMATS = {*MAGICK, *VIPS, *MADE, "cur", "ff", "icns", "qoi", "jpx", "mpo"}
+def painting(mimetype, member, text, png):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", mimetype, zipfile.ZIP_STORED)
+        archive.writestr(member, text)
+        archive.writestr("data/layer0.png", png)
+        archive.writestr("mergedimage.png", png)
+    return out.getvalue()
+
+
+PAINTINGS = {
+    "ora": ("image/openraster", "stack.xml", '<?xml version="1.0" encoding="UTF-8"?>\n<image version="0.0.3" w="96" h="64"><stack><layer name="one" src="data/layer0.png"/></stack></image>'),
+    "kra": ("application/x-krita", "maindoc.xml", '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE DOC PUBLIC \'-//KDE//DTD krita 2.0//EN\' \'http://www.calligra.org/DTD/krita-2.0.dtd\'>\n'
+            '<DOC xmlns="http://www.calligra.org/DTD/krita" editor="Krita" syntaxVersion="2.0"><IMAGE width="96" height="64" mime="application/x-kra" name="one"/></DOC>')}
+FORMATS = {*PAINTINGS, *MAGICK, *VIPS, *MADE, "cur", "ff", "icns", "qoi", "jpx", "mpo"}
 
 
 def make(sources, format, path):
@@ -91,6 +107,8 @@ def make(sources, format, path):
         run("vips", "copy", sources.path("png"), path)
     elif format in MADE:
         path.write_bytes(MADE[format]())
+    elif format in PAINTINGS:
+        path.write_bytes(painting(*PAINTINGS[format], sources.path("png").read_bytes()))
     elif format == "qoi":
         run("ffmpeg", "-v", "error", "-y", "-i", sources.path("png"), path)
     elif format == "ff":

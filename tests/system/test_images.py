@@ -2,11 +2,17 @@
 
 import struct
 import subprocess
+import sys
+import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 
+sys.path.append(str(Path(__file__).parents[1] / "catalogue"))
+
 from client import problem
+from sources_image import PAINTINGS
 
 RED = (255, 0, 0)
 
@@ -105,6 +111,20 @@ def test_farbfeld_is_what_its_tools_take_for_it(client, depth, tmp_path):
     ours = client.result("a.png", original, "ff")[1]
     assert ours == subprocess.run(["png2ff"], input=original, check=True, capture_output=True, timeout=60).stdout
     assert colour_at(client.result("a.ff", ours, "png")[1], "png", tmp_path, 0, 0)[:3] == (0, 0, 255)
+
+
+@pytest.mark.parametrize("format", ["ora", "kra"])
+def test_a_painting_looks_as_its_program_says(client, format, tmp_path):
+    """As it is merged, not as its first layer."""
+    kind, member, text = PAINTINGS[format]
+    with zipfile.ZipFile(tmp_path / "a", "w") as archive:
+        archive.writestr("mimetype", kind)
+        archive.writestr(member, text)
+        archive.writestr("data/layer0.png", picture(9, 9, lambda x, y: (0, 0, 255)))
+        archive.writestr("mergedimage.png", picture(9, 9, lambda x, y: RED))
+    data = (tmp_path / "a").read_bytes()
+    assert colour_at(client.result(f"a.{format}", data, "png")[1], "png", tmp_path, 4, 4)[:3] == RED
+    problem(client.upload("a.odt", data), 422, "type_mismatch")
 
 
 def squares(data):

@@ -25,7 +25,8 @@
 
 #define USUAL "png jpg webp gif tiff avif heic jxl jp2 bmp ico psd tga ppm pgm pbm"
 #define RARE                                                                                                 \
-    "pnm pam pfm mpo jpx j2k jbig jng cur icns qoi ff pcx dcx psb dds exr hdr fits dpx cin sgi ras xwd xbm " \
+    "pnm pam pfm mpo jpx j2k jbig jng cur icns qoi ff ora kra pcx dcx psb dds exr hdr fits dpx cin sgi ras " \
+    "xwd xbm "                                                                                               \
     "xpm miff viff vicar pcd pgx cals palm wbmp art pix rle tim scr aai avs rgf mtv"
 #define COLOUR                                                                                               \
     "png jpg webp avif gif tiff heic jxl jp2 bmp ico tga ppm pgm pbm psd j2k jng cur icns qoi ff pcx dcx "   \
@@ -184,7 +185,7 @@ static bool writes_heif(VipsForeignHeifCompression compression)
 
 static bool writes(const char *id)
 {
-    if (str_eq(id, "pdf") || picture_reads_itself(id) || image_magick_writes(id))
+    if (str_eq(id, "pdf") || picture_writes_itself(id) || image_magick_writes(id))
         return true;
     if (str_eq(id, "avif") && !writes_heif(VIPS_FOREIGN_HEIF_COMPRESSION_AV1))
         return false;
@@ -290,7 +291,7 @@ static enum outcome write_picture(struct engine_job *job, VipsImage *image, cons
 
     vips_image_set_progress(image, TRUE);
     g_signal_connect(image, "eval", G_CALLBACK(on_eval), job);
-    if (picture_reads_itself(id))
+    if (picture_writes_itself(id))
         return picture_write_itself(image, id, path);
     if (words_have("ico cur", id))
         return write_icon(image, id, path);

@@ -255,6 +255,8 @@ static const struct own {
     enum outcome (*write)(VipsImage *image, const char *path);
 } owns[] = {
     {"icns", image_icns_read, image_icns_write},
+    {"ora", image_painting_read, NULL},
+    {"kra", image_painting_read, NULL},
     {"qoi", image_qoi_read, image_qoi_write},
     {"ff", image_farbfeld_read, image_farbfeld_write},
 };
@@ -270,6 +272,13 @@ static const struct own *find_own(const char *id)
 bool picture_reads_itself(const char *id)
 {
     return find_own(id);
+}
+
+bool picture_writes_itself(const char *id)
+{
+    const struct own *own = find_own(id);
+
+    return own && own->write;
 }
 
 enum outcome picture_write_itself(VipsImage *image, const char *id, const char *path)

@@ -58,8 +58,8 @@ enum outcome picture_normalise(VipsImage **image, const struct picture_target *t
 /* Shrinks to the limits, keeping the proportions; never enlarges. */
 enum outcome picture_fit(VipsImage **image, const struct picture_limits *limits);
 
-/* Are these formats that this engine reads and writes by itself? */
-bool picture_reads_itself(const char *id);
+/* Is this a format that the engine reads or writes by itself? */
+bool picture_reads_itself(const char *id), picture_writes_itself(const char *id);
 /* OUTCOME_OK, or what went wrong; only for a format of which that is true. */
 enum outcome picture_write_itself(VipsImage *image, const char *id, const char *path);
 /* Reads such a format by itself, others by libvips, else by ImageMagick. Page `page` (from 0), or all frames
@@ -93,6 +93,9 @@ enum outcome image_magick_read(const char *id, const char *path, int page, VipsI
  * formats that have none. */
 enum outcome image_magick_write(VipsImage *const *images, size_t n, const char *id, int quality,
                                 const char *path);
+
+/* painting.c: what a painting of layers looks like */
+enum outcome image_painting_read(const char *path, VipsImage **ret);
 
 /* simple.c. Every picture becomes RGBA, of 8 bits a channel and of 16. */
 enum outcome image_qoi_read(const char *path, VipsImage **ret);

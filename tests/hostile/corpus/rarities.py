@@ -2,7 +2,9 @@
 large as they like, and drawings that grow while they are drawn into a PDF."""
 
 import bz2
+import io
 import struct
+import zipfile
 import zlib
 
 from . import add, case, chunk, png_file
@@ -151,6 +153,28 @@ add("icns-huge", "a.icns", "png", TOO_MUCH, lambda c: icns((b"ic10", png_file(60
 add("icns-many", "a.icns", "png", BOUNDED, lambda c: icns(*[(b"ic09", b"")] * 1_000_000))
 add("icns-runs", "a.icns", "png", "corrupt_input", lambda c: icns((b"it32", bytes(4) + b"\xff\x01" * 100_000), (b"t8mk", bytes(9))))
 add("icns-cut-runs", "a.icns", "png", "corrupt_input", lambda c: icns((b"is32", b"\x7f"), (b"s8mk", bytes(256))))
+
+
+def painting(*members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "image/openraster", zipfile.ZIP_STORED)
+        archive.writestr("stack.xml", '<image version="0.0.3" w="9" h="9"><stack><layer src="../../../../etc/passwd"/></stack></image>')
+        for name, data in members:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+add("ora-huge", "a.ora", "png", TOO_MUCH, lambda c: painting(("mergedimage.png", png_file(60000, 60000, (b"IDAT", zlib.compress(bytes(60000), 9))))))
+add("ora-empty", "a.ora", "png", "corrupt_input", lambda c: painting())
+add("ora-no-picture", "a.ora", "png", "corrupt_input", lambda c: painting(("mergedimage.png", "<svg xmlns='http://www.w3.org/2000/svg'><image href='/etc/passwd'/></svg>")))
+add("ora-link", "a.ora", "png", "type_mismatch", lambda c: painting((link("mergedimage.png"), f"{c.folder}/canary.png")))
+
+
+def link(name):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = 0o120777 << 16
+    return info
 
 
 # --- drawings as pages

@@ -206,6 +206,32 @@ static void odf_is_told_by_its_mimetype(void **state)
     assert_int_equal(check_once(odf("application/epub+zip\n"), "epub"), 0);
 }
 
+static int painting(const char *type, const char *member, const char *content, const char *format)
+{
+    struct zip_writer *w = zip_writer_new();
+
+    zip_writer_add(w, "mimetype", type, strlen(type));
+    zip_writer_add(w, member, content, strlen(content));
+    return check_once(zip_writer_finish(w), format);
+}
+
+static void paintings_hang_on_their_layers(void **state)
+{
+    static const char ora[] = "image/openraster", kra[] = "application/x-krita";
+    static const char stack[] = "<?xml version='1.0'?><image w='1' h='1'><stack/></image>";
+    static const char doc[] =
+        "<!DOCTYPE DOC PUBLIC '-//KDE//DTD krita 2.0//EN' 'x.dtd'><DOC editor='Krita'/>";
+
+    assert_int_equal(painting(ora, "stack.xml", stack, "ora"), 0);
+    assert_int_equal(painting(kra, "maindoc.xml", doc, "kra"), 0);
+    assert_int_equal(painting(ora, "stack.xml", stack, "kra"), -EMEDIUMTYPE);
+    assert_int_equal(painting(ora, "stack.xml", "<images/>", "ora"), -EMEDIUMTYPE);
+    assert_int_equal(painting(kra, "stack.xml", stack, "kra"), -EMEDIUMTYPE);
+    assert_int_equal(painting(ora, "stack.xml", "<!DOCTYPE image [<!ENTITY a 'b'>]><image/>", "ora"),
+                     -EMEDIUMTYPE);
+    assert_int_equal(painting(ora, "stack.xml", stack, "odt"), -EMEDIUMTYPE);
+}
+
 /* "a member; another one" in this order. */
 static int odt_of(const char *first, const char *second, const char *manifest_type)
 {
@@ -440,6 +466,7 @@ int main(void)
         cmocka_unit_test(content_types_that_inflate_too_far_are_refused),
         cmocka_unit_test(a_plain_archive_is_no_document),
         cmocka_unit_test(odf_is_told_by_its_mimetype),
+        cmocka_unit_test(paintings_hang_on_their_layers),
         cmocka_unit_test(odf_begins_with_its_mimetype_and_its_manifest_agrees),
         cmocka_unit_test(a_broken_container_is_told_apart),
         cmocka_unit_test(old_documents_are_told_by_their_stream),

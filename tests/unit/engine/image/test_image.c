@@ -16,7 +16,7 @@ enum { WIDTH = 64, HEIGHT = 48 };
 
 #define USUAL     "png jpg webp gif tiff avif heic jxl jp2 bmp ico psd tga ppm pgm pbm"
 #define DOTS      "xbm wbmp jbig"
-#define READ_ONLY "icns mpo jpx psb exr vicar pcd pgx cals palm art pix rle tim scr rgf mtv"
+#define READ_ONLY "icns ora kra mpo jpx psb exr vicar pcd pgx cals palm art pix rle tim scr rgf mtv"
 
 static const uint32_t quadrants[2][2] = {{0xff0000, 0x00ff00}, {0x0000ff, 0xffffff}};
 
