@@ -36,9 +36,13 @@
 #define TWO_TONES "xbm wbmp jbig"
 #define TARGETS   COLOUR " " TWO_TONES
 
+#define WEB "png jpg webp avif gif tiff heic jxl"
+
 static const struct engine_conversions conversions[] = {
     {USUAL " " RARE, "pdf " COLOUR, 10, 95, false, NULL},
     {USUAL " " RARE, TWO_TONES, 10, 60, false, NULL},
+    /* smaller, or without what it tells of its making */
+    {WEB, WEB, 10, 95, false, NULL, .asked_by = "quality width height metadata"},
     {"svg", "pdf", 10, 98, false, NULL},
     {"svg", COLOUR, 10, 90, false, NULL},
     {"svg", TWO_TONES, 10, 60, false, NULL},

@@ -31,7 +31,7 @@ enum { COST = 30 };
  * shows what it looks like, and holds no more of it than the data of JPEG pictures. Pictures of all pages are
  * made of the PDF: LibreOffice itself draws the first one alone. */
 static const struct engine_conversions conversions[] = {
-    {WRITER, "pdf", COST, 95, false, "text"},
+    {WRITER, "pdf", COST, 95, false, "text document"},
     {WRITER, "txt", COST, 80, false, NULL},
     {WRITER, "docx dotx odt doc rtf html epub fodt ott", COST, 90, true, NULL},
     {WRITER, "wordml", COST, 70, true, NULL},

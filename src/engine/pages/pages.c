@@ -4,6 +4,7 @@
  * compressed, linearized, locked. Asked for nothing it repairs: what is written has a new table of its
  * objects, and is not protected any more. */
 #include "engine/pages/pages.h"
+#include "engine/pages/merge.h"
 
 #include "core/id.h"
 #include "core/str.h"
@@ -179,4 +180,6 @@ const struct engine pages_engine = {
     .version = version,
     .warm = warm,
     .convert = convert,
+    .gathers = "pdf",
+    .gather = merge_write,
 };
