@@ -19,8 +19,8 @@ static const struct {
     {"pdf", 60, 60, 2000}, /* a page at 600 dpi takes 0.6 s of CPU time */
     {"image", 45, 15, 1000},
     {"markup", 30, 60, 0},
-    {"archive", 60, 60, 0}, /* a MiB may unpack to hundreds, which xz takes a second each for */
-    {"pages", 60, 30, 50},  /* qpdf writes 30 MiB a second, but to split by size is to try */
+    {"archive", 60, 60, 0},  /* a MiB may unpack to hundreds, which xz takes a second each for */
+    {"pages", 60, 30, 50},   /* qpdf writes 30 MiB a second, but to split by size is to try */
     {"press", 60, 60, 1000}, /* a page that becomes a picture takes half a second */
     {"ocr", 60, 60, 20000},  /* a dense page takes four seconds of CPU time */
     {"font", 30, 30, 0},

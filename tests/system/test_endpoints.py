@@ -131,12 +131,16 @@ def test_a_name_in_any_script_comes_back_with_the_result(server, client, stem):
     assert all(stem not in path for path in server.files()) and not any(needle.decode() in server.log() for needle in needles)
 
 
+# Of a PDF pages can be chosen, a picture can be made smaller, an archive cleaned.
+ITSELF = set("pdf png jpg webp avif gif tiff heic jxl zip tar tgz tbz2 txz tzst tlz4 7z cpio".split())
+
+
 def test_formats_tell_what_uploads_are_taken(client):
     formats = requests.get(client.url + "/formats").json()["formats"]
     assert {"docx", "doc", "odt", "rtf", "xlsx", "xls", "ods", "pptx", "ppt", "odp", "pdf", "png", "jpg", "webp"} <= set(formats)
     for name, entry in formats.items():
         assert entry["label"] and entry["category"] and entry["mime_types"] and entry["extensions"]
-        assert (name in entry["targets"]) == (name == "pdf")  # of which pages can be chosen
+        assert (name in entry["targets"]) == (name in ITSELF), name
     assert client.upload("a.png", png()).json()["targets"] == formats["png"]["targets"]
 
 

@@ -1,7 +1,10 @@
-"""Every format of the catalogue under the extension of every other one: refused, but for those listed here."""
+"""Every format of the catalogue under the extension of others: refused, but for those listed here."""
 
 import concurrent.futures
 import io
+import os
+import random
+import secrets
 import struct
 import sys
 import time
@@ -125,14 +128,27 @@ def test_there_is_a_sample_of_each(catalogue, samples):
     assert set(catalogue) - set(samples) == set()
 
 
+# All names would be 90,000 uploads. Each time other ones are tried, and all with DECANT_TYPES=all.
+SEED = os.environ.get("DECANT_TYPES", secrets.token_hex(4))
+TRIED = 14
+
+
+def names_for(id, catalogue):
+    others = [name for name in catalogue if name != id and not {name, id} & SILENT]
+    must = {name for source, name in MUST if source == id}
+    if SEED != "all":
+        others = set(random.Random(f"{SEED} {id}").sample(others, min(TRIED, len(others)))) | must
+    return [id, *others]
+
+
 def test_nothing_passes_for_another(server, catalogue, samples):
+    print(f"DECANT_TYPES={SEED}")
+
     def taken(id):
         client = Client(server.url)
         client.init()
         found = set()
-        for name, f in catalogue.items():
-            if name != id and {name, id} & SILENT:
-                continue
+        for name, f in ((name, catalogue[name]) for name in names_for(id, catalogue)):
             answer = upload(client, f"a.{f['extensions'][0]}", samples[id])
             if answer.status_code == 201:
                 found.add((id, name))

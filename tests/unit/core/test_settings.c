@@ -104,7 +104,8 @@ static void engines_are_chosen_by_name(void **state)
         setenv("DECANT_ENGINES", bad[i], 1);
         assert_int_equal(load(&s, PROGRAM_WORKER, NULL), -EINVAL);
         assert_true(str_starts(captured.text, "DECANT_ENGINES"));
-        assert_non_null(strstr(captured.text, "one or more of: office image pdf media markup archive font pages press ocr"));
+        assert_non_null(strstr(captured.text,
+                               "one or more of: office image pdf media markup archive font pages press ocr"));
     }
 }
 
