@@ -3,7 +3,7 @@ BUILD ?= build
 MESON_FLAGS ?=
 PACKAGE_GROUPS = build
 
-.PHONY: run check check-catalogue check-deb check-debian check-docker coverage deb valgrind bench build packages clean format lint
+.PHONY: run check check-catalogue check-hostile check-deb check-debian check-docker coverage deb valgrind bench build packages clean format lint
 
 # Everything at http://127.0.0.1:8080; ARGS="--port 9000 --data /srv/decant" changes that.
 run: PACKAGE_GROUPS = build run
@@ -27,6 +27,11 @@ check-docker:
 check-catalogue: PACKAGE_GROUPS = build run check
 check-catalogue: build
 	@tests/catalogue/run.py --bindir $(BUILD)/bin --out $(BUILD)/catalogue.tsv $(ARGS)
+
+# Every hostile file (`make check` sends other ones each time), ten minutes and more.
+check-hostile: PACKAGE_GROUPS = build run check
+check-hostile: build
+	@DECANT_BUILD=$(abspath $(BUILD)) DECANT_SANDBOX_MUST_WORK=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/hostile $(ARGS)
 
 # A Debian package in dist/; and its proof on a virtual machine: needs root, and is no part of `make check`.
 deb: PACKAGE_GROUPS = build deb
