@@ -100,6 +100,8 @@ static void describe_conversions(const struct engine *engine, const struct engin
             const struct format *from = format_of_word(from_word, from_len);
             const struct format *to = format_of_word(to_word, to_len);
 
+            if (!from || !to)
+                continue;
             if ((from == to) == (c->asked_by != NULL) && (!engine->offers || engine->offers(from, to)))
                 printf("STEP(\"%s\", \"%s\", \"%s\", %u, %u, %d, \"%s\", \"%s\", %u)\n", engine->name,
                        from->id, to->id, c->cost, c->fidelity, c->copies_embedded, text(c->follows),

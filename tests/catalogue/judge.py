@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import zipfile
 from xml.etree import ElementTree
 

@@ -21,7 +21,6 @@ from judge_office import arrived
 from sources_office import FORMATS
 
 ROOT = Path(__file__).parents[2]
-SPREAD = 1
 
 
 def offered(bindir):
@@ -31,13 +30,14 @@ def offered(bindir):
 
 
 def spread(pairs):
-    """Some of them, in which each source and each target occurs."""
-    seen = {}
-    for source, target in pairs:
-        if any(seen.get(word, 0) < SPREAD for word in ((source, 0), (target, 1))):
-            for word in ((source, 0), (target, 1)):
-                seen[word] = seen.get(word, 0) + 1
-            yield source, target
+    """Few of them, in which each source and each target occurs: first those in which both are new."""
+    seen = set()
+    for wanted in (2, 1):
+        for source, target in pairs:
+            words = {(source, 0), (target, 1)}
+            if len(words - seen) >= wanted:
+                seen |= words
+                yield source, target
 
 
 def convert(bindir, target, inputs, folder, jobs):
