@@ -85,9 +85,28 @@ static bool applies_somewhere(const struct option_line *o, const struct catalogu
     return false;
 }
 
+/* Does a conversion on the route do that by itself? */
+static bool converts_by(const struct option_line *o, const struct catalogue_route *route)
+{
+    for (size_t i = 0; i < route->n_steps; i++)
+        if (converts(route->steps[i]) && applies(o, route, i))
+            return true;
+    return false;
+}
+
+static bool is_done_in_passing(const char *name, size_t len, const struct catalogue_route *route)
+{
+    for (const struct option_line *o = option_lines; o->engine; o++)
+        if (strlen(o->name) == len && memcmp(o->name, name, len) == 0 && converts_by(o, route))
+            return true;
+    return false;
+}
+
 bool catalogue_asks(const struct catalogue_step *step, const char *name, size_t len,
                     const struct catalogue_route *route)
 {
+    if (is_done_in_passing(name, len, route))
+        return false;
     for (const struct option_line *o = option_lines; o->engine; o++)
         if (str_eq(o->engine, step->engine) && strlen(o->name) == len && memcmp(o->name, name, len) == 0 &&
             is_for(o->targets, route->to))

@@ -9,7 +9,8 @@
 
 /* --- catalogue_options.c */
 
-/* Does an option of this name, of `len` bytes, ask for `step` on a route like this one? */
+/* Does an option of this name, of `len` bytes, ask for `step` on a route like this one? Not where a
+ * conversion on it knows what to do by itself. */
 bool catalogue_asks(const struct catalogue_step *step, const char *name, size_t len,
                     const struct catalogue_route *route);
 /* All options, {id: {name, type, …}}, and the ids of those of a route; new. */

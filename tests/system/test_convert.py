@@ -161,3 +161,10 @@ def test_progress_on_a_terminal(folder):
     assert process.wait(60) == 0
     assert b"\r[" in shown and b"0/1" in shown and b"in.docx" in shown
     assert shown.endswith(b"\r\x1b[K")
+
+
+def test_separators_of_tables(client):
+    sheet = client.result("a.csv", b"a;b\n1;2,5\n", "xlsx", source_separator="semicolon")[1]
+    assert client.result("a.xlsx", sheet, "csv", separator="pipe")[1].splitlines()[0] == b'"a"|"b"'
+    assert client.result("a.csv", b"a;b\n1;2\n", "tsv", source_separator="comma")[1].splitlines()[0] == b'a;b'
+    assert client.convert(client.upload("a.csv", b"a,b\n").json()["job_id"], "xlsx", separator="pipe").status_code == 400

@@ -1,6 +1,7 @@
 """Conversions over two engines: what the first makes goes to the second."""
 
 import io
+import subprocess
 import zipfile
 
 import pytest
@@ -81,3 +82,22 @@ def test_without_namespaces(own_server):
 def test_a_pdf_goes_alone(client):
     job, data = client.result("a.pdf", pdf(), "png")
     assert is_png(data) and job["engine"] == "pdf"
+
+
+def test_pages_become_one_tiff(client, tmp_path):
+    job, result = client.result("a.pdf", pdf(["One.", "Two.", "Three."]), "tiff", dpi=72)
+    path = tmp_path / "pages.tiff"
+    path.write_bytes(result)
+    told = subprocess.run(["identify", "-format", "%w %h %x %[colorspace]\n", path], check=True, capture_output=True, text=True).stdout.splitlines()
+    assert job["output"]["pages"] == 3 and len(told) == 3 and len(set(told)) == 1 and told[0].split()[2:] == ["72", "Gray"], told
+    read = subprocess.run(["pdftotext", "-", "-"], input=client.result("again.tiff", result, "pdf", ocr="eng")[1], check=True, capture_output=True).stdout.decode()
+    assert len(read.split("\f")) == 4
+
+
+def test_a_presentation_becomes_webp(client, tmp_path):
+    deck = client.result("a.md", b"# One\n\n- first\n\n# Two\n\n- second\n", "pptx")[1]
+    _, result = client.result("a.pptx", deck, "webp")
+    with zipfile.ZipFile(io.BytesIO(result)) as archive:
+        assert archive.namelist() == ["page-001.webp", "page-002.webp"]
+        archive.extractall(tmp_path)
+    assert subprocess.run(["identify", "-format", "%m", tmp_path / "page-001.webp"], check=True, capture_output=True, text=True).stdout == "WEBP"

@@ -57,19 +57,30 @@ static const struct engine_conversions conversions[] = {
 
 /* Commas or tabs between fields, " around text (with tabs, only where one is in it), UTF-8 (76), from the
  * first line on. */
-#define CSV_OPTIONS "44,34,76,1"
+#define CSV_OPTIONS "%d,34,76,1"
 #define TSV_OPTIONS "9,34,76,1,,0,false"
 /* Other tables are told the characters alone. */
 #define UTF8_OPTIONS "76"
 
+static const struct engine_option options[] = {
+    {"pdfa", "pdf", 0, 0, 0, "Part of PDF/A, for archives", OPTION_CHOICE, "1b 2b 3b"},
+    {"separator", "csv", 0, 0, 0, "What is to stand between the columns", OPTION_CHOICE,
+     "comma semicolon tab pipe", "comma"},
+    {"source_separator", NULL, 0, 0, 0, "What stands between the columns of the source", OPTION_CHOICE,
+     "auto comma semicolon tab pipe", "auto", "csv"},
+    {0},
+};
+
 /* What soffice does by itself. With LibreOfficeKit in the process the filter doesn't look into the
  * configuration: it would show comments, which are for authors and not for readers, and press pictures
  * harder. */
-static const struct document_setting pdf_settings[] = {
+static struct document_setting pdf_settings[] = {
     {"ExportNotes", DOCUMENT_SWITCH, 0},
     {"Quality", DOCUMENT_NUMBER, 90},
+    {"SelectPdfVersion", DOCUMENT_NUMBER, 0}, /* none in particular; 1 to 3: PDF/A of that part */
     {0},
 };
+enum { PDF_VERSION = 2 };
 
 enum { PATH_BYTES = 512 };
 
@@ -83,9 +94,30 @@ static void on_save_progress(void *arg, unsigned percent)
     engine_progress(arg, 50 + percent / 2);
 }
 
+static int separator_of(const char *word)
+{
+    return str_eq(word, "semicolon") ? ';' : str_eq(word, "tab") ? '\t' : str_eq(word, "pipe") ? '|' : ',';
+}
+
+static int source_separator(const struct engine_job *job, const char *path)
+{
+    const char *word = engine_option_text(job, options, "source_separator");
+
+    return str_eq(word, "auto") ? plain_text_separator(path) : separator_of(word);
+}
+
+/* The part of PDF/A that is wanted; 0: none. */
+static int pdf_version(const struct engine_job *job)
+{
+    const char *level = engine_option_text(job, options, "pdfa");
+
+    return level && str_eq(job->to->id, "pdf") ? level[0] - '0' : 0;
+}
+
 /* Fills the path of the file to load and the options of its import filter. -EBADMSG for an empty file, from
  * which LibreOffice would make an empty document. */
-static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], char options[OLD_TABLE_OPTIONS])
+static int prepare_input(const struct engine_job *job, char path[PATH_BYTES],
+                         char ret_options[OLD_TABLE_OPTIONS])
 {
     bool csv = str_eq(job->from->id, "csv"), tsv = str_eq(job->from->id, "tsv");
     bool mml = str_eq(job->from->id, "mml");
@@ -96,9 +128,9 @@ static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], ch
     if (st.st_size == 0)
         return -EBADMSG;
     snprintf(path, PATH_BYTES, "%s", job->input_path);
-    options[0] = '\0';
+    ret_options[0] = '\0';
     if (!csv && !tsv && !mml && !str_eq(job->from->id, "txt"))
-        return old_table_options(job->from->id, path, options);
+        return old_table_options(job->from->id, path, ret_options);
 
     char copy[PATH_BYTES];
     int n = snprintf(copy, sizeof copy, "%s/text.%s", getenv("TMPDIR") ?: "/tmp", job->from->id);
@@ -109,7 +141,7 @@ static int prepare_input(const struct engine_job *job, char path[PATH_BYTES], ch
     if (r > 0)
         memcpy(path, copy, sizeof copy);
     if (r >= 0 && (csv || tsv))
-        snprintf(options, OLD_TABLE_OPTIONS, "%d,34,76,1", tsv ? '\t' : plain_text_separator(path));
+        snprintf(ret_options, OLD_TABLE_OPTIONS, CSV_OPTIONS, tsv ? '\t' : source_separator(job, path));
     return r;
 }
 
@@ -142,14 +174,13 @@ static int put_into_text(const struct engine_job *job, struct document **d)
 
 static enum outcome load(struct engine_job *job, struct document **ret)
 {
-    char path[PATH_BYTES], options[OLD_TABLE_OPTIONS] = "";
+    char path[PATH_BYTES], filter[OLD_TABLE_OPTIONS] = "";
     int r = lok_enter_child();
 
     if (r >= 0)
-        r = prepare_input(job, path, options);
+        r = prepare_input(job, path, filter);
     if (r >= 0)
-        r = document_load(path, options[0] ? options : NULL, engine_password(job), on_load_progress, job,
-                          ret);
+        r = document_load(path, filter[0] ? filter : NULL, engine_password(job), on_load_progress, job, ret);
     if (r >= 0)
         r = put_into_text(job, ret);
     switch (r) {
@@ -168,17 +199,26 @@ static enum outcome load(struct engine_job *job, struct document **ret)
     }
 }
 
-static const char *export_options(const struct format *to)
+static const char *export_options(const struct engine_job *job)
 {
-    static const char *const options[][2] = {
-        {"csv", CSV_OPTIONS},  {"tsv", TSV_OPTIONS},    {"dbf", UTF8_OPTIONS},
-        {"dif", UTF8_OPTIONS}, {"html", "EmbedImages"}, /* one file is the whole result: pictures go into it
-                                                           as data: URLs */
+    static char csv[OLD_TABLE_OPTIONS];
+    const struct format *to = job->to;
+
+    static const char *const texts[][2] = {
+        {"tsv", TSV_OPTIONS},
+        {"dbf", UTF8_OPTIONS},
+        {"dif", UTF8_OPTIONS},
+        {"html", "EmbedImages"}, /* one file is the whole result: pictures go into it
+                                    as data: URLs */
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-        if (str_eq(to->id, options[i][0]))
-            return options[i][1];
+    if (str_eq(to->id, "csv")) {
+        snprintf(csv, sizeof csv, CSV_OPTIONS, separator_of(engine_option_text(job, options, "separator")));
+        return csv;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (str_eq(to->id, texts[i][0]))
+            return texts[i][1];
     return NULL;
 }
 
@@ -220,10 +260,11 @@ static enum outcome convert(struct engine_job *job)
     if (outcome != OUTCOME_OK)
         return outcome;
     engine_progress(job, 50);
+    pdf_settings[PDF_VERSION].value = pdf_version(job);
     job->pages = document_count_pages(document);
     if (is_laid_out(job->to))
         font_use_begin();
-    if (document_save(document, path, job->to->id, export_options(job->to),
+    if (document_save(document, path, job->to->id, export_options(job),
                       str_eq(job->to->id, "pdf") ? pdf_settings : NULL, on_save_progress, job) < 0 ||
         stat(path, &st) < 0 || st.st_size == 0)
         return OUTCOME_NO_OUTPUT;
@@ -241,6 +282,7 @@ const struct engine engine_office = {
     .policy = policy_office,
     .read_paths = read_paths,
     .conversions = conversions,
+    .options = options,
     .protectable = PROTECTABLE,
     .version = lok_version,
     .warm = lok_serve,

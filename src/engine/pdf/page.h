@@ -39,6 +39,9 @@ size_t page_surface_bytes(PopplerPage *page, const struct page_settings *setting
 /* Such a surface as a file, which notes the settings' dpi as its resolution. */
 enum outcome surface_to_png(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
 enum outcome surface_to_jpg(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
+enum outcome surface_to_webp(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
+/* Has it no colours? */
+bool surface_is_grey(cairo_surface_t *surface);
 
 enum outcome page_to_svg(PopplerPage *page, const struct page_settings *settings, struct buf *out);
 enum outcome page_to_txt(PopplerPage *page, const struct page_settings *settings, struct buf *out);

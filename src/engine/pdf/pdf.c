@@ -9,6 +9,7 @@
 #include "engine/pdf/archive.h"
 #include "engine/pdf/colours.h"
 #include "engine/pdf/pages.h"
+#include "engine/pdf/tiff.h"
 #include "engine/pdf/warm.h"
 #include "sandbox/policy_pdf.h"
 
@@ -23,14 +24,14 @@ enum { PAGES_MAX = 2000, FALLBACK_DPI = 150 };
 
 /* Pictures of the pages are as good when the PDF was made of something a moment ago. */
 static const struct engine_conversions conversions[] = {
-    {"pdf", "png jpg svg", 10, 97, false, "document spreadsheet presentation drawing text"},
+    {"pdf", "png jpg webp tiff svg", 10, 97, false, "document spreadsheet presentation drawing text"},
     {"pdf", "txt html", 10, 60, false, NULL},
     {0},
 };
 
 static const struct engine_option options[] = {
-    {"dpi", "png jpg", 18, 600, FALLBACK_DPI, "Resolution in dots per inch"},
-    {"quality", "jpg", 1, 100, 85, "Quality in percent"},
+    {"dpi", "png jpg webp tiff", 18, 600, FALLBACK_DPI, "Resolution in dots per inch"},
+    {"quality", "jpg webp", 1, 100, 85, "Quality in percent"},
     {0},
 };
 
@@ -40,6 +41,8 @@ static const char *const read_paths[] = {"/etc/fonts", "/var/cache/fontconfig", 
 static const struct target targets[] = {
     {.id = "png", .encode = surface_to_png},
     {.id = "jpg", .encode = surface_to_jpg},
+    {.id = "webp", .encode = surface_to_webp},
+    {.id = "tiff", .encode = surface_to_strip, .single = true},
     {.id = "svg", .write = page_to_svg, .compress = true},
     {.id = "txt", .write = page_to_txt, .single = true, .apart = true, .between = "\f"},
     {.id = "html", .write = page_to_html, .single = true},
@@ -172,6 +175,8 @@ static enum outcome convert(struct engine_job *job)
     engine_name_result(job, archive ? "zip" : target->id);
     if (asprintf(&path, "%s/%s", job->output_path, job->output_name) < 0)
         return OUTCOME_INTERNAL;
+    if (str_eq(target->id, "tiff"))
+        return tiff_write(job, target, document, pages, &settings, path);
     return archive ? archive_write(job, target, document, pages, &settings, path)
                    : write_file(job, target, document, pages, &settings, path);
 }

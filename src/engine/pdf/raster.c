@@ -1,4 +1,4 @@
-/* Pages as PNG and JPEG, drawn by Poppler on a cairo surface. The encoders are called here rather than
+/* Pages as PNG, JPEG and WebP, drawn by Poppler on a cairo surface. The encoders are called here rather than
  * through cairo or libvips: rows go from the surface straight into them, a page without colour becomes a grey
  * picture of a third of the size, and the resolution is noted in the file. */
 #include "engine/pdf/page.h"
@@ -11,6 +11,7 @@
 
 #include <jpeglib.h>
 #include <png.h>
+#include <webp/encode.h>
 
 enum { PIXELS_MAX = 100 * 1000 * 1000, SIDE_MAX = 32767 /* cairo's */ };
 
@@ -68,7 +69,7 @@ static const uint32_t *row_of(cairo_surface_t *surface, int y)
                                             (size_t)y * (size_t)cairo_image_surface_get_stride(surface));
 }
 
-static bool is_grey(cairo_surface_t *surface)
+bool surface_is_grey(cairo_surface_t *surface)
 {
     int width = cairo_image_surface_get_width(surface), height = cairo_image_surface_get_height(surface);
 
@@ -122,7 +123,7 @@ static void png_rows(png_structp png, png_infop info, cairo_surface_t *surface, 
                      unsigned char *line)
 {
     int width = cairo_image_surface_get_width(surface), height = cairo_image_surface_get_height(surface);
-    bool grey = is_grey(surface);
+    bool grey = surface_is_grey(surface);
     uint32_t per_metre = (uint32_t)round(dpi / 0.0254);
 
     png_set_IHDR(png, info, (uint32_t)width, (uint32_t)height, 8,
@@ -190,7 +191,7 @@ static void jpeg_rows(struct jpeg_compress_struct *jpeg, cairo_surface_t *surfac
     jpeg->input_components = sizeof(uint32_t);
     jpeg->in_color_space = native_xrgb;
     jpeg_set_defaults(jpeg);
-    if (is_grey(surface))
+    if (surface_is_grey(surface))
         jpeg_set_colorspace(jpeg, JCS_GRAYSCALE);
     jpeg_set_quality(jpeg, settings->quality, TRUE);
     jpeg->density_unit = 1;
@@ -238,4 +239,44 @@ enum outcome surface_to_jpg(cairo_surface_t *surface, const struct page_settings
         outcome = OUTCOME_TOO_COMPLEX;
     free(memory.data);
     return outcome;
+}
+
+/* --- WebP */
+
+/* libwebp holds no larger ones. */
+enum { WEBP_SIDE_MAX = 16383, WEBP_METHOD = 3 /* of 0 to 6: half the time of 4, and 3 % more bytes */ };
+
+static int webp_to_buf(const uint8_t *data, size_t len, const WebPPicture *picture)
+{
+    return buf_append(picture->custom_ptr, data, len) == 0;
+}
+
+/* cairo's pixels are of the machine's own order; libwebp's names are those of bytes. */
+static int import_pixels(WebPPicture *picture, cairo_surface_t *surface)
+{
+    const uint8_t *data = cairo_image_surface_get_data(surface);
+    int stride = cairo_image_surface_get_stride(surface);
+
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? WebPPictureImportBGRX(picture, data, stride)
+                                                     : WebPPictureImportRGBX(picture, data + 1, stride);
+}
+
+enum outcome surface_to_webp(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out)
+{
+    WebPConfig config;
+    WebPPicture picture;
+    bool good;
+
+    if (!WebPConfigPreset(&config, WEBP_PRESET_TEXT, (float)settings->quality) || !WebPPictureInit(&picture))
+        return OUTCOME_INTERNAL;
+    config.method = WEBP_METHOD;
+    picture.width = cairo_image_surface_get_width(surface);
+    picture.height = cairo_image_surface_get_height(surface);
+    if (picture.width > WEBP_SIDE_MAX || picture.height > WEBP_SIDE_MAX)
+        return OUTCOME_TOO_COMPLEX;
+    picture.writer = webp_to_buf;
+    picture.custom_ptr = out;
+    good = import_pixels(&picture, surface) && WebPEncode(&config, &picture);
+    WebPPictureFree(&picture);
+    return good ? OUTCOME_OK : OUTCOME_TOO_COMPLEX;
 }
