@@ -253,10 +253,10 @@ const struct format formats[] = {
     {"pct", "QuickDraw picture", FORMAT_DRAWING, "pct pict", "image/x-pict",
      "image/x-pict application/octet-stream", STRUCTURE_HEADER, NULL},
 
-    /* formulas */
-    OPEN_DOCUMENT("odf", "OpenDocument formula", FORMAT_DOCUMENT, "formula"),
-    SUN_DOCUMENT("sxm", "OpenOffice.org 1 formula", FORMAT_DOCUMENT, "math"),
-    XML("mml", "MathML formula", FORMAT_DOCUMENT, "mml", "application/mathml+xml", STRUCTURE_ROOT, "math"),
+    /* formulas, of which something can be drawn, and nothing be read */
+    OPEN_DOCUMENT("odf", "OpenDocument formula", FORMAT_DRAWING, "formula"),
+    SUN_DOCUMENT("sxm", "OpenOffice.org 1 formula", FORMAT_DRAWING, "math"),
+    XML("mml", "MathML formula", FORMAT_DRAWING, "mml", "application/mathml+xml", STRUCTURE_ROOT, "math"),
     /* For Windows with a preview in front of it or behind (Adobe Technote 5002, 5.2). */
     SIGNED("eps", "Encapsulated PostScript", FORMAT_DRAWING, "eps epsf", "application/postscript",
            "image/x-eps", "0=%!PS-Adobe-&15=EPSF-|0=\\xc5\\xd0\\xd3\\xc6"),
