@@ -127,7 +127,7 @@ def test_the_command_line(tmp_path):
     assert done.returncode == 0, done.stderr
     assert texts(tmp_path / "out.pdf", "-upw", SECRET) == WORDS[1:3]
     done = convert("in.pdf", "no.pdf", "--option", "pages=9")
-    assert done.returncode == 23 and "(bad_options)" in done.stderr and not (tmp_path / "no.pdf").exists()
+    assert done.returncode == 24 and "(bad_options)" in done.stderr and not (tmp_path / "no.pdf").exists()
 
 
 def test_an_input_is_not_replaced_unasked(tmp_path):

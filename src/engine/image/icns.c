@@ -235,23 +235,30 @@ static enum outcome add_sizes(FILE *f, VipsImage *image)
     return outcome;
 }
 
-enum outcome image_icns_write(VipsImage *image, const char *path)
+static enum outcome write_file(FILE *f, VipsImage *pixels)
 {
-    _cleanup_image_ VipsImage *pixels = vips_image_copy_memory(image); /* read more than once */
-    FILE *f = fopen(path, "we");
-    enum outcome outcome = OUTCOME_OK;
+    enum outcome outcome = fwrite("icns\0\0\0", HEAD, 1, f) == 1 ? add_sizes(f, pixels) : OUTCOME_TOO_COMPLEX;
     long len;
 
-    if (!pixels)
-        outcome = picture_error();
-    else if (!f || fwrite("icns\0\0\0", HEAD, 1, f) != 1)
-        outcome = OUTCOME_TOO_COMPLEX;
-    if (outcome == OUTCOME_OK)
-        outcome = add_sizes(f, pixels);
     if (outcome == OUTCOME_OK &&
         ((len = ftell(f)) < 0 || fseek(f, 4, SEEK_SET) < 0 || !put_number(f, (uint32_t)len)))
         outcome = OUTCOME_TOO_COMPLEX;
-    if (f && fclose(f) != 0 && outcome == OUTCOME_OK)
+    return outcome;
+}
+
+enum outcome image_icns_write(VipsImage *image, const char *path)
+{
+    _cleanup_image_ VipsImage *pixels = vips_image_copy_memory(image); /* read more than once */
+    enum outcome outcome;
+    FILE *f;
+
+    if (!pixels)
+        return picture_error();
+    f = fopen(path, "we");
+    if (!f)
+        return OUTCOME_TOO_COMPLEX;
+    outcome = write_file(f, pixels);
+    if (fclose(f) != 0 && outcome == OUTCOME_OK)
         outcome = OUTCOME_TOO_COMPLEX;
     return outcome;
 }
