@@ -1,16 +1,13 @@
 #include "files/tarball.h"
 
 #include "core/cleanup.h"
+#include "files/gzip.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <zlib.h>
 
-enum {
-    CHECKSUM_AT = 148,
-    CHECKSUM_SIZE = 8,
-    GZIP_HEAD_MAX = 64 << 10, /* a name and a comment may come first */
-};
+enum { CHECKSUM_AT = 148, CHECKSUM_SIZE = 8 };
 
 /* Octal digits between blanks; -1 when there is none. */
 static long read_octal(const unsigned char *p, size_t len)
@@ -44,18 +41,10 @@ int tarball_check(struct window *w)
 
 int tarball_check_gzip(struct window *w)
 {
-    size_t n = w->size < GZIP_HEAD_MAX ? (size_t)w->size : GZIP_HEAD_MAX;
-    const unsigned char *head = window_at(w, 0, n);
     unsigned char block[TARBALL_BLOCK];
-    z_stream stream = {
-        .next_in = (z_const Bytef *)head, .avail_in = (uInt)n, .next_out = block, .avail_out = sizeof block};
-    int r;
+    ssize_t n = gzip_peek(w->fd, block, sizeof block);
 
-    if (!head)
-        return -EIO;
-    if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK) /* 16: with the wrapper of gzip */
-        return -ENOMEM;
-    r = inflate(&stream, Z_SYNC_FLUSH);
-    inflateEnd(&stream);
-    return (r == Z_OK || r == Z_STREAM_END) && stream.avail_out == 0 && adds_up(block) ? 0 : -EMEDIUMTYPE;
+    if (n < 0 && n != -EBADMSG)
+        return (int)n;
+    return n == sizeof block && adds_up(block) ? 0 : -EMEDIUMTYPE;
 }
