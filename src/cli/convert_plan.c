@@ -14,13 +14,6 @@
 
 enum { PATH_BYTES_MAX = 64 * 1024, WHY_MAX = 256 };
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 static char *join(const char *dir, size_t dir_len, const char *stem, size_t stem_len, const char *ext)
 {
     struct buf path = BUF_INIT(PATH_BYTES_MAX);
@@ -36,7 +29,7 @@ static char *join(const char *dir, size_t dir_len, const char *stem, size_t stem
 /* report.docx → {folder}/report.pdf */
 static char *output_for(const char *input, const char *output_dir, const struct format *to)
 {
-    const char *base = base_name(input);
+    const char *base = str_base_name(input);
     const char *dir = output_dir ? output_dir : input;
     size_t dir_len = output_dir ? strlen(output_dir) : (size_t)(base - input);
 
@@ -51,7 +44,7 @@ static int complain_route(const struct format *from, const struct format *to, co
 
 static const struct format *format_of(const char *input)
 {
-    const struct format *from = format_by_name(base_name(input));
+    const struct format *from = format_by_name(str_base_name(input));
 
     if (!from)
         words_complain("what type of file is this? `decant formats` lists the known endings: ", input);
@@ -100,7 +93,7 @@ static int check_inputs(const struct convert_item *item, const struct format *ea
 
 static int plan_merge(struct convert_plan *plan, const struct words *w)
 {
-    const struct format *to = format_by_name(base_name(w->merge)), *from;
+    const struct format *to = format_by_name(str_base_name(w->merge)), *from;
     struct convert_item *item = &plan->items[plan->n_items++];
 
     if (w->n_files == 0)
@@ -130,7 +123,7 @@ static int plan_pair(struct convert_plan *plan, const struct words *w)
                                   ? "it takes an INPUT and an OUTPUT, or --to FORMAT; --help tells more"
                                   : "several inputs need --to FORMAT",
                               NULL);
-    to = format_by_name(base_name(plan->files[1]));
+    to = format_by_name(str_base_name(plan->files[1]));
     if (!to)
         return words_complain("which format is this to be? Name it with --to, or use a known ending: ",
                               plan->files[1]);

@@ -18,6 +18,14 @@ static inline bool str_starts(const char *s, const char *prefix)
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+/* The last component of a path. */
+static inline const char *str_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 /* Parses a whole decimal number, no sign, no blanks: 0, -EINVAL, or -ERANGE outside [min, max]. */
 int str_to_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret) _warn_unused_;
 

@@ -52,18 +52,11 @@ struct each {
 
 /* --- names */
 
-static const char *base_name(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-
-    return slash ? slash + 1 : name;
-}
-
 /* What systems and programs leave in archives without being asked. */
 static bool is_litter(const char *name)
 {
-    return str_starts(name, "__MACOSX/") || strstr(name, "/__MACOSX/") || base_name(name)[0] == '.' ||
-           words_have("Thumbs.db desktop.ini Icon", base_name(name));
+    return str_starts(name, "__MACOSX/") || strstr(name, "/__MACOSX/") || str_base_name(name)[0] == '.' ||
+           words_have("Thumbs.db desktop.ini Icon", str_base_name(name));
 }
 
 static bool is_taken(const struct each *e, const char *name)
@@ -79,8 +72,8 @@ static bool is_taken(const struct each *e, const char *name)
 /* "letters/May.docx" → "letters/May.pdf", or "letters/May (2).pdf" */
 static void name_result(const struct each *e, const char *ext, char ret[FOLDER_NAME_MAX])
 {
-    const char *dot = strrchr(base_name(e->name), '.');
-    size_t stem = dot && dot > base_name(e->name) ? (size_t)(dot - e->name) : strlen(e->name);
+    const char *dot = strrchr(str_base_name(e->name), '.');
+    size_t stem = dot && dot > str_base_name(e->name) ? (size_t)(dot - e->name) : strlen(e->name);
 
     snprintf(ret, FOLDER_NAME_MAX, "%s", e->name);
     if (e->route->n_steps == 0 && !is_taken(e, ret))
@@ -182,7 +175,7 @@ static const struct format *take_scattered(struct each *e)
     struct stat st;
 
     snprintf(e->name, sizeof e->name, "%s", json_string_value(json_object_get(entry, "name")));
-    format = format_by_name(base_name(e->name));
+    format = format_by_name(str_base_name(e->name));
     fd = folder < 0 ? -1 : conversion_open_regular(folder, file, &st);
     if (!format || fd < 0 || conversion_sniff(e->parent->shared, fd, format) < 0)
         return NULL;

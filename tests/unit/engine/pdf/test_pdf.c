@@ -80,7 +80,7 @@ static void every_target_as_file_or_archive(void **state)
 
         snprintf(to, sizeof to, "%.*s", (int)len, word);
 
-        bool single = str_eq(to, "txt") || str_eq(to, "html");
+        bool single = words_have("txt html tiff", to);
         struct run one = good(*state, to, make_pdf(*state, "one.pdf", 1), "{}");
         struct run many = good(*state, to, make_pdf(*state, "many.pdf", 3), "{}");
 
@@ -95,7 +95,7 @@ static void every_target_as_file_or_archive(void **state)
 
 static void archive_is_what_libzip_expects(void **state)
 {
-    static const char *const targets[] = {"png", "jpg", "svg"};
+    static const char *const targets[] = {"png", "jpg", "webp", "svg"};
 
     for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
         struct run run = good(*state, targets[i], make_pdf(*state, "three.pdf", 3), "{\"dpi\": 72}");
