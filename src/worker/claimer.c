@@ -21,7 +21,7 @@ struct claimer {
     bool claiming;   /* a claim is on its way */
     bool finishing;  /* no more claims */
     bool leaving;    /* the lease is being given up */
-    bool away;       /* Redis did not answer the last refresh */
+    unsigned missed; /* refreshes that Redis did not answer, of late */
     claimer_fn *idle;
     void *idle_arg;
 };
@@ -104,11 +104,12 @@ static void on_refreshed(void *arg, int err)
     if (err == -ESTALE)
         for (unsigned i = 0; i < c->n_running; i++)
             runner_check_claim(c->running[i]);
-    if (away && !c->away)
+    /* The first may come before the connection is there, when many engines start at once. */
+    if (away && c->missed == 1)
         log_warn("the queue can't be reached", LOG_E(err));
-    if (!away && c->away)
+    if (!away && c->missed > 1)
         log_info("the queue can be reached again");
-    c->away = away;
+    c->missed = away ? c->missed + 1 : 0;
 }
 
 static void on_tick(uv_timer_t *timer)
