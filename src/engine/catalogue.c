@@ -266,8 +266,8 @@ const struct catalogue_route *catalogue_as_it_is(const struct format *format)
 
 bool catalogue_takes_each(const struct catalogue_route *route)
 {
-    return route->to->category == FORMAT_ARCHIVE && plan_many(&plan, route->from, route->to, false) &&
-           (catalogue_gathers(route) || plan_many(&plan, route->from, route->to, true));
+    return route->to->category == FORMAT_ARCHIVE &&
+           plan_makes_of_many(&plan, route->from, route->to, !catalogue_gathers(route));
 }
 
 const struct format *catalogue_each(const struct catalogue_route *route, const json_t *options)
@@ -371,7 +371,7 @@ json_t *catalogue_targets(const struct format *from)
 
 /* --- GET /formats */
 
-static json_t *words_json(const char *list)
+json_t *catalogue_words_json(const char *list)
 {
     json_t *array = json_array();
     const char *word;
@@ -418,8 +418,9 @@ json_t *catalogue_json(void)
         json_object_set_new(all, f->id,
                             json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "label", f->label, "category",
                                       format_category_name(f->category), "mime_types",
-                                      words_json(f->mime_types), "extensions", words_json(f->extensions),
-                                      "targets", catalogue_targets(f), "options", options_json(f)));
+                                      catalogue_words_json(f->mime_types), "extensions",
+                                      catalogue_words_json(f->extensions), "targets", catalogue_targets(f),
+                                      "options", options_json(f)));
     }
     return json_pack("{s:o, s:o}", "formats", all, "options", catalogue_options_json());
 }

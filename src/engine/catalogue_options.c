@@ -352,17 +352,6 @@ static const char *type_of(const struct option_line *o)
     return types[o->kind];
 }
 
-static json_t *choices_json(const struct option_line *o)
-{
-    json_t *array = json_array();
-    const char *word;
-    size_t n;
-
-    for (const char *p = o->choices; (p = words_next(p, &word, &n));)
-        json_array_append_new(array, json_stringn(word, n));
-    return array;
-}
-
 /* A fallback outside the bounds means that the option is not applied: no default. */
 static json_t *fallback_json(const struct option_line *o)
 {
@@ -382,7 +371,7 @@ static json_t *option_json(const struct option_line *o)
         json_object_set_new(json, "max", json_integer(o->max));
     }
     if (*o->choices)
-        json_object_set_new(json, "choices", choices_json(o));
+        json_object_set_new(json, "choices", catalogue_words_json(o->choices));
     if (o->kind == OPTION_TEXT || o->kind == OPTION_PAGES || o->kind == OPTION_SECRET)
         json_object_set_new(json, "max_length", json_integer(o->max));
     if (o->kind == OPTION_SECRET)

@@ -21,5 +21,7 @@ json_t *catalogue_route_options(const struct catalogue_route *route);
 
 /* Can it be said what each file in the archive is to become? */
 bool catalogue_takes_each(const struct catalogue_route *route);
+/* The words of a list (words_next()); new. */
+json_t *catalogue_words_json(const char *list);
 /* Does any route end there? */
 bool catalogue_is_target(const struct format *to);

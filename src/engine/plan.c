@@ -246,12 +246,18 @@ static const struct catalogue_route *remember(struct plan *p, struct catalogue_r
     return &v->route;
 }
 
+bool plan_makes_of_many(const struct plan *p, const struct format *from, const struct format *to,
+                        bool scatter)
+{
+    return from && to && p->gathers[number_of(to)] && (!scatter || p->scatters[number_of(from)]);
+}
+
 const struct catalogue_route *plan_many(struct plan *p, const struct format *from, const struct format *to,
                                         bool scatter)
 {
     struct catalogue_route route = {.from = from, .to = to};
 
-    if (!from || !to || !p->gathers[number_of(to)] || (scatter && !p->scatters[number_of(from)]))
+    if (!plan_makes_of_many(p, from, to, scatter))
         return NULL;
     if (scatter)
         add_step(&route, p->scatters[number_of(from)]);

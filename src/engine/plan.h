@@ -24,6 +24,9 @@ struct plan {
 void plan_make(const struct catalogue_step *steps, size_t n_steps, struct plan *ret);
 void plan_free(struct plan *p);
 
+/* Is there an engine for what plan_many() is asked? */
+bool plan_makes_of_many(const struct plan *p, const struct format *from, const struct format *to,
+                        bool scatter);
 /* Routes that were made once more are the same pointers; they live as long as the plan. Any thread. */
 /* Of `from`, and what comes with it or is in it, one `to`: taken apart where `scatter` is set, gathered. NULL
  * when no engine does that. */
