@@ -19,10 +19,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 
-enum { PROBLEMS_MAX = 256 << 10 /* bytes of the list of those that failed */, COPY_STEP = 16 << 20 };
+enum { PROBLEMS_MAX = 256 << 10 /* bytes of the list of those that failed */ };
 enum { PERCENT_MAX = 95 /* what is left is for who puts them together */ };
 
 #define PROBLEMS_NAME "not-converted.txt"
@@ -120,21 +119,6 @@ static enum outcome prepare_folders(struct each *e)
                                          : OUTCOME_INTERNAL;
 }
 
-static int copy(int from, int folder, const char *name, off_t size)
-{
-    _cleanup_close_ int to = path_open(folder, name, O_WRONLY | O_CREAT | O_EXCL, STORAGE_FILE_MODE);
-    off_t at = 0;
-    ssize_t n = 1;
-
-    if (to < 0)
-        return to;
-    while (at < size && n > 0)
-        n = sendfile(to, from, &at, COPY_STEP);
-    if (n < 0)
-        return -errno;
-    return at == size ? path_send(to) : -EIO;
-}
-
 /* Into this job's own folder, which is all that its processes see. */
 static enum outcome take_input(struct each *e)
 {
@@ -155,7 +139,7 @@ static enum outcome take_input(struct each *e)
         return OUTCOME_INTERNAL;
     }
     if (r >= 0)
-        r = copy(from, folder, file, st.st_size);
+        r = conversion_copy(from, folder, file, st.st_size);
     if (r < 0) {
         conversion_note_error(e->parent, r);
         return OUTCOME_INTERNAL;

@@ -93,6 +93,8 @@ void each_free(struct each *e); /* NULL is fine */
 
 /* A regular file with one name, open for reading; -errno, -EMLINK when it is none. */
 int conversion_open_regular(int job_fd, const char *path, struct stat *ret) _warn_unused_;
+/* All `size` bytes of a file as `name`, which is new, in a folder. */
+int conversion_copy(int from, int folder, const char *name, off_t size) _warn_unused_;
 /* Is `name` in the work folder small enough to be copied rather than waited for? */
 bool conversion_is_small(const struct conversion *c, const char *name);
 /* The uv_work_cb between two steps: judges what the first has made, and makes it the input of the next. Sets

@@ -16,7 +16,7 @@
 enum { FULL_BYTES = 1 << 20 };
 /* Largest result that is copied rather than waited for: beyond it a copy takes longer than a process takes to
  * end. */
-enum { COPY_MAX = 4 << 20 };
+enum { COPY_MAX = 4 << 20, COPY_STEP = 16 << 20 };
 
 void conversion_close(int *fd)
 {
@@ -225,13 +225,26 @@ void conversion_step_work(uv_work_t *work)
     conversion_close(&c->result_fd);
 }
 
+int conversion_copy(int from, int folder, const char *name, off_t size)
+{
+    _cleanup_close_ int to = path_open(folder, name, O_WRONLY | O_CREAT | O_EXCL, STORAGE_FILE_MODE);
+    off_t at = 0;
+    ssize_t n = 1;
+
+    if (to < 0)
+        return to;
+    while (at < size && n > 0)
+        n = sendfile(to, from, &at, COPY_STEP);
+    if (n < 0)
+        return -errno;
+    return at == size ? path_send(to) : -EIO;
+}
+
 /* A copy: what is published is moved away, and the original may be wanted again. */
 static int keep(struct conversion *c)
 {
-    _cleanup_close_ int folder = -1, from = -1, to = -1;
+    _cleanup_close_ int folder = -1, from = -1;
     struct stat st;
-    off_t at = 0;
-    ssize_t n = 1;
     int r = storage_make_work(c->job_fd, c->work_name);
 
     if (r < 0)
@@ -242,12 +255,7 @@ static int keep(struct conversion *c)
     from = conversion_open_regular(c->job_fd, c->input, &st);
     if (folder < 0 || from < 0)
         return folder < 0 ? folder : from;
-    to = path_open(folder, c->output_name, O_WRONLY | O_CREAT | O_EXCL, STORAGE_FILE_MODE);
-    if (to < 0)
-        return to;
-    while (at < st.st_size && n > 0)
-        n = sendfile(to, from, &at, COPY_MAX);
-    return n < 0 ? -errno : at == st.st_size ? 0 : -EIO;
+    return conversion_copy(from, folder, c->output_name, st.st_size);
 }
 
 void conversion_keep_work(uv_work_t *work)
