@@ -1,9 +1,10 @@
 """Does an archive hold what the fixture held that it was made of, name by name and byte by byte? Asked of tools that are not libarchive."""
 
+import subprocess
 import tempfile
 from pathlib import Path
 
-from sources_archives import FORMATS, PACKERS, TEXT, expected, unpacked
+from sources_archives import DOCUMENTS, FORMATS, PACKERS, TEXT, expected, unpacked
 
 TARGETS = {"zip", "tar", "tgz", "tbz2", "txz", "tzst", "tlz4", "7z", "cpio", "gz", "bz2", "xz", "zst", "lz4"}
 
@@ -27,3 +28,10 @@ def judge(path, format):
     assert set(found) == set(wanted), f"holds {sorted(found)}"
     for name in wanted:
         assert found[name] == wanted[name], f"{name} is another"
+
+
+def arrived(path):
+    """One PDF of all documents in an archive: is each there, in the archive's order?"""
+    text = subprocess.run(["pdftotext", path, "-"], check=True, capture_output=True, text=True).stdout
+    found = [text.find(DOCUMENTS[name].decode().strip()) for name in DOCUMENTS]
+    assert -1 not in found and found == sorted(found), text

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from sources import Sources
 from judge import judge
+from judge_archives import arrived as all_arrived
 from judge_office import arrived
+from sources_archives import FORMATS as ARCHIVES
 from sources_office import FORMATS
 
 ROOT = Path(__file__).parents[2]
@@ -56,8 +58,11 @@ def verdict(report, target):
     path = Path(report["output"])
     try:
         judge(path, target if path.suffix == f".{target}" else path.suffix[1:])
-        if target == "pdf" and (source := Path(report["input"]).suffix[1:]) in FORMATS:
+        source = Path(report["input"]).suffix[1:]
+        if target == "pdf" and source in FORMATS:
             arrived(path, source)
+        elif target == "pdf" and source in ARCHIVES:
+            all_arrived(path)
     except (AssertionError, ValueError, OSError, SyntaxError, subprocess.SubprocessError) as error:
         return str(error).replace("\t", " ").replace("\n", " ") or type(error).__name__
     finally:
@@ -89,7 +94,7 @@ def main():
         os.chmod(folder, 0o755)
         sources, lines, failed = Sources(Path(folder) / "in"), [], 0
         for target in sorted({target for _, target in pairs}):
-            inputs = {str(sources.path(source)): source for source, to in pairs if to == target}
+            inputs = {str(sources.path(source, target)): source for source, to in pairs if to == target}
             reports = convert(options.bindir, target, inputs, Path(folder) / "out", options.jobs)
             with ThreadPoolExecutor(options.jobs) as pool:
                 found = dict(zip(reports, pool.map(lambda report: verdict(report, target), reports.values())))

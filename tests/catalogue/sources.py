@@ -96,10 +96,13 @@ class Sources:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.profile = self.folder / "profile"
 
-    def path(self, format):
-        path = self.folder / f"{format}.{format}"
+    def path(self, format, target=None):
+        """For that target: of what becomes one PDF nothing may be left out, so all of it has to be a document."""
+        documents = target == "pdf" and format in sources_archives.FORMATS
+        path = self.folder / ("documents" if documents else "") / f"{format}.{format}"
         if not path.exists():
-            self.make(format, path)
+            path.parent.mkdir(exist_ok=True)
+            sources_archives.make(format, path, sources_archives.DOCUMENTS) if documents else self.make(format, path)
         if not path.exists() or path.stat().st_size == 0:
             raise RuntimeError(f"no fixture for {format}")
         return path

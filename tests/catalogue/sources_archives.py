@@ -11,6 +11,7 @@ from pathlib import Path
 TEXT = b"Hello from a test.\n"
 DATA = bytes(i * i * 7 % 251 for i in range(70000))
 TREE = {"hello.txt": TEXT, "folder/data.bin": DATA, "folder/empty.txt": b"", "folder/grüße.txt": "grüße\n".encode()}
+DOCUMENTS = {name: TREE[name] for name in sorted(TREE) if TREE[name] and name.endswith(".txt")}
 PLAIN = {name: data for name, data in TREE.items() if name.isascii()}
 
 SEVEN = "7z" if shutil.which("7z") else "7zz"  # what Debian 13 and 12 call it
@@ -141,11 +142,11 @@ def warc(files):
     return out
 
 
-def make(format, path):
+def make(format, path, files=None):
     folder = path.parent / "tree"
     if folder.exists():
         shutil.rmtree(folder)
-    files = TREE if expected(format) is None else expected(format)
+    files = files or expected(format) or TREE
     if format in ("zip", *PACKAGES):
         path.write_bytes(zipped(files))
         return
