@@ -97,15 +97,24 @@ class Sources:
         self.profile = self.folder / "profile"
 
     def path(self, format, target=None):
-        """For that target: of what becomes one PDF nothing may be left out, so all of it has to be a document."""
-        documents = target == "pdf" and format in sources_archives.FORMATS
-        path = self.folder / ("documents" if documents else "") / f"{format}.{format}"
+        """For that target there may be another file than for others, where it needs one (special)."""
+        usual = self.folder / f"{format}.{format}"
+        path = self.folder / f"to-{target}" / usual.name
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            sources_archives.make(format, path, sources_archives.DOCUMENTS) if documents else self.make(format, path)
+            if not self.special(format, target, path):
+                path = usual
+        if not path.exists():
+            self.make(format, path)
         if not path.exists() or path.stat().st_size == 0:
             raise RuntimeError(f"no fixture for {format}")
         return path
+
+    def special(self, format, target, path):
+        if target == "pdf" and format in sources_archives.FORMATS:  # nothing may be left out: all of it has to be documents
+            sources_archives.make(format, path, sources_archives.DOCUMENTS)
+            return True
+        return target == "txt" and sources_image.make_written(self, format, path)
 
     def make(self, format, path):
         if sources_media.make(format, path) or sources_markup.make(format, path):

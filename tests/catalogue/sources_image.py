@@ -5,23 +5,44 @@ import io
 import struct
 import subprocess
 import zipfile
+from itertools import groupby
 
 # ImageMagick's names where they aren't ours.
 MAGICK = {format: format for format in (
     "aai", "art", "avs", "cals", "cin", "dcx", "dds", "dpx", "exr", "j2k", "jbig", "jng", "miff", "mtv", "palm", "pam", "pcd", "pcx", "pgx", "pnm", "ras", "rgf",
     "sgi", "vicar", "viff", "wbmp", "xbm", "xpm", "xwd")}
 VIPS = ("fits", "hdr")
-WIDTH, HEIGHT = 96, 64
-RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
-def colour(x):
-    return RED if x < WIDTH // 2 else BLUE
+class Picture:
+    """Bytes of red, green and blue, line by line."""
+
+    def __init__(self, width, height, rgb):
+        self.width, self.height, self.rgb = width, height, rgb
+
+    def at(self, x, y):
+        start = 3 * (y * self.width + x)
+        return self.rgb[start:start + 3]
+
+    def line(self, y, order="rgb"):
+        """In the order of the letters (x: nothing)."""
+        return b"".join(bytes(((*self.at(x, y), 255, 0)["rgbax".index(letter)]) for letter in order) for x in range(self.width))
+
+    def pixels(self, order="rgb"):
+        return b"".join(self.line(y, order) for y in range(self.height))
+
+    def runs(self, values):
+        """[(how often, which)] of what follows itself, 128 times at most."""
+        return [(len(part), value) for value, same in groupby(values) for whole in [list(same)] for part in (whole[i:i + 128] for i in range(0, len(whole), 128))]
 
 
-def pixels(order="rgb"):
-    """Bytes of all lines, in the order of the letters (x: nothing)."""
-    return bytes((*colour(x), 255, 0)["rgbax".index(letter)] for _ in range(HEIGHT) for x in range(WIDTH) for letter in order)
+HALVES = Picture(96, 64, (b"\xff\0\0" * 48 + b"\0\0\xff" * 48) * 64)
+
+
+def written(png, width=240, height=80):
+    """The word of that PNG, on a ground of that size."""
+    return Picture(width, height, subprocess.run(["convert", png, "-gravity", "center", "-background", "white", "-extent", f"{width}x{height}", "-depth", "8", "rgb:-"],
+                                                 check=True, capture_output=True, timeout=300).stdout)
 
 
 def cur(icon):
@@ -39,47 +60,70 @@ def mpo(jpg):
     return first + jpg
 
 
-def pfm():
+def pfm(picture):
     """Amounts of light from 0 to 1, the lowest line first."""
-    return b"PF\n%d %d\n-1.0\n" % (WIDTH, HEIGHT) + b"".join(struct.pack("<f", value / 255) for value in pixels())
+    lines = (picture.line(y) for y in reversed(range(picture.height)))
+    return b"PF\n%d %d\n-1.0\n" % (picture.width, picture.height) + b"".join(struct.pack("<f", value / 255) for line in lines for value in line)
 
 
-def pix():
+def pix(picture):
     """Alias: big-endian sizes, then runs of a count and blue, green, red."""
-    runs = b"".join(bytes((WIDTH // 2, *reversed(colour(x)))) for _ in range(HEIGHT) for x in (0, WIDTH // 2))
-    return struct.pack(">HHHHH", WIDTH, HEIGHT, 0, 0, 24) + runs
+    lines = (picture.runs(picture.at(x, y) for x in range(picture.width)) for y in range(picture.height))
+    runs = b"".join(bytes((count, *reversed(colour))) for line in lines for count, colour in line)
+    return struct.pack(">HHHHH", picture.width, picture.height, 0, 0, 24) + runs
 
 
-def psb():
+def psb(picture):
     """As a PSD, but for the version and a length of eight bytes; not packed, plane by plane."""
-    planes = b"".join(pixels(letter) for letter in "rgb")
-    return b"8BPS" + struct.pack(">H6xHIIHH", 2, 3, HEIGHT, WIDTH, 8, 3) + struct.pack(">IIQ", 0, 0, 0) + bytes(2) + planes
+    planes = b"".join(picture.pixels(letter) for letter in "rgb")
+    return b"8BPS" + struct.pack(">H6xHIIHH", 2, 3, picture.height, picture.width, 8, 3) + struct.pack(">IIQ", 0, 0, 0) + bytes(2) + planes
 
 
-def rle():
-    """The Utah Raster Toolkit's: for each line and channel the two halves as runs."""
-    head = b"\x52\xcc" + struct.pack("<HHHH", 0, 0, WIDTH, HEIGHT) + bytes((2, 3, 8, 0, 0, 0))
+def rle(picture):
+    """The Utah Raster Toolkit's: runs for each line, the lowest first, and channel."""
+    head = b"\x52\xcc" + struct.pack("<HHHH", 0, 0, picture.width, picture.height) + bytes((2, 3, 8, 0, 0, 0))
     lines = b""
-    for _ in range(HEIGHT):
+    for y in reversed(range(picture.height)):
         for channel in range(3):
             lines += bytes((2, channel))
-            for x in (0, WIDTH // 2):
-                lines += bytes((6, WIDTH // 2 - 1)) + struct.pack("<H", colour(x)[channel])
+            for count, value in picture.runs(picture.line(y, "rgb"[channel])):
+                lines += bytes((6, count - 1)) + struct.pack("<H", value)
         lines += b"\x01\x01"
     return head + lines + b"\x07\x00"
 
 
-def scr():
-    """256 × 192: all dots set, in red ink on the left, in blue on the right."""
-    return b"\xff" * 6144 + bytes(2 if column < 16 else 1 for _ in range(24) for column in range(32))
+def scr(picture):
+    """256 × 192: a bit for each dot, in the order of a Spectrum's screen, and a colour for what is set in each 8 × 8 of them."""
+    if picture is HALVES:
+        return b"\xff" * 6144 + bytes(2 if column < 16 else 1 for _ in range(24) for column in range(32))
+    dots = bytearray(6144)
+    for y in range(192):
+        for x in range(256):
+            if picture.at(x, y)[0] < 128:
+                dots[(y & 0xC0) << 5 | (y & 7) << 8 | (y & 0x38) << 2 | x >> 3] |= 0x80 >> (x & 7)
+    return bytes(dots) + bytes((0x78,)) * 768  # black on white
 
 
-def tim():
+def tim(picture):
     """24 bits a pixel, counted in words of 16."""
-    return struct.pack("<IIIHHHH", 16, 3, 12 + len(pixels()), 0, 0, WIDTH * 3 // 2, HEIGHT) + pixels()
+    return struct.pack("<IIIHHHH", 16, 3, 12 + len(picture.rgb), 0, 0, picture.width * 3 // 2, picture.height) + picture.rgb
 
 
 MADE = {"pfm": pfm, "pix": pix, "psb": psb, "rle": rle, "scr": scr, "tim": tim}
+
+
+def make_written(sources, format, path):
+    """To be read by OCR: nothing but the word is on it. False: the usual fixture is like that."""
+    png = sources.path("png")
+    if format in MADE:
+        path.write_bytes(MADE[format](written(png, *((256, 192) if format == "scr" else ()))))
+    elif format in MAGICK or format == "gif":
+        subprocess.run(["convert", png, f"{MAGICK.get(format, format)}:{path}"], check=True, capture_output=True, timeout=300)
+    else:
+        return False
+    return True
+
+
 def painting(mimetype, member, text, png):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -106,7 +150,7 @@ def make(sources, format, path):
     elif format in VIPS:
         run("vips", "copy", sources.path("png"), path)
     elif format in MADE:
-        path.write_bytes(MADE[format]())
+        path.write_bytes(MADE[format](HALVES))
     elif format in PAINTINGS:
         path.write_bytes(painting(*PAINTINGS[format], sources.path("png").read_bytes()))
     elif format == "qoi":
