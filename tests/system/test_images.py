@@ -173,6 +173,19 @@ def pfm(*values):
     return b"PF\n%d 1\n-1.0\n" % (len(values) // 3) + struct.pack(f"<{len(values)}f", *values)
 
 
+@pytest.mark.parametrize("source, says, dpi", [("psd", 300, 300), ("pcx", 150, 150), ("miff", 200, 200), ("avs", None, 72)])
+def test_dots_per_inch_are_kept(client, source, says, dpi, tmp_path):
+    """A scan has its size on paper by them. What says nothing (AVS can't) has the usual 72, and isn't four times as large."""
+    path = tmp_path / f"a.{source}"
+    subprocess.run(["convert", "-size", "60x30", "gradient:", *(["-units", "PixelsPerInch", "-density", str(says)] if says else []), f"{source}:{path}"], check=True, timeout=60)
+    png = client.result(path.name, path.read_bytes(), "png")[1]
+    assert round(float(seen(png, "png", tmp_path, "-units", "PixelsPerInch", "-format", "%x", "info:").split()[0])) == dpi
+    pdf = client.result(path.name, path.read_bytes(), "pdf")[1]
+    (tmp_path / "a.pdf").write_bytes(pdf)
+    size = subprocess.run(["pdfinfo", tmp_path / "a.pdf"], check=True, capture_output=True, text=True, timeout=60).stdout.split("Page size:")[1].split()
+    assert abs(float(size[0]) - 60 * 72 / dpi) < 0.5, size
+
+
 def test_light_beyond_white_is_kept(client):
     """0.5, 1 and 8 as grey, there and back by way of Radiance's four bytes."""
     radiance = client.result("a.pfm", pfm(0.5, 0.5, 0.5, 1, 1, 1, 8, 8, 8), "hdr")[1]

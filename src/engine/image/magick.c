@@ -245,6 +245,21 @@ static bool show_colours(MagickWand *wand)
            MagickTransformImageColorspace(wand, sRGBColorspace);
 }
 
+/* In pixels a millimetre; what says nothing, or nothing of units, is left as it is. */
+static void keep_resolution(MagickWand *wand, VipsImage *image)
+{
+    static const double per_mm[] = {
+        [PixelsPerInchResolution] = 1 / 25.4, [PixelsPerCentimeterResolution] = 1 / 10.0};
+    ResolutionType unit = MagickGetImageUnits(wand);
+    double x, y;
+
+    if (unit <= UndefinedResolution || (size_t)unit >= ARRAY_SIZE(per_mm) ||
+        !MagickGetImageResolution(wand, &x, &y) || !(x > 0) || !(y > 0))
+        return;
+    image->Xres = x * per_mm[unit];
+    image->Yres = y * per_mm[unit];
+}
+
 /* CMYK keeps its four channels and its profile: libvips does the colours for all readers. */
 static enum outcome export_picture(MagickWand *wand, VipsImage **ret)
 {
@@ -268,6 +283,7 @@ static enum outcome export_picture(MagickWand *wand, VipsImage **ret)
     (*ret)->Type = cmyk   ? VIPS_INTERPRETATION_CMYK
                    : deep ? VIPS_INTERPRETATION_RGB16
                           : VIPS_INTERPRETATION_sRGB;
+    keep_resolution(wand, *ret);
     profile = MagickGetImageProfile(wand, "icc", &profile_len);
     if (profile)
         vips_image_set_blob_copy(*ret, VIPS_META_ICC_NAME, profile, profile_len);

@@ -29,15 +29,14 @@ static void destroy_cairo(cairo_t **cr)
 #define _cleanup_surface_ _cleanup_(destroy_surface)
 #define _cleanup_cairo_   _cleanup_(destroy_cairo)
 
-/* Points a pixel. A file that states no resolution, or one that nobody means, counts as 96 dots an inch; a
- * page is never longer than the 14,400 points that PDF readers take (ISO 32000-1, annex C). */
+/* Points a pixel. A resolution that nobody means counts as 96 dots an inch; a page is never longer than the
+ * 14,400 points that PDF readers take (ISO 32000-1, annex C). */
 static double points_per_pixel(const VipsImage *image)
 {
     static const double side_max = 14400;
     double dpi = vips_image_get_xres(image) * 25.4;
     double longest = MAX(vips_image_get_width(image), vips_image_get_height(image));
 
-    /* One pixel a millimetre is what libvips says when the file said nothing. */
     if (dpi < 36 || dpi > 4800)
         dpi = 96;
     return MIN(72 / dpi, side_max / longest);

@@ -222,11 +222,24 @@ static int forget(VipsImage **image, bool keep)
     return 0;
 }
 
+/* One pixel a millimetre is what libvips says when a file said nothing: who believed it would print icons
+ * over half a page. Where nothing is known it is 72 an inch, as its reader of PNG says, too. */
+static int settle_resolution(VipsImage **image)
+{
+    VipsImage *next = NULL;
+    const double usual = 72 / 25.4;
+
+    if (vips_image_get_xres(*image) != 1 || vips_image_get_yres(*image) != 1)
+        return 0;
+    return advance(image, vips_copy(*image, &next, "xres", usual, "yres", usual, NULL), &next);
+}
+
 enum outcome picture_normalise(VipsImage **image, const struct picture_target *target, bool metadata)
 {
     bool linear = target->holds & PICTURE_LINEAR;
 
-    if (upright(image) < 0 || apply_profile(image) < 0 || (linear && flatten(image) < 0) ||
+    if (settle_resolution(image) < 0 || upright(image) < 0 || apply_profile(image) < 0 ||
+        (linear && flatten(image) < 0) ||
         (linear ? apply_linear(image) : apply_space(image, target->holds & PICTURE_DEEP)) < 0 ||
         (!(target->holds & PICTURE_ALPHA) && flatten(image) < 0) || forget(image, metadata) < 0)
         return picture_error();
