@@ -1,0 +1,85 @@
+// What the page can do and what it knows: the one interface between `ui/` and everything else. Values are signals; actions never throw, what went wrong is
+// in a row, in `notice`, or in `connection`.
+
+import type { ReadonlySignal } from "@preact/signals";
+import type { Formats, HistoryEntry, Item, OptionSpec, Options, OptionValue, Problem, Session } from "./types";
+
+export interface TargetGroup {
+  /** Of the target format: "document", "image", …; "likely" for the first group. */
+  category: string;
+  targets: { id: string; label: string }[];
+}
+
+export interface Catalogue {
+  readonly formats: Formats;
+  /** The format that a name says by its (longest) extension; null: none that is taken. */
+  formatOf(filename: string): string | null;
+  label(format: string): string;
+  /** The likeliest first, then by category; only what can be reached. `query` finds ids, labels and extensions; "" is all. */
+  targets(format: string, query: string): TargetGroup[];
+  /** Can all of these formats become `target`? */
+  reaches(format: string, target: string): boolean;
+  /** Options for that pair, in the server's order, each name once. */
+  options(format: string, target: string): OptionSpec[];
+}
+
+/** What a person should be told once, until it is dismissed. */
+export interface Notice {
+  kind: "info" | "problem";
+  /** A key of text/, such as "session_ends_soon", "session_ended", "deleted_everything"; or of a problem's code. */
+  text: string;
+  problem: Problem | null;
+  values: Record<string, string | number>;
+}
+
+export interface Model {
+  /** null until the server has answered. */
+  readonly session: ReadonlySignal<Session | null>;
+  readonly catalogue: ReadonlySignal<Catalogue | null>;
+  /** "starting" before the first answer; "lost" while the server can't be reached. */
+  readonly connection: ReadonlySignal<"starting" | "up" | "lost">;
+  readonly items: ReadonlySignal<readonly Item[]>;
+  /** The newest first; what is a row at present is in it, too. */
+  readonly history: ReadonlySignal<readonly HistoryEntry[]>;
+  readonly notices: ReadonlySignal<readonly Notice[]>;
+  /** How many rows are under way (uploads and conversions), and their mean percent. */
+  readonly overall: ReadonlySignal<{ running: number; percent: number }>;
+  /** Desktop notifications: asked for and allowed. */
+  readonly notifies: ReadonlySignal<boolean>;
+
+  start(): Promise<void>;
+  add(files: readonly File[]): void;
+
+  setTarget(key: string, target: string): void;
+  /** For each row that isn't converted yet and can become it. */
+  setTargetForAll(target: string): void;
+  setOption(key: string, name: string, value: OptionValue | null): void;
+  /** Starts it now, or as soon as its upload has ended. */
+  convert(key: string): void;
+  convertAll(): void;
+  /** All ready PDFs and what becomes one, in the order of the rows, into one `target` ("pdf", "zip"): the result is the first row's. */
+  mergeAll(target: string): void;
+  cancel(key: string): void;
+  /** A failed upload is sent again; a failed or cancelled conversion runs again, with `options` (a password, …) in place of its own. */
+  retry(key: string, options?: Options): void;
+  /** Takes the row away; what is under way is cancelled first. The history keeps it. */
+  remove(key: string): void;
+  /** A fresh link (the one there is if it lives long enough); null: see the row's problem. */
+  downloadLink(jobId: string): Promise<string | null>;
+  /** One ZIP of all results among the rows, or of these. */
+  downloadAll(jobIds?: readonly string[]): Promise<void>;
+  download(jobId: string): Promise<void>;
+  /** At most `bytes` of a result that is text; null: it can't be had. */
+  resultText(jobId: string, bytes: number): Promise<string | null>;
+  previewUrl(jobId: string, size: number): string;
+
+  /** The same file once more, from the copy that the server has: a new row, with this target ("convert again") or none yet. */
+  again(entry: HistoryEntry, target: string | null): void;
+  forget(jobId: string): Promise<void>;
+  forgetAll(): Promise<void>;
+  /** POST /session/close, and a new session. The history goes, too. */
+  deleteEverything(): Promise<void>;
+
+  setNotifies(on: boolean): Promise<void>;
+  dismiss(notice: Notice): void;
+}

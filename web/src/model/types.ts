@@ -1,0 +1,166 @@
+// What the server says (docs/api.md), and what the page makes of it. Members with underscores are the server's names.
+
+export type Status = "uploaded" | "queued" | "scanning" | "processing" | "completed" | "failed" | "cancelled";
+
+export interface Limits {
+  max_upload_bytes: number;
+  /** Files of one session at once. */
+  max_jobs: number;
+  /** What these and their results may take together; 0: no limit. */
+  max_bytes: number;
+  session_seconds: number;
+  download_token_seconds: number;
+}
+
+export interface Session {
+  csrf_token: string;
+  created_at: string;
+  expires_at: string;
+  limits: Limits;
+}
+
+export type OptionType = "integer" | "boolean" | "choice" | "set" | "pages" | "string" | "format" | "colour";
+export type OptionValue = number | boolean | string;
+export type Options = Record<string, OptionValue>;
+
+export interface OptionSpec {
+  name: string;
+  type: OptionType;
+  label: string;
+  min?: number;
+  max?: number;
+  choices?: string[];
+  max_length?: number;
+  secret?: boolean;
+  default?: OptionValue | null;
+}
+
+export interface Format {
+  label: string;
+  category: string;
+  mime_types: string[];
+  extensions: string[];
+  /** The likeliest first. */
+  targets: string[];
+  /** By target: names into Formats.options. */
+  options: Record<string, string[]>;
+}
+
+/** GET /formats */
+export interface Formats {
+  formats: Record<string, Format>;
+  options: Record<string, OptionSpec>;
+}
+
+export interface Output {
+  filename: string;
+  mime_type: string;
+  size: number;
+  pages?: number;
+}
+
+export interface FontSubstitution {
+  font: string;
+  used: string;
+  metric_compatible: boolean;
+}
+
+/** GET /job_status, and the events. */
+export interface Job {
+  job_id: string;
+  task_id: string | null;
+  original_filename: string;
+  source_format: string;
+  mime_type: string;
+  size: number;
+  target_format: string | null;
+  status: Status;
+  progress: number;
+  created_at: string;
+  completed_at: string | null;
+  error_code: string | null;
+  error_message: string | null;
+  output: Output | null;
+  fonts_substituted?: FontSubstitution[] | null;
+}
+
+/** POST /upload and POST /duplicate */
+export interface Uploaded {
+  job_id: string;
+  original_filename: string;
+  size: number;
+  mime_type: string;
+  format: string;
+  status: "uploaded";
+  created_at: string;
+  targets: string[];
+}
+
+export interface DownloadToken {
+  token: string;
+  url: string;
+  expires_at: string;
+}
+
+/** Why something didn't work: a stable code (of an answer's problem+json, of a job's error_code, or one of OwnCode) and the server's sentence, "" where
+ * it said none. `text/` has a sentence for each code, in each language. */
+export interface Problem {
+  code: string;
+  detail: string;
+  /** Seconds after which another try makes sense, where the server says. */
+  retryAfter?: number;
+}
+
+/** Codes that the page itself gives: no answer came; the file can't be read any more (moved, folder); no answer that can be understood. */
+export type OwnCode = "network" | "unreadable" | "unexpected";
+
+/**
+ * Where a row stands. `refused`: not sent, or not taken by the server; `waiting`: one of the four ways up is not free yet; `ready`: uploaded, to be
+ * converted; `starting`: POST /convert, /retry or /cancel is under way; the others are the server's.
+ */
+export type Phase = "refused" | "waiting" | "uploading" | "ready" | "starting" | "queued" | "scanning" | "processing" | "completed" | "failed" | "cancelled";
+
+/** One row. Never changed in place: the list holds another object after each change. */
+export interface Item {
+  /** The page's own name for it, from before it has a job. */
+  readonly key: string;
+  readonly name: string;
+  readonly size: number;
+  readonly phase: Phase;
+  /** Id of the format: by the file's extension, then as the server says; null: unknown. */
+  readonly format: string | null;
+  readonly target: string | null;
+  readonly options: Options;
+  /** Bytes that have been sent. */
+  readonly sent: number;
+  /** Of the conversion, 0–100. */
+  readonly progress: number;
+  /** A lost connection is being tried again, or the server asked to wait. */
+  readonly stalled: boolean;
+  readonly problem: Problem | null;
+  readonly jobId: string | null;
+  readonly job: Job | null;
+}
+
+/** One line of the history, as IndexedDB keeps it; the first six are the specification's names. */
+export interface HistoryEntry {
+  job_id: string;
+  original_filename: string;
+  target_format: string;
+  download_token: string | null;
+  status: Status;
+  /** When it was begun, RFC 3339. */
+  timestamp: string;
+  source_format: string;
+  size: number;
+  output: Output | null;
+  error_code: string | null;
+  error_message: string | null;
+  options: Options;
+  /** When the session that it belongs to ends, and all its files with it. */
+  expires_at: string;
+  /** When `download_token` ends. */
+  token_expires_at: string | null;
+  /** Gone before its time: the session was closed, the server doesn't know it. */
+  lost: boolean;
+}
