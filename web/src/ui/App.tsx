@@ -1,0 +1,57 @@
+import { useSignal, useSignalEffect } from "@preact/signals";
+import { t } from "../text";
+import { useModel } from "./context";
+import { DropZone } from "./DropZone";
+import { Header } from "./Header";
+import { History } from "./History";
+import { Icon } from "./Icon";
+import { List } from "./List";
+import { Notices } from "./Notices";
+import { PreviewDialog, type Shown } from "./PreviewDialog";
+
+/** The tab says how far all of it is, for who looks at another one. */
+function useTitle() {
+  const model = useModel();
+  useSignalEffect(() => {
+    const { running, percent } = model.overall.value;
+    document.title = running > 0 ? `${Math.round(percent)} % · ${t("title")}` : t("title");
+  });
+}
+
+function Footer() {
+  return (
+    <footer>
+      <p>{t("description")}</p>
+      <p>
+        <a href="/docs">{t("footer.api")}</a> · <a href="/licenses.txt">{t("footer.licenses")}</a>
+      </p>
+    </footer>
+  );
+}
+
+export function App() {
+  const model = useModel();
+  const shown = useSignal<Shown | null>(null);
+  const busy = model.items.value.length > 0;
+  useTitle();
+
+  return (
+    <>
+      <a class="skip" href="#files">
+        {t("skip")}
+      </a>
+      <Header />
+      <main>
+        <Notices />
+        <DropZone compact={busy} />
+        {busy && <List onPreview={(shows) => (shown.value = shows)} />}
+        <History onPreview={(shows) => (shown.value = shows)} />
+      </main>
+      <Footer />
+      {shown.value && <PreviewDialog shown={shown.value} onClose={() => (shown.value = null)} />}
+      <div class="veil" aria-hidden="true">
+        <Icon name="upload" /> {t("drop.now")}
+      </div>
+    </>
+  );
+}

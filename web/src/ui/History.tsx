@@ -1,0 +1,123 @@
+// What this browser has converted, also in sessions that have ended. What stands among the rows isn't shown twice.
+
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import type { HistoryEntry } from "../model/types";
+import { t, type TextKey } from "../text";
+import { useModel } from "./context";
+import { Icon } from "./Icon";
+import { type Shown } from "./PreviewDialog";
+import { TargetPicker } from "./TargetPicker";
+import { clock, problem, relative } from "./words";
+
+const MINUTE = 60_000;
+
+/** A clock for words such as "in 5 minutes". */
+function useNow() {
+  const now = useSignal(Date.now());
+  useSignalEffect(() => {
+    const timer = setInterval(() => (now.value = Date.now()), MINUTE);
+    return () => clearInterval(timer);
+  });
+  return now.value;
+}
+
+function Standing({ entry, expired, now }: { entry: HistoryEntry; expired: boolean; now: number }) {
+  if (entry.lost) return <span>{t("history.lost")}</span>;
+  const key: TextKey = expired ? "history.expired" : "history.until";
+  return (
+    <time dateTime={entry.expires_at} title={clock(entry.expires_at)}>
+      {t(key, { time: expired ? relative(entry.expires_at, now) : clock(entry.expires_at) })}
+    </time>
+  );
+}
+
+function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onPreview: (shown: Shown) => void }) {
+  const model = useModel();
+  const catalogue = model.catalogue.value;
+  const name = entry.original_filename;
+  const expired = Date.parse(entry.expires_at) <= now;
+  const there = !expired && !entry.lost;
+  const why = entry.error_code ? problem({ code: entry.error_code, detail: entry.error_message ?? "" }, undefined) : null;
+
+  return (
+    <li class={there ? "past" : "past gone"} data-name={name} data-status={entry.status}>
+      <div class="what">
+        <p class="name" title={name}>
+          <bdi>{name}</bdi>
+        </p>
+        <p class="fine">
+          {t("history.fromTo", { from: entry.source_format.toUpperCase(), to: entry.target_format.toUpperCase() })} · {t(`phase.${entry.status}` as TextKey, { percent: "" })} ·{" "}
+          <Standing entry={entry} expired={expired} now={now} />
+        </p>
+        {why && <p class="fine">{why}</p>}
+      </div>
+      <div class="actions">
+        {there && entry.status === "completed" && (
+          <>
+            <button
+              type="button"
+              class="bare"
+              aria-label={t("row.previewOf", { name })}
+              title={t("row.preview")}
+              onClick={() => onPreview({ jobId: entry.job_id, name: entry.output?.filename ?? name, mimeType: entry.output?.mime_type ?? "", format: entry.target_format })}
+            >
+              <Icon name="eye" />
+            </button>
+            <button type="button" class="quiet" aria-label={t("row.downloadOf", { name })} onClick={() => void model.download(entry.job_id)}>
+              <Icon name="download" /> {t("row.download")}
+            </button>
+          </>
+        )}
+        {there && entry.error_code !== "infected" && (
+          <>
+            <button type="button" class="bare" aria-label={t("history.againOf", { name })} title={t("history.again")} onClick={() => model.again(entry, entry.target_format)}>
+              <Icon name="retry" />
+            </button>
+            {catalogue && (
+              <TargetPicker
+                name={t("history.otherOf", { name })}
+                chosen={null}
+                groups={(query) => catalogue.targets(entry.source_format, query)}
+                onChoose={(target) => model.again(entry, target)}
+              />
+            )}
+          </>
+        )}
+        <button type="button" class="bare" aria-label={t("history.forgetOf", { name })} title={t("history.forget")} onClick={() => void model.forget(entry.job_id)}>
+          <Icon name="trash" />
+        </button>
+      </div>
+    </li>
+  );
+}
+
+export function History({ onPreview }: { onPreview: (shown: Shown) => void }) {
+  const model = useModel();
+  const now = useNow();
+  const rows = useComputed(() => new Set(model.items.value.map((item) => item.jobId)));
+  const past = model.history.value.filter((entry) => !rows.value.has(entry.job_id));
+
+  return (
+    <section class="history" aria-labelledby="history-title">
+      <header class="section">
+        <h2 id="history-title">
+          <Icon name="history" /> {t("history.title")}
+        </h2>
+        {past.length > 0 && (
+          <button type="button" class="quiet" onClick={() => void model.forgetAll()}>
+            {t("history.clear")}
+          </button>
+        )}
+      </header>
+      {past.length === 0 ? (
+        <p class="fine">{t("history.empty")}</p>
+      ) : (
+        <ul class="rows">
+          {past.map((entry) => (
+            <Line key={entry.job_id} entry={entry} now={now} onPreview={onPreview} />
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}

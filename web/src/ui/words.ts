@@ -1,0 +1,52 @@
+// Sizes, times and states as people read them.
+
+import type { Item, Limits, Problem } from "../model/types";
+import { language, t, tOr, type TextKey } from "../text";
+
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
+
+/** Decimal units, as file managers have them: "12.3 MB". */
+export function size(bytes: number): string {
+  const power = Math.min(UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  return new Intl.NumberFormat(language, {
+    style: "unit",
+    unit: UNITS[power] ?? "byte",
+    unitDisplay: power === 0 ? "long" : "short",
+    maximumFractionDigits: power < 2 ? 0 : 1,
+  }).format(bytes / 1000 ** power);
+}
+
+/** Limits are powers of two, as the server has them: 104857600 is "100 MB" to people. */
+export function limit(bytes: number): string {
+  return size(bytes % 1048576 === 0 ? (bytes / 1048576) * 1e6 : bytes);
+}
+
+const SPANS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+];
+
+/** "in 23 hours", "5 minutes ago" */
+export function relative(time: string, now = Date.now()): string {
+  const seconds = (Date.parse(time) - now) / 1000;
+  const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  for (const [unit, length] of SPANS) if (Math.abs(seconds) >= length) return words.format(Math.round(seconds / length), unit);
+  return words.format(Math.round(seconds), "second");
+}
+
+export function clock(time: string): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(time));
+}
+
+export function problem(p: Problem, limits: Limits | undefined): string {
+  return tOr(`error.${p.code}`, p.detail || t("error.unexpected"), { limit: limit(limits?.max_upload_bytes ?? 0) });
+}
+
+export function phase(item: Item): string {
+  return t(`phase.${item.phase}` as TextKey, { sent: size(item.sent), size: size(item.size), percent: Math.round(item.progress) });
+}
+
+export function category(name: string): string {
+  return tOr(`category.${name}`, name);
+}
