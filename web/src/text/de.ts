@@ -113,7 +113,7 @@ export const de: Texts = {
   "history.lost": "nicht mehr auf dem Server",
   "history.fromTo": "{from} in {to}",
 
-  "session.until": "Alles hier wird {time} gelöscht.",
+  "session.until": "Dateien werden {time} gelöscht",
   "session.delete": "Alles jetzt löschen",
   "session.deleteSure": "Alle Dateien und Ergebnisse vom Server löschen, und den Verlauf aus diesem Browser?",
   "session.deleteYes": "Alles löschen",

@@ -111,7 +111,7 @@ export const en = {
   "history.lost": "no longer on the server",
   "history.fromTo": "{from} to {to}",
 
-  "session.until": "Everything here is deleted {time}.",
+  "session.until": "Files are deleted {time}",
   "session.delete": "Delete everything now",
   "session.deleteSure": "Delete all files and results from the server, and the history from this browser?",
   "session.deleteYes": "Delete everything",

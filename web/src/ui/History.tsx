@@ -5,7 +5,7 @@ import type { HistoryEntry } from "../model/types";
 import { t, type TextKey } from "../text";
 import { useModel } from "./context";
 import { Icon } from "./Icon";
-import { type Shown } from "./PreviewDialog";
+import { isShown, type Shown } from "./PreviewDialog";
 import { TargetPicker } from "./TargetPicker";
 import { clock, problem, relative } from "./words";
 
@@ -37,6 +37,7 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
   const name = entry.original_filename;
   const expired = Date.parse(entry.expires_at) <= now;
   const there = !expired && !entry.lost;
+  const shown: Shown = { jobId: entry.job_id, name: entry.output?.filename ?? name, mimeType: entry.output?.mime_type ?? "", format: entry.target_format };
   const why = entry.error_code ? problem({ code: entry.error_code, detail: entry.error_message ?? "" }, undefined) : null;
 
   return (
@@ -54,15 +55,11 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
       <div class="actions">
         {there && entry.status === "completed" && (
           <>
-            <button
-              type="button"
-              class="bare"
-              aria-label={t("row.previewOf", { name })}
-              title={t("row.preview")}
-              onClick={() => onPreview({ jobId: entry.job_id, name: entry.output?.filename ?? name, mimeType: entry.output?.mime_type ?? "", format: entry.target_format })}
-            >
-              <Icon name="eye" />
-            </button>
+            {isShown(shown, catalogue) && (
+              <button type="button" class="bare" aria-label={t("row.previewOf", { name })} title={t("row.preview")} onClick={() => onPreview(shown)}>
+                <Icon name="eye" />
+              </button>
+            )}
             <button type="button" class="quiet" aria-label={t("row.downloadOf", { name })} onClick={() => void model.download(entry.job_id)}>
               <Icon name="download" /> {t("row.download")}
             </button>

@@ -26,12 +26,16 @@ function categoryOf(format: string | null, catalogue: Catalogue | null): string 
   return (format && catalogue?.formats.formats[format]?.category) || "";
 }
 
-export function hasPreview(format: string | null, catalogue: Catalogue | null): boolean {
+export function isDrawn(format: string | null, catalogue: Catalogue | null): boolean {
   return DRAWN.has(categoryOf(format, catalogue));
 }
 
 function isText(shown: Shown, catalogue: Catalogue | null): boolean {
   return shown.mimeType.startsWith("text/") || WRITTEN.has(categoryOf(shown.format, catalogue));
+}
+
+export function isShown(shown: Shown, catalogue: Catalogue | null): boolean {
+  return isDrawn(shown.format, catalogue) || isText(shown, catalogue);
 }
 
 function Words({ shown }: { shown: Shown }) {

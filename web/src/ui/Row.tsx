@@ -6,7 +6,7 @@ import { t } from "../text";
 import { useModel } from "./context";
 import { Icon, type IconName } from "./Icon";
 import { OptionFields } from "./OptionFields";
-import { hasPreview, type Shown } from "./PreviewDialog";
+import { isDrawn, isShown, type Shown } from "./PreviewDialog";
 import { TargetPicker } from "./TargetPicker";
 import { phase as phaseWords, problem, size } from "./words";
 
@@ -46,7 +46,7 @@ function Picture({ item, onPreview }: { item: Item; onPreview: () => void }) {
   const catalogue = model.catalogue.value;
   const broken = useSignal(false);
 
-  if (item.phase !== "completed" || !item.jobId || broken.value || !hasPreview(item.target, catalogue)) return <Badge item={item} />;
+  if (item.phase !== "completed" || !item.jobId || broken.value || !isDrawn(item.target, catalogue)) return <Badge item={item} />;
   return (
     <button type="button" class="thumbnail" aria-label={t("row.previewOf", { name: item.name })} onClick={onPreview}>
       <img src={model.previewUrl(item.jobId, THUMBNAIL)} alt="" loading="lazy" onError={() => (broken.value = true)} />
@@ -136,8 +136,11 @@ export function Row({ item, onPreview, several }: Props) {
   const can = CAN[item.phase];
   const { key, name, format, target, jobId } = item;
   const specs = catalogue && format && target ? catalogue.options(format, target) : [];
-  const adjustable = can.choose || (can.retry && item.jobId !== null);
-  const preview = () => jobId && onPreview({ jobId, name: item.job?.output?.filename ?? name, mimeType: item.job?.output?.mime_type ?? "", format: target });
+  const retried = can.retry && jobId !== null && item.problem?.code !== "infected"; /* which has no upload left */
+  const adjustable = can.choose || retried;
+  const locked = item.problem?.code === "password_required";
+  const shown: Shown = { jobId: jobId ?? "", name: item.job?.output?.filename ?? name, mimeType: item.job?.output?.mime_type ?? "", format: target };
+  const preview = () => onPreview(shown);
 
   return (
     <li class={`row ${item.phase}`} data-phase={item.phase} data-name={name}>
@@ -169,18 +172,20 @@ export function Row({ item, onPreview, several }: Props) {
         {can.convert && <Action icon="arrow" text={t("row.convert")} label={t("row.convertOf", { name })} kind="primary" disabled={!target} onClick={() => model.convert(key)} />}
         {item.phase === "completed" && jobId && (
           <>
-            <Action icon="eye" text={t("row.preview")} label={t("row.previewOf", { name })} kind="bare" onClick={preview} />
+            {isShown(shown, catalogue) && <Action icon="eye" text={t("row.preview")} label={t("row.previewOf", { name })} kind="bare" onClick={preview} />}
             <Action icon="download" text={t("row.download")} label={t("row.downloadOf", { name })} kind="primary" onClick={() => void model.download(jobId)} />
           </>
         )}
         {can.cancel && <Action icon="close" text={t("row.cancel")} label={t("row.cancelOf", { name })} onClick={() => model.cancel(key)} />}
-        {(can.retry || (item.phase === "refused" && item.problem && SENT_AGAIN.has(item.problem.code))) && item.problem?.code !== "infected" && item.problem?.code !== "password_required" && (
+        {((retried && !locked) || (item.problem && item.phase === "refused" && SENT_AGAIN.has(item.problem.code))) && (
           <Action icon="retry" text={t("row.retry")} label={t("row.retryOf", { name })} onClick={() => model.retry(key)} />
         )}
-        <Action icon="trash" text={t("row.remove")} label={t("row.removeOf", { name })} kind="bare" onClick={() => model.remove(key)} />
       </div>
+      <button type="button" class="bare remove" aria-label={t("row.removeOf", { name })} title={t("row.remove")} onClick={() => model.remove(key)}>
+        <Icon name="trash" />
+      </button>
       {can.bar && <Bar item={item} />}
-      {item.problem?.code === "password_required" && can.retry && <Password item={item} />}
+      {retried && locked && <Password item={item} />}
       {open.value && adjustable && specs.length > 0 && <OptionFields specs={specs} options={item.options} set={(option, value) => model.setOption(key, option, value)} />}
     </li>
   );
