@@ -7,7 +7,7 @@ import { useModel } from "./context";
 import { Icon } from "./Icon";
 import { isShown, type Shown } from "./PreviewDialog";
 import { TargetPicker } from "./TargetPicker";
-import { clock, problem, relative } from "./words";
+import { clock, of, problem, relative } from "./words";
 
 const MINUTE = 60_000;
 
@@ -56,23 +56,23 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
         {there && entry.status === "completed" && (
           <>
             {isShown(shown, catalogue) && (
-              <button type="button" class="bare" aria-label={t("row.previewOf", { name })} title={t("row.preview")} onClick={() => onPreview(shown)}>
+              <button type="button" class="bare" aria-label={of(t("row.preview"), name)} title={t("row.preview")} onClick={() => onPreview(shown)}>
                 <Icon name="eye" />
               </button>
             )}
-            <button type="button" class="quiet" aria-label={t("row.downloadOf", { name })} onClick={() => void model.download(entry.job_id)}>
+            <button type="button" class="quiet" aria-label={of(t("row.download"), name)} onClick={() => void model.download(entry.job_id)}>
               <Icon name="download" /> {t("row.download")}
             </button>
           </>
         )}
         {there && entry.error_code !== "infected" && (
           <>
-            <button type="button" class="bare" aria-label={t("history.againOf", { name })} title={t("history.again")} onClick={() => model.again(entry, entry.target_format)}>
+            <button type="button" class="bare" aria-label={of(t("history.again"), name)} title={t("history.again")} onClick={() => model.again(entry, entry.target_format)}>
               <Icon name="retry" />
             </button>
             {catalogue && (
               <TargetPicker
-                name={t("history.otherOf", { name })}
+                name={of(t("history.other"), name)}
                 chosen={null}
                 groups={(query) => catalogue.targets(entry.source_format, query)}
                 onChoose={(target) => model.again(entry, target)}
@@ -80,7 +80,7 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
             )}
           </>
         )}
-        <button type="button" class="bare" aria-label={t("history.forgetOf", { name })} title={t("history.forget")} onClick={() => void model.forget(entry.job_id)}>
+        <button type="button" class="bare" aria-label={of(t("history.forget"), name)} title={t("history.forget")} onClick={() => void model.forget(entry.job_id)}>
           <Icon name="trash" />
         </button>
       </div>

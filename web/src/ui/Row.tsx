@@ -8,7 +8,7 @@ import { Icon, type IconName } from "./Icon";
 import { OptionFields } from "./OptionFields";
 import { isDrawn, isShown, type Shown } from "./PreviewDialog";
 import { TargetPicker } from "./TargetPicker";
-import { phase as phaseWords, problem, size } from "./words";
+import { of, phase as phaseWords, problem, size } from "./words";
 
 /* What can be done in which phase: one table, so that no button is forgotten. */
 const CAN: Record<Phase, { choose?: true; convert?: true; cancel?: true; retry?: true; bar?: true }> = {
@@ -48,7 +48,7 @@ function Picture({ item, onPreview }: { item: Item; onPreview: () => void }) {
 
   if (item.phase !== "completed" || !item.jobId || broken.value || !isDrawn(item.target, catalogue)) return <Badge item={item} />;
   return (
-    <button type="button" class="thumbnail" aria-label={t("row.previewOf", { name: item.name })} onClick={onPreview}>
+    <button type="button" class="thumbnail" aria-label={of(t("row.preview"), item.name)} onClick={onPreview}>
       <img src={model.previewUrl(item.jobId, THUMBNAIL)} alt="" loading="lazy" onError={() => (broken.value = true)} />
     </button>
   );
@@ -57,7 +57,7 @@ function Picture({ item, onPreview }: { item: Item; onPreview: () => void }) {
 function Bar({ item }: { item: Item }) {
   const sending = item.phase === "uploading" || item.phase === "waiting";
   const percent = sending ? (item.size > 0 ? (100 * item.sent) / item.size : 0) : item.progress;
-  return <progress aria-label={t("row.progressOf", { name: item.name })} max={100} value={Math.round(percent)} class={sending ? "sending" : ""} />;
+  return <progress aria-label={of(t("row.progress"), item.name)} max={100} value={Math.round(percent)} class={sending ? "sending" : ""} />;
 }
 
 function Password({ item }: { item: Item }) {
@@ -108,16 +108,16 @@ function State({ item }: { item: Item }) {
 interface ActionProps {
   icon: IconName;
   text: string;
-  label: string;
+  name: string;
   kind?: "primary" | "quiet" | "bare";
   disabled?: boolean;
   expanded?: boolean;
   onClick: () => void;
 }
 
-function Action({ icon, text, label, kind = "quiet", disabled = false, expanded, onClick }: ActionProps) {
+function Action({ icon, text, name, kind = "quiet", disabled = false, expanded, onClick }: ActionProps) {
   return (
-    <button type="button" class={kind} aria-label={label} title={label} disabled={disabled} aria-expanded={expanded} onClick={onClick}>
+    <button type="button" class={kind} aria-label={of(text, name)} title={kind === "bare" ? text : undefined} disabled={disabled} aria-expanded={expanded} onClick={onClick}>
       <Icon name={icon} /> {kind !== "bare" && <span>{text}</span>}
     </button>
   );
@@ -159,7 +159,7 @@ export function Row({ item, onPreview, several }: Props) {
       <div class="actions">
         {can.choose && format && catalogue && (
           <TargetPicker
-            name={t("row.targetOf", { name })}
+            name={name}
             chosen={target}
             groups={(query) => catalogue.targets(format, query)}
             onChoose={(id) => model.setTarget(key, id)}
@@ -167,21 +167,21 @@ export function Row({ item, onPreview, several }: Props) {
           />
         )}
         {adjustable && specs.length > 0 && (
-          <Action icon="options" text={t("row.options")} label={t("row.optionsOf", { name })} kind="bare" expanded={open.value} onClick={() => (open.value = !open.value)} />
+          <Action icon="options" text={t("row.options")} name={name} kind="bare" expanded={open.value} onClick={() => (open.value = !open.value)} />
         )}
-        {can.convert && <Action icon="arrow" text={t("row.convert")} label={t("row.convertOf", { name })} kind="primary" disabled={!target} onClick={() => model.convert(key)} />}
+        {can.convert && <Action icon="arrow" text={t("row.convert")} name={name} kind="primary" disabled={!target} onClick={() => model.convert(key)} />}
         {item.phase === "completed" && jobId && (
           <>
-            {isShown(shown, catalogue) && <Action icon="eye" text={t("row.preview")} label={t("row.previewOf", { name })} kind="bare" onClick={preview} />}
-            <Action icon="download" text={t("row.download")} label={t("row.downloadOf", { name })} kind="primary" onClick={() => void model.download(jobId)} />
+            {isShown(shown, catalogue) && <Action icon="eye" text={t("row.preview")} name={name} kind="bare" onClick={preview} />}
+            <Action icon="download" text={t("row.download")} name={name} kind="primary" onClick={() => void model.download(jobId)} />
           </>
         )}
-        {can.cancel && <Action icon="close" text={t("row.cancel")} label={t("row.cancelOf", { name })} onClick={() => model.cancel(key)} />}
+        {can.cancel && <Action icon="close" text={t("row.cancel")} name={name} onClick={() => model.cancel(key)} />}
         {((retried && !locked) || (item.problem && item.phase === "refused" && SENT_AGAIN.has(item.problem.code))) && (
-          <Action icon="retry" text={t("row.retry")} label={t("row.retryOf", { name })} onClick={() => model.retry(key)} />
+          <Action icon="retry" text={t("row.retry")} name={name} onClick={() => model.retry(key)} />
         )}
       </div>
-      <button type="button" class="bare remove" aria-label={t("row.removeOf", { name })} title={t("row.remove")} onClick={() => model.remove(key)}>
+      <button type="button" class="bare remove" aria-label={of(t("row.remove"), name)} title={t("row.remove")} onClick={() => model.remove(key)}>
         <Icon name="trash" />
       </button>
       {can.bar && <Bar item={item} />}

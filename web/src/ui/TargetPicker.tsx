@@ -6,7 +6,7 @@ import type { TargetGroup } from "../model/model";
 import { t } from "../text";
 import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
-import { category } from "./words";
+import { category, of } from "./words";
 
 interface Props {
   /** What it is for, for who doesn't see the row. */
@@ -112,13 +112,14 @@ function List({ chosen, groups, onChoose, onChooseForAll, close }: Props & { clo
 }
 
 export function TargetPicker(props: Props) {
+  const words = props.chosen?.toUpperCase() ?? t("row.chooseTarget");
   const open = useSignal(false);
   const close = () => (open.value = false);
 
   return (
     <>
-      <button type="button" class="picker" aria-haspopup="dialog" aria-label={props.chosen ? `${props.name}: ${props.chosen.toUpperCase()}` : props.name} onClick={() => (open.value = true)}>
-        <span>{props.chosen ? props.chosen.toUpperCase() : t("row.chooseTarget")}</span>
+      <button type="button" class="picker" aria-haspopup="dialog" aria-label={of(words, props.name)} onClick={() => (open.value = true)}>
+        <span>{words}</span>
         <Icon name="chevron" />
       </button>
       {open.value && (

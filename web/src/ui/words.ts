@@ -47,6 +47,11 @@ export function phase(item: Item): string {
   return t(`phase.${item.phase}` as TextKey, { sent: size(item.sent), size: size(item.size), percent: Math.round(item.progress) });
 }
 
+/** The name of a control of one row: begins with what is seen on it, as who speaks to the page says that. */
+export function of(action: string, name: string): string {
+  return `${action}: ${name}`;
+}
+
 export function category(name: string): string {
   return tOr(`category.${name}`, name);
 }
