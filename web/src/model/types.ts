@@ -137,6 +137,8 @@ export interface Item {
   readonly progress: number;
   /** A lost connection is being tried again, or the server asked to wait. */
   readonly stalled: boolean;
+  /** It is to be converted as soon as it is uploaded. */
+  readonly wanted: boolean;
   readonly problem: Problem | null;
   readonly jobId: string | null;
   readonly job: Job | null;

@@ -1,0 +1,27 @@
+// The server's time. Sessions and links end by its clock, and the computer's may be wrong by hours.
+
+export interface Clock {
+  /** Milliseconds since 1970, as the server would say. */
+  now(): number;
+  /** The server has just said that it is `time`. */
+  is(time: string): void;
+  /** It is some time between these: what a live session says. */
+  isWithin(from: string, to: string): void;
+}
+
+export function createClock(local: () => number): Clock {
+  let ahead = 0;
+  const now = () => local() + ahead;
+  const set = (time: number) => {
+    if (Number.isFinite(time)) ahead = time - local();
+  };
+
+  return {
+    now,
+    is: (time) => set(Date.parse(time)),
+    isWithin(from, to) {
+      if (now() < Date.parse(from)) set(Date.parse(from));
+      else if (now() > Date.parse(to)) set(Date.parse(to) - 1);
+    },
+  };
+}

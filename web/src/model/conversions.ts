@@ -1,0 +1,291 @@
+// What a person does with a row: choose, convert, cancel, try again, remove.
+//
+// POST /convert is tried until it is taken, four at a time: of two hundred files the server lets a hundred wait at once (429), and the others come after
+// them. If the answer to a call is lost the next try gets a 409, and the job itself says what became of it.
+
+import type { Api, Queued } from "./api";
+import { entryOf } from "./entries";
+import type { Environment } from "./environment";
+import { asFailure, Failure } from "./failure";
+import type { History } from "./history";
+import { isOpen, isRunning, newItem, type Items } from "./items";
+import type { Jobs } from "./jobs";
+import type { Catalogue } from "./model";
+import { carriedOver, firstInvalid, toSend, withoutSecrets } from "./options";
+import type { SessionKeeper } from "./session";
+import type { HistoryEntry, Item, Options, OptionSpec, OptionValue, Phase, Uploaded } from "./types";
+import type { Uploads } from "./uploads";
+import { createPool, insist } from "./waiting";
+
+const AT_ONCE = 4;
+const TRIES = 10;
+
+export interface Conversions {
+  setTarget(key: string, target: string): void;
+  setTargetForAll(target: string): void;
+  setOption(key: string, name: string, value: OptionValue | null): void;
+  convert(key: string): void;
+  convertAll(): void;
+  mergeAll(target: string): void;
+  cancel(key: string): void;
+  retry(key: string, options?: Options): void;
+  remove(key: string): void;
+  again(entry: HistoryEntry, target: string | null): void;
+  /** Of an upload, or a copy. */
+  uploaded(key: string, answer: Uploaded): void;
+}
+
+export interface ConversionsNeeds {
+  env: Environment;
+  api: Api;
+  session: SessionKeeper;
+  items: Items;
+  history: History;
+  jobs: Jobs;
+  uploads: Uploads;
+  catalogue(): Catalogue | null;
+}
+
+export function createConversions({ env, api, session, items, history, jobs, uploads, catalogue }: ConversionsNeeds): Conversions {
+  const pool = createPool(AT_ONCE);
+  const starting = new Map<string, AbortController>();
+  /** Rows that are copies of a job, and have none of their own yet. */
+  const copies = new Map<string, { of: string }>();
+
+  const specsOf = (item: Item, target = item.target): OptionSpec[] => (item.format && target ? (catalogue()?.options(item.format, target) ?? []) : []);
+  const reaches = (item: Item, target: string) => item.format !== null && (catalogue()?.reaches(item.format, target) ?? false);
+
+  /** So that it is the same after a reload, and in other tabs. */
+  function remember(item: Item | undefined): void {
+    if (item?.jobId && item.phase === "ready")
+      history.update(item.jobId, { target_format: item.target ?? "", options: withoutSecrets(catalogue(), item.options) });
+  }
+
+  function insistently<T>(key: string, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+    return pool.run(() => {
+      if (signal.aborted) throw new Failure({ code: "network", detail: "" }, 0);
+      return insist(env, call, {
+        signal,
+        // Whoever waits for a place in the queue waits for the conversions before it, however long these take.
+        tries: ({ status }) => (status === 429 ? Infinity : TRIES),
+        stalled: () => items.update(key, { stalled: true }),
+        reachable: session.reachable,
+      });
+    });
+  }
+
+  function accepted(item: Item, jobId: string, answer: Queued, options: Options): void {
+    const now = items.get(item.key);
+    const stored = history.get(jobId);
+    const news = now === undefined || now.phase === "starting" ? ({ status: "queued" } as const) : {}; /* else events were faster */
+    if (now?.phase === "starting") items.update(item.key, { phase: "queued", stalled: false, target: answer.target_format });
+    if (stored)
+      history.put({
+        ...stored,
+        ...news,
+        target_format: answer.target_format,
+        options: withoutSecrets(catalogue(), options),
+        download_token: null,
+        download_url: null,
+        token_expires_at: null,
+      });
+  }
+
+  async function notAccepted(key: string, jobId: string, before: Phase, failure: Failure): Promise<void> {
+    if (failure.problem.code === "wrong_state") await jobs.refresh(jobId);
+    else if (jobs.isGone(failure)) jobs.lose(jobId, failure.problem);
+    if (items.get(key)?.phase === "starting") items.update(key, { phase: before, stalled: false, problem: failure.problem });
+  }
+
+  async function stop(key: string, jobId: string): Promise<void> {
+    jobs.begin(key, "cancel");
+    items.update(key, { phase: "starting", stalled: false });
+    try {
+      jobs.apply(await api.cancel(jobId)); /* it may take a moment until it has stopped: jobs.ts waits for that */
+    } catch (thrown) {
+      jobs.end(key);
+      const { problem } = asFailure(thrown);
+      await jobs.refresh(jobId);
+      // If it has ended in the meantime that says enough.
+      const item = items.get(key);
+      if (item && (item.phase === "starting" || isRunning(item.phase))) items.update(key, { phase: item.job && isRunning(item.job.status) ? (item.job.status as Phase) : "queued", problem });
+    }
+  }
+
+  async function start(item: Item, jobId: string, options: Options, call: () => Promise<Queued>): Promise<void> {
+    const { key, phase: before } = item;
+    const control = new AbortController();
+    starting.set(key, control);
+    jobs.begin(key, "start");
+    items.update(key, { phase: "starting", problem: null, stalled: false, wanted: false, progress: 0 });
+    try {
+      const answer = await insistently(key, control.signal, call);
+      jobs.end(key);
+      accepted(item, jobId, answer, options);
+      if (control.signal.aborted) await stop(key, jobId);
+    } catch (thrown) {
+      jobs.end(key);
+      if (control.signal.aborted) items.update(key, { phase: before, stalled: false });
+      else await notAccepted(key, jobId, before, asFailure(thrown));
+    } finally {
+      jobs.end(key);
+      if (starting.get(key) === control) starting.delete(key);
+    }
+  }
+
+  /** False, and a problem in the row, where an option can't be that. */
+  function checkOptions(item: Item, options: Options): boolean {
+    const wrong = firstInvalid(specsOf(item), options);
+    if (wrong) items.update(item.key, { wanted: false, problem: { code: "bad_request", detail: wrong.label } });
+    return !wrong;
+  }
+
+  function convertJobs(item: Item, jobIds: readonly string[], target: string): void {
+    const [first] = jobIds;
+    if (first === undefined || !checkOptions(item, item.options)) return;
+    const options = toSend(specsOf(item, target), item.options);
+    void start({ ...item, target }, first, item.options, () => api.convert(jobIds, target, options));
+  }
+
+  function convert(key: string): void {
+    const item = items.get(key);
+    if (!item?.target) return;
+    if (item.phase === "ready" && item.jobId) convertJobs(item, [item.jobId], item.target);
+    else if (item.phase === "waiting" || item.phase === "uploading") items.update(key, { wanted: true });
+  }
+
+  function setTarget(key: string, target: string): void {
+    const item = items.get(key);
+    if (!item || !isOpen(item.phase) || !reaches(item, target)) return;
+    items.update(key, { target, options: carriedOver(specsOf(item, target), item.options), problem: null });
+    remember(items.get(key));
+  }
+
+  async function copy(key: string, of: string): Promise<void> {
+    const control = new AbortController();
+    starting.set(key, control);
+    items.update(key, { phase: "starting", problem: null, stalled: false });
+    try {
+      const answer = await insistently(key, control.signal, () => api.duplicate(of));
+      if (!control.signal.aborted) uploaded(key, answer);
+    } catch (thrown) {
+      const failure = asFailure(thrown);
+      if (jobs.isGone(failure)) jobs.lose(of, failure.problem);
+      items.update(key, control.signal.aborted ? { phase: "cancelled", stalled: false } : { phase: "refused", stalled: false, wanted: false, problem: failure.problem });
+    } finally {
+      if (starting.get(key) === control) starting.delete(key);
+    }
+  }
+
+  function uploaded(key: string, answer: Uploaded): void {
+    const item = items.get(key);
+    const now = session.current.value;
+    if (!item || !now) return;
+    // The content may be of another format than the name, with other targets.
+    const target = item.target && answer.targets.includes(item.target) ? item.target : null;
+    const ready: Item = { ...item, jobId: answer.job_id, name: answer.original_filename, size: answer.size, format: answer.format, target };
+    copies.delete(key);
+    history.put(entryOf(ready, answer, now.expires_at, catalogue()));
+    items.update(key, { ...ready, phase: "ready", sent: answer.size, stalled: false, problem: null, wanted: false });
+    if (item.wanted) convert(key);
+  }
+
+  /** What the row has on the server goes on there, if nobody stops it. */
+  function abandon(item: Item): void {
+    const { key, jobId } = item;
+    uploads.abort(key);
+    if (starting.has(key)) starting.get(key)?.abort(); /* start() does the rest, when it knows whether there is something to stop */
+    else if (jobId && isRunning(item.phase)) void stop(key, jobId);
+  }
+
+  function retryJob(item: Item, jobId: string, options: Options): void {
+    if (!checkOptions(item, options)) return;
+    items.update(item.key, { options });
+    const taskId = item.job?.task_id ?? null;
+    jobs.supersede(jobId, taskId);
+    void start(item, jobId, options, async () => {
+      const answer = await api.retry(jobId, toSend(specsOf(item), options));
+      if (answer.task_id === taskId) jobs.supersede(jobId, ""); /* it has kept its name */
+      return answer;
+    });
+  }
+
+  return {
+    setTarget,
+    setTargetForAll(target) {
+      for (const { key } of items.list.value) setTarget(key, target);
+    },
+    setOption(key, name, value) {
+      const item = items.get(key);
+      if (!item || item.phase === "starting" || isRunning(item.phase)) return;
+      const { [name]: _old, ...others } = item.options;
+      items.update(key, { options: value === null ? others : { ...others, [name]: value } });
+      remember(items.get(key));
+    },
+    convert,
+    convertAll() {
+      for (const { key } of items.list.value) convert(key);
+    },
+    mergeAll(target) {
+      const all = items.list.value.filter((item) => item.phase === "ready" && item.jobId && (target !== "pdf" || item.format === "pdf" || reaches(item, "pdf")));
+      const [first] = all;
+      if (first && all.length > 1)
+        convertJobs(
+          first,
+          all.flatMap(({ jobId }) => jobId ?? []),
+          target,
+        );
+    },
+    cancel(key) {
+      const item = items.get(key);
+      if (!item) return;
+      if (item.phase === "waiting" || item.phase === "uploading") items.update(key, { phase: "cancelled", stalled: false, wanted: false });
+      abandon(item);
+    },
+    retry(key, options) {
+      const item = items.get(key);
+      if (!item) return;
+      const chosen = options ?? item.options;
+      const copied = copies.get(key);
+      if (item.jobId && (item.phase === "failed" || item.phase === "cancelled")) return retryJob(item, item.jobId, chosen);
+      if (item.phase === "ready") {
+        items.update(key, { options: chosen });
+        return convert(key);
+      }
+      if (item.jobId || (item.phase !== "refused" && item.phase !== "cancelled")) return;
+      items.update(key, { options: chosen });
+      if (copied) void copy(key, copied.of);
+      else uploads.again(key);
+    },
+    remove(key) {
+      const item = items.get(key);
+      if (!item) return;
+      if (item.jobId) history.update(item.jobId, { row: false });
+      items.remove(key);
+      copies.delete(key);
+      uploads.drop(key);
+      abandon(item);
+    },
+    again(entry, target) {
+      const key = items.newKey();
+      const format = entry.source_format;
+      const fits = target !== null && (catalogue()?.reaches(format, target) ?? false);
+      const specs = fits ? (catalogue()?.options(format, target) ?? []) : [];
+      copies.set(key, { of: entry.job_id });
+      items.add([
+        newItem(key, {
+          name: entry.original_filename,
+          size: entry.size,
+          format,
+          phase: "starting",
+          target: fits ? target : null,
+          options: carriedOver(specs, entry.options),
+          sent: entry.size,
+          wanted: fits,
+        }),
+      ]);
+      void copy(key, entry.job_id);
+    },
+    uploaded,
+  };
+}

@@ -1,0 +1,82 @@
+// Rows and lines of the history, made of one another.
+
+import type { StoredEntry } from "./history-store";
+import { isEnded, isRunning, newItem } from "./items";
+import type { Catalogue } from "./model";
+import { withoutSecrets } from "./options";
+import type { Item, Job, Problem, Uploaded } from "./types";
+
+/** What `job` says that the history keeps. */
+export function kept(job: Job): Partial<StoredEntry> {
+  const { original_filename, status, source_format, size, output, error_code, error_message } = job;
+  return {
+    original_filename,
+    status,
+    source_format,
+    size,
+    output,
+    error_code,
+    error_message,
+    lost: false,
+    ...(job.target_format === null ? {} : { target_format: job.target_format }),
+  };
+}
+
+export function entryOf(item: Item, answer: Uploaded, expiresAt: string, catalogue: Catalogue | null): StoredEntry {
+  return {
+    job_id: answer.job_id,
+    original_filename: answer.original_filename,
+    target_format: item.target ?? "",
+    download_token: null,
+    status: "uploaded",
+    timestamp: answer.created_at,
+    source_format: answer.format,
+    size: answer.size,
+    output: null,
+    error_code: null,
+    error_message: null,
+    options: withoutSecrets(catalogue, item.options),
+    expires_at: expiresAt,
+    token_expires_at: null,
+    lost: false,
+    row: true,
+    download_url: null,
+  };
+}
+
+/** What a failed job says; who cancelled it needs no explanation. */
+export function problemOf(code: string | null, message: string | null): Problem | null {
+  return code === null || code === "cancelled_by_user" ? null : { code, detail: message ?? "" };
+}
+
+/** Until the server has said more of it. */
+export function itemOf(key: string, entry: StoredEntry): Item {
+  return newItem(key, {
+    name: entry.original_filename,
+    size: entry.size,
+    format: entry.source_format,
+    phase: entry.status === "uploaded" ? "ready" : entry.status,
+    target: entry.target_format || null,
+    options: entry.options,
+    sent: entry.size,
+    progress: entry.status === "completed" ? 100 : 0,
+    problem: problemOf(entry.error_code, entry.error_message),
+    jobId: entry.job_id,
+  });
+}
+
+/** What a row becomes by what the server says of its job. */
+export function changeBy(item: Item, job: Job, phase: Item["phase"]): Partial<Item> {
+  if (phase === "ready") return { job, phase };
+  const progress = Math.max(item.progress, job.progress); /* another try begins at 0: nobody wants to see that */
+  return {
+    job,
+    phase,
+    format: job.source_format,
+    target: job.target_format ?? item.target,
+    progress: phase === "completed" ? 100 : Math.min(progress, isRunning(phase) ? 99 : 100),
+    stalled: false,
+    wanted: false,
+    ...(isEnded(phase) ? { problem: problemOf(job.error_code, job.error_message) } : {}),
+  };
+}

@@ -1,0 +1,69 @@
+// What went wrong with a call: the problem to show, and whether another try can end otherwise.
+
+import type { Problem } from "./types";
+
+export class Failure extends Error {
+  constructor(
+    readonly problem: Problem,
+    /** Of HTTP; 0: there was no answer. */
+    readonly status: number,
+  ) {
+    super(problem.code);
+  }
+}
+
+/** For answers that are not the application's own, such as a proxy's pages. */
+const CODES: Record<number, string> = {
+  401: "session_required",
+  408: "request_timeout",
+  413: "too_large",
+  429: "rate_limited",
+  502: "unavailable",
+  503: "unavailable",
+  504: "unavailable",
+  507: "storage_full",
+};
+
+const TRANSIENT = new Set([0, 408, 429, 500, 502, 503, 504]);
+
+function retryAfter(header: string | null): number | null {
+  const seconds = Number(header ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds : null;
+}
+
+function codeAndDetail(body: string): { code: unknown; detail: unknown } {
+  try {
+    const said = JSON.parse(body) as { code?: unknown; detail?: unknown } | null;
+    return { code: said?.code, detail: said?.detail };
+  } catch {
+    return { code: undefined, detail: undefined };
+  }
+}
+
+/** Of an answer that is no success. */
+export function failureOf(status: number, body: string, retryAfterHeader: string | null): Failure {
+  const { code, detail } = codeAndDetail(body);
+  const after = retryAfter(retryAfterHeader);
+  return new Failure(
+    {
+      code: typeof code === "string" ? code : (CODES[status] ?? "unexpected"),
+      detail: typeof detail === "string" ? detail : "",
+      ...(after === null ? {} : { retryAfter: after }),
+    },
+    status,
+  );
+}
+
+export const failureOfNetwork = () => new Failure({ code: "network", detail: "" }, 0);
+export const failureOfAnswer = (status: number) => new Failure({ code: "unexpected", detail: "" }, status);
+
+/** Whatever was thrown: what isn't a Failure is a fault of this page, and belongs into the console, too. */
+export function asFailure(thrown: unknown): Failure {
+  if (thrown instanceof Failure) return thrown;
+  console.error(thrown);
+  return failureOfAnswer(0);
+}
+
+export function isTransient(failure: Failure): boolean {
+  return failure.problem.code !== "unexpected" && failure.problem.code !== "unreadable" && TRANSIENT.has(failure.status);
+}

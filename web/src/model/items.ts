@@ -1,0 +1,71 @@
+// The rows: a list that is replaced at each change, and never changed in place.
+
+import { signal, type ReadonlySignal } from "@preact/signals";
+import type { Item, Phase } from "./types";
+
+const ENDED: ReadonlySet<Phase> = new Set(["completed", "failed", "cancelled"]);
+const RUNNING: ReadonlySet<string> = new Set(["queued", "scanning", "processing"]);
+const OPEN: ReadonlySet<Phase> = new Set(["waiting", "uploading", "ready"]);
+
+/** Converted, or not to be. */
+export const isEnded = (phase: Phase) => ENDED.has(phase);
+/** On the server, and not ended. */
+export const isRunning = (status: string) => RUNNING.has(status);
+/** Its target can still be chosen. */
+export const isOpen = (phase: Phase) => OPEN.has(phase);
+export const isUnderWay = (item: Item) => item.phase === "waiting" || item.phase === "uploading" || item.phase === "starting" || isRunning(item.phase);
+
+export function newItem(key: string, about: Pick<Item, "name" | "size" | "format"> & Partial<Item>): Item {
+  return {
+    key,
+    phase: "waiting",
+    target: null,
+    options: {},
+    sent: 0,
+    progress: 0,
+    stalled: false,
+    wanted: false,
+    problem: null,
+    jobId: null,
+    job: null,
+    ...about,
+  };
+}
+
+export interface Items {
+  readonly list: ReadonlySignal<readonly Item[]>;
+  get(key: string): Item | undefined;
+  ofJob(jobId: string): Item | undefined;
+  add(items: readonly Item[]): void;
+  /** Nothing where it isn't there any more. */
+  update(key: string, change: Partial<Omit<Item, "key">>): void;
+  remove(key: string): void;
+  clear(): void;
+  newKey(): string;
+}
+
+export function createItems(): Items {
+  const list = signal<readonly Item[]>([]);
+  let keys = 0;
+
+  return {
+    list,
+    get: (key) => list.value.find((item) => item.key === key),
+    ofJob: (jobId) => list.value.find((item) => item.jobId === jobId),
+    add(items) {
+      if (items.length > 0) list.value = [...list.value, ...items];
+    },
+    update(key, change) {
+      const at = list.value.findIndex((item) => item.key === key);
+      const old = list.value[at];
+      if (old) list.value = [...list.value.slice(0, at), { ...old, ...change }, ...list.value.slice(at + 1)];
+    },
+    remove(key) {
+      list.value = list.value.filter((item) => item.key !== key);
+    },
+    clear() {
+      list.value = [];
+    },
+    newKey: () => `row-${++keys}`,
+  };
+}

@@ -1,0 +1,66 @@
+// What another tab did, done here.
+
+import { itemOf } from "./entries";
+import type { History } from "./history";
+import type { StoredEntry } from "./history-store";
+import { isEnded, isRunning, type Items } from "./items";
+import type { Jobs } from "./jobs";
+import type { Catalogue } from "./model";
+import { withoutSecrets } from "./options";
+import type { SessionKeeper } from "./session";
+import type { Tabs } from "./tabs";
+import type { Item, Options, Phase } from "./types";
+import type { Uploads } from "./uploads";
+
+export interface OthersNeeds {
+  tabs: Tabs;
+  session: SessionKeeper;
+  items: Items;
+  history: History;
+  jobs: Jobs;
+  uploads: Uploads;
+  catalogue(): Catalogue | null;
+}
+
+export function followOthers({ tabs, session, items, history, jobs, uploads, catalogue }: OthersNeeds): void {
+  /** A password is never told: what was typed here stays. */
+  function optionsOf(item: Item, entry: StoredEntry): Options {
+    const told = withoutSecrets(catalogue(), item.options);
+    const secrets = Object.entries(item.options).filter(([name]) => !(name in told));
+    return { ...entry.options, ...Object.fromEntries(secrets) };
+  }
+
+  function added(entry: StoredEntry): void {
+    if (!entry.row || entry.lost) return;
+    items.add([itemOf(items.newKey(), entry)]);
+    if (isEnded(entry.status as Phase)) void jobs.refresh(entry.job_id); /* what the history doesn't keep */
+  }
+
+  function changed(item: Item, entry: StoredEntry): void {
+    if (!entry.row && !entry.lost) {
+      uploads.drop(item.key);
+      items.remove(item.key);
+    } else if (item.phase === "ready" && entry.status === "uploaded") {
+      items.update(item.key, { target: entry.target_format || null, options: optionsOf(item, entry) });
+    } else if (isRunning(entry.status) && (item.phase === "ready" || isEnded(item.phase))) {
+      // Begun there, or once more. From here on the server tells.
+      items.update(item.key, { phase: entry.status as Phase, target: entry.target_format || null, progress: 0, problem: null });
+    }
+  }
+
+  tabs.onMessage = (message) => {
+    if (message.type === "put") {
+      const item = items.ofJob(message.entry.job_id);
+      history.took(message.entry);
+      if (item) changed(item, message.entry);
+      else added(message.entry);
+    } else if (message.type === "forget") {
+      history.forgotten(message.jobId);
+    } else {
+      items.clear();
+      uploads.dropAll();
+      history.forgotten(null);
+      void session.renew();
+    }
+  };
+}

@@ -1,0 +1,156 @@
+// The session: begun, known to end, begun anew; and whether the server can be reached, which is found out by the same call. While it can be, nothing is
+// asked of it here; a call that got no answer makes this ask until there is one.
+
+import { signal, type ReadonlySignal } from "@preact/signals";
+import type { Api } from "./api";
+import type { Clock } from "./clock";
+import type { Environment } from "./environment";
+import type { Notices } from "./notices";
+import type { Session } from "./types";
+import { backoffMs, sleep } from "./waiting";
+
+const MINUTE_MS = 60_000;
+const ANNOUNCED_MS = 10 * MINUTE_MS;
+/** A timer doesn't run while the computer sleeps: never trust one for longer. */
+const LONGEST_WAIT_MS = 60 * MINUTE_MS;
+const SHORTEST_WAIT_MS = 5000;
+
+export interface SessionListener {
+  /** Is there anything that ends with the session? */
+  holds(): boolean;
+  /** Another session than before: what belonged to that one is gone. */
+  replaced(session: Session): void;
+}
+
+export interface SessionKeeper {
+  listener: SessionListener;
+  readonly current: ReadonlySignal<Session | null>;
+  readonly connection: ReadonlySignal<"starting" | "up" | "lost">;
+  /** Resolves when there is a session. */
+  start(): Promise<void>;
+  /** Asks the server which session it is now; never rejects. */
+  renew(): Promise<void>;
+  /** For Api.listener */
+  reached(answered: boolean): void;
+  /** When the server can be reached, or the signal was given. */
+  reachable(signal?: AbortSignal): Promise<void>;
+  /** After POST /session/close. */
+  closed(): Promise<void>;
+}
+
+/** Two tabs that begin at once would each get a session, and one of them would have a token that isn't the cookie's. */
+function alone<T>(env: Environment, task: () => Promise<T>): Promise<T> {
+  return env.locks ? (env.locks.request("decant-session", task) as Promise<T>) : task();
+}
+
+export function createSession(env: Environment, api: Api, clock: Clock, notices: Notices): SessionKeeper {
+  const current = signal<Session | null>(null);
+  const connection = signal<"starting" | "up" | "lost">("starting");
+  let asking: Promise<boolean> | null = null;
+  let recovering: Promise<void> | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let announced = "";
+
+  function take(session: Session): void {
+    const before = current.value;
+    current.value = session;
+    if (before && before.csrf_token !== session.csrf_token) keeper.listener.replaced(session);
+    look();
+  }
+
+  /** False: no answer that is a session. */
+  function ask(): Promise<boolean> {
+    asking ??= alone(env, () => api.init())
+      .then(
+        (session) => {
+          connection.value = "up";
+          take(session);
+          return true;
+        },
+        () => false,
+      )
+      .finally(() => {
+        asking = null;
+      });
+    return asking;
+  }
+
+  async function pause(attempt: number): Promise<void> {
+    const back = new AbortController();
+    const wake = () => back.abort();
+    env.window.addEventListener("online", wake);
+    await sleep(backoffMs(attempt, env.random()), back.signal);
+    env.window.removeEventListener("online", wake);
+  }
+
+  async function askUntilAnswered(): Promise<void> {
+    for (let attempt = 0; !(await ask()); attempt++) {
+      connection.value = "lost";
+      await pause(attempt);
+    }
+  }
+
+  function recover(): Promise<void> {
+    recovering ??= askUntilAnswered().finally(() => {
+      recovering = null;
+    });
+    return recovering;
+  }
+
+  function ended(): void {
+    if (keeper.listener.holds()) notices.info("session_ended");
+    void recover();
+  }
+
+  /** How long is left? Announces the end, once, where there is something to lose. */
+  function look(): void {
+    const session = current.value;
+    if (!session) return;
+    const left = Date.parse(session.expires_at) - clock.now();
+    clearTimeout(timer);
+    if (left <= 0) {
+      // If the server thinks otherwise, it isn't asked again at once.
+      timer = setTimeout(look, SHORTEST_WAIT_MS);
+      return ended();
+    }
+    let next = left - ANNOUNCED_MS;
+    if (next <= 0) {
+      if (announced !== session.csrf_token && keeper.listener.holds()) {
+        announced = session.csrf_token;
+        notices.info("session_ends_soon", { minutes: Math.ceil(left / MINUTE_MS) });
+      }
+      next = announced === session.csrf_token ? left : Math.min(left, MINUTE_MS);
+    }
+    timer = setTimeout(look, Math.min(next, LONGEST_WAIT_MS));
+  }
+
+  const keeper: SessionKeeper = {
+    listener: { holds: () => false, replaced: () => undefined },
+    current,
+    connection,
+    start() {
+      env.document.addEventListener("visibilitychange", look);
+      env.window.addEventListener("pageshow", look);
+      return recover();
+    },
+    async renew() {
+      await ask();
+    },
+    reached(answered) {
+      if (answered) connection.value = "up";
+      else void recover();
+    },
+    async reachable(signal) {
+      if (!recovering) return;
+      let stop: () => void = () => undefined;
+      const called = new Promise<void>((resolve) => {
+        stop = resolve;
+        signal?.addEventListener("abort", stop);
+      });
+      await Promise.race([recovering, called]);
+      signal?.removeEventListener("abort", stop);
+    },
+    closed: recover,
+  };
+  return keeper;
+}

@@ -1,0 +1,28 @@
+// Two tabs in step: what one does to the history, the others do to their lists. What is told is written already (history.ts), so hearing changes memory alone.
+
+import type { Environment } from "./environment";
+import type { StoredEntry } from "./history-store";
+
+export type Message =
+  | { type: "put"; entry: StoredEntry }
+  /** null: all */
+  | { type: "forget"; jobId: string | null }
+  /** The session is closed, and there is another one. */
+  | { type: "closed" };
+
+export interface Tabs {
+  tell(message: Message): void;
+  onMessage: (message: Message) => void;
+}
+
+const CHANNEL = "decant";
+
+export function createTabs(env: Environment): Tabs {
+  const channel = env.BroadcastChannel ? new env.BroadcastChannel(CHANNEL) : null;
+  const tabs: Tabs = {
+    tell: (message) => channel?.postMessage(message),
+    onMessage: () => undefined,
+  };
+  channel?.addEventListener("message", (event: MessageEvent<Message>) => tabs.onMessage(event.data));
+  return tabs;
+}

@@ -1,0 +1,175 @@
+// Files on their way to the server: at once when they are added, four at a time, again after a lost connection (the whole file, as the server keeps no half
+// ones), and not at all where the limits or the name say that it would be for nothing.
+
+import type { Api } from "./api";
+import type { Clock } from "./clock";
+import type { Environment } from "./environment";
+import { asFailure, type Failure } from "./failure";
+import { isRunning, type Items } from "./items";
+import type { Catalogue } from "./model";
+import { send } from "./send";
+import type { SessionKeeper } from "./session";
+import type { Problem, Session, Uploaded } from "./types";
+import { createPool, insist } from "./waiting";
+
+const AT_ONCE = 4;
+const TRIES = 10;
+/** After the answer that the session has ended, or is another one. */
+const NEW_SESSIONS = 3;
+
+export interface UploadsListener {
+  uploaded(key: string, answer: Uploaded): void;
+}
+
+export interface Uploads {
+  listener: UploadsListener;
+  /** The row is there already, and waits. */
+  add(key: string, file: File): void;
+  /** Once more, where the file is still at hand; false where not. */
+  again(key: string): boolean;
+  abort(key: string): void;
+  /** Also the file itself, which can't be sent again after this. */
+  drop(key: string): void;
+  dropAll(): void;
+}
+
+export interface UploadsNeeds {
+  env: Environment;
+  api: Api;
+  clock: Clock;
+  session: SessionKeeper;
+  items: Items;
+  catalogue(): Catalogue | null;
+  /** When session and catalogue are there. */
+  ready: Promise<void>;
+  /** How many files of this session the server has. */
+  held(): number;
+}
+
+/** Why the server would not take it, in the server's code; null: nothing against it. */
+export function refusal(file: Pick<File, "name" | "size">, session: Session, catalogue: Catalogue, held: number): Problem | null {
+  const refused = (code: string): Problem => ({ code, detail: "" });
+  if (catalogue.formatOf(file.name) === null) return refused("unsupported_type");
+  if (file.size === 0) return refused("empty_file");
+  if (file.size > session.limits.max_upload_bytes) return refused("too_large");
+  if (held >= session.limits.max_jobs) return refused("rate_limited");
+  return null;
+}
+
+export function createUploads({ env, api, clock, session, items, catalogue, ready, held }: UploadsNeeds): Uploads {
+  const files = new Map<string, File>();
+  const running = new Map<string, AbortController>();
+  const pool = createPool(AT_ONCE);
+
+  /** How many are there, and on their way before this one. */
+  function heldBefore(key: string): number {
+    const list = items.list.value;
+    const at = list.findIndex((item) => item.key === key);
+    return held() + list.slice(0, at).filter((item) => !item.jobId && (item.phase === "waiting" || item.phase === "uploading")).length;
+  }
+
+  function refuse(key: string, problem: Problem): void {
+    items.update(key, { phase: "refused", problem, stalled: false, wanted: false, sent: 0 });
+  }
+
+  /** False: refused. True also while it can't be known yet. */
+  function check(key: string, file: File): boolean {
+    const now = session.current.value;
+    const known = catalogue();
+    const problem = now && known ? refusal(file, now, known, heldBefore(key)) : null;
+    if (problem) refuse(key, problem);
+    else if (known) items.update(key, { format: known.formatOf(file.name) });
+    return !problem;
+  }
+
+  function attempt(key: string, file: File, signal: AbortSignal): Promise<Uploaded> {
+    items.update(key, { phase: "uploading", sent: 0 });
+    return send(env, api, clock, file, {
+      signal,
+      progress: (sent) => {
+        if (!signal.aborted) items.update(key, { sent, stalled: false });
+      },
+    });
+  }
+
+  function persist(key: string, file: File, signal: AbortSignal): Promise<Uploaded> {
+    return insist(env, () => attempt(key, file, signal), {
+      signal,
+      tries: () => TRIES,
+      stalled: () => items.update(key, { stalled: true }),
+      reachable: session.reachable,
+    });
+  }
+
+  /** A session that ends in the midst of it is no reason to give up: the file is here. */
+  async function throughSessions(key: string, file: File, signal: AbortSignal): Promise<Uploaded> {
+    for (let left = NEW_SESSIONS; ; left--) {
+      try {
+        return await persist(key, file, signal);
+      } catch (thrown) {
+        const { code } = asFailure(thrown).problem;
+        if ((code !== "session_required" && code !== "csrf_invalid") || left === 0 || signal.aborted) throw thrown;
+        await session.renew();
+      }
+    }
+  }
+
+  function failed(key: string, failure: Failure, signal: AbortSignal): void {
+    if (!signal.aborted) refuse(key, failure.problem);
+  }
+
+  async function upload(key: string, file: File, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || !check(key, file)) return;
+    try {
+      const answer = await throughSessions(key, file, signal);
+      if (!signal.aborted) uploads.listener.uploaded(key, answer);
+    } catch (thrown) {
+      failed(key, asFailure(thrown), signal);
+    }
+  }
+
+  function begin(key: string, file: File): void {
+    const control = new AbortController();
+    if (!check(key, file)) return;
+    running.set(key, control);
+    void pool
+      .run(async () => {
+        await ready;
+        await upload(key, file, control.signal);
+      })
+      .finally(() => {
+        if (running.get(key) === control) running.delete(key);
+      });
+  }
+
+  function abort(key: string): void {
+    running.get(key)?.abort();
+    running.delete(key);
+  }
+
+  const uploads: Uploads = {
+    listener: { uploaded: () => undefined },
+    add(key, file) {
+      files.set(key, file);
+      begin(key, file);
+    },
+    again(key) {
+      const file = files.get(key);
+      const item = items.get(key);
+      if (!file || !item || running.has(key) || isRunning(item.phase)) return false;
+      items.update(key, { phase: "waiting", problem: null, stalled: false, sent: 0, progress: 0, jobId: null, job: null });
+      begin(key, file);
+      return true;
+    },
+    abort,
+    drop(key) {
+      abort(key);
+      files.delete(key);
+    },
+    dropAll() {
+      for (const key of [...running.keys()]) abort(key);
+      files.clear();
+    },
+  };
+  return uploads;
+}
