@@ -24,6 +24,9 @@
 
 #include <uv.h>
 
+struct pages;
+struct kept;
+
 struct api {
     const struct settings *settings;
     uv_loop_t *loop;
@@ -42,6 +45,9 @@ struct api {
     const struct seal_public *seal; /* for document passwords; NULL: none are taken */
     struct metrics *metrics;        /* this loop's (metrics.h) */
     struct outlook outlook;
+    /* shared by all loops; made at the start */
+    const struct pages *pages;                   /* pages.h; NULL: there are none */
+    const struct kept *formats;                  /* kept.h: the answer of GET /formats */
     const struct metrics_block *all_metrics;     /* of all loops */
     const struct metrics_access *metrics_access; /* of all loops */
 };
@@ -87,17 +93,25 @@ api_handler api_events;                                        /* events.c */
 api_handler api_download_token, api_download;                  /* download.c */
 api_handler api_index, api_formats, api_healthz, api_readyz;   /* info.c */
 api_handler api_metrics;                                       /* metrics.c */
+api_handler api_page;                                          /* pages.c */
+
+/* The text of GET /formats, made once. 0 or -ENOMEM. */
+int api_formats_make(struct kept *ret) _warn_unused_;
 
 /* Checks what the endpoint of the request needs, then calls its handler: the http_handler of every route. */
 void api_dispatch(struct http_request *req);
 void api_http_error(struct http_request *req, unsigned status);
 
-/* The route table with the settings' limits in it; the caller frees it. */
-struct http_route *api_routes(const struct settings *settings, size_t *ret_n);
+/* The route table with the settings' limits in it, and the paths of `pages` (NULL: none); the caller frees
+ * it.
+ */
+struct http_route *api_routes(const struct settings *settings, const struct pages *pages, size_t *ret_n);
 
 /* --- replies: each ends the call */
 void api_reply_json(struct api_call *call, unsigned status, json_t *json);
 void api_reply(struct api_call *call, unsigned status, const char *type, const void *body, size_t len);
+/* `body` lasts as long as the server and is not copied. */
+void api_reply_static(struct api_call *call, unsigned status, const char *type, const void *body, size_t len);
 /* Takes over what is in `body`, which must have no error. */
 void api_reply_buf(struct api_call *call, unsigned status, const char *type, struct buf *body);
 void api_reply_file(struct api_call *call, const char *type, int fd);

@@ -40,6 +40,14 @@ static void open_cors(const struct settings *s, struct http_request *req)
                       "Accept-Ranges, Content-Disposition, Content-Range, Retry-After, X-Request-Id");
 }
 
+void browser_vary(struct http_request *req, const char *field)
+{
+    char both[64];
+
+    snprintf(both, sizeof both, "Origin, %s", field);
+    http_reply_header(req, "Vary", *settings_of(req)->cors_origins ? both : field);
+}
+
 void browser_prepare(struct http_request *req)
 {
     const struct settings *s = settings_of(req);

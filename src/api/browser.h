@@ -7,6 +7,9 @@
 /* Sets what every answer has, also those of the HTTP layer: http_config.prepare. */
 void browser_prepare(struct http_request *req);
 
+/* Says that the answer depends on this field of the request, besides what browser_prepare() said. */
+void browser_vary(struct http_request *req, const char *field);
+
 /* Whether the request may make use of a session's cookie to change something: a browser says where it comes
  * from, and that is a page of ours or of a configured origin. Programs say nothing and may.
  *

@@ -32,6 +32,12 @@ void api_reply(struct api_call *call, unsigned status, const char *type, const v
     call_end(call);
 }
 
+void api_reply_static(struct api_call *call, unsigned status, const char *type, const void *body, size_t len)
+{
+    http_reply_static(call->req, status, type, body, len);
+    call_end(call);
+}
+
 void api_reply_buf(struct api_call *call, unsigned status, const char *type, struct buf *body)
 {
     http_reply_buf(call->req, status, type, body);

@@ -1,30 +1,39 @@
-/* GET /, /formats, /healthz and /readyz. */
+/* GET / where there is no page, /formats, /healthz and /readyz. */
 #include "api/api.h"
 
 #include "api/index.html.h"
+#include "api/kept.h"
 #include "api/readiness.h"
 #include "engine/catalogue.h"
 
+#include <errno.h>
+#include <string.h>
+
 void api_index(struct api_call *call)
 {
+    if (call->api->pages) {
+        api_page(call);
+        return;
+    }
     api_reply(call, 200, "text/html; charset=utf-8", index_html, sizeof index_html - 1);
 }
 
-/* The catalogue is what it was at the start: its text is made once, and kept. */
+/* The catalogue is what it was at the start. */
+int api_formats_make(struct kept *ret)
+{
+    _cleanup_json_ json_t *catalogue = catalogue_json();
+    char *text = json_dumps(catalogue, JSON_COMPACT);
+
+    if (!text)
+        return -ENOMEM;
+    *ret = (struct kept){.type = "application/json", .cache = "no-cache"};
+    kept_set(ret, KEPT_PLAIN, text, strlen(text));
+    return kept_compress(ret);
+}
+
 void api_formats(struct api_call *call)
 {
-    static char *text;
-
-    if (!text) {
-        _cleanup_json_ json_t *catalogue = catalogue_json();
-
-        text = json_dumps(catalogue, JSON_COMPACT);
-    }
-    http_reply_header(call->req, "Cache-Control", "no-store");
-    if (text)
-        api_reply(call, 200, "application/json", text, strlen(text));
-    else
-        api_fail(call, API_INTERNAL, "Out of memory.");
+    kept_reply(call, call->api->formats);
 }
 
 void api_healthz(struct api_call *call)

@@ -7,8 +7,10 @@
 
 #include "api/browser.h"
 #include "api/events.h"
+#include "api/kept.h"
 #include "api/metrics.h"
 #include "api/metrics_access.h"
+#include "api/pages.h"
 #include "api/peer.h"
 #include "core/privilege.h"
 #include "core/str.h"
@@ -26,6 +28,7 @@
 
 enum { EXIT_CONFIG = 78, DRAIN_POLL_MS = 50, SHARED_NOFILE = 256 };
 enum { HEAP_SPARE_BYTES = 256 * 1024, TRIM_INTERVAL_S = 60 };
+enum { FOLDER_MAX = 1024 };
 
 struct loop_thread {
     struct api api;
@@ -282,6 +285,48 @@ static void cleanup_access(struct metrics_access **access)
     metrics_access_free(*access);
 }
 
+/* What never changes while the server runs. */
+struct texts {
+    struct pages *pages; /* NULL: there are none */
+    struct kept formats;
+};
+
+static void cleanup_texts(struct texts *texts)
+{
+    pages_free(texts->pages);
+    kept_clear(&texts->formats);
+}
+
+static int load_pages(const char *folder, struct pages **ret)
+{
+    int r = pages_load(folder, ret);
+
+    if (r == -ENOENT || r == -ENOTDIR || r == -EACCES) {
+        log_warn("there is no web page to serve; DECANT_WEB names the folder of another one",
+                 LOG_S("folder", folder), LOG_E(r));
+        return 0;
+    }
+    if (r == -EMFILE || r == -EFBIG)
+        log_error(
+            "the folder of the web page has more than a page is made of; set DECANT_WEB to that of a page",
+            LOG_S("folder", folder), LOG_U("files_max", PAGES_FILES_MAX),
+            LOG_U("bytes_max", PAGES_BYTES_MAX));
+    else if (r < 0)
+        log_error("the web page can't be read; set DECANT_WEB to its folder", LOG_S("folder", folder),
+                  LOG_E(r));
+    return r;
+}
+
+static int load_texts(const struct settings *s, struct texts *ret)
+{
+    char usual[FOLDER_MAX];
+    int r = s->web ? 0 : pages_default_folder(usual, sizeof usual);
+
+    if (r == 0 && (!s->web || *s->web))
+        r = load_pages(s->web ? s->web : usual, &ret->pages);
+    return r < 0 ? r : api_formats_make(&ret->formats);
+}
+
 /* Everything is open by now, and there is one thread: the others inherit it. */
 static int confine(const struct settings *s)
 {
@@ -297,8 +342,8 @@ static int confine(const struct settings *s)
 
 static int serve(const struct settings *s, const sigset_t *signals)
 {
-    size_t n = count_threads(s), n_routes;
-    _cleanup_free_ struct http_route *routes = api_routes(s, &n_routes);
+    size_t n = count_threads(s), n_routes = 0;
+    _cleanup_free_ struct http_route *routes = NULL;
     _cleanup_free_ struct loop_thread *threads = calloc(n, sizeof *threads);
     _cleanup_(redis_config_clear) struct redis_config redis = {0};
     const char *why;
@@ -307,6 +352,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
     _cleanup_(cleanup_clients) struct clients *clients = NULL;
     _cleanup_(cleanup_metrics) struct metrics_block *metrics = NULL;
     _cleanup_(cleanup_access) struct metrics_access *access = NULL;
+    _cleanup_(cleanup_texts) struct texts texts = {0};
     _cleanup_(cleanup_shared) struct api api = {.settings = s, .seal = s->seal_public ? &seal : NULL};
     int r;
 
@@ -317,6 +363,11 @@ static int serve(const struct settings *s, const sigset_t *signals)
     }
     if (read_limits(s, &limits, &clients) < 0 || metrics_access_new(s, &access) < 0)
         return EXIT_CONFIG;
+    if (load_texts(s, &texts) < 0)
+        return EXIT_CONFIG;
+    routes = api_routes(s, texts.pages, &n_routes);
+    api.pages = texts.pages;
+    api.formats = &texts.formats;
     api.clients = clients;
     api.metrics_access = access;
     r = redis_config_load(s, &redis, &why);

@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "api/browser.h"
+#include "api/pages.h"
 #include "api/routes.h"
 #include "core/str.h"
 
@@ -32,7 +33,10 @@ static const struct {
 /* Where CORS is open, each path answers OPTIONS. Where it is closed, that is a method like any other. */
 static const struct api_endpoint preflight = {API_NEEDS_NOTHING, LIMIT_NONE, NULL, browser_preflight};
 
-enum { ANY_OPTIONS = ARRAY_SIZE(table), NO_ROUTE, N_INDEXES };
+/* Each file of the web page but "/" is a path of its own. */
+static const struct api_endpoint page_file = {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_page};
+
+enum { ANY_OPTIONS = ARRAY_SIZE(table), PAGE_FILE, NO_ROUTE, N_INDEXES };
 
 size_t route_count(void)
 {
@@ -43,18 +47,28 @@ size_t route_index(const void *route)
 {
     if (route == &preflight)
         return ANY_OPTIONS;
+    if (route == &page_file)
+        return PAGE_FILE;
     return route ? (size_t)((const char *)route - (const char *)&table[0].endpoint) / sizeof table[0]
                  : NO_ROUTE;
 }
 
+static const struct {
+    const char *method, *path;
+} unlisted[] = {
+    [ANY_OPTIONS - ARRAY_SIZE(table)] = {"OPTIONS", "any"},
+    [PAGE_FILE - ARRAY_SIZE(table)] = {"GET", "page"},
+    [NO_ROUTE - ARRAY_SIZE(table)] = {"other", "none"},
+};
+
 const char *route_method(size_t index)
 {
-    return index < ARRAY_SIZE(table) ? table[index].method : index == ANY_OPTIONS ? "OPTIONS" : "other";
+    return index < ARRAY_SIZE(table) ? table[index].method : unlisted[index - ARRAY_SIZE(table)].method;
 }
 
 const char *route_path(size_t index)
 {
-    return index < ARRAY_SIZE(table) ? table[index].path : index == ANY_OPTIONS ? "any" : "none";
+    return index < ARRAY_SIZE(table) ? table[index].path : unlisted[index - ARRAY_SIZE(table)].path;
 }
 
 static bool has_path(const struct http_route *routes, size_t n, const char *method, const char *path)
@@ -79,15 +93,29 @@ static size_t add_preflights(struct http_route *routes, size_t n)
     return all;
 }
 
-struct http_route *api_routes(const struct settings *settings, size_t *ret_n)
+/* What the table has goes before. */
+static size_t add_pages(struct http_route *routes, size_t n, const struct pages *pages)
+{
+    for (size_t i = 0; i < pages_count(pages); i++)
+        if (!has_path(routes, n, "GET", pages_path(pages, i)))
+            routes[n++] = (struct http_route){.method = "GET",
+                                              .path = pages_path(pages, i),
+                                              .body = HTTP_BODY_NONE,
+                                              .handler = api_dispatch,
+                                              .data = &page_file};
+    return n;
+}
+
+struct http_route *api_routes(const struct settings *settings, const struct pages *pages, size_t *ret_n)
 {
     /* Boundaries, part headers and small fields around the file. */
     const uint64_t framing = 64 * 1024;
-    struct http_route *routes = calloc(2 * ARRAY_SIZE(table), sizeof *routes);
+    size_t n = ARRAY_SIZE(table), most = n + (pages ? pages_count(pages) : 0);
+    struct http_route *routes = calloc(2 * most, sizeof *routes);
 
     if (!routes)
         return NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+    for (size_t i = 0; i < n; i++)
         routes[i] = (struct http_route){
             .method = table[i].method,
             .path = table[i].path,
@@ -97,6 +125,8 @@ struct http_route *api_routes(const struct settings *settings, size_t *ret_n)
             .handler = api_dispatch,
             .data = &table[i].endpoint,
         };
-    *ret_n = *settings->cors_origins ? add_preflights(routes, ARRAY_SIZE(table)) : ARRAY_SIZE(table);
+    if (pages)
+        n = add_pages(routes, n, pages);
+    *ret_n = *settings->cors_origins ? add_preflights(routes, n) : n;
     return routes;
 }

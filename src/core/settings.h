@@ -54,6 +54,7 @@ struct settings {
     uint64_t reserve_bytes;                            /* free disk that uploads leave alone */
     const char *accel_prefix;                          /* X-Accel-Redirect location, "" when off */
     uint64_t session_ttl_s, token_ttl_s;
+    const char *web;             /* the folder of the web page; "" none, NULL: the usual one (api/pages.h) */
     const char *cors_origins;    /* whose pages may use the API (core/origin.h), "" none but ours */
     const char *download_origin; /* where downloads are served alone, "" where everything is */
     /* the queue */

@@ -128,6 +128,9 @@ void http_request_stream(struct http_request *req, const struct http_stream *str
 void http_reply_header(struct http_request *req, const char *name, const char *value);
 void http_reply(struct http_request *req, unsigned status, const char *content_type, const void *body,
                 size_t len);
+/* `body` outlives the loop, and is not copied. */
+void http_reply_static(struct http_request *req, unsigned status, const char *content_type, const void *body,
+                       size_t len);
 /* Takes over what is in `body`. */
 void http_reply_buf(struct http_request *req, unsigned status, const char *content_type, struct buf *body);
 /* Takes over `json`. Content-Type: application/json, or what was set by http_reply_header. */

@@ -19,6 +19,7 @@ struct reply {
     unsigned status;
     const char *content_type; /* NULL: none */
     char *body;               /* owned, from malloc */
+    const void *lasting;      /* or one that outlives the loop */
     int fd;                   /* or an owned file: `len` bytes from `offset` */
     uint64_t offset, len;
 };
@@ -63,6 +64,9 @@ static struct MHD_Response *make_response(struct http_request *req, struct reply
 
     if (reply->fd >= 0)
         response = MHD_create_response_from_fd_at_offset64(reply->len, reply->fd, reply->offset);
+    else if (reply->lasting)
+        response =
+            MHD_create_response_from_buffer(reply->len, (void *)reply->lasting, MHD_RESPMEM_PERSISTENT);
     else
         response = MHD_create_response_from_buffer(reply->len, reply->body, MHD_RESPMEM_MUST_FREE);
     if (!response)
@@ -117,7 +121,7 @@ static int print_direct(struct http_request *req, const struct reply *reply, str
     http_reply_print_head(req, reply->status, out);
     buf_printf(out, "Content-Length: %llu\r\n\r\n", (unsigned long long)reply->len);
     if (reply->len > 0 && !str_eq(req->method, "HEAD"))
-        buf_append(out, reply->body, reply->len);
+        buf_append(out, reply->lasting ? reply->lasting : reply->body, reply->len);
     return buf_error(out);
 }
 
@@ -162,6 +166,15 @@ void http_reply(struct http_request *req, unsigned status, const char *content_t
         abort();
     if (len > 0)
         memcpy(reply.body, body, len);
+    answer(req, &reply);
+}
+
+void http_reply_static(struct http_request *req, unsigned status, const char *content_type, const void *body,
+                       size_t len)
+{
+    _cleanup_reply_ struct reply reply = {
+        .status = status, .content_type = content_type, .lasting = body, .fd = -1, .len = len};
+
     answer(req, &reply);
 }
 

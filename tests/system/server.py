@@ -88,7 +88,7 @@ class Server:
         self.data = Path(folder) / "var"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {"DECANT_LOG_FORMAT": "json", "DECANT_DISK_RESERVE": "1M", **environment}
+        self.environment = {"DECANT_LOG_FORMAT": "json", "DECANT_DISK_RESERVE": "1M", "DECANT_WEB": "", **environment}
         if engines:
             self.environment["DECANT_ENGINES"] = engines
         self.log_path = Path(folder) / "serve.log"
