@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { constants, createBrotliCompress, createGzip } from "node:zlib";
 import { defineConfig, type Plugin } from "vitest/config";
+import { licenses } from "./plugins/licenses";
 
 const COMPRESSED = /\.(html|js|css|svg|json|webmanifest)$/;
 
@@ -21,21 +22,30 @@ function precompressed(): Plugin {
         if (!COMPRESSED.test(name)) continue;
         const path = join(folder, name);
         await pipeline(createReadStream(path), createGzip({ level: 9 }), createWriteStream(`${path}.gz`));
-        await pipeline(
-          createReadStream(path),
-          createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
-          createWriteStream(`${path}.br`),
-        );
+        await pipeline(createReadStream(path), createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }), createWriteStream(`${path}.br`));
       }
     },
   };
 }
 
 const SERVER = process.env["DECANT_URL"] ?? "http://127.0.0.1:8080";
-const ENDPOINTS = ["/session", "/upload", "/convert", "/job_status", "/events", "/download_token", "/download", "/formats", "/cancel", "/retry", "/duplicate", "/preview"];
+const ENDPOINTS = [
+  "/session",
+  "/upload",
+  "/convert",
+  "/job_status",
+  "/events",
+  "/download_token",
+  "/download",
+  "/formats",
+  "/cancel",
+  "/retry",
+  "/duplicate",
+  "/preview",
+];
 
 export default defineConfig({
-  plugins: [precompressed()],
+  plugins: [licenses(), precompressed()],
   build: {
     target: "es2022",
     // Data URLs and inlined scripts are what the Content-Security-Policy forbids.
