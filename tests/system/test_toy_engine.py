@@ -25,7 +25,7 @@ def decant(tmp_path_factory):
         copy(ROOT / part, folder / part)
     (folder / "src/engine/toy").mkdir()
     shutil.copy2(TOY, folder / "src/engine/toy/toy.c")
-    made = run("meson", "setup", folder / "build", folder, "-Dengines=toy", "-Dtests=false", "-Doptimization=0", "-Ddebug=false")
+    made = run("meson", "setup", folder / "build", folder, "-Dengines=toy", "-Dtests=false", "-Dweb=false", "-Doptimization=0", "-Ddebug=false")
     assert made.returncode == 0, made.stdout
     made = run("ninja", "-C", folder / "build", "src/cli/decant", "src/engine/decant-engine-toy")
     assert made.returncode == 0, made.stdout[-3000:]
