@@ -1,0 +1,337 @@
+"""What a person does with the page: files in, formats chosen, results out, found again, deleted."""
+
+import io
+import json
+import subprocess
+import zipfile
+
+import pytest
+import requests
+from selenium.webdriver.common.keys import Keys
+
+from fixtures import docx, eicar, noise, pdf, png, slow_docx
+from line import Line
+from page import Page
+from server import eventually
+
+
+@pytest.fixture
+def files(tmp_path):
+    """files(name=bytes, …): paths of such files."""
+    def write(**contents):
+        paths = []
+        for name, data in contents.items():
+            paths.append(tmp_path / name.replace("__", "."))
+            paths[-1].write_bytes(data)
+        return paths
+    return write
+
+
+def pages(path):
+    return subprocess.run(["pdftotext", path, "-"], check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_three_files_of_different_kinds(page, files):
+    """The whole way: dropped, converted, looked at, downloaded, found after a reload, and in the history once they are put away."""
+    page.choose(*files(letter__docx=docx(["Dear reader"]), photo__png=png(300, 200), paper__pdf=pdf(["one", "two"])))
+    page.convert("letter.docx", "pdf")
+    page.convert("photo.png", "webp")
+    page.convert("paper.pdf", "txt")
+    for name in ("letter.docx", "photo.png", "paper.pdf"):
+        assert page.reaches(name, "completed", "failed") == "completed", page.text()
+
+    page.press("Preview", "letter.docx")
+    picture = page.one("dialog.preview img")
+    page.wait(lambda: page.driver.execute_script("return arguments[0].naturalWidth", picture) > 300, "the preview isn't drawn")
+    page.picture("preview")
+    page.press("Close")
+    page.press("Preview", "paper.pdf")
+    page.says("two", "dialog.preview pre")
+    page.keys(Keys.ESCAPE)
+    page.wait(lambda: not page.all("dialog"))
+
+    assert "Dear reader" in pages(page.download("letter.docx"))
+    assert page.download("photo.png").read_bytes()[8:12] == b"WEBP"
+
+    page.open()
+    for name in ("letter.docx", "photo.png", "paper.pdf"):
+        page.reaches(name, "completed")
+    page.press("Remove", "letter.docx")
+    assert "DOCX to PDF" in page.past("letter.docx").text
+    assert "Dear reader" in pages(page.download("letter.docx", page.past("letter.docx")))
+
+
+def test_dropped_and_pasted(page):
+    page.drop({"a.txt": "Hello from the desktop", "b.md": "# Hello"})
+    page.reaches("a.txt", "ready")
+    page.reaches("b.md", "ready")
+    page.driver.execute_script("""
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(["Hello from the clipboard"], "c.txt"));
+        document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true}));
+    """)
+    page.reaches("c.txt", "ready")
+
+
+def test_one_target_for_all_and_all_as_one_zip(page, files):
+    page.choose(*files(a__txt=b"first\n", b__docx=docx(["second"]), c__png=png(60, 40)))
+    for name in ("a.txt", "b.docx", "c.png"):
+        page.reaches(name, "ready")
+    page.press_picker(page.one(".toolbar"))
+    page.pick("pdf")
+    page.press("Convert all")
+    for name in ("a.txt", "b.docx", "c.png"):
+        page.reaches(name, "completed")
+    before = set(page.browser.downloads.iterdir())
+    page.press("Download all")
+    with zipfile.ZipFile(page.arrived(before)) as archive:
+        assert archive.testzip() is None and sorted(archive.namelist()) == ["a.pdf", "b.pdf", "c.pdf"]
+        assert all(archive.read(name).startswith(b"%PDF") for name in archive.namelist())
+
+
+def test_files_become_one_pdf(page, files):
+    page.choose(*files(a__pdf=pdf(["first"]), b__pdf=pdf(["second"])))
+    page.reaches("a.pdf", "ready")
+    page.reaches("b.pdf", "ready")
+    page.press("Merge into one PDF")
+    page.reaches("a.pdf", "completed")
+    text = pages(page.download("a.pdf"))
+    assert text.index("first") < text.index("second")
+
+
+def test_options_are_those_of_the_catalogue(page, files):
+    page.choose(*files(photo__png=png(400, 200)))
+    page.reaches("photo.png", "ready")
+    page.target("photo.png", "jpg")
+    page.press("Options", "photo.png")
+    width = next(field for field in page.all(".field") if "width" in field.text)
+    page.one("input", width).send_keys("100" + Keys.TAB)
+    page.press("Convert", "photo.png")
+    page.reaches("photo.png", "completed")
+    path = page.download("photo.png")
+    assert subprocess.run(["identify", "-format", "%wx%h", path], check=True, capture_output=True, text=True).stdout == "100x50"
+
+
+def test_cancelled_and_tried_again(page, files):
+    page.choose(*files(slow__docx=slow_docx()))
+    page.convert("slow.docx", "pdf")
+    page.press("Cancel", "slow.docx")
+    assert page.reaches("slow.docx", "cancelled", "completed") == "cancelled"
+    page.says("You cancelled it.", ".row")
+    page.press("Try again", "slow.docx")
+    page.reaches("slow.docx", "queued", "scanning", "processing", "completed")
+    page.press("Cancel", "slow.docx")
+    page.reaches("slow.docx", "cancelled")
+
+
+def test_a_password_is_asked_for(page, files, tmp_path):
+    path = files(secret__pdf=pdf(["the words inside"]))[0]
+    locked = tmp_path / "locked.pdf"
+    subprocess.run(["qpdf", "--encrypt", "open sesame", "owner", "256", "--", path, locked], check=True)
+    page.choose(locked)
+    page.convert("locked.pdf", "txt")
+    page.reaches("locked.pdf", "failed")
+    page.says("This file needs a password.", ".row")
+    field = page.one("input[name=document-password]")
+    field.send_keys("wrong" + Keys.ENTER)
+    page.wait(lambda: page.rows()["locked.pdf"] != "failed")
+    page.reaches("locked.pdf", "failed")
+    page.one("input[name=document-password]").send_keys("open sesame" + Keys.ENTER)
+    page.reaches("locked.pdf", "completed")
+    assert "the words inside" in page.download("locked.pdf").read_text()
+    kept = page.driver.execute_async_script("""
+        const done = arguments[0], request = indexedDB.open("decant");
+        request.onsuccess = () => {
+            const db = request.result, all = {};
+            let left = db.objectStoreNames.length;
+            for (const name of db.objectStoreNames) db.transaction(name).objectStore(name).getAll().onsuccess = e => {
+                all[name] = e.target.result;
+                if (--left === 0) done(JSON.stringify(all));
+            };
+        };
+    """)
+    assert "locked.pdf" in kept and "sesame" not in kept
+    entry = next(entry for store in json.loads(kept).values() for entry in store if entry.get("original_filename") == "locked.pdf")
+    assert {"job_id", "original_filename", "target_format", "download_token", "status", "timestamp"} <= set(entry)
+
+
+def test_what_can_not_be_taken_is_refused_before_it_is_sent(page, files, server):
+    def uploads():
+        return requests.get(server.url + "/metrics", timeout=10).text.count('path="/upload"') and \
+            sum(float(line.rsplit(" ", 1)[1]) for line in requests.get(server.url + "/metrics", timeout=10).text.splitlines()
+                if line.startswith("decant_http_requests_total") and 'path="/upload"' in line)
+
+    before = uploads()
+    page.choose(*files(drawing__dwg=b"AC1032", empty__pdf=b""))
+    page.reaches("drawing.dwg", "refused")
+    page.reaches("empty.pdf", "refused")
+    page.says("Files of this type can't be converted here.")
+    page.says("This file is empty.")
+    page.driver.execute_script("""
+        const big = new File([new Uint8Array(1)], "big.png");
+        Object.defineProperty(big, "size", {value: 101 * 1024 * 1024});
+        const transfer = {types: ["Files"], items: [{kind: "file", webkitGetAsEntry: () => null, getAsFile: () => big}]};
+        const event = new Event("drop", {bubbles: true, cancelable: true});
+        Object.defineProperty(event, "dataTransfer", {value: transfer});
+        document.body.dispatchEvent(event);
+    """)
+    page.reaches("big.png", "refused")
+    page.says("100 MB")
+    assert uploads() == before
+
+
+def test_what_the_server_refuses_says_why(page, files):
+    page.refusals_expected = True
+    page.choose(*files(fake__png=pdf()))
+    page.reaches("fake.png", "refused")
+    page.says("The content of this file isn't what its name says.")
+
+
+def test_malware_is_named(page, files):
+    page.choose(*files(eicar__txt=eicar()))
+    page.convert("eicar.txt", "pdf")
+    page.reaches("eicar.txt", "failed")
+    page.says("The virus scanner found malware in this file. It was deleted.")
+    assert not [b for b in page.all("button", page.row("eicar.txt")) if "Try again" in (b.get_attribute("aria-label") or "")]
+
+
+def test_everything_is_deleted_at_once(page, files, server):
+    def there():
+        return {path for path in (server.data / "storage").rglob("*") if path.is_file()}
+
+    others = there()
+    page.choose(*files(a__png=png()))
+    page.convert("a.png", "jpg")
+    page.reaches("a.png", "completed")
+    stored = there() - others
+    assert stored
+    page.press("Delete everything now")
+    page.picture("delete")
+    page.press("Delete everything", within=page.one("dialog"))
+    page.says("Everything was deleted from the server and from this browser.")
+    assert page.rows() == {} and not page.all(".past")
+    eventually(lambda: not any(path.exists() for path in stored))
+    page.choose(*files(b__png=png()))  # a new session goes on
+    page.reaches("b.png", "ready")
+
+
+def test_history_converts_again(page, files):
+    page.choose(*files(a__png=png(50, 50)))
+    page.convert("a.png", "jpg")
+    page.reaches("a.png", "completed")
+    page.press("Remove", "a.png")
+    page.press_picker(page.past("a.png"))
+    page.pick("gif")
+    page.wait(lambda: page.rows().get("a.png") == "completed")
+    assert page.download("a.png", page.row("a.png")).read_bytes()[:3] == b"GIF"
+
+
+def test_history_outlives_the_browser(own_browser, server, files):
+    page = Page(own_browser(), server.url).open()
+    page.choose(*files(a__png=png(50, 50)))
+    page.convert("a.png", "jpg")
+    page.reaches("a.png", "completed")
+    page.press("Remove", "a.png")
+    page.past("a.png")
+    page.driver.quit()
+    page = Page(own_browser(), server.url).open()
+    assert page.download("a.png", page.past("a.png")).read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_two_tabs_stay_in_step(page, files):
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.open()
+        page.choose(*files(a__png=png(50, 50)))
+        page.convert("a.png", "jpg")
+        page.reaches("a.png", "completed")
+        page.press("Remove", "a.png")
+        page.driver.switch_to.window(first)
+        page.past("a.png")
+        page.press("Remove from the history", "a.png")
+        page.wait(lambda: not page.all(".past"))
+    finally:
+        page.driver.switch_to.window([handle for handle in page.driver.window_handles if handle != first][0])
+        page.wait(lambda: not page.all(".past"))
+        page.driver.close()
+        page.driver.switch_to.window(first)
+
+
+def test_a_large_upload_whose_line_breaks(browser, server, files, tmp_path):
+    """100 MiB, cut in the middle: sent again, and whole in the end."""
+    line = Line(server.port, cut_at=[40 * 1024 * 1024])
+    page = Page(browser, line.url)
+    page.forget()
+    page.open()
+    page.refusals_expected = True
+    try:
+        data = noise(5910)[:100 * 1024 * 1024 - 1]
+        side = 5900
+        data = b"P6\n%d %d\n255\n" % (side, side) + data[20:20 + 3 * side * side]
+        assert len(data) > 99 * 1024 * 1024
+        page.choose(*files(large__ppm=data))
+        page.wait(lambda: line.broken == 1)
+        page.reaches("large.ppm", "ready", timeout=300)
+        page.target("large.ppm", "png")
+        row = page.row("large.ppm").text
+        assert "104" in row or "MB" in row
+    finally:
+        page.close()
+        line.close()
+
+
+def test_progress_without_events(browser, server, files):
+    """Where a proxy swallows event streams the page asks instead."""
+    line = Line(server.port, refused=["/events"])
+    page = Page(browser, line.url)
+    page.forget()
+    page.open()
+    page.refusals_expected = True
+    try:
+        page.choose(*files(a__docx=docx()))
+        page.convert("a.docx", "pdf")
+        page.reaches("a.docx", "completed")
+        assert line.seen.get("/job_status", 0) > 0
+    finally:
+        page.close()
+        line.close()
+
+
+def test_nothing_is_asked_while_nothing_runs(browser, server, files):
+    line = Line(server.port)
+    page = Page(browser, line.url)
+    page.forget()
+    page.open()
+    try:
+        page.choose(*files(a__png=png()))
+        page.convert("a.png", "jpg")
+        page.reaches("a.png", "completed")
+        page.one(".row .thumbnail")
+        page.driver.execute_async_script("setTimeout(arguments[0], 3000)")
+        before = dict(line.seen)
+        page.driver.execute_async_script("setTimeout(arguments[0], 5000)")
+        assert line.seen == before
+    finally:
+        page.close()
+        line.close()
+
+
+def test_a_server_that_goes_away_and_comes_back(browser, server, files):
+    line = Line(server.port)
+    page = Page(browser, line.url)
+    page.forget()
+    page.open()
+    page.refusals_expected = True
+    try:
+        page.choose(*files(a__docx=slow_docx(8000)))
+        page.convert("a.docx", "pdf")
+        page.reaches("a.docx", "queued", "scanning", "processing")
+        line.set_down(True)
+        page.says("The server can't be reached.")
+        line.set_down(False)
+        page.reaches("a.docx", "completed", timeout=240)
+        page.wait(lambda: "can't be reached" not in page.text())
+    finally:
+        page.close()
+        line.close()

@@ -1,0 +1,124 @@
+"""Who can use the page: by keyboard, by ear, on a small screen, in the dark, in German; and how much it weighs."""
+
+import gzip
+import json
+
+import pytest
+import requests
+from selenium.webdriver.common.keys import Keys
+
+from fixtures import docx, pdf, png
+from page import Page
+
+FIRST_LOAD_BYTES = 60_000
+
+
+@pytest.fixture
+def shown(page, tmp_path):
+    """The page with a row of each kind: done, ready, refused, failed; and one in the history."""
+    contents = {"letter.docx": docx(), "صورة نهائية.png": png(300, 200), "a name that is long enough to fit into no row of any screen that there is, or nearly none.pdf": pdf(),
+                "drawing.dwg": b"AC1032", "past.png": png(40, 40)}
+    for name, data in contents.items():
+        (tmp_path / name).write_bytes(data)
+    page.choose(tmp_path / "past.png")
+    page.convert("past.png", "gif")
+    page.reaches("past.png", "completed")
+    page.press("Remove", "past.png")
+    page.choose(*(tmp_path / name for name in contents if name != "past.png"))
+    page.convert("letter.docx", "pdf")
+    page.reaches("letter.docx", "completed")
+    page.reaches("صورة نهائية.png", "ready")
+    page.target("صورة نهائية.png", "jpg")
+    page.one(".row .thumbnail img")
+    yield page
+    page.natural()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing(shown, dark):
+    theme = "dark" if dark else "light"
+    shown.press("Options", "صورة نهائية.png")
+    for width in (360, 768, 1440):
+        shown.appearance(width, dark)
+        assert shown.violations() == []
+        shown.picture(f"{width}-{theme}")
+        wide = shown.driver.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= width, f"it is {wide} wide"
+    shown.press_picker(shown.row("صورة نهائية.png"))
+    assert shown.violations() == []
+    shown.picture(f"picker-{theme}")
+    shown.keys(Keys.ESCAPE)
+    shown.press("Preview", "letter.docx")
+    assert shown.violations() == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_at_first(page, dark):
+    for width in (320, 1440):
+        page.appearance(width, dark)
+        assert page.violations() == []
+        assert page.driver.execute_script("return document.documentElement.scrollWidth") <= width
+        page.picture(f"first-{width}-{'dark' if dark else 'light'}")
+    page.natural()
+
+
+def test_by_keyboard_alone(page, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(50, 50))
+    page.choose(tmp_path / "a.png")  # the browser's own dialog can't be driven
+    page.reaches("a.png", "ready")
+    page.tab_to("Skip to the files")
+    page.keys(Keys.ENTER)
+    picker = page.one(".row .picker").get_attribute("aria-label")
+    page.tab_to(picker)
+    page.keys(Keys.ENTER)
+    page.one("dialog.pick[open]")
+    for key in "gif":
+        page.keys(key)
+    page.keys(Keys.ENTER)
+    page.wait(lambda: not page.all("dialog.pick[open]"))
+    assert page.active().startswith("GIF")  # the focus is back where it was
+    page.tab_to("Convert: a.png")
+    page.keys(Keys.ENTER)
+    page.reaches("a.png", "completed")
+    page.tab_to("Preview")
+    page.keys(Keys.ENTER)
+    page.one("dialog.preview[open]")
+    page.keys(Keys.ESCAPE)
+    page.wait(lambda: not page.all("dialog"))
+    before = set(page.browser.downloads.iterdir())
+    page.tab_to("Download: a.png")
+    page.keys(Keys.ENTER)
+    assert page.arrived(before).read_bytes()[:3] == b"GIF"
+
+
+def test_in_german(own_browser, server, tmp_path):
+    page = Page(own_browser(language="de"), server.url).open()
+    assert page.driver.execute_script("return document.documentElement.lang") == "de"
+    page.says("Dateien hier ablegen")
+    page.says("gelöscht")
+    (tmp_path / "a.png").write_bytes(png(50, 50))
+    page.choose(tmp_path / "a.png")
+    page.reaches("a.png", "ready")
+    page.target("a.png", "jpg")
+    page.press("Optionen", "a.png")
+    page.says("Qualität in Prozent")
+    page.picture("german")
+    page.press("Umwandeln", "a.png")
+    page.reaches("a.png", "completed")
+    page.says("Fertig")
+    page.close()
+
+
+def test_the_title_tells_how_far_it_is(page):
+    assert page.driver.title == "Decant"
+
+
+def test_nothing_comes_from_elsewhere_and_little_from_here(page, server):
+    entries = page.driver.execute_script("return performance.getEntriesByType('resource').map(e => [e.name, e.initiatorType, e.encodedBodySize])")
+    assert entries and all(name.startswith(server.url) for name, _, _ in entries)
+    scripts = [size for name, kind, size in entries if name.endswith(".js")]
+    assert scripts and 0 < sum(scripts) < FIRST_LOAD_BYTES
+    policy = requests.get(server.url, timeout=10).headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "unsafe" not in policy
+    timing = page.driver.execute_script("return performance.getEntriesByType('navigation')[0].domInteractive")
+    print(json.dumps({"requests": len(entries) + 1, "bytes": sum(size for _, _, size in entries), "interactive_ms": round(timing)}))
