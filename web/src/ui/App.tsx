@@ -37,11 +37,11 @@ export function App() {
 
   return (
     <>
-      <a class="skip" href="#files">
+      <a class="skip" href="#main">
         {t("skip")}
       </a>
       <Header />
-      <main>
+      <main id="main" tabIndex={-1}>
         <Notices />
         <DropZone compact={busy} />
         {busy && <List onPreview={(shows) => (shown.value = shows)} />}

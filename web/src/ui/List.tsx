@@ -84,7 +84,7 @@ export function List({ onPreview }: { onPreview: (shown: Shown) => void }) {
   const drawn = useMemo(() => new WeakMap<Item, VNode>(), [several]);
 
   return (
-    <section id="files" aria-labelledby="files-title" tabIndex={-1}>
+    <section aria-labelledby="files-title">
       <header class="section">
         <h2 id="files-title">
           {t("list.title")} <span class="fine">{t("list.count", { count: items.length })}</span>
