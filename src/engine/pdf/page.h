@@ -14,6 +14,7 @@ enum { PAGE_BYTES_MAX = 512 * 1024 * 1024 };
 
 struct page_settings {
     double dpi;
+    double width, height; /* the most that a picture may have in pixels; 0: as many as the dpi make */
     int quality;
 };
 
@@ -36,7 +37,10 @@ enum outcome page_write(PopplerPage *page, const struct target *target, const st
 enum outcome page_draw(PopplerPage *page, const struct page_settings *settings, cairo_surface_t **ret);
 size_t page_surface_bytes(PopplerPage *page, const struct page_settings *settings);
 
-/* Such a surface as a file, which notes the settings' dpi as its resolution. */
+/* The resolution that a page was drawn in: the settings' dpi, or less where it had to fit. */
+double surface_dpi(cairo_surface_t *surface);
+
+/* Such a surface as a file, which notes its resolution. */
 enum outcome surface_to_png(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
 enum outcome surface_to_jpg(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);
 enum outcome surface_to_webp(cairo_surface_t *surface, const struct page_settings *settings, struct buf *out);

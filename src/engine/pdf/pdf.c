@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PAGES_MAX = 2000, FALLBACK_DPI = 150 };
+enum { PAGES_MAX = 2000, FALLBACK_DPI = 150, SIDE_MAX = 16384 };
 
 /* Pictures of the pages are as good when the PDF was made of something a moment ago. */
 static const struct engine_conversions conversions[] = {
@@ -31,6 +31,8 @@ static const struct engine_conversions conversions[] = {
 
 static const struct engine_option options[] = {
     {"dpi", "png jpg webp tiff", 18, 600, FALLBACK_DPI, "Resolution in dots per inch"},
+    {"width", "png jpg webp tiff", 1, SIDE_MAX, 0, "Largest width in pixels"},
+    {"height", "png jpg webp tiff", 1, SIDE_MAX, 0, "Largest height in pixels"},
     {"quality", "jpg webp", 1, 100, 85, "Quality in percent"},
     {0},
 };
@@ -154,6 +156,8 @@ static enum outcome convert(struct engine_job *job)
     const struct target *target = find_target(job->to->id);
     const struct page_settings settings = {
         .dpi = (double)engine_option_value(job, options, "dpi"),
+        .width = (double)engine_option_value(job, options, "width"),
+        .height = (double)engine_option_value(job, options, "height"),
         .quality = (int)engine_option_value(job, options, "quality"),
     };
     _cleanup_document_ PopplerDocument *document = NULL;

@@ -21,34 +21,43 @@ static void destroy_surface(cairo_surface_t **s)
 }
 #define _cleanup_surface_ _cleanup_(destroy_surface)
 
-static void find_size(PopplerPage *page, double dpi, double *ret_width, double *ret_height)
+/* Pixels, and the resolution that gives them. */
+static double find_size(PopplerPage *page, const struct page_settings *settings, double *ret_width,
+                        double *ret_height)
 {
+    double dpi = settings->dpi;
+
     poppler_page_get_size(page, ret_width, ret_height);
+    if (settings->width > 0)
+        dpi = fmin(dpi, settings->width * 72 / *ret_width);
+    if (settings->height > 0)
+        dpi = fmin(dpi, settings->height * 72 / *ret_height);
     *ret_width = fmax(ceil(*ret_width * dpi / 72 - 0.01), 1);
     *ret_height = fmax(ceil(*ret_height * dpi / 72 - 0.01), 1);
+    return dpi;
 }
 
 size_t page_surface_bytes(PopplerPage *page, const struct page_settings *settings)
 {
     double width, height;
 
-    find_size(page, settings->dpi, &width, &height);
+    find_size(page, settings, &width, &height);
     return (size_t)fmin(width * height, PIXELS_MAX) * sizeof(uint32_t);
 }
 
 enum outcome page_draw(PopplerPage *page, const struct page_settings *settings, cairo_surface_t **ret)
 {
     _cleanup_surface_ cairo_surface_t *surface = NULL;
-    double width, height, dpi = settings->dpi;
+    double width, height, dpi = find_size(page, settings, &width, &height);
     cairo_t *cr;
     cairo_status_t status;
 
-    find_size(page, dpi, &width, &height);
     if (width > SIDE_MAX || height > SIDE_MAX || width * height > PIXELS_MAX)
         return OUTCOME_TOO_COMPLEX;
     surface = surface_new((int)width, (int)height);
     if (!surface)
         return OUTCOME_TOO_COMPLEX;
+    cairo_surface_set_fallback_resolution(surface, dpi, dpi);
     cr = cairo_create(surface);
     cairo_scale(cr, dpi / 72, dpi / 72);
     poppler_page_render(page, cr);
@@ -61,6 +70,15 @@ enum outcome page_draw(PopplerPage *page, const struct page_settings *settings, 
         return OUTCOME_INTERNAL;
     *ret = TAKE_PTR(surface);
     return OUTCOME_OK;
+}
+
+/* cairo keeps it for us: nothing of ours is ever drawn in vectors. */
+double surface_dpi(cairo_surface_t *surface)
+{
+    double x, y;
+
+    cairo_surface_get_fallback_resolution(surface, &x, &y);
+    return x;
 }
 
 static const uint32_t *row_of(cairo_surface_t *surface, int y)
@@ -119,12 +137,11 @@ static bool is_rough(const uint32_t *row, int width)
     return rough > width / 2;
 }
 
-static void png_rows(png_structp png, png_infop info, cairo_surface_t *surface, double dpi,
-                     unsigned char *line)
+static void png_rows(png_structp png, png_infop info, cairo_surface_t *surface, unsigned char *line)
 {
     int width = cairo_image_surface_get_width(surface), height = cairo_image_surface_get_height(surface);
     bool grey = surface_is_grey(surface);
-    uint32_t per_metre = (uint32_t)round(dpi / 0.0254);
+    uint32_t per_metre = (uint32_t)round(surface_dpi(surface) / 0.0254);
 
     png_set_IHDR(png, info, (uint32_t)width, (uint32_t)height, 8,
                  grey ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
@@ -147,7 +164,7 @@ static void png_rows(png_structp png, png_infop info, cairo_surface_t *surface, 
 }
 
 /* libpng leaves by longjmp: nothing that it must not find changed lives in this frame. */
-static enum outcome encode_png(cairo_surface_t *surface, double dpi, unsigned char *line, struct buf *out)
+static enum outcome encode_png(cairo_surface_t *surface, unsigned char *line, struct buf *out)
 {
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png ? png_create_info_struct(png) : NULL;
@@ -155,7 +172,7 @@ static enum outcome encode_png(cairo_surface_t *surface, double dpi, unsigned ch
 
     if (info && !setjmp(png_jmpbuf(png))) {
         png_set_write_fn(png, out, png_to_buf, png_no_flush);
-        png_rows(png, info, surface, dpi, line);
+        png_rows(png, info, surface, line);
         outcome = OUTCOME_OK;
     }
     png_destroy_write_struct(&png, &info);
@@ -166,7 +183,7 @@ enum outcome surface_to_png(cairo_surface_t *surface, const struct page_settings
 {
     _cleanup_free_ unsigned char *line = malloc((size_t)cairo_image_surface_get_width(surface) * 3);
 
-    return line ? encode_png(surface, settings->dpi, line, out) : OUTCOME_TOO_COMPLEX;
+    return line ? encode_png(surface, line, out) : OUTCOME_TOO_COMPLEX;
 }
 
 /* cairo's pixels as libjpeg-turbo, which is Debian's libjpeg, takes them. */
@@ -195,7 +212,7 @@ static void jpeg_rows(struct jpeg_compress_struct *jpeg, cairo_surface_t *surfac
         jpeg_set_colorspace(jpeg, JCS_GRAYSCALE);
     jpeg_set_quality(jpeg, settings->quality, TRUE);
     jpeg->density_unit = 1;
-    jpeg->X_density = jpeg->Y_density = (UINT16)settings->dpi;
+    jpeg->X_density = jpeg->Y_density = (UINT16)fmax(surface_dpi(surface), 1);
     jpeg_start_compress(jpeg, TRUE);
     while (jpeg->next_scanline < jpeg->image_height) {
         JSAMPROW row = cairo_image_surface_get_data(surface) +

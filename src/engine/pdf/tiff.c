@@ -14,6 +14,7 @@ enum { LEVEL = 6, GREY = 1, COLOUR = 3 };
 /* What stands before the packed rows of a page. */
 struct strip {
     uint32_t width, height, samples;
+    double dpi;
 };
 
 static void put_row(const uint32_t *from, const struct strip *s, unsigned char *to)
@@ -57,7 +58,8 @@ enum outcome surface_to_strip(cairo_surface_t *surface, const struct page_settin
 {
     const struct strip s = {.width = (uint32_t)cairo_image_surface_get_width(surface),
                             .height = (uint32_t)cairo_image_surface_get_height(surface),
-                            .samples = surface_is_grey(surface) ? GREY : COLOUR};
+                            .samples = surface_is_grey(surface) ? GREY : COLOUR,
+                            .dpi = surface_dpi(surface)};
     _cleanup_free_ unsigned char *row = malloc((size_t)s.width * s.samples);
     z_stream z = {0};
     enum outcome outcome = OUTCOME_TOO_COMPLEX;
@@ -71,7 +73,6 @@ enum outcome surface_to_strip(cairo_surface_t *surface, const struct page_settin
 
 struct file {
     TIFF *tiff;
-    const struct page_settings *settings;
     int pages;
 };
 
@@ -87,8 +88,7 @@ static bool set_fields(const struct file *f, const struct strip *s, int page)
            TIFFSetField(t, TIFFTAG_COMPRESSION, COMPRESSION_ADOBE_DEFLATE) &&
            TIFFSetField(t, TIFFTAG_PHOTOMETRIC,
                         s->samples == GREY ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB) &&
-           TIFFSetField(t, TIFFTAG_XRESOLUTION, f->settings->dpi) &&
-           TIFFSetField(t, TIFFTAG_YRESOLUTION, f->settings->dpi) &&
+           TIFFSetField(t, TIFFTAG_XRESOLUTION, s->dpi) && TIFFSetField(t, TIFFTAG_YRESOLUTION, s->dpi) &&
            TIFFSetField(t, TIFFTAG_RESOLUTIONUNIT, RESUNIT_INCH) &&
            TIFFSetField(t, TIFFTAG_SUBFILETYPE, f->pages > 1 ? FILETYPE_PAGE : 0) &&
            TIFFSetField(t, TIFFTAG_PAGENUMBER, page, f->pages);
@@ -116,7 +116,7 @@ static void no_message(const char *module, const char *format, va_list ap)
 enum outcome tiff_write(struct engine_job *job, const struct target *target, PopplerDocument *document,
                         int pages, const struct page_settings *settings, const char *path)
 {
-    struct file f = {.settings = settings, .pages = pages};
+    struct file f = {.pages = pages};
     const struct pages work = {.job = job,
                                .target = target,
                                .settings = settings,

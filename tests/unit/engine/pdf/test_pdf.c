@@ -199,6 +199,32 @@ static void png_has_the_resolution_asked_for(void **state)
     }
 }
 
+/* Pages keep their shape, and none grows. */
+static void pictures_fit_where_they_are_asked_to(void **state)
+{
+    static const struct {
+        const char *options;
+        double width;
+    } cases[] = {
+        {"{\"dpi\": 144, \"width\": 100}", 100},
+        {"{\"dpi\": 144, \"width\": 16384, \"height\": 100}", 100.0 * WIDTH / HEIGHT},
+        {"{\"dpi\": 144, \"width\": 100, \"height\": 16384}", 100},
+        {"{\"dpi\": 72, \"width\": 16384, \"height\": 16384}", WIDTH},
+        {"{\"width\": 1}", 1},
+    };
+    const char *input = make_pdf(*state, "fit.pdf", 1);
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct run run = good(*state, "png", input, cases[i].options);
+        cairo_surface_t *s = cairo_image_surface_create_from_png(run.path);
+        double height = cases[i].width * HEIGHT / WIDTH;
+
+        assert_int_equal(cairo_image_surface_get_width(s), (int)ceil(cases[i].width - 0.01));
+        assert_int_equal(cairo_image_surface_get_height(s), (int)ceil(height - 0.01));
+        cairo_surface_destroy(s);
+    }
+}
+
 /* sRGB with red and green changed over. */
 static cmsUInt32Number make_profile(void *ret, cmsUInt32Number size)
 {
@@ -507,6 +533,7 @@ int main(void)
         cmocka_unit_test(threads_change_no_byte),
         cmocka_unit_test(threads_fit_pages_and_cores),
         cmocka_unit_test(png_has_the_resolution_asked_for),
+        cmocka_unit_test(pictures_fit_where_they_are_asked_to),
         cmocka_unit_test(text_makes_no_colours_and_pictures_do),
         cmocka_unit_test(text_keeps_columns_and_pages),
         cmocka_unit_test(html_is_escaped_and_styled),
