@@ -22,8 +22,9 @@
 
 #define UPLOADS   "uploads"
 #define CONVERTED "converted"
+#define PREVIEW   "preview"
 
-enum { EXTENSION_MAX = 8, REMOVE_ATTEMPTS = 5 };
+enum { EXTENSION_MAX = 8, REMOVE_ATTEMPTS = 5, PREVIEW_NAME_MAX = ID_UUID_LEN + sizeof "-4294967295.png" };
 
 struct storage {
     int root, incoming;
@@ -325,19 +326,13 @@ static bool component_valid(const char *name)
            !str_eq(name, "..");
 }
 
-int storage_publish(struct storage *s, int job_fd, const char *work, const char *name, const char *session_id,
-                    const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX])
+static int move_out(int job_fd, const char *work, const char *name, const char *folder, const char *final)
 {
     _cleanup_close_ int from = -1, to = -1;
     struct stat st;
-    const char *final;
-    int r;
 
     if (!work_valid(work) || !component_valid(name))
         return -EINVAL;
-    r = new_path(session_id, job_id, CONVERTED, ext, ret_path, &final);
-    if (r < 0)
-        return r;
     from = path_open(job_fd, work, O_RDONLY | O_DIRECTORY, 0);
     if (from < 0)
         return from;
@@ -345,10 +340,34 @@ int storage_publish(struct storage *s, int job_fd, const char *work, const char 
         return -errno;
     if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
         return -EINVAL;
-    to = path_make_dir(job_fd, CONVERTED, STORAGE_BELOW);
+    to = path_make_dir(job_fd, folder, STORAGE_BELOW);
     if (to < 0)
         return to;
     return renameat(from, name, to, final) < 0 ? -errno : 0;
+}
+
+int storage_publish(struct storage *s, int job_fd, const char *work, const char *name, const char *session_id,
+                    const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX])
+{
+    const char *final;
+    int r = new_path(session_id, job_id, CONVERTED, ext, ret_path, &final);
+
+    return r < 0 ? r : move_out(job_fd, work, name, CONVERTED, final);
+}
+
+static void name_preview(const char *result_id, unsigned size, char ret[PREVIEW_NAME_MAX])
+{
+    snprintf(ret, PREVIEW_NAME_MAX, "%s-%u.png", result_id, size);
+}
+
+int storage_publish_preview(int job_fd, const char *work, const char *name, const char *result, unsigned size)
+{
+    char id[ID_UUID_LEN + 1], final[PREVIEW_NAME_MAX];
+
+    if (!storage_result_id(result, id))
+        return -EINVAL;
+    name_preview(id, size, final);
+    return move_out(job_fd, work, name, PREVIEW, final);
 }
 
 typedef bool leftover_fn(const char *name, const char *keep);
@@ -361,6 +380,12 @@ static bool is_work(const char *name, const char *keep)
 static bool is_other(const char *name, const char *keep)
 {
     return !str_eq(name, keep);
+}
+
+/* `keep`: the result whose pictures they have to be. */
+static bool is_others(const char *name, const char *keep)
+{
+    return !*keep || !str_starts(name, keep);
 }
 
 /* Removes the entries of `path` (a folder below `parent_fd`) that are leftovers. */
@@ -386,9 +411,11 @@ static int sweep(int parent_fd, const char *path, leftover_fn *leftover, const c
 int storage_sweep_job(int job_fd, const char *keep)
 {
     const char *slash = strrchr(keep, '/');
+    char id[ID_UUID_LEN + 1] = "";
     int r = sweep(job_fd, ".", is_work, NULL), s = sweep(job_fd, CONVERTED, is_other, slash ? slash + 1 : "");
+    int t = sweep(job_fd, PREVIEW, is_others, storage_result_id(keep, id) ? id : "");
 
-    return r < 0 ? r : s;
+    return r < 0 ? r : s < 0 ? s : t;
 }
 
 /* --- reading and removing */
@@ -423,6 +450,18 @@ bool storage_path_valid(const char *path)
     return split(path, &parts);
 }
 
+static int open_regular(struct storage *s, const char *path)
+{
+    _cleanup_close_ int fd = path_open(s->root, path, O_RDONLY | O_NONBLOCK, 0);
+    struct stat st;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -EINVAL;
+}
+
 int storage_open_result(struct storage *s, const char *session_id, const char *job_id, const char *path,
                         char ret_path[STORAGE_PATH_MAX])
 {
@@ -438,17 +477,30 @@ int storage_open_result(struct storage *s, const char *session_id, const char *j
 
 int storage_open_file(struct storage *s, const char *path)
 {
-    _cleanup_close_ int fd = -1;
-    struct stat st;
+    return storage_path_valid(path) ? open_regular(s, path) : -EINVAL;
+}
 
-    if (!storage_path_valid(path))
+bool storage_result_id(const char *path, char ret[ID_UUID_LEN + 1])
+{
+    struct parts parts;
+
+    if (!split(path, &parts) || !str_eq(parts.folder, CONVERTED))
+        return false;
+    memcpy(ret, parts.uuid, ID_UUID_LEN + 1);
+    return true;
+}
+
+int storage_open_preview(struct storage *s, const char *result, unsigned size,
+                         char ret_path[STORAGE_PATH_MAX])
+{
+    char name[PREVIEW_NAME_MAX];
+    struct parts parts;
+
+    if (!split(result, &parts) || !str_eq(parts.folder, CONVERTED))
         return -EINVAL;
-    fd = path_open(s->root, path, O_RDONLY | O_NONBLOCK, 0);
-    if (fd < 0)
-        return fd;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -EINVAL;
+    name_preview(parts.uuid, size, name);
+    snprintf(ret_path, STORAGE_PATH_MAX, "%s/%s/" PREVIEW "/%s", parts.session_id, parts.job_id, name);
+    return open_regular(s, ret_path);
 }
 
 int storage_remove_file(struct storage *s, const char *path)

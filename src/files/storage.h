@@ -2,6 +2,8 @@
  *
  *     {root}/{session_id}/{job_id}/uploads/{uuid}.{ext}
  *     {root}/{session_id}/{job_id}/converted/{uuid}.{ext}
+ *     {root}/{session_id}/{job_id}/preview/{uuid}-{size}.png
+ *         pictures of the result of that name, for as long as the job has it
  *     {root}/{session_id}/{job_id}/work-{uuid}/
  *         one attempt's output folder; gone when the attempt ends
  *     {root}/exchange/, {root}/.exchange/
@@ -76,9 +78,14 @@ int storage_make_work(int job_fd, char ret_name[sizeof "work-" + ID_UUID_LEN]) _
 int storage_publish(struct storage *s, int job_fd, const char *work, const char *name, const char *session_id,
                     const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX]) _warn_unused_;
 
+/* The same for a picture of `result`, a stored path of that job, as preview/{uuid of the result}-{size}.png.
+ * One that is there is replaced. */
+int storage_publish_preview(int job_fd, const char *work, const char *name, const char *result,
+                            unsigned size) _warn_unused_;
+
 /* Removes from the job's folder what an attempt that was cut short has left: every work folder, and every
- * result but the one at `keep` (a stored path; "" keeps none). To be called before an attempt, by the holder
- * of the claim. 0, or the first -errno after having removed what could be removed. */
+ * result, with its pictures, but the one at `keep` (a stored path; "" keeps none). To be called before an
+ * attempt, by the holder of the claim. 0, or the first -errno after having removed what could be removed. */
 int storage_sweep_job(int job_fd, const char *keep);
 
 /* --- reading and removing; `path` is a stored path, checked to be one (-EINVAL). Removing what isn't there
@@ -89,6 +96,11 @@ int storage_open_file(struct storage *s, const char *path) _warn_unused_;
  * there. */
 int storage_open_result(struct storage *s, const char *session_id, const char *job_id, const char *path,
                         char ret_path[STORAGE_PATH_MAX]) _warn_unused_;
+/* Its picture of that size, and where it is; -ENOENT when none has been made. */
+int storage_open_preview(struct storage *s, const char *result, unsigned size,
+                         char ret_path[STORAGE_PATH_MAX]) _warn_unused_;
+/* What the name of a result says: no other has the same. False when `path` is no result's. */
+bool storage_result_id(const char *path, char ret[ID_UUID_LEN + 1]);
 int storage_remove_file(struct storage *s, const char *path);
 int storage_remove_job(struct storage *s, const char *session_id, const char *job_id);
 int storage_remove_session(struct storage *s, const char *session_id);

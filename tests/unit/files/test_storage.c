@@ -551,6 +551,76 @@ static void a_sweep_leaves_the_upload_and_the_result_that_counts(void **state)
     assert_true(exists(f, path));
 }
 
+/* A result under its final name. */
+static void publish_result(struct fixture *f, char ret_path[STORAGE_PATH_MAX])
+{
+    char work[48];
+    _cleanup_close_ int job = make_result(f, work, "r.pdf");
+
+    assert_int_equal(storage_publish(f->storage, job, work, "r.pdf", f->session, f->job, "pdf", ret_path), 0);
+}
+
+static void publish_preview(struct fixture *f, const char *result, unsigned size)
+{
+    char work[48];
+    _cleanup_close_ int job = make_result(f, work, "p.png");
+
+    assert_int_equal(storage_publish_preview(job, work, "p.png", result, size), 0);
+}
+
+static int open_preview(struct fixture *f, const char *result, unsigned size)
+{
+    char path[STORAGE_PATH_MAX], full[512];
+    int fd = storage_open_preview(f->storage, result, size, path);
+
+    if (fd < 0)
+        return fd;
+    close(fd);
+    snprintf(full, sizeof full, "%s/%s/preview/", f->session, f->job);
+    assert_true(str_starts(path, full));
+    assert_true(exists(f, path));
+    return 0;
+}
+
+static void pictures_belong_to_one_result(void **state)
+{
+    struct fixture *f = *state;
+    char upload_path[STORAGE_PATH_MAX], first[STORAGE_PATH_MAX], second[STORAGE_PATH_MAX], work[48];
+    char id[ID_UUID_LEN + 1], folder[STORAGE_PATH_MAX];
+
+    upload(f, "x", upload_path);
+    publish_result(f, first);
+    publish_result(f, second);
+    assert_int_equal(open_preview(f, first, 256), -ENOENT);
+    publish_preview(f, first, 256);
+    publish_preview(f, first, 256); /* again: it takes the place of the other */
+    publish_preview(f, first, 1024);
+    assert_int_equal(open_preview(f, first, 256), 0);
+    assert_int_equal(open_preview(f, first, 1024), 0);
+    assert_int_equal(open_preview(f, first, 25), -ENOENT);
+    assert_int_equal(open_preview(f, second, 256), -ENOENT);
+    publish_preview(f, second, 256);
+
+    assert_int_equal(open_preview(f, upload_path, 256), -EINVAL);
+    assert_int_equal(open_preview(f, "../../etc/passwd", 256), -EINVAL);
+    assert_false(storage_result_id(upload_path, id));
+    assert_true(storage_result_id(first, id));
+    assert_non_null(strstr(first, id));
+
+    _cleanup_close_ int job = make_result(f, work, "p.png");
+
+    assert_int_equal(storage_publish_preview(job, work, "p.png", upload_path, 256), -EINVAL);
+    assert_int_equal(storage_publish_preview(job, work, "..", second, 256), -EINVAL);
+    assert_int_equal(storage_sweep_job(job, second), 0);
+    assert_int_equal(open_preview(f, first, 256), -ENOENT);
+    assert_int_equal(open_preview(f, first, 1024), -ENOENT);
+    assert_int_equal(open_preview(f, second, 256), 0);
+    assert_int_equal(storage_sweep_job(job, ""), 0);
+    assert_int_equal(open_preview(f, second, 256), -ENOENT);
+    snprintf(folder, sizeof folder, "%s/%s/preview", f->session, f->job);
+    assert_int_equal(count(f, folder), 0);
+}
+
 int main(void)
 {
     umask(0); /* as those who use it */
@@ -562,6 +632,7 @@ int main(void)
         TEST(a_commit_that_fails_leaves_nothing),
         TEST(a_full_disk_is_told_in_advance),
         TEST(leftovers_are_removed_and_uploads_under_way_are_not),
+        TEST(pictures_belong_to_one_result),
         TEST(a_sweep_leaves_the_upload_and_the_result_that_counts),
         TEST(a_result_is_published),
         TEST(only_a_plain_file_of_its_own_is_published),
