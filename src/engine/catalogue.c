@@ -129,6 +129,7 @@ static void resolve(void)
     }
     for (const struct family_line *line = family_lines; line->engine; line++)
         add_once(families, line->family);
+    add_once(families, CATALOGUE_PREVIEWS);
     join_names();
     plan_free(&plan);
     plan_make(steps, n, &plan);
@@ -262,6 +263,38 @@ const struct catalogue_route *catalogue_as_it_is(const struct format *format)
 {
     pthread_once(&once, resolve);
     return plan_nothing(&plan, format);
+}
+
+static bool is_of_one_file(const struct catalogue_route *route)
+{
+    for (size_t i = 0; route && i < route->n_steps; i++)
+        if (route->steps[i]->kind != CATALOGUE_CONVERT)
+            return false;
+    return route;
+}
+
+/* What is laid out as a PDF has pages, however far that is. */
+static const struct catalogue_route *find_picture(const struct format *of)
+{
+    const struct format *png = format_by_id("png"), *pdf = format_by_id("pdf");
+    const struct catalogue_route *route = catalogue_find(of, png), *to_pdf = catalogue_find(of, pdf),
+                                 *from_pdf = catalogue_find(pdf, png);
+
+    if (is_of_one_file(route))
+        return route;
+    return is_of_one_file(to_pdf) && is_of_one_file(from_pdf) ? plan_join(&plan, to_pdf, from_pdf) : NULL;
+}
+
+const struct catalogue_route *catalogue_preview(const struct format *result, const struct format *inside,
+                                                const json_t *options)
+{
+    bool packed = result && inside && result->category == FORMAT_ARCHIVE && inside != result;
+    const struct catalogue_route *route = result ? find_picture(packed ? inside : result) : NULL;
+
+    if (!route)
+        return NULL;
+    route = catalogue_route_with(route, options);
+    return packed ? plan_unpack(&plan, result, route) : route;
 }
 
 bool catalogue_takes_each(const struct catalogue_route *route)

@@ -62,6 +62,11 @@ const struct catalogue_route *catalogue_route_with(const struct catalogue_route 
 const struct catalogue_route *catalogue_find_many(const struct format *from, const struct format *to);
 /* The route of a file that is only looked at. */
 const struct catalogue_route *catalogue_as_it_is(const struct format *format);
+/* The way from a result to a picture of its first page, a PNG, with these options. `inside` is what a result
+ * that is an archive holds, as of a document whose pages are a picture each: the first of them is shown. NULL
+ * when there is none: of sounds, fonts and what somebody has packed. */
+const struct catalogue_route *catalogue_preview(const struct format *result, const struct format *inside,
+                                                const json_t *options);
 /* Does the route end with one file made of many? What each has to become before: NULL for as it is. */
 bool catalogue_gathers(const struct catalogue_route *route);
 const struct format *catalogue_each(const struct catalogue_route *route, const json_t *options);
@@ -83,7 +88,9 @@ json_t *catalogue_json(void);
 const char *const *catalogue_engines(void);
 const char *catalogue_names(void);
 
-/* The families that jobs are queued by, NULL-terminated; and the one of an engine, or NULL. */
+/* The families that tasks are queued by, NULL-terminated: those of the engines, and at last the one of
+ * previews, which are many and short. And the one of an engine, or NULL. */
+#define CATALOGUE_PREVIEWS "previews"
 const char *const *catalogue_families(void);
 const char *catalogue_family(const char *engine);
 /* The engine of the route's costliest step, whose pace tells when it will be done; and that one's family. */

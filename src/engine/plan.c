@@ -265,6 +265,34 @@ const struct catalogue_route *plan_many(struct plan *p, const struct format *fro
     return remember(p, &route);
 }
 
+static void add_steps(struct catalogue_route *route, const struct catalogue_route *more)
+{
+    for (size_t i = 0; i < more->n_steps; i++)
+        add_step(route, more->steps[i]);
+}
+
+const struct catalogue_route *plan_join(struct plan *p, const struct catalogue_route *first,
+                                        const struct catalogue_route *second)
+{
+    struct catalogue_route route = {.from = first->from, .to = second->to};
+
+    add_steps(&route, first);
+    add_steps(&route, second);
+    return remember(p, &route);
+}
+
+const struct catalogue_route *plan_unpack(struct plan *p, const struct format *from,
+                                          const struct catalogue_route *rest)
+{
+    struct catalogue_route route = {.from = from, .to = rest->to};
+
+    if (!p->scatters[number_of(from)])
+        return NULL;
+    add_step(&route, p->scatters[number_of(from)]);
+    add_steps(&route, rest);
+    return remember(p, &route);
+}
+
 const struct catalogue_route *plan_nothing(struct plan *p, const struct format *from)
 {
     struct catalogue_route route = {.from = from, .to = from, .fidelity = PERCENT};

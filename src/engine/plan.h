@@ -32,6 +32,13 @@ bool plan_makes_of_many(const struct plan *p, const struct format *from, const s
  * when no engine does that. */
 const struct catalogue_route *plan_many(struct plan *p, const struct format *from, const struct format *to,
                                         bool scatter);
+/* One after the other: the second begins with what the first ends with. */
+const struct catalogue_route *plan_join(struct plan *p, const struct catalogue_route *first,
+                                        const struct catalogue_route *second);
+/* An archive is taken apart, and one of what is in it goes on by `route`. NULL when nothing takes it apart.
+ */
+const struct catalogue_route *plan_unpack(struct plan *p, const struct format *from,
+                                          const struct catalogue_route *route);
 /* `from` stays what it is: no step. */
 const struct catalogue_route *plan_nothing(struct plan *p, const struct format *from);
 /* `route` with these of plan.inserts, in their order, each where the route first comes by its format; where

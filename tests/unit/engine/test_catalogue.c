@@ -129,10 +129,31 @@ static void an_engine_without_its_program_is_left_out(void **state)
 static void families_are_those_of_the_engines(void **state)
 {
     assert_string_equal(catalogue_families()[0], "documents");
-    assert_null(catalogue_families()[1]);
+    assert_string_equal(catalogue_families()[1], CATALOGUE_PREVIEWS);
+    assert_null(catalogue_families()[2]);
     assert_string_equal(catalogue_family("office"), "documents");
     assert_null(catalogue_family("image")); /* it names none */
     assert_null(catalogue_family("unknown"));
+}
+
+static const char *picture(const char *result, const char *inside, const char *options)
+{
+    _cleanup_json_ json_t *o = json_loads(options, 0, NULL);
+    const struct catalogue_route *route = catalogue_preview(format_by_id(result), format_by_id(inside), o);
+
+    assert_true(!route || str_eq(route->to->id, "png"));
+    return route ? route->engines : NULL;
+}
+
+static void results_have_pictures(void **state)
+{
+    assert_string_equal(picture("jpg", "jpg", "{}"), "image");
+    assert_string_equal(picture("docx", "docx", "{}"), "office");
+    assert_string_equal(picture("docx", "odt", "{}"),
+                        "office");            /* what it is counts, where it is no archive */
+    assert_null(picture("zip", "jpg", "{}")); /* nobody here takes it apart */
+    assert_null(picture("mp3", "mp3", "{}"));
+    assert_null(catalogue_preview(NULL, NULL, NULL));
 }
 
 static int check(const char *from, const char *to, const char *options, char why[200])
@@ -354,6 +375,7 @@ int main(void)
         cmocka_unit_test(engines_are_named_once),
         cmocka_unit_test(engines_are_chosen),
         cmocka_unit_test(families_are_those_of_the_engines),
+        cmocka_unit_test(results_have_pictures),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(an_option_of_another_target_is_refused),
         cmocka_unit_test(options_of_all_steps_count),

@@ -221,6 +221,30 @@ static void a_format_into_itself_is_a_route(void **state)
     assert_ptr_equal(route->steps[0], &made.steps[1]);
 }
 
+static void routes_are_joined(void **state)
+{
+    const struct catalogue_route *route;
+
+    step("a", "md", "docx", 1, 90, "");
+    step("b", "docx", "pdf", 2, 90, "text");
+    step("c", "pdf", "png", 3, 50, "");
+    step("d", "zip", "zip", 4, 100, "");
+    made.steps[3].kind = CATALOGUE_SCATTER;
+    plan_now();
+    assert_null(find("md", "png"));
+    route = plan_join(&made.plan, find("md", "pdf"), find("pdf", "png"));
+    assert_string_equal(route->from->id, "md");
+    assert_string_equal(route->to->id, "png");
+    assert_string_equal(route->engines, "a+b+c");
+    assert_int_equal(route->cost, 6);
+    assert_ptr_equal(plan_join(&made.plan, find("md", "pdf"), find("pdf", "png")), route);
+
+    route = plan_unpack(&made.plan, format_by_id("zip"), find("pdf", "png"));
+    assert_string_equal(route->from->id, "zip");
+    assert_string_equal(route->engines, "d+c");
+    assert_null(plan_unpack(&made.plan, format_by_id("tar"), find("pdf", "png")));
+}
+
 #define PLAN_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -238,6 +262,7 @@ int main(void)
         PLAN_TEST(a_single_step_still_leads_on),
         PLAN_TEST(steps_are_inserted_where_their_format_comes_by),
         PLAN_TEST(a_format_into_itself_is_a_route),
+        PLAN_TEST(routes_are_joined),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
