@@ -262,14 +262,15 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
         return;
     }
     take_report(c, engine);
-    if (engine->outcome == OUTCOME_OK && is_scatter(c) && !c->cancelled) {
+    if (engine->outcome == OUTCOME_OK && is_scatter(c) && c->each && !c->cancelled) {
         start_each(c);
         return;
     }
     if (engine->outcome == OUTCOME_OK && !is_last_step(c) && !c->cancelled) {
         c->state = CHECKING;
         c->work.data = c;
-        uv_queue_work(c->shared->loop, &c->work, conversion_step_work, on_step_checked);
+        uv_queue_work(c->shared->loop, &c->work, is_scatter(c) ? conversion_pick_work : conversion_step_work,
+                      on_step_checked);
         return;
     }
     if (engine->outcome == OUTCOME_INTERNAL &&
@@ -279,6 +280,11 @@ static void on_engine_done(void *arg, const struct engine_report *engine)
     finish(c, c->cancelled ? OUTCOME_CANCELLED : engine->outcome);
 }
 
+static uint64_t limited_ms(const struct conversion *c, uint64_t ms)
+{
+    return c->most_ms > 0 ? MIN(ms, c->most_ms) : ms;
+}
+
 /* What opens with a password is packed tight below it: neither its size nor its directory tell what it holds.
  * The options are searched as text, which leaves no further copy of the password; one that another option
  * would feign only buys what every file may be given. */
@@ -286,7 +292,8 @@ static uint64_t step_deadline_ms(const struct conversion *c, const char *engine)
 {
     bool packed = c->step == 0 && strstr(c->options, "\"" ENGINE_PASSWORD "\"");
 
-    return deadline_ms(c->shared->settings, engine, packed ? DEADLINE_CONTENT_UNKNOWN : c->content);
+    return limited_ms(
+        c, deadline_ms(c->shared->settings, engine, packed ? DEADLINE_CONTENT_UNKNOWN : c->content));
 }
 
 static void start_step(struct conversion *c)
@@ -295,7 +302,7 @@ static void start_step(struct conversion *c)
                                              [CATALOGUE_SCATTER] = ENGINE_SCATTER,
                                              [CATALOGUE_GATHER] = ENGINE_GATHER};
     const struct catalogue_step *step = c->route->steps[c->step];
-    const uint64_t most_ms = c->shared->settings->job_timeout_s * 1000;
+    const uint64_t most_ms = limited_ms(c, c->shared->settings->job_timeout_s * 1000);
     const uint64_t page_ms = deadline_page_ms(step->engine);
     _cleanup_secret_ char *options = NULL;
     int r = storage_make_work(c->job_fd, c->work_name);
@@ -478,7 +485,7 @@ static void on_start(uv_timer_t *timer)
         return;
     }
     c->content = deadline_content(c->upload_fd, c->route->from);
-    if (str_eq(c->shared->settings->clamd, "off")) {
+    if (c->scanned_before || str_eq(c->shared->settings->clamd, "off")) {
         start_converting(c);
         return;
     }
@@ -506,6 +513,8 @@ struct conversion *conversion_start(struct conversion_shared *shared,
         .options = strdup(request->options && *request->options ? request->options : "{}"),
         .route = request->route,
         .state = WAITING,
+        .scanned_before = request->scanned,
+        .most_ms = request->most_ms,
         .started_ms = clock_mono_ms(),
         .upload_fd = -1,
         .result_fd = -1,

@@ -7,7 +7,8 @@
  * hand it over, remove the work folder)
  *
  * Where the route makes one of many files, each of them goes through all of that by itself
- * (conversion_each.c), and what they have become is gathered by the next step.
+ * (conversion_each.c), and what they have become is gathered by the next step. Where one is taken apart and
+ * nothing gathers, the first file in it that the next step takes goes on alone.
  *
  * Nothing is converted without a verdict, unless settings.clamd is "off". The result is believed in nothing:
  * it is opened without following links, has to be a regular file with one name and of an allowed size, and
@@ -60,6 +61,8 @@ struct conversion_request {
     size_t n_inputs;
     const struct catalogue_route *route;
     const char *options; /* JSON object; with the document's password, if there is one */
+    bool scanned;        /* it was, or we have made it: nobody is asked again */
+    uint64_t most_ms;    /* for each step, where that is less than what it would get; 0: no such limit */
 };
 
 /* The result while it is still in the work folder. */

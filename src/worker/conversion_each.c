@@ -16,6 +16,7 @@
 #include "engine/folder.h"
 #include "engine/secrets.h"
 #include "files/storage.h"
+#include "worker/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -85,15 +86,26 @@ static void name_result(const struct each *e, const char *ext, char ret[FOLDER_N
 
 /* --- on a thread: the folders, and each file before its conversion */
 
+static int open_work(const struct conversion *c, const char *name)
+{
+    return path_open(c->job_fd, name, O_RDONLY | O_DIRECTORY, 0);
+}
+
 static int open_folder(const struct each *e, const char *name)
 {
-    return path_open(e->parent->job_fd, name, O_RDONLY | O_DIRECTORY, 0);
+    return open_work(e->parent, name);
+}
+
+static int read_index(const struct conversion *c, const char *folder_name, json_t **ret)
+{
+    _cleanup_close_ int folder = open_work(c, folder_name);
+
+    return folder < 0 ? folder : folder_read(folder, ret);
 }
 
 static int read_scattered(struct each *e)
 {
-    _cleanup_close_ int folder = open_folder(e, e->in);
-    int r = folder < 0 ? folder : folder_read(folder, &e->scattered);
+    int r = read_index(e->parent, e->in, &e->scattered);
 
     if (r < 0)
         return r;
@@ -147,25 +159,74 @@ static enum outcome take_input(struct each *e)
     return OUTCOME_OK;
 }
 
-/* Gives it the ending by which engines know it. NULL when it isn't what its name says, or nothing that we
- * know. */
-static const struct format *take_scattered(struct each *e)
+static const char *entry_name(const json_t *index, size_t i)
 {
-    const json_t *entry = json_array_get(e->scattered, e->i);
-    const char *file = json_string_value(json_object_get(entry, "file"));
-    _cleanup_close_ int folder = open_folder(e, e->in), fd = -1;
-    char named[FOLDER_FILE_MAX];
-    const struct format *format;
+    return json_string_value(json_object_get(json_array_get(index, i), "name"));
+}
+
+/* A file of those that were taken apart, open; it gets the ending by which engines know it. -EBADMSG when it
+ * isn't what its name says, or nothing that we know. */
+static int take_entry(struct conversion *c, const char *folder_name, const json_t *index, size_t i,
+                      const struct format **ret_format, char ret_file[FOLDER_FILE_MAX])
+{
+    const char *file = json_string_value(json_object_get(json_array_get(index, i), "file"));
+    const struct format *format = format_by_name(str_base_name(entry_name(index, i)));
+    _cleanup_close_ int folder = open_work(c, folder_name), fd = -1;
     struct stat st;
 
-    snprintf(e->name, sizeof e->name, "%s", json_string_value(json_object_get(entry, "name")));
-    format = format_by_name(str_base_name(e->name));
-    fd = folder < 0 ? -1 : conversion_open_regular(folder, file, &st);
-    if (!format || fd < 0 || conversion_sniff(e->parent->shared, fd, format) < 0)
+    fd = folder < 0 ? folder : conversion_open_regular(folder, file, &st);
+    if (fd < 0)
+        return fd;
+    if (!format || conversion_sniff(c->shared, fd, format) < 0)
+        return -EBADMSG;
+    folder_file_name(i + 1, format->id, ret_file);
+    if (!str_eq(file, ret_file) && renameat(folder, file, folder, ret_file) < 0)
+        return -errno;
+    *ret_format = format;
+    return TAKE_FD(fd);
+}
+
+static const struct format *take_scattered(struct each *e)
+{
+    const struct format *format = NULL;
+    char file[FOLDER_FILE_MAX];
+
+    snprintf(e->name, sizeof e->name, "%s", entry_name(e->scattered, e->i));
+
+    _cleanup_close_ int fd = take_entry(e->parent, e->in, e->scattered, e->i, &format, file);
+
+    if (fd < 0)
         return NULL;
-    folder_file_name(e->i + 1, format->id, named);
-    snprintf(e->path, sizeof e->path, "%s/%s", e->in, named);
-    return str_eq(file, named) || renameat(folder, file, folder, named) == 0 ? format : NULL;
+    snprintf(e->path, sizeof e->path, "%s/%s", e->in, file);
+    return format;
+}
+
+static enum outcome pick(struct conversion *c)
+{
+    const struct format *wanted = c->route->steps[c->step + 1]->from, *format;
+    _cleanup_json_ json_t *index = NULL;
+    char file[FOLDER_FILE_MAX];
+    int r = read_index(c, c->work_name, &index);
+
+    if (r < 0)
+        conversion_note_error(c, r);
+    for (size_t i = 0; i < json_array_size(index); i++) {
+        if (is_litter(entry_name(index, i)) || format_by_name(str_base_name(entry_name(index, i))) != wanted)
+            continue;
+
+        _cleanup_close_ int fd = take_entry(c, c->work_name, index, i, &format, file);
+
+        if (fd >= 0)
+            return conversion_next_step(c, file, deadline_content(fd, format));
+    }
+    return OUTCOME_NO_OUTPUT;
+}
+
+void conversion_pick_work(uv_work_t *work)
+{
+    struct conversion *c = work->data;
+
+    c->report.outcome = pick(c);
 }
 
 /* Parts of a PDF go through an engine even if they are PDFs: they may be protected, or damaged. */

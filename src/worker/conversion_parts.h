@@ -38,8 +38,8 @@ struct conversion {
     char *step_input; /* below the job's folder: the upload, or what the step before has made */
 
     enum state state;
-    bool cancelled;
-    uint64_t started_ms;
+    bool cancelled, scanned_before;
+    uint64_t started_ms, most_ms;
     uv_timer_t timer; /* starts the first scan, and each further one */
     uint64_t scan_deadline_ms, scan_ms, retry_ms;
     uint64_t content; /* of the step's input, for deadlines */
@@ -88,6 +88,8 @@ void each_cancel(struct each *e);
 /* Its folders; on any thread. */
 void each_remove(struct each *e);
 void each_free(struct each *e); /* NULL is fine */
+/* The uv_work_cb after a step that has taken apart what nobody will gather. Sets report.outcome. */
+void conversion_pick_work(uv_work_t *work);
 
 /* --- conversion_result.c */
 
@@ -100,6 +102,8 @@ bool conversion_is_small(const struct conversion *c, const char *name);
 /* The uv_work_cb between two steps: judges what the first has made, and makes it the input of the next. Sets
  * report.outcome. */
 void conversion_step_work(uv_work_t *work);
+/* `name` in the work folder, of these bytes, is the input of the next step. */
+enum outcome conversion_next_step(struct conversion *c, const char *name, uint64_t content);
 /* The uv_work_cb of a route without steps: what came is what there will be. */
 void conversion_keep_work(uv_work_t *work);
 /* The uv_work_cb of the finish: judges the result and hands it over, or, where it is to be scanned first,

@@ -196,17 +196,22 @@ static void judge_failure(struct conversion *c)
 static enum outcome become_input(struct conversion *c)
 {
     const struct format *made = c->report.format;
+
+    if (made == c->route->steps[c->step]->to)
+        return conversion_next_step(c, c->output_name, deadline_content(c->result_fd, made));
+    conversion_set_detail(c, "the engine made something else than the next one takes");
+    return OUTCOME_INTERNAL;
+}
+
+enum outcome conversion_next_step(struct conversion *c, const char *name, uint64_t content)
+{
     char *input;
 
-    if (made != c->route->steps[c->step]->to) {
-        conversion_set_detail(c, "the engine made something else than the next one takes");
-        return OUTCOME_INTERNAL;
-    }
-    if (asprintf(&input, "%s/%s", c->work_name, c->output_name) < 0)
+    if (asprintf(&input, "%s/%s", c->work_name, name) < 0)
         return OUTCOME_INTERNAL;
     free(c->step_input);
     c->step_input = input;
-    c->content = deadline_content(c->result_fd, made);
+    c->content = content;
     if (c->earlier_name[0])
         path_remove_tree(c->job_fd, c->earlier_name);
     memcpy(c->earlier_name, c->work_name, sizeof c->earlier_name);

@@ -208,7 +208,8 @@ struct fixture {
     size_t n_percents;
     bool cancel_at_stage;
     int publish_error;
-    bool early, gone;
+    bool early, gone, scanned_before;
+    uint64_t most_ms;
     char published_from[64];
     char published[64]; /* what the result held when it was handed over */
     bool done;
@@ -358,8 +359,12 @@ static void start(struct fixture *f)
 {
     static const struct conversion_events events = {on_stage, on_progress, on_publish, on_done, NULL};
     static const struct conversion_events early = {on_stage, on_progress, on_publish, on_done, on_gone};
-    struct conversion_request request = {
-        .job_fd = f->job_fd, .input = "uploads/input.txt", .route = &f->route, .options = f->options};
+    struct conversion_request request = {.job_fd = f->job_fd,
+                                         .input = "uploads/input.txt",
+                                         .route = &f->route,
+                                         .options = f->options,
+                                         .scanned = f->scanned_before,
+                                         .most_ms = f->most_ms};
 
     f->made = format_by_id(f->route.n_steps == 2 ? engine.second_report.output_format
                                                  : engine.report.output_format);
@@ -454,6 +459,28 @@ static void says_when_nothing_was_scanned(void **state)
     assert_int_equal(run(f), OUTCOME_OK);
     assert_false(f->scanned);
     assert_int_equal(fake_clamd.scans, 0);
+}
+
+/* Not even where the result would be scanned. */
+static void what_was_scanned_before_is_not_scanned_again(void **state)
+{
+    struct fixture *f = *state;
+
+    f->scanned_before = f->route.copies_embedded = true;
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_int_equal(fake_clamd.scans, 0);
+}
+
+static void whoever_asks_may_want_it_sooner(void **state)
+{
+    struct fixture *f = *state;
+
+    f->settings.job_timeout_min_s = 30;
+    f->settings.job_timeout_s = 90;
+    f->most_ms = 20000;
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_int_equal(engine.timeout_ms, 20000);
+    assert_int_equal(engine.timeout_most_ms, 20000);
 }
 
 static void infected_bytes_are_gone_and_never_converted(void **state)
@@ -1137,6 +1164,8 @@ int main(void)
         TEST(converts_what_is_clean),
         TEST(the_deadline_fits_the_file),
         TEST(says_when_nothing_was_scanned),
+        TEST(what_was_scanned_before_is_not_scanned_again),
+        TEST(whoever_asks_may_want_it_sooner),
         TEST(infected_bytes_are_gone_and_never_converted),
         TEST(what_was_not_looked_through_is_no_pass),
         TEST(asks_the_scanner_again),

@@ -440,6 +440,28 @@ static void an_archive_of_nothing_that_we_know_fails(void **state)
     assert_int_equal(engine.gathered, 0);
 }
 
+/* The first one that the next step takes goes on, and nothing else is looked at. */
+static void one_of_an_archive_may_be_all_that_is_wanted(void **state)
+{
+    struct fixture *f = of_an_archive(state, "{}");
+    struct catalogue_step next = {
+        .engine = "test", .from = format_by_id("txt"), .to = format_by_id("pdf"), .asked_by = ""};
+
+    f->route.to = format_by_id("pdf");
+    f->route.steps[1] = &next;
+    assert_int_equal(run(f), OUTCOME_OK);
+    assert_int_equal(engine.converted, 1);
+    assert_int_equal(engine.gathered, 0);
+    assert_int_equal(scans, 1);
+    assert_true(str_starts(f->published, "%PDF-1.4"));
+
+    next.from = format_by_id("docx");
+    f->done = false;
+    f->percent = 0;
+    assert_int_equal(run(f), OUTCOME_NO_OUTPUT);
+    assert_int_equal(engine.converted, 1);
+}
+
 static void scatter_evil(int work)
 {
     static const char index[] = "{\"files\":[{\"file\":\"0001\",\"name\":\"../../evil.txt\"}]}";
@@ -469,6 +491,7 @@ int main(void)
         EACH_TEST(an_archive_says_what_is_missing),
         EACH_TEST(files_may_stay_what_they_are),
         EACH_TEST(an_archive_of_nothing_that_we_know_fails),
+        EACH_TEST(one_of_an_archive_may_be_all_that_is_wanted),
         EACH_TEST(a_name_that_leads_away_is_not_believed),
     };
 
