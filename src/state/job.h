@@ -101,7 +101,8 @@ void job_crowd(char ret[JOB_CROWD_MAX], const char *session_id);
 /* Workers listen here; the message is a job id that must stop. */
 #define JOB_STOP_CHANNEL "decant:stop"
 
-/* Waiting for a job or a session to change, on one subscriber for the loop. */
+/* Waiting for a job, a session or a result's picture (preview.h) to change, on one subscriber for the loop.
+ */
 struct job_watcher; /* the hub */
 struct job_watch;   /* one waiter */
 /* Something changed: load it again. `news` is the message; NULL: the subscription has come to stand (again),
@@ -111,7 +112,7 @@ int job_watcher_new(uv_loop_t *loop, const struct redis_config *config,
                     struct job_watcher **ret) _warn_unused_;
 /* Watches that are left are never called again, and still have to be removed. NULL is fine. */
 void job_watcher_free(struct job_watcher *h);
-/* `id` is a job's or a session's. NULL when it is neither, or memory is short. `fn` may add and remove
- * watches. */
+/* `id` is a job's, a session's or a result's. NULL when it is none, or memory is short. `fn` may add and
+ * remove watches. */
 struct job_watch *job_watch_add(struct job_watcher *h, const char *id, job_watch_fn *fn, void *arg);
 void job_watch_remove(struct job_watch *w); /* NULL is fine */

@@ -1,12 +1,12 @@
-/* One subscription to all jobs' and sessions' channels, and the waiters in a table by id (no session has a
- * job's id). A message that nobody waits for costs one look-up, less than subscribing and unsubscribing with
- * each request would.
+/* One subscription to all channels of jobs, sessions and previews, and the waiters in a table by id (nothing
+ * has the id of another). A message that nobody waits for costs one look-up, less than subscribing and
+ * unsubscribing with each request would.
  *
  * Callbacks may add and remove waiters, their own and others: what is called next is kept in the hub and
  * moves on when that one is removed. The table never grows, so that no walk is disturbed; its chains are as
  * long as there are thousands of waiters. */
 #include "core/str.h"
-#include "state/job.h"
+#include "state/preview.h"
 
 #include <errno.h>
 
@@ -75,7 +75,9 @@ int job_watcher_new(uv_loop_t *loop, const struct redis_config *config, struct j
     r = redis_sub_new(loop, config, &h->sub);
     if (r < 0)
         return r;
-    redis_sub_start(h->sub, REDIS(JOB_CHANNEL_PREFIX "*", SESSION_CHANNEL_PREFIX "*"), on_message, h);
+    redis_sub_start(h->sub,
+                    REDIS(JOB_CHANNEL_PREFIX "*", SESSION_CHANNEL_PREFIX "*", PREVIEW_CHANNEL_PREFIX "*"),
+                    on_message, h);
     *ret = TAKE_PTR(h);
     return 0;
 }

@@ -10,8 +10,8 @@
 
 /* "session:{id}" and what follows it: "", ":jobs" (the index), ":jobs:" (prefix of the jobs), ":tokens",
  * ":closing" (the session itself, once it is being closed), ":events" (see job_events.h), ":waiting" (the
- * keys of its jobs that wait or are under way) */
-#define SESSION_KEY_MAX (sizeof "session::closing" + ID_TOKEN_LEN)
+ * keys of its jobs that wait or are under way); ":previews", ":preview:" and ":previewing" (see preview.h) */
+#define SESSION_KEY_MAX (sizeof "session::previewing" + ID_TOKEN_LEN)
 #define TOKEN_KEY_MAX   (sizeof TOKEN_KEY_PREFIX + ID_TOKEN_LEN)
 
 static inline const char *session_key(char ret[SESSION_KEY_MAX], const char *session_id, const char *what)

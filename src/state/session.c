@@ -6,6 +6,7 @@
 #include "state/job.h"
 #include "state/job_fields.h"
 #include "state/keys.h"
+#include "state/preview.h"
 #include "state/script.h"
 #include "state/session_begin_close.lua.h"
 #include "state/session_create.lua.h"
@@ -142,7 +143,8 @@ void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn
 {
     struct op *op = closing_op(fn, arg);
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], tokens[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
-    char closing[SESSION_KEY_MAX], channel[SESSION_CHANNEL_MAX], now[CLOCK_RFC3339_LEN + 1];
+    char closing[SESSION_KEY_MAX], previews[SESSION_KEY_MAX], channel[SESSION_CHANNEL_MAX],
+        now[CLOCK_RFC3339_LEN + 1];
 
     if (!id_is_token(id)) {
         redis_defer(r, -ENOENT, on_counted, op);
@@ -150,43 +152,48 @@ void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn
     }
     clock_rfc3339(clock_real_ms(), now);
     session_channel(channel, id);
-    redis_eval(r, &begin_close_script, 4,
+    redis_eval(r, &begin_close_script, 5,
                REDIS(session_key(session, id, ""), session_key(jobs, id, ":jobs"),
                      session_key(tokens, id, ":tokens"), session_key(closing, id, ":closing"),
-                     session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX, JOB_CHANNEL_PREFIX,
-                     JOB_STOP_CHANNEL, now, outcome_code(OUTCOME_CANCELLED),
-                     outcome_sentence(OUTCOME_CANCELLED), channel),
+                     session_key(previews, id, ":previews"), session_key(prefix, id, ":jobs:"),
+                     TOKEN_KEY_PREFIX, JOB_CHANNEL_PREFIX, JOB_STOP_CHANNEL, now,
+                     outcome_code(OUTCOME_CANCELLED), outcome_sentence(OUTCOME_CANCELLED), channel,
+                     PREVIEW_CHANNEL_PREFIX),
                on_counted, op);
 }
 
 void session_running(struct redis *r, const char *id, session_closing_fn *fn, void *arg)
 {
     struct op *op = closing_op(fn, arg);
-    char jobs[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
+    char jobs[SESSION_KEY_MAX], previews[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
 
     if (!id_is_token(id)) {
         redis_defer(r, -ENOENT, on_counted, op);
         return;
     }
-    redis_eval(r, &running_script, 1,
-               REDIS(session_key(jobs, id, ":jobs"), session_key(prefix, id, ":jobs:")), on_counted, op);
+    redis_eval(r, &running_script, 2,
+               REDIS(session_key(jobs, id, ":jobs"), session_key(previews, id, ":previews"),
+                     session_key(prefix, id, ":jobs:")),
+               on_counted, op);
 }
 
 void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, void *arg)
 {
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], tokens[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
     char closing[SESSION_KEY_MAX], events[SESSION_KEY_MAX], waiting[SESSION_KEY_MAX];
+    char previewing[SESSION_KEY_MAX], previews[SESSION_KEY_MAX];
 
     if (!id_is_token(id)) {
         redis_defer(r, -ENOENT, fn, arg);
         return;
     }
-    redis_eval(r, &finish_close_script, 9,
+    redis_eval(r, &finish_close_script, 11,
                REDIS(session_key(session, id, ""), session_key(jobs, id, ":jobs"),
                      session_key(tokens, id, ":tokens"), session_key(closing, id, ":closing"),
-                     session_key(events, id, ":events"), session_key(waiting, id, ":waiting"), STORED_KEY,
-                     STORED_SUM_KEY, STORED_EXPIRY_KEY, session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX,
-                     id),
+                     session_key(events, id, ":events"), session_key(waiting, id, ":waiting"),
+                     session_key(previewing, id, ":previewing"), session_key(previews, id, ":previews"),
+                     STORED_KEY, STORED_SUM_KEY, STORED_EXPIRY_KEY, session_key(prefix, id, ":jobs:"),
+                     TOKEN_KEY_PREFIX, id),
                fn, arg);
 }
 

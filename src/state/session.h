@@ -28,7 +28,7 @@ void session_load_closing(struct redis *r, const char *id, session_fn *fn, void 
  * repeated until the second half is done. */
 typedef void session_closing_fn(void *arg, int err, unsigned running);
 void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn, void *arg);
-/* How many of the session's jobs a worker still holds. */
+/* How many of the session's jobs, and of its results to make a picture of, a worker still holds. */
 void session_running(struct redis *r, const char *id, session_closing_fn *fn, void *arg);
 /* Second half, after the files: all keys are gone. */
 void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, void *arg);

@@ -1,0 +1,17 @@
+-- KEYS: the session, its previews (set), this one. ARGV: time to live (ms), job id, the status that is no answer ("": each is one).
+-- Answers the status and the error_code. The set never ends before one of its members.
+local limit = redis.call('PEXPIRETIME', KEYS[1])
+if limit < 0 then
+    return {'ENOENT'}
+end
+local status, code = unpack(redis.call('HMGET', KEYS[3], 'status', 'error_code'))
+if status and status ~= 'wanted' and status ~= ARGV[3] then
+    return {'OK', status, code or ''}
+end
+local now = redis.call('TIME')
+local expiry = string.format('%.0f', math.min(now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[1], limit))
+redis.call('HSET', KEYS[3], 'status', 'wanted', 'job_id', ARGV[2], 'worker', '', 'error_code', '')
+redis.call('PEXPIREAT', KEYS[3], expiry)
+redis.call('SADD', KEYS[2], KEYS[3])
+redis.call('PEXPIREAT', KEYS[2], expiry)
+return {'OK', 'wanted', ''}
