@@ -180,7 +180,7 @@ static bool read_sample(const char *field, const char *value, struct sample *ret
 /* --- series that are there from the first: who watches a counter for its first step has to know its zero.
  * Kinds of jobs are too many for that. */
 
-enum { ZEROS_MAX = 128 };
+enum { ZEROS_MAX = 256 };
 
 static bool is_of_few(const struct work_family_info *family)
 {

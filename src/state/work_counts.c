@@ -45,6 +45,8 @@ const struct work_family_info work_families[WORK_FAMILIES] = {
                      &memory_scale, 0},
     [WORK_TASKS] = {"tasks", "decant_tasks_ended_total", "Claims of queue messages that have ended, by how.",
                     "ending", NULL, 1},
+    [WORK_PREVIEWS] = {"previews", "decant_previews_made_total",
+                       "Pictures of results that were to be made, by how that ended.", "outcome", NULL, 1},
     [WORK_KILLS] = {"kills", "decant_sandbox_kills_total",
                     "Conversions that the sandbox or a limit ended, by why.", "engine reason", NULL, 1},
     [WORK_RESTARTS] = {"restarts", "decant_engine_restarts_total",

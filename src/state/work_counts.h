@@ -18,6 +18,7 @@ enum work_family {
     WORK_CPU,
     WORK_MEMORY,
     WORK_TASKS,
+    WORK_PREVIEWS,
     WORK_KILLS,
     WORK_RESTARTS,
     WORK_VERDICTS,

@@ -213,7 +213,7 @@ static bool is_known_task(const struct control_call *call)
 {
     const char *name = text_argument(call, "task_name");
 
-    return str_eq(name, TASK_CONVERT) || str_eq(name, TASK_CONVERT_FILE);
+    return task_index(name) < TASKS;
 }
 
 static void rate_limit(struct control_call *call)

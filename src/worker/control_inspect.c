@@ -213,7 +213,11 @@ static void hello(struct control_call *call)
 
 static void registered(struct control_call *call)
 {
-    control_answer(call, json_pack("[s, s]", TASK_CONVERT, TASK_CONVERT_FILE));
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < TASKS; i++)
+        json_array_append_new(names, json_string(task_names[i]));
+    control_answer(call, names);
 }
 
 static json_t *describe_queue(const char *name)
@@ -314,8 +318,8 @@ static void stats(struct control_call *call)
                              (int)getpid(), "max-tasks-per-child", "1", "put-guarded-by-semaphore", 0,
                              "timeouts", 0, (json_int_t)config->settings->job_timeout_s);
 
-    add_total(total, TASK_CONVERT, counts.processed - counts.processed_files);
-    add_total(total, TASK_CONVERT_FILE, counts.processed_files);
+    for (size_t i = 0; i < TASKS; i++)
+        add_total(total, task_names[i], counts.processed_of[i]);
     snprintf(text, sizeof text, "%lld", (long long)task_events_clock(config->events)->value);
     control_answer(call, json_pack("{s:o, s:i, s:s, s:I, s:o, s:o, s:I, s:o}", "total", total, "pid",
                                    (int)getpid(), "clock", text, "uptime",

@@ -180,6 +180,22 @@ bool counters_pace(const struct counters *c, const char *engine, uint64_t *ret_s
     return false;
 }
 
+static void count_kill(struct counters *c, const struct counted_job *job)
+{
+    char labels[WORK_FIELD_MAX];
+
+    if (!job->kill)
+        return;
+    snprintf(labels, sizeof labels, "%s %s", job->killed, job->kill);
+    counters_add(c, WORK_KILLS, labels, 1);
+}
+
+void counters_preview(struct counters *c, const struct counted_job *picture)
+{
+    counters_add(c, WORK_PREVIEWS, picture->outcome, 1);
+    count_kill(c, picture);
+}
+
 void counters_job(struct counters *c, const struct counted_job *job)
 {
     char labels[WORK_FIELD_MAX];
@@ -195,10 +211,7 @@ void counters_job(struct counters *c, const struct counted_job *job)
         counters_observe(c, WORK_MEMORY, job->engine, job->peak_kib * 1024);
     snprintf(labels + n, sizeof labels - (size_t)n, " %s", job->outcome);
     counters_add(c, WORK_JOBS, labels, 1);
-    if (job->kill) {
-        snprintf(labels, sizeof labels, "%s %s", job->killed, job->kill);
-        counters_add(c, WORK_KILLS, labels, 1);
-    }
+    count_kill(c, job);
     keep_pace(c, job);
 }
 

@@ -29,6 +29,9 @@ struct counted_job {
 };
 void counters_job(struct counters *c, const struct counted_job *job);
 
+/* Of a picture that somebody wanted to see: it is no job, and says nothing of how fast those are. */
+void counters_preview(struct counters *c, const struct counted_job *picture);
+
 /* Of the last jobs, the later the weightier: which share an engine had of them (they sum up to 1000), and how
  * long its own took. False: none of this engine. */
 bool counters_pace(const struct counters *c, const char *engine, uint64_t *ret_share, uint64_t *ret_run_ms);

@@ -345,6 +345,8 @@ static void share_slots(struct worker *w)
     for (const char *const *name = catalogue_engines(); *name; name++)
         if (engine_pool_info(w->engines, *name, &info))
             w->shares.served |= queue_family(w->queue, catalogue_family(*name));
+    w->shares.apart = queue_family(w->queue, CATALOGUE_PREVIEWS);
+    w->shares.served |= w->shares.apart;
 }
 
 static int prepare(struct worker *w)

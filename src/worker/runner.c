@@ -5,6 +5,7 @@
 #include "engine/secrets.h"
 #include "state/job.h"
 
+#include <assert.h>
 #include <errno.h>
 
 enum { NUMBER_MAX = 24 };
@@ -90,7 +91,7 @@ bool runner_answered(struct runner *r)
 
 /* --- before the conversion */
 
-static void skip(struct runner *r, const char *why)
+void runner_skip(struct runner *r, const char *why)
 {
     r->attempt.reason = why;
     runner_settle(r, END_SKIPPED);
@@ -117,9 +118,7 @@ static const struct catalogue_route *choose_route(const struct catalogue_route *
 static void convert(struct runner *r)
 {
     _cleanup_secret_ char *options = NULL;
-    /* {session}/{job}/uploads/… → uploads/… */
-    struct conversion_request request = {.job_fd = r->job_fd,
-                                         .input = r->stored_path + ID_TOKEN_LEN + 1 + ID_UUID_LEN + 1};
+    struct conversion_request request = {.job_fd = r->job_fd, .input = runner_path_in_job(r, r->stored_path)};
 
     if (runner_called_off(r))
         return;
@@ -206,7 +205,7 @@ static void skip_gone(struct runner *r)
     if (r->revoked)
         runner_call_off(r);
     else
-        skip(r, "gone");
+        runner_skip(r, "gone");
 }
 
 static const struct catalogue_route *find_route(const struct job *job)
@@ -218,13 +217,25 @@ static const struct catalogue_route *find_route(const struct job *job)
     return route ? choose_route(route, job->options) : NULL;
 }
 
+bool runner_is_own(const struct runner *r, const char *stored_path)
+{
+    char prefix[ID_TOKEN_LEN + ID_UUID_LEN + 3];
+
+    snprintf(prefix, sizeof prefix, "%s/%s/", r->session_id, r->job_id);
+    return storage_path_valid(stored_path) && str_starts(stored_path, prefix);
+}
+
+/* {session}/{job}/uploads/… → uploads/… */
+const char *runner_path_in_job(const struct runner *r, const char *stored_path)
+{
+    return stored_path + ID_TOKEN_LEN + 1 + ID_UUID_LEN + 1;
+}
+
 /* Keeps what is needed of the job. The stored path has to be one of this very job. */
 static int remember(struct runner *r, const struct job *job)
 {
-    char prefix[ID_TOKEN_LEN + ID_UUID_LEN + 3];
     int e;
 
-    snprintf(prefix, sizeof prefix, "%s/%s/", r->session_id, r->job_id);
     r->route = find_route(job);
     r->attempt.engine = r->route ? r->route->engines : "";
     r->attempt.had_password = job->sealed_secrets[0] != '\0';
@@ -237,7 +248,7 @@ static int remember(struct runner *r, const struct job *job)
     e = runner_inputs_read(r, job->inputs);
     if (e < 0)
         return e;
-    if (!storage_path_valid(job->stored_path) || !str_starts(job->stored_path, prefix))
+    if (!runner_is_own(r, job->stored_path))
         return -EINVAL;
     return r->route ? 0 : -ENOTSUP;
 }
@@ -255,7 +266,7 @@ static void log_unusable(const struct runner *r, const struct job *job, int err)
 
 bool runner_find_place(struct runner *r)
 {
-    const char *family = catalogue_route_family(r->route);
+    const char *family = r->kind->family ?: catalogue_route_family(r->route);
     unsigned queue = queue_family(r->context->queue, family);
 
     if (!shares_move(r->context->shares, r->queue, queue)) {
@@ -309,7 +320,7 @@ static void on_loaded(void *arg, int err, const struct job *job)
         return;
     }
     if (job->task_id[0] && !str_eq(job->task_id, r->claim->id)) {
-        skip(r, "superseded");
+        runner_skip(r, "superseded");
         return;
     }
     switch (job->status) {
@@ -324,7 +335,7 @@ static void on_loaded(void *arg, int err, const struct job *job)
         break;
     case JOB_COMPLETED:
     case JOB_FAILED:
-        skip(r, job_status_name(job->status));
+        runner_skip(r, job_status_name(job->status));
         break;
     case JOB_UPLOADED:
         reject(r, "not_queued", "No conversion was asked for this job.");
@@ -340,29 +351,82 @@ static void load(struct runner *r)
     job_load(r->context->redis, r->session_id, r->job_id, on_loaded, r);
 }
 
-/* The first turn, so that `over` never comes before runner_start has returned. */
-static void begin(struct runner *r)
+bool runner_take_job(struct runner *r)
 {
     const char *session_id = json_string_value(json_object_get(r->claim->kwargs, "session_id"));
     const char *job_id = json_string_value(json_object_get(r->claim->kwargs, "job_id"));
-    bool is_file = str_eq(r->claim->name, TASK_CONVERT_FILE), is_job = str_eq(r->claim->name, TASK_CONVERT);
-    bool complete = is_file || (is_job && id_is_token(session_id) && id_is_uuid(job_id));
+
+    if (!id_is_token(session_id) || !id_is_uuid(job_id))
+        return false;
+    r->session_id = session_id;
+    r->job_id = job_id;
+    return true;
+}
+
+/* --- the tasks */
+
+static int publish_job(struct runner *r, const struct conversion_output *output)
+{
+    return storage_publish(r->context->storage, r->job_fd, output->work, output->name, r->session_id,
+                           r->job_id, output->format->id, r->published);
+}
+
+static void settle_job(const struct runner *r, enum ending ending, struct settlement *ret)
+{
+    settlement_make(ret, ending, r->session_id, r->job_id, &r->attempt);
+}
+
+static const struct task_kind kinds[] = {
+    {.name = TASK_CONVERT,
+     .needs = TASK_CONVERT " needs the keyword arguments session_id and job_id.",
+     .owns_job = true,
+     .take_arguments = runner_take_job,
+     .begin = load,
+     .publish = publish_job,
+     .settle = settle_job,
+     .count = counters_job},
+    {.name = TASK_CONVERT_FILE,
+     .begin = runner_begin_file,
+     .publish = runner_publish_file,
+     .settle = settle_job,
+     .count = counters_job},
+    {.name = TASK_PREVIEW,
+     .needs = TASK_PREVIEW " needs the keyword arguments session_id, job_id and size, which is one of a few.",
+     .family = CATALOGUE_PREVIEWS,
+     .take_arguments = runner_take_preview,
+     .begin = runner_begin_preview,
+     .publish = runner_publish_preview,
+     .settle = runner_settle_preview,
+     .count = counters_preview},
+};
+static_assert(ARRAY_SIZE(kinds) == TASKS, "each task of tasks.h");
+
+static const struct task_kind no_kind = {.settle = settle_job};
+
+static const struct task_kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (str_eq(kinds[i].name, name))
+            return &kinds[i];
+    return &no_kind;
+}
+
+/* The first turn, so that `over` never comes before runner_start has returned. */
+static void begin(struct runner *r)
+{
+    bool known = r->kind->begin, complete = !r->kind->take_arguments || r->kind->take_arguments(r);
 
     task_events_received(r->context->events, r->claim);
-    if (r->revoked && !complete) {
+    if (r->revoked && !(known && complete))
         runner_call_off(r);
-    } else if (is_file) {
-        runner_begin_file(r);
-    } else if (!is_job) {
+    else if (!known)
         reject(r, "unknown_task",
-               "This worker knows the tasks " TASK_CONVERT " and " TASK_CONVERT_FILE " alone.");
-    } else if (!complete) {
-        reject(r, "bad_arguments", TASK_CONVERT " needs the keyword arguments session_id and job_id.");
-    } else {
-        r->session_id = session_id;
-        r->job_id = job_id;
-        load(r);
-    }
+               "This worker knows the tasks " TASK_CONVERT ", " TASK_CONVERT_FILE " and " TASK_PREVIEW
+               " alone.");
+    else if (!complete)
+        reject(r, "bad_arguments", r->kind->needs);
+    else
+        r->kind->begin(r);
 }
 
 /* --- what others see */
@@ -385,6 +449,7 @@ struct runner *runner_start(const struct runner_context *context, const char *wo
     if (!r)
         abort();
     *r = (struct runner){.context = context,
+                         .kind = find_kind(claim->name),
                          .claim = claim,
                          .over = over,
                          .arg = arg,
@@ -470,7 +535,7 @@ static void on_checked(void *arg, int err, const struct job *job)
 
 void runner_check(struct runner *r)
 {
-    if (!r->conversion || r->file)
+    if (!r->conversion || !r->job_id[0])
         return;
     r->pending++;
     job_load(r->context->redis, r->session_id, r->job_id, on_checked, r);

@@ -1,7 +1,9 @@
-/* One claimed task, from the claim to its acknowledgement: the state machine between the queue and a
- * conversion.
+/* One claimed task (tasks.h), from the claim to its acknowledgement: the state machine between the queue and
+ * a conversion.
  *
- * Of a file without a job (exchange_task.h) loading, marking and sweeping are one step, copying it.
+ * Of a file without a job (exchange_task.h) loading, marking and sweeping are one step, copying it. Of a
+ * picture (runner_preview.c) it is the result's record that is marked and settled, and the job's alone that
+ * is loaded.
  *
  *     load the job → mark it ours (scanning) → sweep leftovers → conversion → settle
  *
@@ -19,9 +21,6 @@
 #include "worker/counters.h"
 #include "worker/shares.h"
 #include "worker/task_events.h"
-
-#define TASK_CONVERT      "decant.convert"
-#define TASK_CONVERT_FILE "decant.convert_file" /* exchange_task.h */
 
 /* What the runners of a process share; outlives them. */
 struct runner_context {

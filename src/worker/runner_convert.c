@@ -26,7 +26,7 @@ static void send_progress(struct runner *r)
 
     r->progress_sent_ms = clock_mono_ms();
     queue_started(r->context->queue, r->worker, r->claim, meta);
-    if (r->file)
+    if (!r->kind->owns_job)
         return;
     snprintf(percent, sizeof percent, "%u", r->percent);
     r->pending++;
@@ -59,10 +59,7 @@ static int publish(void *arg, const struct conversion_output *output)
 {
     struct runner *r = arg;
 
-    if (r->file)
-        return exchange_publish(&r->file->file, output->work, output->name, output->format->id);
-    return storage_publish(r->context->storage, r->job_fd, output->work, output->name, r->session_id,
-                           r->job_id, output->format->id, r->published);
+    return r->kind->publish(r, output);
 }
 
 static uint64_t max_retries(const struct runner *r)

@@ -28,6 +28,11 @@ static void on_prepared(struct runner *r)
                                                    .options = r->file->options});
 }
 
+int runner_publish_file(struct runner *r, const struct conversion_output *output)
+{
+    return exchange_publish(&r->file->file, output->work, output->name, output->format->id);
+}
+
 static void sweep_file(struct runner *r)
 {
     exchange_sweep(r->context->storage, r->claim->id);

@@ -1,6 +1,6 @@
 /* What the files of the runner share: runner.c (until the conversion), runner_convert.c (the conversion),
- * runner_settle.c (from its outcome to the end) and runner_file.c (files without a job). Nobody else includes
- * it. */
+ * runner_settle.c (from its outcome to the end), runner_file.c (files without a job) and runner_preview.c
+ * (pictures of results). Nobody else includes it. */
 #pragma once
 
 #include "worker/runner.h"
@@ -9,6 +9,7 @@
 #include "engine/catalogue.h"
 #include "worker/exchange_task.h"
 #include "worker/settlement.h"
+#include "worker/tasks.h"
 
 enum { RUNNER_RETRY_MS = 1000 /* while Redis is away */ };
 
@@ -23,8 +24,23 @@ struct runner_input {
     struct conversion_input input;
 };
 
+/* What is special about one of the tasks. */
+struct task_kind {
+    const char *name;
+    const char *needs;  /* a sentence, for who sends other arguments */
+    bool owns_job;      /* the job's record goes along with it, and its files are not kept without one */
+    const char *family; /* whose queue it belongs in; NULL: in that of its route */
+    bool (*take_arguments)(struct runner *r); /* NULL: begin() looks at them */
+    void (*begin)(struct runner *r);
+    /* On a thread. */
+    int (*publish)(struct runner *r, const struct conversion_output *output);
+    void (*settle)(const struct runner *r, enum ending ending, struct settlement *ret);
+    void (*count)(struct counters *c, const struct counted_job *job);
+};
+
 struct runner {
     const struct runner_context *context;
+    const struct task_kind *kind;
     struct queue_claim *claim;
     char worker[128];
     runner_over_fn *over;
@@ -39,7 +55,9 @@ struct runner {
     struct runner_input *inputs; /* NULL: it is about one file */
     size_t n_inputs;
     size_t infected_input;      /* of them */
-    struct exchange_task *file; /* of TASK_CONVERT_FILE; NULL of a job */
+    struct exchange_task *file; /* of TASK_CONVERT_FILE; NULL of others */
+    unsigned size;              /* of TASK_PREVIEW, as is … */
+    char result_id[ID_UUID_LEN + 1];
 
     struct conversion *conversion;
     bool stopped, released, settling, ended, scanning;
@@ -82,6 +100,13 @@ bool runner_answered(struct runner *r);
 void runner_do_then(struct runner *r, void (*chore)(struct runner *r), void (*then)(struct runner *r));
 /* The last thing: frees it when no answer is to come any more. */
 void runner_close(struct runner *r);
+/* There is nothing to do (any more). */
+void runner_skip(struct runner *r, const char *why);
+/* session_id and job_id of the task's arguments; false when these are none. */
+bool runner_take_job(struct runner *r);
+/* Is that a stored path of this very job, and what is it from the job's folder on? */
+bool runner_is_own(const struct runner *r, const char *stored_path);
+const char *runner_path_in_job(const struct runner *r, const char *stored_path);
 /* Its route says in which queue it belongs. Here it stays only if there is a place for its family; else
  * false, and it is settled. */
 bool runner_find_place(struct runner *r);
@@ -112,6 +137,14 @@ void runner_end(struct runner *r);
 /* --- runner_file.c */
 
 void runner_begin_file(struct runner *r);
+int runner_publish_file(struct runner *r, const struct conversion_output *output);
+
+/* --- runner_preview.c */
+
+bool runner_take_preview(struct runner *r);
+void runner_begin_preview(struct runner *r);
+int runner_publish_preview(struct runner *r, const struct conversion_output *output);
+void runner_settle_preview(const struct runner *r, enum ending ending, struct settlement *ret);
 
 /* --- runner_inputs.c */
 

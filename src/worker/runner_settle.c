@@ -40,7 +40,7 @@ static void count(struct runner *r)
 
     counters_add(r->context->counters, WORK_TASKS, lost ? "lost" : ending_name(r->ending), 1);
     if (job && !lost && r->route)
-        counters_job(r->context->counters, &counted);
+        r->kind->count(r->context->counters, &counted);
 }
 
 static void drop_file(struct runner *r)
@@ -134,7 +134,7 @@ static void announce(struct runner *r, int err)
     bool later = r->ending == END_RETRIED && err == 0;
     _cleanup_settlement_ struct settlement s;
 
-    settlement_make(&s, r->ending, r->session_id, r->job_id, &r->attempt);
+    r->kind->settle(r, r->ending, &s);
 
     struct task_end end = {.runtime_ms = r->begun_ms ? clock_mono_ms() - r->begun_ms : 0,
                            .requeued = r->ending == END_RELEASED || later,
@@ -171,9 +171,9 @@ static void on_settled(void *arg, int err)
         fail_instead(r);
     else if (err == -ESTALE && r->published[0])
         check_own_completion(r);
-    else if (err == -ENOENT && r->ending != END_RELEASED)
+    else if (err == -ENOENT && r->ending != END_RELEASED && r->kind->owns_job)
         runner_do_then(r, runner_remove_job, runner_end);
-    else if (err == -EBUSY)
+    else if (err == -EBUSY && r->kind->owns_job)
         runner_do_then(r, remove_published, leave);
     else
         runner_end(r);
@@ -194,7 +194,7 @@ static void settle_now(struct runner *r)
 {
     _cleanup_settlement_ struct settlement s;
 
-    settlement_make(&s, r->ending, r->session_id, r->job_id, &r->attempt);
+    r->kind->settle(r, r->ending, &s);
     r->pending++;
     if (r->ending == END_RELEASED && r->begun_ms)
         queue_retried(r->context->queue, r->worker, r->claim, RELEASED);

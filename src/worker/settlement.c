@@ -181,6 +181,51 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
     }
 }
 
+/* --- pictures */
+
+void settlement_make_preview(struct settlement *s, enum ending ending, const char *session_id,
+                             const char *job_id, const char *result_id, const struct attempt *a)
+{
+    static const struct {
+        enum preview_status status;
+        enum queue_state state;
+        bool fails;
+    } endings[] = {
+        [END_COMPLETED] = {PREVIEW_COMPLETED, QUEUE_SUCCESS},
+        [END_FAILED] = {PREVIEW_FAILED, QUEUE_FAILURE, true},
+        [END_GAVE_UP] = {PREVIEW_FAILED, QUEUE_REJECTED, true},
+        [END_REVOKED] = {PREVIEW_CANCELLED, QUEUE_REVOKED},
+        [END_CALLED_OFF] = {PREVIEW_CANCELLED, QUEUE_REVOKED},
+        [END_RETRIED] = {PREVIEW_QUEUED, QUEUE_FAILURE, true},
+        [END_RELEASED] = {PREVIEW_QUEUED, QUEUE_SUCCESS},
+    };
+
+    if (ending == END_SKIPPED || ending == END_REJECTED || ending == END_REFUSED) {
+        settlement_make(s, ending, "", "", a);
+        return;
+    }
+    *s = (struct settlement){.has_hash = result_id[0] != '\0', .result = {.state = endings[ending].state}};
+    preview_key(s->key, session_id, result_id);
+    snprintf(s->channel, sizeof s->channel, PREVIEW_CHANNEL_PREFIX "%s", result_id);
+    s->hash = (struct queue_hash){
+        .key = s->key, .field = "status", .expected = PREVIEW_OPEN, .channel = s->channel, .set = s->fields};
+    set(s, "status", preview_status_name(endings[ending].status));
+    set(s, "worker", "");
+    set(s, "error_code", endings[ending].fails && ending != END_RETRIED ? outcome_code(a->outcome) : "");
+    if (endings[ending].fails) {
+        s->result.exc_type = outcome_code(a->outcome);
+        s->result.exc_message = outcome_sentence(a->outcome);
+    } else if (ending != END_COMPLETED) {
+        s->result.exc_message = a->reason ? a->reason : outcome_sentence(OUTCOME_CANCELLED);
+    } else {
+        s->value = json_pack("{s:s, s:I}", "job_id", job_id, "size", (json_int_t)a->output_size);
+        s->result.result = s->value;
+        s->result.tally = STORED_KEY;
+        s->result.tally_name = session_id;
+        s->result.tally_by = a->output_size;
+    }
+}
+
 void settlement_free(struct settlement *s)
 {
     json_decref(s->value);

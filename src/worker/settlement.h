@@ -8,6 +8,9 @@
 #include "format/format.h"
 #include "queue/queue.h"
 #include "state/job.h"
+#include "state/preview.h"
+
+#include <sys/param.h>
 
 /* How a task ends. */
 enum ending {
@@ -53,7 +56,7 @@ struct settlement {
 
     json_t *value;
     char *fonts;
-    char key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX];
+    char key[MAX(JOB_KEY_MAX, PREVIEW_KEY_MAX)], channel[MAX(JOB_CHANNEL_MAX, PREVIEW_CHANNEL_MAX)];
     char now[32], mime[128], layers[64];
     const char *fields[SETTLEMENT_FIELDS];
     size_t n_fields;
@@ -64,5 +67,8 @@ struct settlement {
 /* `session_id` and `job_id` are "" where the task has none. */
 void settlement_make(struct settlement *s, enum ending ending, const char *session_id, const char *job_id,
                      const struct attempt *attempt);
+/* Of a picture: what changes is the record of the result, "" while it isn't known. */
+void settlement_make_preview(struct settlement *s, enum ending ending, const char *session_id,
+                             const char *job_id, const char *result_id, const struct attempt *attempt);
 void settlement_free(struct settlement *s);
 #define _cleanup_settlement_ _cleanup_(settlement_free)

@@ -16,7 +16,7 @@ static unsigned *held(struct shares *s, unsigned queue)
 /* With a single slot, or a single family, there is nobody to spare a slot for. */
 unsigned shares_most(const struct shares *s)
 {
-    unsigned families = s->served & ~QUEUE_BASE;
+    unsigned families = s->served & ~(QUEUE_BASE | s->apart);
 
     if ((families & (families - 1)) == 0)
         return s->slots;

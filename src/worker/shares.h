@@ -7,6 +7,7 @@
 
 struct shares {
     unsigned served; /* the families' queues that this worker takes from, a mask as in queue.h */
+    unsigned apart;  /* of these, what is short and no family of engines: no slot is spared for it alone */
     unsigned slots, spare;
     unsigned held[QUEUE_FAMILIES_MAX + 1], n_held; /* by bit of the queue */
 };

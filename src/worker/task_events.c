@@ -94,7 +94,8 @@ void task_events_started(struct task_events *e, const struct queue_claim *claim)
         return;
     e->counts.active++;
     e->counts.processed++;
-    e->counts.processed_files += str_eq(claim->name, TASK_CONVERT_FILE);
+    if (task_index(claim->name) < TASKS)
+        e->counts.processed_of[task_index(claim->name)]++;
     if (told(e))
         tell(e, "task-started", json_pack("{s:s}", "uuid", claim->id));
 }

@@ -5,6 +5,7 @@
 
 #include "queue/lamport.h"
 #include "queue/queue.h"
+#include "worker/tasks.h"
 
 #include <stdbool.h>
 
@@ -41,8 +42,8 @@ void task_events_heartbeat(struct task_events *e);
 void task_events_offline(struct task_events *e);
 
 struct task_counts {
-    uint64_t active, processed; /* begun and not over; begun so far */
-    uint64_t processed_files;   /* of the latter those without a job: TASK_CONVERT_FILE */
+    uint64_t active, processed;   /* begun and not over; begun so far */
+    uint64_t processed_of[TASKS]; /* of the latter, by their task */
 };
 struct task_counts task_events_counts(const struct task_events *e);
 

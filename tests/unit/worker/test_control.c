@@ -50,6 +50,12 @@ const char *catalogue_route_engine(const struct catalogue_route *route)
     return NULL;
 }
 
+const struct catalogue_route *catalogue_preview(const struct format *result, const struct format *inside,
+                                                const json_t *options)
+{
+    return NULL;
+}
+
 const struct catalogue_route *catalogue_find_many(const struct format *from, const struct format *to)
 {
     return catalogue_find(from, to);
@@ -259,7 +265,7 @@ static void looks(void **state)
     assert_answer(f, "query_task", "{\"ids\": [\"a\", 1]}", "{}");
     assert_answer(f, "query_task", "{}", "{}");
     assert_answer(f, "registered", "{\"taskinfoitems\": [\"rate_limit\"]}",
-                  "[\"decant.convert\", \"decant.convert_file\"]");
+                  "[\"decant.convert\", \"decant.convert_file\", \"decant.preview\"]");
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         assert_answer(f, lists[i], "{\"safe\": 1}", "[]");
     for (size_t i = 0; i < ARRAY_SIZE(objects); i++) {
@@ -290,7 +296,8 @@ static void only_who_is_meant_answers(void **state)
     send_command(f, "ping", "{}", "\"destination\": [\"other@test\"],");
     send_command(f, "ping", "{}", "\"pattern\": \"other*\", \"matcher\": \"glob\",");
     /* an answer to either would have come before this one */
-    assert_answer(f, "registered", "null", "[\"decant.convert\", \"decant.convert_file\"]");
+    assert_answer(f, "registered", "null",
+                  "[\"decant.convert\", \"decant.convert_file\", \"decant.preview\"]");
 }
 
 static void malformed_messages_are_forgotten(void **state)
@@ -503,7 +510,7 @@ static void tasks_are_followed(void **state)
     task_events_over(f->events);
     claim.name = (char *)"decant.convert";
     assert_int_equal(task_events_counts(f->events).processed, 2);
-    assert_int_equal(task_events_counts(f->events).processed_files, 1);
+    assert_int_equal(task_events_counts(f->events).processed_of[task_index(TASK_CONVERT_FILE)], 1);
     assert_int_equal(task_events_counts(f->events).active, 0);
     task_events_enable(f->events, true);
     task_events_received(f->events, &claim);

@@ -63,6 +63,15 @@ const struct catalogue_route *catalogue_find(const struct format *from, const st
     return from && to && str_eq(from->id, "txt") && str_eq(to->id, "pdf") ? &route : NULL;
 }
 
+const struct catalogue_route *catalogue_preview(const struct format *result, const struct format *inside,
+                                                const json_t *options)
+{
+    static struct catalogue_route route;
+
+    route = (struct catalogue_route){.engines = "test", .from = result, .to = format_by_id("png"), .cost = 1};
+    return str_eq(result->id, "pdf") && inside ? &route : NULL;
+}
+
 const char *catalogue_route_engine(const struct catalogue_route *route)
 {
     return "test";
@@ -145,7 +154,7 @@ static void set_job(struct fixture *f, const char *status)
 
 static int set_up(void **state)
 {
-    static const char *const families[] = {"tests", "others", NULL};
+    static const char *const families[] = {"tests", "others", "previews", NULL};
     static const struct queue_config config = {
         .name = "decant", .families = families, .max_length = 100, .max_deliveries = 2, .lease_ms = 4000};
     struct fixture *f = calloc(1, sizeof *f);
@@ -177,8 +186,11 @@ static int set_up(void **state)
     f->settings.max_upload_bytes = 100;
     f->settings.max_retries = 2;
     f->shared.settings = &f->settings;
-    f->shares = (struct shares){
-        .served = queue_family(f->queue, "tests") | queue_family(f->queue, "others"), .slots = 4, .spare = 1};
+    f->shares = (struct shares){.served = queue_family(f->queue, "tests") | queue_family(f->queue, "others") |
+                                          queue_family(f->queue, "previews"),
+                                .apart = queue_family(f->queue, "previews"),
+                                .slots = 4,
+                                .spare = 1};
     for (int i = 0; i < 500 && !redis_connected(f->redis); i++)
         loop_for(&f->loop, 10);
     *state = f;
@@ -330,12 +342,12 @@ static void finish(struct conversion *c, enum outcome outcome)
 }
 
 /* As the conversion does it: a work folder, a result in it, handed over. */
-static void succeed(struct conversion *c)
+static void succeed_as(struct conversion *c, const char *format)
 {
     char work[sizeof "work-" + ID_UUID_LEN];
     struct conversion_report report = report_of(OUTCOME_OK);
     struct conversion_output output = {
-        .work = work, .name = "result.pdf", .format = format_by_id("pdf"), .size = 4};
+        .work = work, .name = "result.pdf", .format = format_by_id(format), .size = 4};
 
     assert_int_equal(storage_make_work(c->request.job_fd, work), 0);
 
@@ -352,6 +364,11 @@ static void succeed(struct conversion *c)
     c->events.done(c->arg, &report);
     if (!conversion_lingers)
         c->events.gone(c->arg);
+}
+
+static void succeed(struct conversion *c)
+{
+    succeed_as(c, "pdf");
 }
 
 /* How many entries `path` below the job's folder has; -1 when it isn't there. */
@@ -1407,6 +1424,261 @@ static void file_is_called_off(void **state)
     assert_file_called_off(f, "terminated");
 }
 
+/* --- pictures of results */
+
+static char result_path[STORAGE_PATH_MAX], result_id[ID_UUID_LEN + 1];
+
+static const char *preview_field(struct fixture *f, const char *name)
+{
+    return redis_server_str(f->server, "HGET session:%s:preview:%s %s", f->session, result_id, name);
+}
+
+static void want_preview(struct fixture *f)
+{
+    redis_server_do(f->server, "HSET session:%s csrf_token x", f->session);
+    redis_server_do(f->server, "EXPIRE session:%s 1000", f->session);
+    redis_server_do(f->server, "HSET session:%s:preview:%s status queued job_id %s", f->session, result_id,
+                    f->job);
+}
+
+/* The job has a result, of which somebody wants a picture. */
+static void complete_job(struct fixture *f)
+{
+    char work[sizeof "work-" + ID_UUID_LEN];
+    _cleanup_close_ int job = storage_open_job(f->storage, f->session, f->job);
+
+    assert_int_equal(storage_make_work(job, work), 0);
+
+    _cleanup_close_ int folder = path_open(job, work, O_RDONLY | O_DIRECTORY, 0);
+    _cleanup_close_ int fd = path_open(folder, "r", O_RDWR | O_CREAT | O_EXCL, 0600);
+
+    assert_int_equal(write(fd, "%PDF", 4), 4);
+    assert_int_equal(storage_publish(f->storage, job, work, "r", f->session, f->job, "pdf", result_path), 0);
+    assert_true(storage_result_id(result_path, result_id));
+    set_job(f, "completed");
+    redis_server_do(f->server, "HSET session:%s:jobs:%s converted_path %s", f->session, f->job, result_path);
+    redis_server_do(f->server, "HSET decant:stored %s 100", f->session);
+    redis_server_do(f->server, "SET decant:stored:sum 100");
+    want_preview(f);
+}
+
+static void start_preview(struct fixture *f, int size)
+{
+    _cleanup_json_ json_t *kwargs =
+        json_pack("{s:s, s:s, s:i}", "session_id", f->session, "job_id", f->job, "size", size);
+    struct queue_task task = {.id = f->task, .name = TASK_PREVIEW, .kwargs = kwargs, .family = "previews"};
+    struct waiting w = {0};
+
+    id_uuid(f->task);
+    queue_enqueue(f->queue, &task, NULL, on_enqueued, &w);
+    assert_true(loop_until(&f->loop, &w.done, PATIENCE_MS));
+    start(f);
+}
+
+static void start_drawing(struct fixture *f)
+{
+    complete_job(f);
+    start_preview(f, 256);
+    assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
+}
+
+static bool has_preview(struct fixture *f, unsigned size)
+{
+    char path[STORAGE_PATH_MAX];
+    _cleanup_close_ int fd = storage_open_preview(f->storage, result_path, size, path);
+
+    return fd >= 0;
+}
+
+static void assert_preview_skipped(struct fixture *f, const char *why)
+{
+    wait_over(f);
+    assert_true(result_has(f, "\"skipped\""));
+    assert_true(result_has(f, why));
+    assert_int_equal(n_conversions, 0);
+    assert_int_equal(entries(f, "uploads"), 1); /* whatever became of the record */
+    assert_int_equal(entries(f, "converted"), 1);
+}
+
+static void picture_is_made(void **state)
+{
+    struct fixture *f = *state;
+
+    start_drawing(f);
+    assert_true(str_starts(conversions[0].request.input, "converted/"));
+    assert_true(conversions[0].request.scanned);
+    assert_true(conversions[0].request.most_ms > 0);
+    assert_non_null(strstr(conversion_options, "\"width\":256,\"height\":256"));
+    assert_string_equal(preview_field(f, "status"), "processing");
+    assert_string_equal(preview_field(f, "worker"), WORKER);
+    assert_string_equal(runner_job_id(f->runner), f->job);
+    assert_string_equal(field(f, "worker"), "");
+    succeed_as(&conversions[0], "png");
+    wait_over(f);
+
+    assert_true(has_preview(f, 256));
+    assert_false(has_preview(f, 512));
+    assert_string_equal(preview_field(f, "status"), "completed");
+    assert_string_equal(preview_field(f, "worker"), "");
+    assert_true(result_has(f, "SUCCESS"));
+    assert_string_equal(field(f, "status"), "completed");
+    assert_string_equal(field(f, "converted_path"), result_path);
+    assert_string_equal(redis_server_str(f->server, "HGET decant:stored %s", f->session), "104");
+    assert_string_equal(redis_server_str(f->server, "GET decant:stored:sum"), "104");
+    assert_int_equal(counted(f, "previews ok"), 1);
+    assert_int_equal(counted(f, "tasks completed"), 1);
+    assert_int_equal(counted(f, "jobs test pdf png ok"), 0);
+}
+
+/* By an attempt that died before it could say so; what it has left goes. */
+static void picture_was_made_already(void **state)
+{
+    struct fixture *f = *state;
+    char work[sizeof "work-" + ID_UUID_LEN];
+
+    start_drawing(f);
+    succeed_as(&conversions[0], "png");
+    wait_over(f);
+
+    _cleanup_close_ int job = storage_open_job(f->storage, f->session, f->job);
+
+    assert_int_equal(storage_make_work(job, work), 0);
+    want_preview(f);
+    start_preview(f, 256);
+    wait_over(f);
+    assert_int_equal(n_conversions, 1);
+    assert_string_equal(preview_field(f, "status"), "completed");
+    assert_int_equal(entries(f, "."), 3); /* uploads, converted, preview */
+    assert_true(has_preview(f, 256));
+}
+
+static void picture_can_not_be_made(void **state)
+{
+    struct fixture *f = *state;
+
+    start_drawing(f);
+    finish(&conversions[0], OUTCOME_CORRUPT_INPUT);
+    wait_over(f);
+    assert_string_equal(preview_field(f, "status"), "failed");
+    assert_string_equal(preview_field(f, "error_code"), "corrupt_input");
+    assert_string_equal(preview_field(f, "worker"), "");
+    assert_true(result_has(f, "FAILURE"));
+    assert_string_equal(field(f, "status"), "completed");
+    assert_int_equal(counted(f, "previews corrupt_input"), 1);
+    assert_false(has_preview(f, 256));
+
+    want_preview(f); /* there is no way */
+    redis_server_do(f->server, "HSET session:%s:jobs:%s target_format nothing", f->session, f->job);
+    start_preview(f, 256);
+    wait_over(f);
+    assert_int_equal(n_conversions, 1);
+    assert_string_equal(preview_field(f, "error_code"), outcome_code(OUTCOME_UNSUPPORTED_CONTENT));
+}
+
+static void only_a_picture_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct conversion_output output = {.work = "work-", .name = "r", .format = format_by_id("zip")};
+
+    start_drawing(f);
+    assert_int_equal(conversions[0].events.publish(conversions[0].arg, &output), -EBADMSG);
+    finish(&conversions[0], OUTCOME_INTERNAL);
+    wait_over(f);
+    assert_string_equal(preview_field(f, "error_code"), "internal");
+}
+
+static void picture_that_nobody_waits_for(void **state)
+{
+    struct fixture *f = *state;
+
+    complete_job(f);
+    redis_server_do(f->server, "DEL session:%s:preview:%s", f->session, result_id);
+    start_preview(f, 256);
+    assert_preview_skipped(f, "gone");
+    assert_int_equal(redis_server_int(f->server, "EXISTS session:%s:preview:%s", f->session, result_id), 0);
+
+    want_preview(f);
+    redis_server_do(f->server, "HSET session:%s:preview:%s status completed", f->session, result_id);
+    start_preview(f, 256);
+    assert_preview_skipped(f, "done");
+
+    want_preview(f);
+    redis_server_do(f->server, "HSET session:%s:jobs:%s status failed", f->session, f->job);
+    start_preview(f, 256);
+    assert_preview_skipped(f, "failed");
+
+    redis_server_do(f->server, "DEL session:%s:jobs:%s", f->session, f->job);
+    start_preview(f, 256);
+    assert_preview_skipped(f, "gone");
+}
+
+static void picture_of_no_size_of_ours(void **state)
+{
+    struct fixture *f = *state;
+
+    complete_job(f);
+    for (int i = 0; i < 3; i++) {
+        start_preview(f, ((const int[]){0, 100, 2048})[i]);
+        wait_over(f);
+        assert_true(result_has(f, "bad_arguments"));
+    }
+    assert_int_equal(n_conversions, 0);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 3);
+}
+
+static void picture_is_given_back(void **state)
+{
+    struct fixture *f = *state;
+
+    start_drawing(f);
+    runner_release(f->runner);
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_string_equal(preview_field(f, "status"), "queued");
+    assert_string_equal(preview_field(f, "worker"), "");
+    assert_int_equal(redis_server_int(f->server, "LLEN decant.previews"), 1);
+
+    redis_server_do(f->server, "SET decant:deliveries:%s 2", f->task);
+    start(f);
+    wait_over(f);
+    assert_string_equal(preview_field(f, "status"), "failed");
+    assert_string_equal(preview_field(f, "error_code"), "engine_crashed");
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 1);
+}
+
+/* Closing its session waits until the worker has let go. */
+static void picture_is_stopped(void **state)
+{
+    struct fixture *f = *state;
+
+    start_drawing(f);
+    redis_server_do(f->server, "HSET session:%s:preview:%s status cancelled", f->session, result_id);
+    runner_stop(f->runner);
+    assert_true(conversions[0].cancelled);
+    assert_string_equal(preview_field(f, "worker"), WORKER);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_string_equal(preview_field(f, "status"), "cancelled");
+    assert_string_equal(preview_field(f, "worker"), "");
+    assert_true(result_has(f, "REVOKED"));
+}
+
+/* Its session has expired. */
+static void picture_of_a_job_that_is_gone(void **state)
+{
+    struct fixture *f = *state;
+
+    start_drawing(f);
+    redis_server_do(f->server, "DEL session:%s:jobs:%s", f->session, f->job);
+    runner_check(f->runner);
+    for (int i = 0; i < PATIENCE_MS / 10 && !conversions[0].cancelled; i++)
+        loop_for(&f->loop, 10);
+    assert_true(conversions[0].cancelled);
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+}
+
 static struct claimer *new_claimer(struct fixture *f, unsigned slots)
 {
     const struct redis_config redis = {.url = redis_server_url(f->server)};
@@ -1581,6 +1853,15 @@ int main(void)
         TEST(file_fails),
         TEST(file_is_given_back),
         TEST(file_is_called_off),
+        TEST(picture_is_made),
+        TEST(picture_was_made_already),
+        TEST(picture_can_not_be_made),
+        TEST(only_a_picture_is_kept),
+        TEST(picture_that_nobody_waits_for),
+        TEST(picture_of_no_size_of_ours),
+        TEST(picture_is_given_back),
+        TEST(picture_is_stopped),
+        TEST(picture_of_a_job_that_is_gone),
         TEST(converts),
         TEST(a_revoked_task_never_runs),
         TEST(a_task_is_revoked_before_it_begins),

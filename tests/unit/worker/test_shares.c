@@ -44,6 +44,20 @@ static void nobody_to_leave_it_to(void **state)
     assert_int_equal(shares_open(&none_spare), QUEUE_BASE | SLOW | QUICK);
 }
 
+/* What is short waits for a slot, but keeps none from those who had it alone before. */
+static void what_is_apart_is_no_family(void **state)
+{
+    struct shares one = {.served = SLOW | OTHER, .apart = OTHER, .slots = 2, .spare = 1},
+                  two = {.served = SLOW | QUICK | OTHER, .apart = OTHER, .slots = 3, .spare = 1};
+
+    assert_int_equal(shares_most(&one), 2);
+    assert_int_equal(shares_open(&one), QUEUE_BASE | SLOW | OTHER);
+    assert_int_equal(shares_most(&two), 2);
+    shares_take(&two, OTHER);
+    shares_take(&two, OTHER);
+    assert_int_equal(shares_open(&two), QUEUE_BASE | SLOW | QUICK); /* it leaves a slot to them */
+}
+
 /* A task from the base queue counts for nobody until its route is known. */
 static void a_route_becomes_known(void **state)
 {
@@ -69,6 +83,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_family_leaves_a_slot),
         cmocka_unit_test(nobody_to_leave_it_to),
+        cmocka_unit_test(what_is_apart_is_no_family),
         cmocka_unit_test(a_route_becomes_known),
     };
 
