@@ -91,6 +91,7 @@ api_handler api_upload;                                        /* upload.c */
 api_handler api_convert, api_job_status, api_job_status_ahead; /* jobs.c */
 api_handler api_events;                                        /* events.c */
 api_handler api_download_token, api_download;                  /* download.c */
+api_handler api_preview;                                       /* preview.c */
 api_handler api_index, api_formats, api_healthz, api_readyz;   /* info.c */
 api_handler api_metrics;                                       /* metrics.c */
 api_handler api_page;                                          /* pages.c */
@@ -115,6 +116,9 @@ void api_reply_static(struct api_call *call, unsigned status, const char *type, 
 /* Takes over what is in `body`, which must have no error. */
 void api_reply_buf(struct api_call *call, unsigned status, const char *type, struct buf *body);
 void api_reply_file(struct api_call *call, const char *type, int fd);
+/* Takes over `fd`, which is open on `path` below the storage root; where nginx sends such files it gets that
+ * path. */
+void api_reply_stored(struct api_call *call, const char *type, int fd, const char *path);
 /* application/problem+json; `detail` is a sentence for a person. */
 void api_fail(struct api_call *call, enum api_error error, const char *detail);
 /* Ends a call whose client has gone away, unanswered; or that was answered by other means. */

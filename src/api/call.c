@@ -50,6 +50,29 @@ void api_reply_file(struct api_call *call, const char *type, int fd)
     call_end(call);
 }
 
+static void reply_accel(struct api_call *call, const char *type, const char *path)
+{
+    _cleanup_buf_ struct buf location = BUF_INIT(4096);
+
+    buf_printf(&location, "%s/%s", call->api->settings->accel_prefix, path);
+    if (buf_error(&location)) {
+        api_fail(call, API_INTERNAL, "DECANT_ACCEL_PREFIX is too long.");
+        return;
+    }
+    http_reply_header(call->req, "X-Accel-Redirect", location.data);
+    api_reply(call, 200, type, "", 0);
+}
+
+void api_reply_stored(struct api_call *call, const char *type, int fd, const char *path)
+{
+    _cleanup_close_ int file = fd;
+
+    if (*call->api->settings->accel_prefix)
+        reply_accel(call, type, path);
+    else
+        api_reply_file(call, type, TAKE_FD(file));
+}
+
 void api_abandon(struct api_call *call)
 {
     call_end(call);

@@ -117,19 +117,6 @@ static void count_when_sent(struct api_call *call, int fd)
     http_request_on_end(call->req, on_sent, s);
 }
 
-static void reply_accel(struct api_call *call, const char *mime_type, const char *path)
-{
-    _cleanup_buf_ struct buf location = BUF_INIT(4096);
-
-    buf_printf(&location, "%s/%s", call->api->settings->accel_prefix, path);
-    if (buf_error(&location)) {
-        api_fail(call, API_INTERNAL, "DECANT_ACCEL_PREFIX is too long.");
-        return;
-    }
-    http_reply_header(call->req, "X-Accel-Redirect", location.data);
-    api_reply(call, 200, mime_type, "", 0);
-}
-
 static void on_token(void *arg, int err, const struct token *token)
 {
     struct api_call *call = arg;
@@ -154,10 +141,7 @@ static void on_token(void *arg, int err, const struct token *token)
     }
     add_download_headers(call, token);
     count_when_sent(call, fd);
-    if (*call->api->settings->accel_prefix)
-        reply_accel(call, token->mime_type, path);
-    else
-        api_reply_file(call, token->mime_type, TAKE_FD(fd));
+    api_reply_stored(call, token->mime_type, TAKE_FD(fd), path);
 }
 
 void api_download(struct api_call *call)

@@ -18,6 +18,7 @@ static const struct api_error_info errors[API_ERROR_COUNT_] = {
     [API_RANGE_NOT_SATISFIABLE] = {416, "range_not_satisfiable", "Range not satisfiable", 0},
     [API_EMPTY_FILE] = {422, "empty_file", "Empty file", 0},
     [API_UNSUPPORTED_TARGET] = {422, "unsupported_target", "Target format not available", 0},
+    [API_NO_PREVIEW] = {422, "no_preview", "No picture of this result", 0},
     [API_RATE_LIMITED] = {429, "rate_limited", "Too many requests", 5, true},
     [API_HEADERS_TOO_LARGE] = {431, "headers_too_large", "Request header too large", 0, true},
     [API_INTERNAL] = {500, "internal", "Internal error", 0},

@@ -16,7 +16,7 @@
 enum { TEXT_MAX = 16 << 20, LABELS_MAX = 192, AT_ONCE = CLIENT_KINDS };
 
 /* The last one is for any other. */
-static const unsigned statuses[] = {200, 201, 202, 204, 206, 400, 401, 403, 404, 405, 408,
+static const unsigned statuses[] = {200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 408,
                                     409, 413, 415, 416, 422, 429, 431, 500, 503, 507, 0};
 
 /* These are made of counters alone, and so they are added up. */
@@ -32,6 +32,7 @@ struct upload_metrics {
 
 struct other_metrics {
     counter downloads, download_bytes;
+    counter previews[2]; /* kept, made */
     counter connections, connections_ended, connections_refused;
     counter errors[API_ERROR_COUNT_];
     counter refused[LIMIT_CLASSES][CLIENT_KINDS + 1];
@@ -134,6 +135,11 @@ void metrics_download(struct metrics *m, uint64_t bytes)
 {
     counter_add(&m->all.downloads, 1);
     counter_add(&m->all.download_bytes, bytes);
+}
+
+void metrics_preview(struct metrics *m, bool waited)
+{
+    counter_add(&m->all.previews[waited], 1);
 }
 
 void metrics_error(struct metrics *m, enum api_error error)
@@ -289,6 +295,17 @@ static void write_files(struct buf *out, const struct metrics *m)
                    "Results that were sent to the end, or handed to nginx.", counter_read(&m->all.downloads));
     metrics_single(out, "decant_download_bytes_total", "counter", "Bytes of these.",
                    counter_read(&m->all.download_bytes));
+}
+
+static void write_previews(struct buf *out, const struct metrics *m)
+{
+    static const char name[] = "decant_previews_total";
+    static const char *const labels[] = {"origin=\"kept\"", "origin=\"made\""};
+
+    metrics_family(out, name, "counter",
+                   "Pictures of results that were answered, by whether they were there.");
+    for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
+        metrics_sample(out, name, labels[i], counter_read(&m->all.previews[i]));
 }
 
 static void write_refusals(struct buf *out, const struct metrics *m)
@@ -505,6 +522,7 @@ static int write_own(struct buf *out, struct api *api)
     write_durations(out, &sum->loops[0]);
     write_connections(out, api, &sum->loops[0]);
     write_files(out, &sum->loops[0]);
+    write_previews(out, &sum->loops[0]);
     write_refusals(out, &sum->loops[0]);
     write_redis(out, &sum->loops[0]);
     metrics_block_free(sum);

@@ -26,6 +26,8 @@ void metrics_connection_end(struct metrics *m);
 
 void metrics_upload(struct metrics *m, const struct format *format, uint64_t bytes);
 void metrics_download(struct metrics *m, uint64_t bytes);
+/* `waited`: it was made for this request, or for one at the same time. */
+void metrics_preview(struct metrics *m, bool waited);
 void metrics_error(struct metrics *m, enum api_error error);
 /* A 429: by a rate, and then which name of the client was limited; or by how much there may be at once. */
 void metrics_refused(struct metrics *m, enum limit_class limit, const struct limit_verdict *verdict);
