@@ -219,7 +219,7 @@ void http_reply_file(struct http_request *req, const char *content_type, int fd)
 {
     _cleanup_reply_ struct reply reply = {.status = MHD_HTTP_OK, .content_type = content_type, .fd = fd};
     /* RFC 9110: a Range on another method than GET is ignored (section 14.2), and so is one whose If-Range is
-     * not true (13.1.5). No answer names a validator, so none that a client holds can be true. */
+     * not true (13.1.5). The few answers that name a validator are small: none is taken for true. */
     const char *range = str_eq(req->method, "GET") && !http_request_header(req, "If-Range")
                             ? http_request_header(req, "Range")
                             : NULL;

@@ -94,8 +94,8 @@ static void take(struct runner *r)
 static int remember(struct runner *r, const struct job *job)
 {
     const char *dot = strrchr(job->converted_path, '.');
-    _cleanup_json_ json_t *options = json_pack("{s:s, s:i, s:i, s:i}", "pages", "1", "dpi", DPI, "width",
-                                               (int)r->size, "height", (int)r->size);
+    _cleanup_json_ json_t *options = json_pack("{s:s, s:i, s:i, s:i, s:b}", "pages", "1", "dpi", DPI, "width",
+                                               (int)r->size, "height", (int)r->size, "metadata", 0);
 
     if (!runner_is_own(r, job->converted_path) || !storage_result_id(job->converted_path, r->result_id))
         return -EINVAL;

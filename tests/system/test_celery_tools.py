@@ -133,11 +133,11 @@ def test_status(tools):
 def test_inspect(server, tools):
     worker = server.children("decant-worker")[0]
     assert tools.inspect("ping") == {"ok": "pong"}
-    assert tools.inspect("registered") == ["decant.convert", "decant.convert_file"]
+    assert tools.inspect("registered") == ["decant.convert", "decant.convert_file", "decant.preview"]
     assert tools.inspect("reserved") == []
     assert tools.inspect("scheduled") == []
     assert tools.inspect("query_task", str(uuid.uuid4())) == {}
-    assert [queue["name"] for queue in tools.inspect("active_queues")] == ["decant", "decant.images"]
+    assert [queue["name"] for queue in tools.inspect("active_queues")] == ["decant", "decant.images", "decant.previews"]
     assert "decant:" in tools.inspect("report")["ok"]
     clock = tools.inspect("clock")["clock"]
     assert tools.inspect("clock")["clock"] > clock > 0
@@ -267,7 +267,7 @@ def test_claiming_stops_and_goes_on(server, tools):
         assert "no longer consuming" in tools.run("control", "-t", "60", "-d", NODE, "cancel_consumer", queue)
     try:
         job_id, task_id = start_waiting(client)
-        assert tools.inspect("active_queues") == []
+        assert [queue["name"] for queue in tools.inspect("active_queues")] == ["decant.previews"]
         time.sleep(2)  # two ticks of the claimer
         assert client.status(job_id).json()["status"] == "queued"
         assert tools.app.AsyncResult(task_id).state == "PENDING"
@@ -372,7 +372,7 @@ def test_prefix_and_events_from_the_start(own_server, tmp_path):
     assert tools.inspect("ping") == {"ok": "pong"}
     assert stranger.app.control.ping(timeout=3) == []
     strange = tools.app.send_task("other.task")
-    with pytest.raises(Exception, match="decant.convert_file alone"):
+    with pytest.raises(Exception, match="decant.preview alone"):
         strange.get(timeout=PATIENCE)
     keys = server.redis().keys("*")
     assert not [key for key in keys if key.startswith(("unacked", "_kombu", "decant:claims", "decant:dead"))]

@@ -115,7 +115,7 @@ def test_labels_are_words_of_ours(server, client):
     client.result("a.png", png(), "webp")
     formats = requests.get(server.url + "/formats", timeout=30).json()["formats"]
     allowed = {"engine": {"office", "image", "pdf", "media", "markup", "archive", "font", "pages", "press", "ocr"}, "source": set(formats), "target": set(formats), "format": set(formats),
-               "queue": {"decant", "decant.documents", "decant.images", "decant.pdf", "decant.media", "decant.archives", "decant.ocr"}, "method": {"GET", "POST", "OPTIONS", "other"}}
+               "queue": {"decant", "decant.documents", "decant.images", "decant.pdf", "decant.media", "decant.archives", "decant.ocr", "decant.previews"}, "method": {"GET", "POST", "OPTIONS", "other"}}
     # what somebody put there who can write to Redis
     for field in ("jobs pdf pdf exe ok", "jobs pdf pdf png secret", "tasks x", "kills pdf \"}", "evil 1"):
         server.redis().hset("decant:counts", field, 1)

@@ -265,8 +265,9 @@ def test_closing_the_session_leaves_nothing(server):
     shown(client, job_id, 64)
     redis = server.redis()
     folder = server.data / "storage" / client.session_id
-    bytes_there = sum(path.stat().st_size for path in below(folder) if path.is_file())
-    eventually(lambda: int(redis.hget("decant:stored", client.session_id)) == bytes_there)  # one may be seen before its task has ended
+    eventually(lambda: not work_folders(folder))
+    stored = sum(path.stat().st_size for path in below(folder) if path.is_file())
+    eventually(lambda: int(redis.hget("decant:stored", client.session_id)) == stored)  # one may be seen before its task has ended
     assert client.close().status_code == 200
     assert not folder.exists()
     assert not list(redis.scan_iter(f"*{client.session_id}*"))

@@ -144,7 +144,7 @@ def test_operator_replays_a_job(own_server):
         job = client.start("a.png", png(), "jpg")
         waiting = json.loads(decant_queue(server, "status", "--json").stdout)
         assert {row["name"]: row["waiting"] for row in waiting["queues"]} == {
-            "decant": 0, "decant.documents": 0, "decant.images": 1, "decant.pdf": 0, "decant.media": 0, "decant.archives": 0, "decant.ocr": 0}
+            "decant": 0, "decant.documents": 0, "decant.images": 1, "decant.pdf": 0, "decant.media": 0, "decant.archives": 0, "decant.ocr": 0, "decant.previews": 0}
         assert 0 <= waiting["oldest_s"] < 300
         task = json.loads(server.redis().lindex("decant.images", 0))["headers"]["id"]
         server.redis().set(f"decant:deliveries:{task}", 3)  # it has brought down three workers

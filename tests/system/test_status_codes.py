@@ -25,7 +25,7 @@ def test_no_or_unknown_session(server, cookie):
     client = Client(server.url)
     client.session_id, client.csrf = cookie, "0" * 64
     for method, path in [("POST", "/upload"), ("POST", "/convert"), ("GET", f"/job_status?job_id={some_uuid()}"),
-                         ("POST", "/download_token"), ("POST", "/session/close")]:
+                         ("GET", f"/preview?job_id={some_uuid()}"), ("POST", "/download_token"), ("POST", "/session/close")]:
         problem(client.request(method, path, json={} if method == "POST" and path != "/upload" else None), 401, "session_required")
 
 
@@ -113,7 +113,8 @@ def test_unknown_path(client):
 
 @pytest.mark.parametrize("method, path, allow", [
     ("POST", "/session/init", "GET, HEAD"), ("GET", "/upload", "POST"), ("PUT", "/convert", "POST"), ("DELETE", "/job_status", "GET, HEAD"),
-    ("GET", "/download_token", "POST"), ("POST", "/download", "GET, HEAD"), ("GET", "/session/close", "POST"), ("PATCH", "/formats", "GET, HEAD")])
+    ("GET", "/download_token", "POST"), ("POST", "/download", "GET, HEAD"), ("GET", "/session/close", "POST"), ("PATCH", "/formats", "GET, HEAD"),
+    ("POST", "/preview", "GET, HEAD")])
 def test_wrong_method(client, method, path, allow):
     answer = client.request(method, path)
     problem(answer, 405, "method_not_allowed")
