@@ -1,6 +1,7 @@
 /* The options of the catalogue: which of them a route has, what they may be, and what each step gets. Theirs
  * are the lines OPTION and PASSWORD (catalogue.c says where they come from). */
 #include "engine/catalogue_parts.h"
+#include "engine/colour.h"
 #include "engine/engine.h"
 #include "engine/page_range.h"
 #include "engine/secrets.h"
@@ -160,6 +161,13 @@ static bool is_set(const struct option_line *o, const char *text)
     }
 }
 
+static bool is_colour(const char *text)
+{
+    struct colour ignored;
+
+    return colour_parse(text, &ignored);
+}
+
 static bool is_text(const struct option_line *o, const char *text)
 {
     long n = 0;
@@ -199,6 +207,8 @@ static bool is_valid(const struct option_line *o, const json_t *value)
         return text && strlen(text) <= (size_t)o->max && page_range_is_valid(text);
     case OPTION_FORMAT:
         return text && format_by_id(text) && catalogue_is_target(format_by_id(text));
+    case OPTION_COLOUR:
+        return text && is_colour(text);
     case OPTION_TEXT:
         return text && is_text(o, text);
     case OPTION_SECRET:
@@ -240,6 +250,10 @@ static void tell_what_it_may_be(const struct option_line *o, char *ret_why, size
         return;
     case OPTION_FORMAT:
         snprintf(ret_why, size, "The option \"%s\" must be the id of a format that something can become.",
+                 o->name);
+        return;
+    case OPTION_COLOUR:
+        snprintf(ret_why, size, "The option \"%s\" must be a colour such as \"#ff8000\", or white or black.",
                  o->name);
         return;
     case OPTION_TEXT:
@@ -346,7 +360,7 @@ static const char *type_of(const struct option_line *o)
     static const char *const types[OPTION_KINDS_] = {
         [OPTION_NUMBER] = "integer", [OPTION_SWITCH] = "boolean", [OPTION_CHOICE] = "choice",
         [OPTION_SET] = "set",        [OPTION_PAGES] = "pages",    [OPTION_TEXT] = "string",
-        [OPTION_SECRET] = "string",  [OPTION_FORMAT] = "format",
+        [OPTION_SECRET] = "string",  [OPTION_FORMAT] = "format",  [OPTION_COLOUR] = "colour",
     };
 
     return types[o->kind];

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/outcome.h"
+#include "engine/colour.h"
 #include "engine/fonts.h"
 #include "format/format.h"
 
@@ -44,6 +45,7 @@ enum option_kind {
     OPTION_PAGES,  /* pages in the order wanted: "1-3,7,z-5", where z is the last, r2 the last but one; at
                       most `max` characters (engine/page_range.h) */
     OPTION_FORMAT, /* the id of a format that is a target of some other */
+    OPTION_COLOUR, /* "#rrggbb", "white" or "black" (engine/colour.h) */
     OPTION_TEXT,   /* min to max characters, no control characters */
     OPTION_SECRET, /* the same, stored and sent in no form that others can read (engine/secrets.h) */
     OPTION_KINDS_
@@ -99,6 +101,9 @@ long engine_option_value(const struct engine_job *job, const struct engine_optio
 /* The text of any other option, or its fallback, which may be NULL. */
 const char *engine_option_text(const struct engine_job *job, const struct engine_option *options,
                                const char *name);
+/* The colour of a colour, or its fallback; false where there is neither. */
+bool engine_option_colour(const struct engine_job *job, const struct engine_option *options, const char *name,
+                          struct colour *ret);
 #define ENGINE_PASSWORD "password" /* opens the source */
 /* What each file of an archive is to become; the worker's to know. */
 #define ENGINE_EACH         "each"

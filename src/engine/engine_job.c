@@ -85,6 +85,14 @@ const char *engine_option_text(const struct engine_job *job, const struct engine
     return value ? value : o->chosen;
 }
 
+bool engine_option_colour(const struct engine_job *job, const struct engine_option *options, const char *name,
+                          struct colour *ret)
+{
+    const char *text = engine_option_text(job, options, name);
+
+    return text && colour_parse(text, ret);
+}
+
 const char *engine_password(const struct engine_job *job)
 {
     return json_string_value(json_object_get(job->options, ENGINE_PASSWORD));

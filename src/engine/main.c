@@ -116,12 +116,19 @@ static int describe_option(const struct engine *engine, const struct engine_opti
         [OPTION_CHOICE] = "OPTION_CHOICE", [OPTION_SET] = "OPTION_SET",
         [OPTION_PAGES] = "OPTION_PAGES",   [OPTION_TEXT] = "OPTION_TEXT",
         [OPTION_FORMAT] = "OPTION_FORMAT", [OPTION_SECRET] = "OPTION_SECRET",
+        [OPTION_COLOUR] = "OPTION_COLOUR",
     };
+
+    struct colour fallback;
 
     if (check_formats(engine, o->targets) < 0 || check_formats(engine, o->sources) < 0)
         return -EINVAL;
     if ((o->kind == OPTION_CHOICE || o->kind == OPTION_SET) != (o->choices != NULL)) {
         fprintf(stderr, "decant-engine-%s: the choices of \"%s\" are wrong\n", engine->name, o->name);
+        return -EINVAL;
+    }
+    if (o->kind == OPTION_COLOUR && o->chosen && !colour_parse(o->chosen, &fallback)) {
+        fprintf(stderr, "decant-engine-%s: the fallback of \"%s\" is no colour\n", engine->name, o->name);
         return -EINVAL;
     }
     printf("OPTION(\"%s\", \"%s\", %s, \"%s\", \"%s\", %ld, %ld, %ld, \"%s\", \"%s\", \"%s\")\n",

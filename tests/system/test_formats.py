@@ -27,7 +27,7 @@ def test_options_are_named_by_pairs_that_are_offered(client):
     # Of those with one name the first that a route has is told.
     assert used <= set(catalogue["options"]) and {catalogue["options"][id]["name"] for id in used} == {o["name"] for o in catalogue["options"].values()}
     for id, option in catalogue["options"].items():
-        assert option["type"] in ("integer", "boolean", "choice", "set", "pages", "format", "string") and option["label"], id
+        assert option["type"] in ("integer", "boolean", "choice", "set", "pages", "format", "colour", "string") and option["label"], id
         assert ("choices" in option) == (option["type"] in ("choice", "set")), id
 
 

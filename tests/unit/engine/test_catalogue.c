@@ -269,6 +269,12 @@ static void options_have_kinds(void **state)
     assert_int_equal(check("pdf", "pdf", "{\"inks\": \"blue+\"}", why), -EINVAL);
     assert_int_equal(check("pdf", "pdf", "{\"inks\": \"green\"}", why), -EINVAL);
     assert_int_equal(check("pdf", "pdf", "{\"new_password\": 1234}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"tint\": \"#fF8000\"}", why), 0);
+    assert_int_equal(check("pdf", "pdf", "{\"tint\": \"#f80\"}", why), -EINVAL);
+    assert_string_equal(why, "The option \"tint\" must be a colour such as \"#ff8000\", or white or black.");
+    assert_int_equal(check("pdf", "pdf", "{\"tint\": 123456}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"tint\": null}", why), -EINVAL);
+    assert_int_equal(check("pdf", "pdf", "{\"tint\": [\"white\"]}", why), -EINVAL);
 }
 
 static const struct catalogue_route *route_with(const char *from, const char *to, const char *text)
@@ -357,6 +363,9 @@ static void formats_are_described(void **state)
     assert_int_equal(json_array_size(json_object_get(option, "choices")), 3);
     assert_true(json_is_false(json_object_get(told(all, "pdf", "pdf", "flat"), "default")));
     assert_true(json_is_true(json_object_get(told(all, "pdf", "pdf", "new_password"), "secret")));
+    option = told(all, "docx", "pdf", "tint");
+    assert_string_equal(json_string_value(json_object_get(option, "type")), "colour");
+    assert_string_equal(json_string_value(json_object_get(option, "default")), "white");
     assert_null(told(all, "docx", "gif", "turn"));
     assert_non_null(told(all, "docx", "gif", "pages"));
 
