@@ -69,6 +69,54 @@ def test_transparency_is_laid_on_white_elsewhere(client, target, tmp_path):
     assert colour_at(data, "sun" if target == "ras" else target, tmp_path, 4, 8)[:3] == pytest.approx((255, 0, 0), abs=14)
 
 
+@pytest.mark.parametrize("target", ["jpg", "png", "webp", "gif", "tiff", "bmp", "psd", "pcx", "dpx", "tga", "miff"])
+def test_transparency_is_laid_on_the_colour_asked_for(client, target, tmp_path):
+    data = client.result("a.png", half_clear(), target, background="#3c64c8")[1]
+    assert colour_at(data, target, tmp_path, 24, 8) == pytest.approx((60, 100, 200, 255), abs=6)
+    assert colour_at(data, target, tmp_path, 4, 8)[:3] == pytest.approx((255, 0, 0), abs=14)
+
+
+def test_paper_has_the_colour_asked_for(client, tmp_path):
+    """Of a PDF of a drawing, of the drawing itself, and of a picture."""
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg" width="96" height="48"><rect width="48" height="48" fill="red"/></svg>'
+    paper = client.result("a.svg", drawing, "pdf")[1]
+    for data in (client.result("a.pdf", paper, "png", dpi=96, background="#3c64c8")[1],
+                 client.result("a.pdf", client.result("a.svg", drawing, "pdf", background="#3c64c8")[1], "png", dpi=96)[1],
+                 client.result("a.svg", drawing, "png", background="#3c64c8")[1]):
+        assert colour_at(data, "png", tmp_path, 72, 24) == (60, 100, 200, 255)
+        assert colour_at(data, "png", tmp_path, 24, 24) == (*RED, 255)
+    assert colour_at(client.result("a.pdf", paper, "png", dpi=96)[1], "png", tmp_path, 72, 24)[:3] == (255, 255, 255)
+    assert colour_at(client.result("a.svg", drawing, "png")[1], "png", tmp_path, 72, 24)[3] == 0
+    shown = client.result("a.pdf", client.result("a.png", half_clear(), "pdf", background="#3c64c8")[1], "png", dpi=96)[1]
+    assert colour_at(shown, "png", tmp_path, 24, 8)[:3] == (60, 100, 200)
+
+
+@pytest.mark.parametrize("target", ["png", "jpg", "pcx", "ico"])
+def test_pictures_are_turned(client, target, tmp_path):
+    """Red was on the left: by a quarter it comes to the top, and to the bottom by three."""
+    picture_of_two = picture(32, 16, lambda x, y: RED if x < 16 else (0, 0, 255))
+    for degrees, (width, height), top in ((90, (16, 32), RED), ("270", (16, 32), (0, 0, 255)), (180, (32, 16), (0, 0, 255))):
+        data = client.result("a.png", picture_of_two, target, rotate=degrees)[1]
+        assert seen(data, target, tmp_path, "-format", "%w %h", "info:") == f"{width} {height}"
+        assert colour_at(data, target, tmp_path, 4, 4)[:3] == pytest.approx(top, abs=20)
+
+
+def test_of_a_picture_as_pdf_the_page_is_turned(client, tmp_path):
+    paper = client.result("a.png", picture(32, 16, lambda x, y: RED if x < 16 else (0, 0, 255)), "pdf", rotate=90)
+    assert paper[0]["engine"] == "image+pages"
+    page = client.result("a.pdf", paper[1], "png", dpi=96)[1]
+    width, height = struct.unpack(">II", page[16:24])
+    assert width < height and colour_at(page, "png", tmp_path, width // 2, 4)[:3] == RED
+
+
+@pytest.mark.parametrize("options", [{"background": value} for value in ("red", "#fff", "#12345g", "ffffff", 0, None, ["white"], "#ffffff\n", "transparent")]
+                         + [{"rotate": value} for value in (45, "-90", 360, True, "90 ")])
+def test_options_of_pictures_are_checked(client, options):
+    answer = client.convert(client.upload("a.png", half_clear()).json()["job_id"], "jpg", **options)
+    problem(answer, 400, "bad_request")
+    assert f'"{next(iter(options))}" must be' in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("target", ["xbm", "wbmp", "jbig"])
 def test_greys_become_dots(client, target, tmp_path):
     """As many white ones as the grey is light, and not a black or a white plane."""

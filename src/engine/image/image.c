@@ -42,7 +42,7 @@ static const struct engine_conversions conversions[] = {
     {USUAL " " RARE, "pdf " COLOUR, 10, 95, false, NULL},
     {USUAL " " RARE, TWO_TONES, 10, 60, false, NULL},
     /* smaller, or without what it tells of its making */
-    {WEB, WEB, 10, 95, false, NULL, .asked_by = "quality width height metadata"},
+    {WEB, WEB, 10, 95, false, NULL, .asked_by = "quality width height rotate background metadata"},
     {"svg", "pdf", 10, 98, false, NULL},
     {"svg", COLOUR, 10, 90, false, NULL},
     {"svg", TWO_TONES, 10, 60, false, NULL},
@@ -56,6 +56,10 @@ static const struct engine_option options[] = {
     {"quality", "avif heic jxl jp2 j2k jng", 1, 100, 80, "Quality in percent"},
     {"width", TARGETS, 1, 16384, 0, "Largest width in pixels"},
     {"height", TARGETS, 1, 16384, 0, "Largest height in pixels"},
+    /* of PDF the pages engine turns the pages */
+    {"rotate", TARGETS, 0, 0, 0, "Degrees to turn the picture clockwise", OPTION_CHOICE, "0 90 180 270", "0"},
+    {"background", "pdf " TARGETS, 0, 0, 0,
+     "Background colour for transparent parts (white where the format has no transparency)", OPTION_COLOUR},
     {"metadata", TARGETS, 0, 1, 1, "Keep date, camera and author", OPTION_SWITCH},
     {0},
 };
@@ -304,12 +308,15 @@ static enum outcome write_picture(struct engine_job *job, VipsImage *image, cons
     return image_vips_write(image, id, quality, path);
 }
 
-static enum outcome convert_picture(struct engine_job *job, const char *path)
+static enum outcome convert_picture(struct engine_job *job, const struct colour *background, const char *path)
 {
     const struct picture_target *target = find_target(job->to->id);
     bool frames = (target->holds & FRAMES) && words_have("gif webp", job->from->id);
     struct picture_limits limits = {.width = (int)engine_option_value(job, options, "width"),
                                     .height = (int)engine_option_value(job, options, "height")};
+    const struct picture_wishes wishes = {.metadata = engine_option_value(job, options, "metadata") == 1,
+                                          .background = background};
+    int degrees = (int)strtol(engine_option_text(job, options, "rotate"), NULL, 10);
     _cleanup_image_ VipsImage *image = NULL;
     enum outcome outcome;
 
@@ -317,13 +324,16 @@ static enum outcome convert_picture(struct engine_job *job, const char *path)
         limits.width = limits.width ? MIN(limits.width, target->side_max) : target->side_max;
         limits.height = limits.height ? MIN(limits.height, target->side_max) : target->side_max;
     }
+    picture_turn_limits(&limits, degrees);
     outcome = picture_read(job->from->id, job->input_path, 0, frames, &limits, &image, NULL);
     if (outcome == OUTCOME_OK && frames)
         engine_pages(job, (uint64_t)vips_image_get_n_pages(image));
     if (outcome == OUTCOME_OK)
-        outcome = picture_normalise(&image, target, engine_option_value(job, options, "metadata") == 1);
+        outcome = picture_normalise(&image, target, &wishes);
     if (outcome == OUTCOME_OK)
         outcome = picture_fit(&image, &limits);
+    if (outcome == OUTCOME_OK)
+        outcome = picture_turn(&image, degrees);
     if (outcome != OUTCOME_OK)
         return outcome;
     if (vips_image_get_width(image) > target->side_max ||
@@ -335,15 +345,19 @@ static enum outcome convert_picture(struct engine_job *job, const char *path)
 static enum outcome convert(struct engine_job *job)
 {
     _cleanup_free_ char *path = NULL;
+    struct colour colour;
+    const struct colour *background =
+        engine_option_colour(job, options, "background", &colour) ? &colour : NULL;
     enum outcome outcome;
 
     engine_name_result(job, job->to->id);
     if (asprintf(&path, "%s/%s", job->output_path, job->output_name) < 0)
         return OUTCOME_INTERNAL;
     if (!str_eq(job->to->id, "pdf"))
-        outcome = convert_picture(job, path);
+        outcome = convert_picture(job, background, path);
     else
-        outcome = str_eq(job->from->id, "svg") ? vector_write(job, path) : paper_write(job, path);
+        outcome = str_eq(job->from->id, "svg") ? vector_write(job, background, path)
+                                               : paper_write(job, background, path);
     vips_error_clear();
     return outcome;
 }

@@ -182,8 +182,10 @@ static enum outcome put_pixels(cairo_surface_t *pdf, VipsImage *image, bool loss
 }
 
 /* One page of the input; the first also says how many there are. */
-static enum outcome add_page(struct engine_job *job, cairo_surface_t *pdf, int page, int *ret_pages)
+static enum outcome add_page(struct engine_job *job, const struct colour *background, cairo_surface_t *pdf,
+                             int page, int *ret_pages)
 {
+    const struct picture_wishes wishes = {.background = background};
     const char *id = job->from->id;
     _cleanup_image_ VipsImage *image = NULL;
     enum outcome outcome = picture_read(id, job->input_path, page, false, &as_it_is, &image, ret_pages);
@@ -194,19 +196,19 @@ static enum outcome add_page(struct engine_job *job, cairo_surface_t *pdf, int p
         return OUTCOME_TOO_COMPLEX;
     if (words_have("jpg mpo", id) && jpeg_is_plain(image))
         return put_jpeg_file(pdf, image, job->input_path);
-    outcome = picture_normalise(&image, &target, false);
+    outcome = picture_normalise(&image, &target, &wishes);
     return outcome == OUTCOME_OK
                ? put_pixels(pdf, image, words_have("jpg mpo webp avif heic jxl jp2 jpx j2k jng", id))
                : outcome;
 }
 
-enum outcome paper_write(struct engine_job *job, const char *path)
+enum outcome paper_write(struct engine_job *job, const struct colour *background, const char *path)
 {
     _cleanup_surface_ cairo_surface_t *pdf = cairo_pdf_surface_create(path, 72, 72);
     int pages = 1;
 
     for (int i = 0; i < pages; i++) {
-        enum outcome outcome = add_page(job, pdf, i, i == 0 ? &pages : NULL);
+        enum outcome outcome = add_page(job, background, pdf, i, i == 0 ? &pages : NULL);
 
         if (outcome != OUTCOME_OK)
             return outcome;

@@ -8,6 +8,7 @@
 #include "core/str.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 enum outcome picture_check_size(const VipsImage *image)
@@ -44,15 +45,21 @@ static int advance(VipsImage **image, int status, VipsImage *const *next)
     return 0;
 }
 
+/* Turning asks for pixels in another order than a sequential reader gives them. */
+static int settle(VipsImage **image)
+{
+    VipsImage *next = vips_image_copy_memory(*image);
+
+    return advance(image, next ? 0 : -1, &next);
+}
+
 static int upright(VipsImage **image)
 {
     VipsImage *next = NULL;
 
     if (vips_image_get_orientation(*image) <= 1)
         return 0;
-    /* Rotating asks for pixels in another order than a sequential reader gives them. */
-    next = vips_image_copy_memory(*image);
-    if (advance(image, next ? 0 : -1, &next) < 0)
+    if (settle(image) < 0)
         return -EINVAL;
     return advance(image, vips_autorot(*image, &next, NULL), &next);
 }
@@ -112,7 +119,7 @@ static int apply_profile(VipsImage **image)
 }
 
 /* Transparency of pictures in floating point goes up to 1 by one release of libvips and to 255 by another:
- * it is laid on white before. */
+ * it is laid on a colour before. */
 static int apply_linear(VipsImage **image)
 {
     VipsInterpretation space = vips_image_guess_interpretation(*image);
@@ -148,7 +155,8 @@ static int apply_space(VipsImage **image, bool deep)
 
 /* The number of colours is a constant to the compiler, which unrolls the loops. Most pictures with alpha are
  * opaque all over, or nearly. */
-static inline void lay_on_white(const unsigned char *in, unsigned char *out, int width, int colours)
+static inline void lay_on(const unsigned char *in, unsigned char *out, int width, int colours,
+                          const unsigned char *under)
 {
     for (int x = 0; x < width; x++, in += colours + 1, out += colours) {
         unsigned alpha = in[colours];
@@ -158,11 +166,11 @@ static inline void lay_on_white(const unsigned char *in, unsigned char *out, int
             continue;
         }
         for (int c = 0; c < colours; c++)
-            out[c] = (unsigned char)((255 * 255 - alpha * (255U - in[c]) + 127) / 255);
+            out[c] = (unsigned char)((alpha * in[c] + (255 - alpha) * under[c] + 127) / 255);
     }
 }
 
-static int generate_on_white(VipsRegion *to, void *sequence, void *a, void *b, gboolean *stop)
+static int generate_laid(VipsRegion *to, void *sequence, void *a, void *under, gboolean *stop)
 {
     VipsRegion *from = sequence;
     const VipsRect *area = &to->valid;
@@ -171,44 +179,80 @@ static int generate_on_white(VipsRegion *to, void *sequence, void *a, void *b, g
         return -1;
     for (int y = area->top; y < area->top + area->height; y++)
         if (from->im->Bands == 4)
-            lay_on_white(VIPS_REGION_ADDR(from, area->left, y), VIPS_REGION_ADDR(to, area->left, y),
-                         area->width, 3);
+            lay_on(VIPS_REGION_ADDR(from, area->left, y), VIPS_REGION_ADDR(to, area->left, y), area->width, 3,
+                   under);
         else
-            lay_on_white(VIPS_REGION_ADDR(from, area->left, y), VIPS_REGION_ADDR(to, area->left, y),
-                         area->width, 1);
+            lay_on(VIPS_REGION_ADDR(from, area->left, y), VIPS_REGION_ADDR(to, area->left, y), area->width, 1,
+                   under);
     return 0;
-}
-
-static int flatten_deep(VipsImage **image, double most)
-{
-    VipsArrayDouble *white = vips_array_double_newv(1, most);
-    VipsImage *next = NULL;
-    int status = vips_flatten(*image, &next, "background", white, "max_alpha", most, NULL);
-
-    vips_area_unref(VIPS_AREA(white));
-    return advance(image, status, &next);
 }
 
 /* vips_flatten() would do for grey or RGB of 8 bits as well, with a division in floating point for each
  * sample, a sixth of the time of a whole conversion, and cuts off what should be rounded. */
-static int flatten(VipsImage **image)
+static int flatten_bytes(VipsImage **image, const struct colour *c)
 {
-    VipsImage *from = *image, *next;
+    VipsImage *from = *image, *next = vips_image_new();
+    unsigned char *under;
 
-    if (!vips_image_hasalpha(from))
-        return 0;
-    if (vips_image_get_format(from) != VIPS_FORMAT_UCHAR)
-        return flatten_deep(image, vips_image_get_format(from) == VIPS_FORMAT_USHORT ? UINT16_MAX : 1);
-    next = vips_image_new();
-    if (vips_image_pipelinev(next, VIPS_DEMAND_STYLE_THINSTRIP, from, NULL)) {
+    if (vips_image_pipelinev(next, VIPS_DEMAND_STYLE_THINSTRIP, from, NULL) ||
+        !(under = vips_malloc(VIPS_OBJECT(next), 3))) {
         g_object_unref(next);
         return -EINVAL;
     }
+    memcpy(under, (unsigned char[]){c->red, c->green, c->blue}, 3);
     next->Bands--;
     vips_object_local(next, from);
     *image = next;
-    return vips_image_generate(next, vips_start_one, generate_on_white, vips_stop_one, from, NULL) ? -EINVAL
-                                                                                                   : 0;
+    return vips_image_generate(next, vips_start_one, generate_laid, vips_stop_one, from, under) ? -EINVAL : 0;
+}
+
+/* IEC 61966-2-1, 5.2 */
+static double light_of(double sample)
+{
+    return sample <= 0.04045 ? sample / 12.92 : pow((sample + 0.055) / 1.055, 2.4);
+}
+
+static int flatten_deep(VipsImage **image, const struct colour *c)
+{
+    bool words = vips_image_get_format(*image) == VIPS_FORMAT_USHORT;
+    bool light = vips_image_get_interpretation(*image) == VIPS_INTERPRETATION_scRGB;
+    double most = words ? UINT16_MAX : 1, samples[] = {c->red, c->green, c->blue};
+    VipsArrayDouble *under;
+    VipsImage *next = NULL;
+    int status;
+
+    for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
+        samples[i] = most * (light ? light_of(samples[i] / 255) : samples[i] / 255);
+    under = vips_array_double_new(samples, vips_image_get_bands(*image) == 4 ? 3 : 1);
+    status = vips_flatten(*image, &next, "background", under, "max_alpha", most, NULL);
+    vips_area_unref(VIPS_AREA(under));
+    return advance(image, status, &next);
+}
+
+/* Grey on a colour is a picture with colours. */
+static int make_room_for(VipsImage **image, const struct colour *c)
+{
+    VipsInterpretation space = vips_image_guess_interpretation(*image);
+    VipsInterpretation to =
+        space == VIPS_INTERPRETATION_GREY16 ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB;
+    VipsImage *next = NULL;
+
+    if (!is_grey(space) || colour_is_grey(c))
+        return 0;
+    return advance(image, vips_colourspace(*image, &next, to, "source_space", space, NULL), &next);
+}
+
+static int flatten(VipsImage **image, const struct colour *background)
+{
+    static const struct colour white = {255, 255, 255};
+    const struct colour *c = background ? background : &white;
+
+    if (!vips_image_hasalpha(*image))
+        return 0;
+    if (make_room_for(image, c) < 0)
+        return -EINVAL;
+    return vips_image_get_format(*image) == VIPS_FORMAT_UCHAR ? flatten_bytes(image, c)
+                                                              : flatten_deep(image, c);
 }
 
 /* Metadata belongs to one image alone: a copy of the header is what may be changed. */
@@ -234,14 +278,16 @@ static int settle_resolution(VipsImage **image)
     return advance(image, vips_copy(*image, &next, "xres", usual, "yres", usual, NULL), &next);
 }
 
-enum outcome picture_normalise(VipsImage **image, const struct picture_target *target, bool metadata)
+enum outcome picture_normalise(VipsImage **image, const struct picture_target *target,
+                               const struct picture_wishes *wishes)
 {
     bool linear = target->holds & PICTURE_LINEAR;
+    bool flat = wishes->background || !(target->holds & PICTURE_ALPHA);
 
     if (settle_resolution(image) < 0 || upright(image) < 0 || apply_profile(image) < 0 ||
-        (linear && flatten(image) < 0) ||
+        (linear && flatten(image, wishes->background) < 0) ||
         (linear ? apply_linear(image) : apply_space(image, target->holds & PICTURE_DEEP)) < 0 ||
-        (!(target->holds & PICTURE_ALPHA) && flatten(image) < 0) || forget(image, metadata) < 0)
+        (flat && flatten(image, wishes->background) < 0) || forget(image, wishes->metadata) < 0)
         return picture_error();
     return OUTCOME_OK;
 }
@@ -259,6 +305,44 @@ enum outcome picture_fit(VipsImage **image, const struct picture_limits *limits)
                                      "no_rotate", TRUE, NULL),
                 &next) < 0)
         return picture_error();
+    return OUTCOME_OK;
+}
+
+void picture_turn_limits(struct picture_limits *limits, int degrees)
+{
+    if (degrees % 180 != 0)
+        *limits = (struct picture_limits){.width = limits->height, .height = limits->width};
+}
+
+/* Frames lie below each other: put side by side they are turned as one, and lie below each other again. */
+static int turn_quarter(VipsImage **image)
+{
+    int width = vips_image_get_width(*image), height = vips_image_get_page_height(*image);
+    int frames = vips_image_get_height(*image) / height;
+    VipsImage *next = NULL;
+
+    if (frames > 1 && advance(image, vips_grid(*image, &next, height, frames, 1, NULL), &next) < 0)
+        return -EINVAL;
+    if (advance(image, vips_rot90(*image, &next, NULL), &next) < 0 ||
+        advance(image, vips_copy(*image, &next, NULL), &next) < 0)
+        return -EINVAL;
+    vips_image_set_int(*image, VIPS_META_PAGE_HEIGHT, width);
+    return 0;
+}
+
+enum outcome picture_turn(VipsImage **image, int degrees)
+{
+    int64_t frames = vips_image_get_height(*image) / vips_image_get_page_height(*image);
+
+    if (degrees == 0)
+        return OUTCOME_OK;
+    if (frames * vips_image_get_width(*image) > VIPS_MAX_COORD)
+        return OUTCOME_TOO_COMPLEX;
+    if (settle(image) < 0)
+        return picture_error();
+    for (; degrees > 0; degrees -= 90)
+        if (turn_quarter(image) < 0)
+            return picture_error();
     return OUTCOME_OK;
 }
 

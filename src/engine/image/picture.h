@@ -27,7 +27,7 @@ static inline void picture_unref(VipsImage **image)
 
 /* What a target can hold, and what it does for a picture that is more. */
 enum {
-    PICTURE_ALPHA = 1 << 0,  /* else transparency is laid on white */
+    PICTURE_ALPHA = 1 << 0,  /* else transparency is laid on a colour */
     PICTURE_DEEP = 1 << 1,   /* 16 bits a channel are kept */
     PICTURE_LINEAR = 1 << 2, /* amounts of light in floating point, also beyond white */
     PICTURE_FRAMES = 1 << 3, /* animations stay animated; else the first frame counts */
@@ -38,6 +38,13 @@ struct picture_target {
     const char *id;
     int side_max; /* width and height that the format or its writer can do */
     unsigned holds;
+};
+
+/* What is wanted of it besides. */
+struct picture_wishes {
+    bool metadata; /* the little that is kept of it; else none */
+    /* What is transparent is laid on it, whatever the target can hold; NULL: on white, where it has to be. */
+    const struct colour *background;
 };
 
 struct picture_limits {
@@ -51,12 +58,16 @@ bool picture_is_plain(VipsImage *image);
 /* What the error that libvips has just left means for the job; clears it. */
 enum outcome picture_error(void);
 /* Upright, in sRGB or grey (linear light for the targets that hold that), at most 8 bits a channel unless the
- * target is deep, without the alpha that the
- * target lacks, and with no `metadata` or the little that is kept. Takes the reference of *image over and
- * replaces it. */
-enum outcome picture_normalise(VipsImage **image, const struct picture_target *target, bool metadata);
+ * target is deep, without the alpha that the target lacks or that has a background, and with the metadata
+ * that is wished. Takes the reference of *image over and replaces it. */
+enum outcome picture_normalise(VipsImage **image, const struct picture_target *target,
+                               const struct picture_wishes *wishes);
 /* Shrinks to the limits, keeping the proportions; never enlarges. */
 enum outcome picture_fit(VipsImage **image, const struct picture_limits *limits);
+/* Turns it clockwise by 0, 90, 180 or 270 degrees, an animation frame by frame. */
+enum outcome picture_turn(VipsImage **image, int degrees);
+/* The limits of a picture that is to fit them when it has been turned. */
+void picture_turn_limits(struct picture_limits *limits, int degrees);
 
 /* Is this a format that the engine reads or writes by itself? */
 bool picture_reads_itself(const char *id), picture_writes_itself(const char *id);
@@ -110,9 +121,10 @@ enum outcome image_icns_write(VipsImage *image, const char *path);
 /* vector.c: a drawing as what it is made of. Compressed SVG is refused by both: what it inflates to can't be
  * told beforehand. */
 enum outcome vector_load(const char *path, char **ret, size_t *ret_len);
-enum outcome vector_write(struct engine_job *job, const char *path);
+/* `background` is painted under it; NULL: nothing is */
+enum outcome vector_write(struct engine_job *job, const struct colour *background, const char *path);
 
 /* paper.c: what came of a surface or of drawing on it */
 enum outcome picture_cairo_outcome(cairo_status_t status);
-/* A picture, or each page of a TIFF, as a page of a PDF */
-enum outcome paper_write(struct engine_job *job, const char *path);
+/* A picture, or each page of a TIFF, as a page of a PDF; on white without a `background` */
+enum outcome paper_write(struct engine_job *job, const struct colour *background, const char *path);

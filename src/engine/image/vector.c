@@ -57,7 +57,7 @@ static void measure(RsvgHandle *handle, double *ret_width, double *ret_height)
     *ret_height = has_box ? box.height : usual_height;
 }
 
-static enum outcome draw(RsvgHandle *handle, const char *path)
+static enum outcome draw(RsvgHandle *handle, const struct colour *background, const char *path)
 {
     double width, height, scale;
 
@@ -72,6 +72,11 @@ static enum outcome draw(RsvgHandle *handle, const char *path)
     const RsvgRectangle page = {0, 0, width, height};
     GError *error = NULL;
 
+    if (background) {
+        cairo_set_source_rgb(cr, background->red / 255.0, background->green / 255.0,
+                             background->blue / 255.0);
+        cairo_paint(cr);
+    }
     cairo_scale(cr, scale, scale);
     if (!rsvg_handle_render_document(handle, cr, &page, &error)) {
         g_clear_error(&error);
@@ -82,7 +87,7 @@ static enum outcome draw(RsvgHandle *handle, const char *path)
     return picture_cairo_outcome(cairo_surface_status(pdf));
 }
 
-enum outcome vector_write(struct engine_job *job, const char *path)
+enum outcome vector_write(struct engine_job *job, const struct colour *background, const char *path)
 {
     _cleanup_free_ char *data = NULL;
     _cleanup_handle_ RsvgHandle *handle = NULL;
@@ -96,7 +101,7 @@ enum outcome vector_write(struct engine_job *job, const char *path)
         return OUTCOME_CORRUPT_INPUT;
     rsvg_handle_set_dpi(handle, 96);
     engine_pages(job, 1);
-    outcome = draw(handle, path);
+    outcome = draw(handle, background, path);
     job->pages = 1;
     return outcome;
 }

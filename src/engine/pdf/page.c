@@ -1,5 +1,15 @@
 #include "engine/pdf/page.h"
 
+void page_paint(cairo_t *cr, const struct page_settings *settings)
+{
+    const struct colour *c = settings->background;
+
+    if (!c)
+        return;
+    cairo_set_source_rgb(cr, c->red / 255.0, c->green / 255.0, c->blue / 255.0);
+    cairo_paint(cr);
+}
+
 enum outcome page_write(PopplerPage *page, const struct target *target, const struct page_settings *settings,
                         struct buf *out)
 {

@@ -4,6 +4,7 @@
 
 #include "core/buf.h"
 #include "core/outcome.h"
+#include "engine/colour.h"
 #include "engine/pdf/document.h"
 #include "engine/pdf/words.h"
 
@@ -16,6 +17,7 @@ struct page_settings {
     double dpi;
     double width, height; /* the most that a picture may have in pixels; 0: as many as the dpi make */
     int quality;
+    const struct colour *background; /* of the paper; NULL: white, and in SVG none */
 };
 
 /* A target either writes a page, or encodes what page_draw() made of it, which any thread may do. Bytes are
@@ -30,10 +32,13 @@ struct target {
     const char *between;
 };
 
+/* Paints the background, if there is one, all over. */
+void page_paint(cairo_t *cr, const struct page_settings *settings);
 enum outcome page_write(PopplerPage *page, const struct target *target, const struct page_settings *settings,
                         struct buf *out);
 
-/* A white page with what is printed on it: a cairo image surface (RGB24), and how many bytes that takes. */
+/* A page of paper with what is printed on it: a cairo image surface (RGB24), and how many bytes that takes.
+ */
 enum outcome page_draw(PopplerPage *page, const struct page_settings *settings, cairo_surface_t **ret);
 size_t page_surface_bytes(PopplerPage *page, const struct page_settings *settings);
 

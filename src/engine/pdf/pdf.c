@@ -34,6 +34,8 @@ static const struct engine_option options[] = {
     {"width", "png jpg webp tiff", 1, SIDE_MAX, 0, "Largest width in pixels"},
     {"height", "png jpg webp tiff", 1, SIDE_MAX, 0, "Largest height in pixels"},
     {"quality", "jpg webp", 1, 100, 85, "Quality in percent"},
+    {"background", "png jpg webp tiff svg", 0, 0, 0, "Background colour of the pages (white; none in SVG)",
+     OPTION_COLOUR},
     {0},
 };
 
@@ -154,7 +156,9 @@ static enum outcome write_file(struct engine_job *job, const struct target *targ
 static enum outcome convert(struct engine_job *job)
 {
     const struct target *target = find_target(job->to->id);
+    struct colour colour;
     const struct page_settings settings = {
+        .background = engine_option_colour(job, options, "background", &colour) ? &colour : NULL,
         .dpi = (double)engine_option_value(job, options, "dpi"),
         .width = (double)engine_option_value(job, options, "width"),
         .height = (double)engine_option_value(job, options, "height"),

@@ -59,6 +59,7 @@ enum outcome page_draw(PopplerPage *page, const struct page_settings *settings, 
         return OUTCOME_TOO_COMPLEX;
     cairo_surface_set_fallback_resolution(surface, dpi, dpi);
     cr = cairo_create(surface);
+    page_paint(cr, settings);
     cairo_scale(cr, dpi / 72, dpi / 72);
     poppler_page_render(page, cr);
     status = cairo_status(cr);

@@ -19,6 +19,7 @@ enum outcome page_to_svg(PopplerPage *page, const struct page_settings *settings
     poppler_page_get_size(page, &width, &height);
     surface = cairo_svg_surface_create_for_stream(to_buf, out, width, height);
     cr = cairo_create(surface);
+    page_paint(cr, settings);
     poppler_page_render_for_printing(page, cr);
     cairo_destroy(cr);
     cairo_surface_finish(surface);

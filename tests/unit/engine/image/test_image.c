@@ -335,6 +335,68 @@ static void transparency_is_mixed_with_white(void **state)
     }
 }
 
+static uint32_t mixed(unsigned shade, unsigned alpha, uint32_t under)
+{
+    uint32_t c = 0;
+
+    for (int shift = 16; shift >= 0; shift -= 8)
+        c = c << 8 | (2 * (shade * alpha + (under >> shift & 0xff) * (255 - alpha)) + 255) / 510;
+    return c;
+}
+
+/* Grey ones become coloured by it; a target with transparency of its own keeps it without. */
+static void transparency_is_laid_on_a_background(void **state)
+{
+    static int (*const save[])(const char *) = {save_grey_shades, save_colour_shades};
+    static const char *const targets[] = {"ppm", "png"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(save) * ARRAY_SIZE(targets); i++) {
+        const char *input = in(*state, "shades.png"), *to = targets[i / 2];
+        cairo_surface_t *s;
+        struct run run;
+
+        run_apart(save[i % 2], input);
+        run = good(*state, "png", to, input, "{\"background\": \"#ff8001\"}");
+        s = load_png(good(*state, to, "png", run.path, "{}").path);
+        for (unsigned x = 0; x < 256; x++)
+            assert_int_equal(pixel(s, (int)x, 0), 0xff000000 | mixed(x, x * 7 % 256, 0xff8001));
+        cairo_surface_destroy(s);
+    }
+}
+
+static void assert_corner(const char *folder, const char *to, const char *input, const char *from,
+                          uint32_t colour)
+{
+    struct run run = good(folder, from, to, input, "{\"background\": \"#3c64c8\"}");
+    cairo_surface_t *s = load_png(good(folder, to, "png", run.path, "{}").path);
+
+    assert_near(pixel(s, 60, 40), colour, 6);
+    assert_near(pixel(s, 4, 4), 0xff0000, 24);
+    assert_int_equal(pixel(s, 60, 40) >> 24, 255);
+    cairo_surface_destroy(s);
+}
+
+static int save_deep(const char *path)
+{
+    VipsImage *image = vips_image_new_from_file(path, NULL), *deep = NULL;
+
+    return !image || vips_colourspace(image, &deep, VIPS_INTERPRETATION_RGB16, NULL) ||
+           !(image = vips_image_copy_memory(deep)) || vips_pngsave(image, path, "bitdepth", 16, NULL);
+}
+
+/* Of 8 and 16 bits, and as light. */
+static void backgrounds_are_of_any_depth(void **state)
+{
+    static const char *const targets[] = {"jpg", "webp", "tiff", "gif", "hdr", "bmp", "qoi", "ff", "tga"};
+    const char *input = make_png(*state, "clear.png", true), *deep = make_png(*state, "deep.png", true);
+
+    run_apart(save_deep, deep);
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+        assert_corner(*state, targets[i], input, "png", 0x3c64c8);
+        assert_corner(*state, targets[i], deep, "png", 0x3c64c8);
+    }
+}
+
 /* A picture of many strips: noisy at the top, as photos are, and flat with a few marks below. */
 static VipsImage *draw_long(int bands, bool deep)
 {
@@ -506,6 +568,55 @@ static void orientation_is_applied(void **state)
     free(info);
 }
 
+/* Where white, the last of four, has gone when it was turned clockwise; EXIF has its word before. */
+static void pictures_are_turned(void **state)
+{
+    static const struct {
+        const char *options;
+        int width, height, x, y; /* of white */
+    } turns[] = {
+        {"{\"rotate\": \"0\"}", 64, 48, 60, 44},
+        {"{\"rotate\": \"90\"}", 48, 64, 4, 60},
+        {"{\"rotate\": \"180\"}", 64, 48, 4, 4},
+        {"{\"rotate\": \"270\"}", 48, 64, 44, 4},
+        {"{\"rotate\": \"90\", \"width\": 24}", 24, 32, 2, 30},
+        {"{\"rotate\": \"270\", \"height\": 32, \"width\": 30}", 24, 32, 22, 2},
+    };
+    const char *png = make_png(*state, "turn.png", false), *turned = in(*state, "turned.jpg");
+
+    for (size_t i = 0; i < ARRAY_SIZE(turns); i++) {
+        const char *path = good(*state, "png", "png", png, turns[i].options).path;
+        cairo_surface_t *s = load_png(path);
+
+        assert_size(path, turns[i].width, turns[i].height);
+        assert_near(pixel(s, turns[i].x, turns[i].y), 0xffffff, 0);
+        cairo_surface_destroy(s);
+    }
+    run_apart(save_turned, turned);
+    assert_size(good(*state, "jpg", "png", turned, "{\"rotate\": \"90\"}").path, 40, 20);
+}
+
+/* A drawing is drawn as large as it is to be seen. */
+static void drawings_are_turned_and_laid(void **state)
+{
+    static const char drawing[] = "<svg xmlns='http://www.w3.org/2000/svg' width='40' height='20'>"
+                                  "<rect width='20' height='20' fill='red'/></svg>";
+    const char *path = in(*state, "turn.svg"), *png;
+    cairo_surface_t *s;
+
+    write_file(path, drawing, strlen(drawing));
+    png = good(*state, "svg", "png", path, "{\"rotate\": \"90\", \"height\": 400, \"background\": \"black\"}")
+              .path;
+    assert_size(png, 200, 400);
+    s = load_png(png);
+    assert_int_equal(pixel(s, 100, 198), 0xffff0000); /* sharp up to the edge */
+    assert_int_equal(pixel(s, 100, 201), 0xff000000);
+    cairo_surface_destroy(s);
+    s = load_png(good(*state, "svg", "png", path, "{}").path);
+    assert_int_equal(pixel(s, 30, 10), 0);
+    cairo_surface_destroy(s);
+}
+
 /* All of a JPEG from its tables on: what is before them is metadata, which is left out. */
 static bool holds_picture(const char *pdf, size_t pdf_len, const char *jpg, size_t jpg_len)
 {
@@ -547,6 +658,72 @@ static int check_three_frames(const char *path)
 
     return vips_webpload(path, &image, "n", -1, NULL) || vips_image_get_n_pages(image) != 3 ||
            vips_image_get_page_height(image) != 8;
+}
+
+/* Three frames of 16 × 8, the left half of each of another shade. */
+static int save_wide_frames(const char *path)
+{
+    VipsImage *black = NULL, *frames = NULL;
+
+    if (vips_black(&black, 16, 24, "bands", 3, NULL) || !(frames = vips_image_copy_memory(black)))
+        return -1;
+    for (int y = 0; y < 24; y++)
+        memset(VIPS_IMAGE_ADDR(frames, 0, y), 60 + y / 8 * 80, 8 * 3);
+    frames->Type = VIPS_INTERPRETATION_sRGB;
+    vips_image_set_int(frames, VIPS_META_PAGE_HEIGHT, 8);
+    return vips_image_write_to_file(frames, path, NULL);
+}
+
+static int has_shades(VipsImage *image, int x, int left_of_y)
+{
+    for (int i = 0; i < 3; i++) {
+        double *dot;
+        int n, y = i * vips_image_get_page_height(image) + left_of_y;
+
+        if (vips_getpoint(image, &dot, &n, x, y, NULL) || dot[0] < 50 + i * 80 || dot[0] > 70 + i * 80)
+            return -1;
+        g_free(dot);
+    }
+    return 0;
+}
+
+static int check_quarter(const char *path)
+{
+    VipsImage *image = NULL;
+
+    return vips_gifload(path, &image, "n", -1, NULL) || vips_image_get_n_pages(image) != 3 ||
+           vips_image_get_width(image) != 8 || vips_image_get_page_height(image) != 16 ||
+           has_shades(image, 4, 4); /* at the top of each */
+}
+
+static int check_half(const char *path)
+{
+    VipsImage *image = NULL;
+
+    return vips_gifload(path, &image, "n", -1, NULL) || vips_image_get_n_pages(image) != 3 ||
+           vips_image_get_width(image) != 16 || vips_image_get_page_height(image) != 8 ||
+           has_shades(image, 12, 4); /* on the right */
+}
+
+static int check_other_quarter(const char *path)
+{
+    VipsImage *image = NULL;
+
+    return vips_gifload(path, &image, "n", -1, NULL) || vips_image_get_page_height(image) != 16 ||
+           has_shades(image, 4, 12); /* at the bottom */
+}
+
+/* In their order, each by itself. */
+static void frames_are_turned(void **state)
+{
+    const char *gif = in(*state, "wide.gif");
+
+    run_apart(save_wide_frames, gif);
+    run_apart(check_quarter, good(*state, "gif", "gif", gif, "{\"rotate\": \"90\"}").path);
+    run_apart(check_half, good(*state, "gif", "gif", gif, "{\"rotate\": \"180\"}").path);
+    run_apart(check_other_quarter, good(*state, "gif", "gif", gif, "{\"rotate\": \"270\"}").path);
+    /* one frame of several is as high as its picture */
+    assert_size(good(*state, "gif", "png", gif, "{\"rotate\": \"90\"}").path, 8, 16);
 }
 
 static void frames_and_pages(void **state)
@@ -812,12 +989,17 @@ int main(void)
         cmocka_unit_test(leftovers_are_written_over),
         cmocka_unit_test(transparency),
         cmocka_unit_test(transparency_is_mixed_with_white),
+        cmocka_unit_test(transparency_is_laid_on_a_background),
+        cmocka_unit_test(backgrounds_are_of_any_depth),
         cmocka_unit_test(png_is_lossless),
         cmocka_unit_test(quality_has_a_default),
         cmocka_unit_test(sizes_are_limits),
         cmocka_unit_test(orientation_is_applied),
+        cmocka_unit_test(pictures_are_turned),
+        cmocka_unit_test(drawings_are_turned_and_laid),
         cmocka_unit_test(pdf_holds_the_jpeg_itself),
         cmocka_unit_test(frames_and_pages),
+        cmocka_unit_test(frames_are_turned),
         cmocka_unit_test(cmyk_becomes_rgb),
         cmocka_unit_test(icon_has_several_sizes),
         cmocka_unit_test(bombs_are_refused),

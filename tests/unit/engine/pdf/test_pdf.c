@@ -348,6 +348,27 @@ static bool is_white(cairo_surface_t *s)
     return true;
 }
 
+/* The paper is coloured, what is printed on it is not; drawn as a picture of lines it has paper when that is
+ * asked for. */
+static void paper_has_the_colour_asked_for(void **state)
+{
+    const char *input = make_pdf(*state, "paper.pdf", 1);
+    struct run run = good(*state, "png", input, "{\"dpi\": 72, \"background\": \"#3c64c8\"}");
+    cairo_surface_t *s = cairo_image_surface_create_from_png(run.path);
+    char *text;
+    size_t len;
+
+    assert_int_equal(pixel(s, 2, 2), 0x3c64c8);
+    assert_int_equal(pixel(s, WIDTH - 25, HEIGHT - 25), 0xff0000);
+    cairo_surface_destroy(s);
+    text = read_file(good(*state, "svg", input, "{\"background\": \"#ff0000\"}").path, &len);
+    assert_non_null(strstr(text, "<rect x=\"0\" y=\"0\" width=\"300\" height=\"200\""));
+    free(text);
+    text = read_file(good(*state, "svg", input, "{}").path, &len);
+    assert_null(strstr(text, "<rect x=\"0\" y=\"0\""));
+    free(text);
+}
+
 static void blacken(cairo_surface_t *s)
 {
     cairo_t *cr = cairo_create(s);
@@ -537,6 +558,7 @@ int main(void)
         cmocka_unit_test(text_makes_no_colours_and_pictures_do),
         cmocka_unit_test(text_keeps_columns_and_pages),
         cmocka_unit_test(html_is_escaped_and_styled),
+        cmocka_unit_test(paper_has_the_colour_asked_for),
         cmocka_unit_test(surfaces_are_white_whatever_was_on_them),
         cmocka_unit_test(broken_documents_end_clearly),
         cmocka_unit_test(the_right_password_opens_and_no_other),
