@@ -47,7 +47,7 @@ static const struct {
          "A file in it is of a type that can't be converted into that format, or isn't what its name says."},
     [OUTCOME_BAD_OPTIONS] =
         {"bad_options", "The options ask for something that this file does not have, such as a page behind "
-                        "its last one. Convert it again with others."},
+                        "its last one, or name another encoding than its own. Convert it again with others."},
     [OUTCOME_LANGUAGE_MISSING] = {"language_missing", "This server can't read one of the languages that were "
                                                       "asked for. Ask for others, or its operator to "
                                                       "install that one."},

@@ -17,8 +17,9 @@ enum outcome {
     OUTCOME_SCAN_ENCRYPTED,      /* the same, as part of it is encrypted, where the policy refuses that */
     OUTCOME_REVOKED,             /* cancelled by the operator (Celery's remote control) */
     OUTCOME_UNSUPPORTED_CONTENT, /* of many files one can't become what is wanted */
-    OUTCOME_BAD_OPTIONS,         /* they ask for what this very file doesn't have, such as a page of it */
-    OUTCOME_LANGUAGE_MISSING,    /* no data to read one of the languages asked for */
+    OUTCOME_BAD_OPTIONS,      /* they ask for what this very file doesn't have, such as a page of it, or say
+                                 of it what isn't so */
+    OUTCOME_LANGUAGE_MISSING, /* no data to read one of the languages asked for */
     OUTCOME_COUNT_,
 };
 

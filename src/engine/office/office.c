@@ -2,6 +2,7 @@
 
 #include "core/str.h"
 #include "engine/office/document.h"
+#include "engine/office/encoding.h"
 #include "engine/office/font_use.h"
 #include "engine/office/formula.h"
 #include "engine/office/inline_pictures.h"
@@ -68,6 +69,10 @@ static const struct engine_option options[] = {
      "comma semicolon tab pipe", "comma"},
     {"source_separator", NULL, 0, 0, 0, "What stands between the columns of the source", OPTION_CHOICE,
      "auto comma semicolon tab pipe", "auto", "csv"},
+    {"encoding", "csv tsv txt", 0, 0, 0, "Text encoding of the result (? for characters that it lacks)",
+     OPTION_CHOICE, ENCODINGS_WRITTEN, "utf-8"},
+    {"source_encoding", NULL, 0, 0, 0, "Text encoding of the source", OPTION_CHOICE,
+     ENCODING_AUTO " " ENCODINGS_READ, ENCODING_AUTO, "csv tsv txt"},
     {0},
 };
 
@@ -136,7 +141,8 @@ static int prepare_input(const struct engine_job *job, char path[PATH_BYTES],
     int n = snprintf(copy, sizeof copy, "%s/text.%s", getenv("TMPDIR") ?: "/tmp", job->from->id);
     int r = n < 0 || (size_t)n >= sizeof copy ? -ENAMETOOLONG
             : mml                             ? formula_put_row(job->input_path, copy)
-                                              : plain_text_to_utf8(job->input_path, copy);
+                  : plain_text_to_utf8(job->input_path, engine_option_text(job, options, "source_encoding"),
+                                       copy);
 
     if (r > 0)
         memcpy(path, copy, sizeof copy);
@@ -190,6 +196,8 @@ static enum outcome load(struct engine_job *job, struct document **ret)
         return OUTCOME_PASSWORD_REQUIRED;
     case -EBADMSG:
         return OUTCOME_CORRUPT_INPUT;
+    case -EILSEQ:
+        return OUTCOME_BAD_OPTIONS;
     case -EMSGSIZE:
     case -EFBIG:
     case -ENOMEM:
@@ -225,10 +233,12 @@ static const char *export_options(const struct engine_job *job)
 /* What LibreOffice leaves to be done to the result. */
 static enum outcome finish(const struct engine_job *job, const char *path)
 {
+    const char *encoding = engine_option_text(job, options, "encoding");
+    bool text = str_eq(job->to->id, "txt"), table = words_have("csv tsv", job->to->id);
     int r = 0;
 
-    if (str_eq(job->to->id, "txt"))
-        r = plain_text_drop_mark(path);
+    if (text || (table && !str_eq(encoding, "utf-8")))
+        r = plain_text_encode(path, encoding);
     else if (str_eq(job->to->id, "html") && job->from->category == FORMAT_SPREADSHEET)
         r = inline_pictures(job->output_path, job->output_name);
     if (r == -EMSGSIZE || r == -EFBIG)

@@ -50,7 +50,7 @@ static void expect(const char *file, const char *content)
 static void becomes(const void *data, size_t len, const char *utf8)
 {
     put(data, len);
-    assert_int_equal(plain_text_to_utf8(path, copy), 1);
+    assert_int_equal(plain_text_to_utf8(path, "auto", copy), 1);
     expect(copy, utf8);
 }
 
@@ -59,9 +59,9 @@ static void utf8_stays(void **state)
     put("Gr\xc3\xbc\xc3\x9f"
         "e",
         7);
-    assert_int_equal(plain_text_to_utf8(path, copy), 0);
+    assert_int_equal(plain_text_to_utf8(path, "auto", copy), 0);
     put("", 0);
-    assert_int_equal(plain_text_to_utf8(path, copy), 0);
+    assert_int_equal(plain_text_to_utf8(path, "auto", copy), 0);
 }
 
 static void eight_bits_are_windows_1252(void **state)
@@ -81,8 +81,44 @@ static void utf16_is_known_by_its_mark(void **state)
 
 static void missing_files_are_errors(void **state)
 {
-    assert_int_equal(plain_text_to_utf8("/nonexistent/text", copy), -ENOENT);
-    assert_int_equal(plain_text_drop_mark("/nonexistent/text"), -ENOENT);
+    assert_int_equal(plain_text_to_utf8("/nonexistent/text", "auto", copy), -ENOENT);
+    assert_int_equal(plain_text_encode("/nonexistent/text", "utf-8"), -ENOENT);
+}
+
+static void an_encoding_that_is_told_is_believed(void **state)
+{
+    put("\xb1\xe6", 2);
+    assert_int_equal(plain_text_to_utf8(path, "iso-8859-2", copy), 1);
+    expect(copy, "ąć");
+    put("\xc3\xa4", 2); /* also valid UTF-8 */
+    assert_int_equal(plain_text_to_utf8(path, "windows-1252", copy), 1);
+    expect(copy, "Ã¤");
+    assert_int_equal(plain_text_to_utf8(path, "utf-8", copy), 0);
+    put("H\0\xe4\0", 4); /* no mark */
+    assert_int_equal(plain_text_to_utf8(path, "utf-16", copy), 1);
+    expect(copy, "Hä");
+    put("\xe4", 1);
+    assert_int_equal(plain_text_to_utf8(path, "utf-8", copy), -EILSEQ);
+    assert_int_equal(plain_text_to_utf8(path, "shift_jis", copy), -EILSEQ);
+    put("", 0);
+    assert_int_equal(plain_text_to_utf8(path, "shift_jis", copy), 0);
+}
+
+static void results_are_encoded(void **state)
+{
+    put("\xef\xbb\xbf"
+        "ä€",
+        8);
+    assert_int_equal(plain_text_encode(path, "windows-1252"), 0);
+    expect(path, "\xe4\x80");
+    put("ä", 2);
+    assert_int_equal(plain_text_encode(path, "utf-8-bom"), 0);
+    expect(path, "\xef\xbb\xbfä");
+    assert_int_equal(plain_text_encode(path, "utf-8-bom"), 0);
+    expect(path, "\xef\xbb\xbfä"); /* one mark, not two */
+    put("", 0);
+    assert_int_equal(plain_text_encode(path, "koi8-r"), 0);
+    expect(path, "");
 }
 
 static char separator_of(const char *text)
@@ -105,9 +141,9 @@ static void separators_are_counted_in_the_first_line(void **state)
 static void marks_are_dropped(void **state)
 {
     put("\xef\xbb\xbftext", 7);
-    assert_int_equal(plain_text_drop_mark(path), 0);
+    assert_int_equal(plain_text_encode(path, "utf-8"), 0);
     expect(path, "text");
-    assert_int_equal(plain_text_drop_mark(path), 0);
+    assert_int_equal(plain_text_encode(path, "utf-8"), 0);
     expect(path, "text");
 }
 
@@ -117,6 +153,8 @@ int main(void)
         cmocka_unit_test(utf8_stays),
         cmocka_unit_test(eight_bits_are_windows_1252),
         cmocka_unit_test(utf16_is_known_by_its_mark),
+        cmocka_unit_test(an_encoding_that_is_told_is_believed),
+        cmocka_unit_test(results_are_encoded),
         cmocka_unit_test(missing_files_are_errors),
         cmocka_unit_test(separators_are_counted_in_the_first_line),
         cmocka_unit_test(marks_are_dropped),
