@@ -8,6 +8,7 @@
 #include "engine/office/document.h"
 
 #include "core/str.h"
+#include "engine/office/page_style.h"
 #include "engine/office/uno.h"
 
 #include <errno.h>
@@ -382,13 +383,8 @@ static uint64_t count_text_pages(struct uno_object *model)
 static uint64_t count_slides(struct uno_object *model)
 {
     _cleanup_uno_object_ struct uno_object *pages = draw_pages(model);
-    _cleanup_uno_object_ struct uno_object *list =
-        pages ? uno_query(pages, "com.sun.star.container.XIndexAccess") : NULL;
-    int32_t n = 0;
 
-    if (!list || uno_call(list, "com.sun.star.container.XIndexAccess::getCount", &n, NULL) < 0)
-        return 0;
-    return n > 0 ? (uint64_t)n : 0;
+    return pages ? (uint64_t)uno_count(pages) : 0;
 }
 
 uint64_t document_count_pages(struct document *d)
@@ -421,6 +417,11 @@ int document_formula_size(struct document *d, int32_t *ret_width, int32_t *ret_h
     *ret_width = size.width;
     *ret_height = size.height;
     return r;
+}
+
+int document_lay_out(struct document *d, const struct page_wish *wish)
+{
+    return d->kind == TEXT || d->kind == SHEETS ? page_style_apply(d->model, wish) : -EIO;
 }
 
 /* --- save --- */

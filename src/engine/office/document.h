@@ -23,6 +23,10 @@ uint64_t document_count_pages(struct document *d);
 /* How large a formula is, in hundredths of a millimetre; -EIO for other documents. */
 int document_formula_size(struct document *d, int32_t *ret_width, int32_t *ret_height) _warn_unused_;
 
+struct page_wish;
+/* Exchanges the pages of a text or of sheets (page_style.h); -EIO for other documents. */
+int document_lay_out(struct document *d, const struct page_wish *wish) _warn_unused_;
+
 /* A setting of an export filter: a switch is a number of 0 or 1. */
 struct document_setting {
     const char *name;

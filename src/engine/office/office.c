@@ -8,6 +8,7 @@
 #include "engine/office/inline_pictures.h"
 #include "engine/office/lok.h"
 #include "engine/office/old_table.h"
+#include "engine/office/page_style.h"
 #include "engine/office/plain_text.h"
 #include "sandbox/policy_office.h"
 
@@ -63,6 +64,9 @@ static const struct engine_conversions conversions[] = {
 /* Other tables are told the characters alone. */
 #define UTF8_OPTIONS "76"
 
+/* What pages become, be it as pictures. */
+#define LAID_OUT "pdf png jpg webp tiff svg ps eps"
+
 static const struct engine_option options[] = {
     {"pdfa", "pdf", 0, 0, 0, "Part of PDF/A, for archives", OPTION_CHOICE, "1b 2b 3b"},
     {"separator", "csv", 0, 0, 0, "What is to stand between the columns", OPTION_CHOICE,
@@ -73,6 +77,10 @@ static const struct engine_option options[] = {
      OPTION_CHOICE, ENCODINGS_WRITTEN, "utf-8"},
     {"source_encoding", NULL, 0, 0, 0, "Text encoding of the source", OPTION_CHOICE,
      ENCODING_AUTO " " ENCODINGS_READ, ENCODING_AUTO, "csv tsv txt"},
+    /* Slides and drawings are made for their pages. */
+    {"orientation", LAID_OUT, 0, 0, 0, "Orientation of the pages", OPTION_CHOICE, "auto portrait landscape",
+     "auto", WRITER " " CALC},
+    {"paper", LAID_OUT, 0, 0, 0, "Paper size", OPTION_CHOICE, "auto " PAPERS, "auto", WRITER " " CALC},
     {0},
 };
 
@@ -252,6 +260,18 @@ static bool is_laid_out(const struct format *to)
     return to->category == FORMAT_PDF || to->category == FORMAT_IMAGE;
 }
 
+/* As the options ask; nothing where they don't. */
+static int lay_out(const struct engine_job *job, struct document *document)
+{
+    const char *orientation = engine_option_text(job, options, "orientation");
+    const char *paper = engine_option_text(job, options, "paper");
+    const struct page_wish wish = {.landscape = str_eq(orientation, "landscape"),
+                                   .portrait = str_eq(orientation, "portrait"),
+                                   .paper = str_eq(paper, "auto") ? NULL : paper};
+
+    return wish.landscape || wish.portrait || wish.paper ? document_lay_out(document, &wish) : 0;
+}
+
 static enum outcome convert(struct engine_job *job)
 {
     char path[PATH_BYTES];
@@ -270,6 +290,8 @@ static enum outcome convert(struct engine_job *job)
     if (outcome != OUTCOME_OK)
         return outcome;
     engine_progress(job, 50);
+    if (lay_out(job, document) < 0)
+        return OUTCOME_INTERNAL;
     pdf_settings[PDF_VERSION].value = pdf_version(job);
     job->pages = document_count_pages(document);
     if (is_laid_out(job->to))

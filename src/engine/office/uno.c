@@ -265,6 +265,27 @@ struct uno_object *uno_get_at(struct uno_object *o, int32_t index)
     return take_object(&any);
 }
 
+int32_t uno_count(struct uno_object *o)
+{
+    _cleanup_uno_object_ struct uno_object *list = uno_query(o, "com.sun.star.container.XIndexAccess");
+    int32_t n = 0;
+
+    if (!list || uno_call(list, "com.sun.star.container.XIndexAccess::getCount", &n, NULL) < 0)
+        return 0;
+    return n > 0 ? n : 0;
+}
+
+struct uno_object *uno_get_named(struct uno_object *o, const char *name)
+{
+    _cleanup_uno_object_ struct uno_object *set = uno_query(o, "com.sun.star.container.XNameAccess");
+    _cleanup_uno_string_ struct uno_string *s = uno_string(name);
+    struct uno_any any;
+
+    if (!set || uno_call(set, "com.sun.star.container.XNameAccess::getByName", &any, (void *[]){&s}) < 0)
+        return NULL;
+    return take_object(&any);
+}
+
 /* The one step through C++: a function that returns a class of one pointer. By value it goes into memory that
  * the caller brings, and whose address comes back (System V ABI for x86-64, section 3.2.3); in LibreOffice
  * 25.2 a reference comes back, which is an address without any memory brought. */

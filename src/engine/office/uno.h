@@ -81,6 +81,11 @@ int uno_set_long(struct uno_object *o, const char *name, int32_t value) _warn_un
 int uno_set_bool(struct uno_object *o, const char *name, bool value) _warn_unused_;
 /* The object at `index` of a list (XIndexAccess); NULL when there is none. */
 struct uno_object *uno_get_at(struct uno_object *o, int32_t index);
+/* How many there are; 0 of what is no list. */
+int32_t uno_count(struct uno_object *o);
+
+/* The one of that name in a set (XNameAccess); NULL when there is none. */
+struct uno_object *uno_get_named(struct uno_object *o, const char *name);
 
 /* --- lists of named values (a media descriptor, options of a filter) */
 
