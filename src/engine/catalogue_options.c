@@ -60,7 +60,7 @@ static bool is_last_conversion(const struct catalogue_route *route, size_t i)
     return true;
 }
 
-/* What is about the source is for the first step alone: what that has made is another file. */
+/* What is about the source alone is for the first step: what that has made is another file. */
 static bool applies(const struct option_line *o, const struct catalogue_route *route, size_t i)
 {
     const struct catalogue_step *step = route->steps[i];
@@ -68,7 +68,7 @@ static bool applies(const struct option_line *o, const struct catalogue_route *r
     if (step->kind == CATALOGUE_GATHER || !str_eq(o->engine, step->engine) || !is_for(o->targets, route->to))
         return false;
     if (*o->sources)
-        return i == 0 && words_have(o->sources, step->from->id);
+        return words_have(o->sources, step->from->id) && (i == 0 || *o->targets);
     if (step->kind == CATALOGUE_SCATTER)
         return false;
     if (converts(step))

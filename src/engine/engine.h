@@ -62,8 +62,9 @@ struct engine_option {
     enum option_kind kind;
     const char *choices; /* space-separated */
     const char *chosen;  /* the fallback of what is no number; NULL: none */
-    /* The source formats it is about, as how a table is written down: it applies where a route begins with
-     * them. NULL: it is not about the source. */
+    /* Without targets: the source formats it is about, as how a table is written down: it applies where a
+     * route begins with them. With targets: only what becomes these from them has it, be they what a step
+     * before has made. NULL: it is not about the source. */
     const char *sources;
 };
 

@@ -91,13 +91,14 @@ def test_paper_lies_as_it_lay(client, tmp_path):
     assert size(client.result("a.fods", lying(), "pdf")[1], tmp_path) == A4[::-1]
     assert size(client.result("a.fods", lying(), "pdf", paper="a5")[1], tmp_path) == (595, 420)
     assert size(client.result("a.fods", lying(), "pdf", orientation="portrait")[1], tmp_path) == A4
+    assert size(client.result("a.md", b"# Words\n\nMore of them.\n", "pdf", orientation="landscape", paper="a5")[1], tmp_path) == (595, 420)  # by way of Word
     picture = client.result("a.csv", b"a,b\n", "png", orientation="landscape", paper="a5", dpi=72)[1]  # by way of a PDF
     assert (int.from_bytes(picture[16:20], "big"), int.from_bytes(picture[20:24], "big")) == (596, 420)
 
 
 def test_slides_and_drawings_keep_their_pages(client):
     catalogue = client.request("GET", "/formats").json()
-    for source, target in ("docx", "pdf"), ("csv", "png"), ("html", "pdf"), ("xlsx", "webp"), ("txt", "ps"):
+    for source, target in ("docx", "pdf"), ("csv", "png"), ("html", "pdf"), ("xlsx", "webp"), ("txt", "ps"), ("md", "pdf"), ("epub", "pdf"):
         assert {"orientation", "paper"} <= options_of(catalogue, source, target).keys(), (source, target)
     for source, target in ("pptx", "pdf"), ("odg", "png"), ("docx", "odt"), ("csv", "xlsx"), ("png", "pdf"):
         assert not {"orientation", "paper"} & options_of(catalogue, source, target).keys(), (source, target)

@@ -331,6 +331,25 @@ static void each_step_gets_what_is_for_it(void **state)
     assert_int_equal(catalogue_step_options(route, 0, "{", &none), -EINVAL);
 }
 
+/* What stands for a way from ones to others is there wherever the way goes by them; what tells of the source
+ * only where it begins. */
+static void options_are_about_ways_or_sources(void **state)
+{
+    _cleanup_secret_ char *first = NULL, *second = NULL;
+    const struct catalogue_route *route = find("docx", "gif");
+    char why[200];
+
+    assert_int_equal(check("docx", "gif", "{\"smooth\": true}", why), 0);
+    assert_int_equal(check("pdf", "gif", "{\"smooth\": true}", why), 0);
+    assert_int_equal(check("docx", "gif", "{\"ink\": true}", why), -EINVAL);
+    assert_int_equal(check("png", "webp", "{\"smooth\": true}", why), -EINVAL);
+    assert_int_equal(check("docx", "pdf", "{\"smooth\": true}", why), -EINVAL);
+    assert_int_equal(catalogue_step_options(route, 0, "{\"smooth\": true}", &first), 0);
+    assert_string_equal(first, "{}");
+    assert_int_equal(catalogue_step_options(route, 1, "{\"smooth\": true}", &second), 0);
+    assert_string_equal(second, "{\"smooth\":true}");
+}
+
 static void formats_are_described(void **state)
 {
     _cleanup_json_ json_t *all = catalogue_json();
@@ -391,6 +410,7 @@ int main(void)
         cmocka_unit_test(options_have_kinds),
         cmocka_unit_test(options_ask_for_steps),
         cmocka_unit_test(each_step_gets_what_is_for_it),
+        cmocka_unit_test(options_are_about_ways_or_sources),
         cmocka_unit_test(only_what_can_be_protected_takes_a_password),
         cmocka_unit_test(formats_are_described),
         cmocka_unit_test(an_engine_without_its_program_is_left_out), /* for good */
