@@ -6,7 +6,7 @@ import { constants, createBrotliCompress, createGzip } from "node:zlib";
 import { defineConfig, type Plugin } from "vitest/config";
 import { licenses } from "./plugins/licenses";
 
-const COMPRESSED = /\.(html|js|css|svg|json|webmanifest)$/;
+const COMPRESSED = /\.(html|js|css|svg|json|txt|webmanifest)$/;
 
 // Beside each file one that is packed once and well, for servers that send it as it is (decant-api; nginx: gzip_static).
 function precompressed(): Plugin {
