@@ -34,7 +34,7 @@ check-hostile: build
 	@DECANT_BUILD=$(abspath $(BUILD)) DECANT_SANDBOX_MUST_WORK=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/hostile $(ARGS)
 
 # A Debian package in dist/; and its proof on a virtual machine: needs root, and is no part of `make check`.
-deb: PACKAGE_GROUPS = build deb
+deb: PACKAGE_GROUPS = build page deb
 deb: packages
 	@deploy/debian/build
 
