@@ -217,18 +217,14 @@ const struct kept *pages_find(const struct pages *p, const char *path)
 
 int pages_default_folder(char *ret, size_t size)
 {
-    char self[PATH_BYTES_MAX], probe[PATH_BYTES_MAX + 32];
+    char self[PATH_BYTES_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
     if (n < 0)
         return -errno;
     self[n] = '\0';
     *strrchr(self, '/') = '\0';
-    snprintf(probe, sizeof probe, "%s/../build.ninja", self);
-    if ((size_t)snprintf(ret, size, "%s/../%s", self,
-                         access(probe, F_OK) == 0 ? "web" : "share/decant/web") >= size)
-        return -ENAMETOOLONG;
-    return 0;
+    return (size_t)snprintf(ret, size, "%s/" SETTINGS_WEB_BESIDE, self) < size ? 0 : -ENAMETOOLONG;
 }
 
 /* --- answering */

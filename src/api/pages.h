@@ -23,6 +23,5 @@ const char *pages_path(const struct pages *p, size_t i);
 /* NULL: there is none. */
 const struct kept *pages_find(const struct pages *p, const char *path);
 
-/* Where the page lies when nobody says otherwise: ../share/decant/web beside the folder of this program, or
- * ../web where that is a build's. 0 or -errno. */
+/* Where the page lies when nobody says otherwise, beside this program: SETTINGS_WEB_BESIDE. 0 or -errno. */
 int pages_default_folder(char *ret, size_t size) _warn_unused_;

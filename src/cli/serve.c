@@ -34,6 +34,7 @@
 #include <sys/wait.h>
 
 enum { EXIT_USAGE = 2, EXIT_CONFIG = 78, READY_POLL_MS = 250, READY_PATIENCE_MS = 90000, N_PARTS = 4 };
+enum { INHERITED_MAX = 32 }; /* of a path to an inherited descriptor */
 enum { PART_REDIS, PART_CLAMD, PART_WORKER, PART_API };
 
 #define REDIS_SOCKET "redis/redis.sock"
@@ -211,7 +212,7 @@ static void prepare_cgroups(struct serve *s)
 
 /* The folder of our own programs, as a descriptor that the parts inherit: /proc/self/fd/N works for a user
  * who can't walk there. */
-static int open_bindir(const struct settings *s, char ret_path[32])
+static int open_bindir(const struct settings *s, char ret_path[INHERITED_MAX])
 {
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -224,8 +225,19 @@ static int open_bindir(const struct settings *s, char ret_path[32])
     fd = open(s->bindir ? s->bindir : self, O_PATH | O_DIRECTORY); /* inherited on purpose */
     if (fd < 0)
         return -errno;
-    snprintf(ret_path, 32, "/proc/self/fd/%d", fd);
+    snprintf(ret_path, INHERITED_MAX, "/proc/self/fd/%d", fd);
     return fd;
+}
+
+/* The same for the folder of the web page. What it is set to, or NULL: the API says that there is none. */
+static const char *open_page(const struct settings *s, int bindir_fd, char path[INHERITED_MAX])
+{
+    int fd = s->web ? -1 : openat(bindir_fd, SETTINGS_WEB_BESIDE, O_PATH | O_DIRECTORY); /* inherited, too */
+
+    if (fd < 0)
+        return s->web;
+    snprintf(path, INHERITED_MAX, "/proc/self/fd/%d", fd);
+    return path;
 }
 
 static int find_program(const char *name, const char *package)
@@ -353,7 +365,7 @@ static struct part own_part(const struct serve *s, const char *program, const st
 }
 
 /* What every part of ours reads from its environment. */
-static void export_settings(struct serve *s, const char *bindir)
+static void export_settings(struct serve *s, const char *bindir, const char *page)
 {
     struct settings child = s->settings;
 
@@ -362,6 +374,7 @@ static void export_settings(struct serve *s, const char *bindir)
     child.redis = "unix:" REDIS_SOCKET;
     child.redis_password_file = NULL;
     child.bindir = bindir;
+    child.web = page;
     child.engines = catalogue_names();
     child.seal_public = s->seal_public;
     child.seal_key = SEAL_KEY;
@@ -373,13 +386,13 @@ static void export_settings(struct serve *s, const char *bindir)
 static int prepare_parts(struct serve *s)
 {
     bool scan = !str_eq(s->settings.clamd, "off");
-    char bindir[32];
+    char bindir[INHERITED_MAX], page[INHERITED_MAX];
     int bindir_fd = open_bindir(&s->settings, bindir);
     struct part *p = s->parts;
 
     if (bindir_fd < 0)
         return complain("can't open", "the folder of the programs", bindir_fd);
-    export_settings(s, bindir);
+    export_settings(s, bindir, open_page(&s->settings, bindir_fd, page));
     redis_part(s, p);
     if ((p++->program_fd = find_program("redis-server", "redis-server")) < 0)
         return -ENOENT;

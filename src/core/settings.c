@@ -142,7 +142,7 @@ static const struct option options[] = {
     TEXT(accel_prefix, "DECANT_ACCEL_PREFIX", "accel-prefix", PROGRAM_SERVE | PROGRAM_API, "", NULL,
          "nginx location for X-Accel-Redirect, such as /_files; empty: send files ourselves"),
     TEXT(web, "DECANT_WEB", "web", PROGRAM_SERVE | PROGRAM_API, NULL, NULL,
-         "folder of the web page's files, empty: none; default: ../share/decant/web beside this program"),
+         "folder of the web page's files, empty: none; default: " SETTINGS_WEB_BESIDE " beside this program"),
     LIST(cors_origins, "DECANT_CORS_ORIGINS", "cors-origins", PROGRAM_SERVE | PROGRAM_API, ORIGINS, "",
          "origins whose pages may use the API, such as https://app.example.com"),
     LIST(download_origin, "DECANT_DOWNLOAD_ORIGIN", "download-origin", PROGRAM_SERVE | PROGRAM_API, ORIGIN,

@@ -20,6 +20,9 @@ enum settings_program {
     PROGRAM_QUEUE = 1 << 5,
 };
 
+/* Where the web page lies when nobody says otherwise: from the folder of the programs. */
+#define SETTINGS_WEB_BESIDE "../share/decant/web"
+
 struct settings {
     /* where things are */
     const char *data;    /* the folder of `decant serve` */

@@ -247,19 +247,28 @@ def test_no_page_is_asked_for(own_server):
     assert b"HTTP API" in get(server, "/").bytes and "web page" not in server.log()
 
 
-def test_programs_find_their_page_beside_them(fresh):
-    """In ../share/decant/web; of a build in ../web."""
-    for n, where in enumerate(["share/decant/web", "web"]):
-        root = fresh / str(n)
-        (root / "bin").mkdir(parents=True)
-        (root / "bin/decant-api").write_bytes((BIN / "decant-api").read_bytes())
-        (root / "bin/decant-api").chmod(0o755)
-        write(root / where, {"index.html": b"x", **{f"{n}.txt": b"x" for n in range(500)}})  # too many: it says where it looked
-        if where == "web":
-            (root / "build.ninja").write_bytes(b"")
-        done = subprocess.run([root / "bin/decant-api"], env={"PATH": "/usr/bin:/bin", "DECANT_STORAGE": str(root / "s"), "DECANT_LOG_FORMAT": "text"}, capture_output=True,
-                              text=True, timeout=120)
-        assert done.returncode == 78 and f"{root}/bin/../{where}" in done.stderr, done.stderr
+def test_the_api_finds_its_page_beside_itself(fresh):
+    (fresh / "bin").mkdir()
+    (fresh / "bin/decant-api").write_bytes((BIN / "decant-api").read_bytes())
+    (fresh / "bin/decant-api").chmod(0o755)
+    write(fresh / "share/decant/web", {"index.html": b"x", **{f"{n}.txt": b"x" for n in range(500)}})  # too many: it says where it looked
+    done = subprocess.run([fresh / "bin/decant-api"], env={"PATH": "/usr/bin:/bin", "DECANT_STORAGE": str(fresh / "s"), "DECANT_LOG_FORMAT": "text"}, capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == 78 and f"{fresh}/bin/../share/decant/web" in done.stderr, done.stderr
+
+
+def test_serve_finds_it_where_the_api_could_not(tmp_path):
+    """As in root's home: `decant serve` opens the folder, and the API's user gets it open."""
+    tmp_path.chmod(0o700)
+    (tmp_path / "bin").mkdir()
+    for program in BIN.iterdir():
+        (tmp_path / "bin" / program.name).symlink_to(program)
+    write(tmp_path / "share/decant/web", {"index.html": INDEX, "assets/index-Ax9.js": SCRIPT})
+    server = Server(tmp_path, "image", DECANT_BINDIR=str(tmp_path / "bin"))
+    del server.environment["DECANT_WEB"]
+    server.start()
+    assert get(server, "/").bytes == INDEX and get(server, "/assets/index-Ax9.js").bytes == SCRIPT
+    server.stop()
 
 
 # --- all the same
