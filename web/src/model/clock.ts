@@ -9,6 +9,9 @@ export interface Clock {
   isWithin(from: string, to: string): void;
 }
 
+/** What is left of a session that should be over, and isn't: nobody knows, so let it be a while. */
+const UNSURE_MS = 60_000;
+
 export function createClock(local: () => number): Clock {
   let ahead = 0;
   const now = () => local() + ahead;
@@ -21,7 +24,7 @@ export function createClock(local: () => number): Clock {
     is: (time) => set(Date.parse(time)),
     isWithin(from, to) {
       if (now() < Date.parse(from)) set(Date.parse(from));
-      else if (now() > Date.parse(to)) set(Date.parse(to) - 1);
+      else if (now() >= Date.parse(to)) set(Date.parse(to) - UNSURE_MS);
     },
   };
 }

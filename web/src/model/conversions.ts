@@ -255,7 +255,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       if (item.jobId || (item.phase !== "refused" && item.phase !== "cancelled")) return;
       items.update(key, { options: chosen });
       if (copied) void copy(key, copied.of);
-      else uploads.again(key);
+      else if (!uploads.again(key)) items.update(key, { problem: { code: "unreadable", detail: "" } }); /* it was sent by a page that is closed */
     },
     remove(key) {
       const item = items.get(key);

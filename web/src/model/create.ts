@@ -93,7 +93,7 @@ export function createModel(given: Partial<Environment> = {}): Model {
     }
     uploads.dropAll();
     items.clear();
-    await history.forgetAll();
+    await history.clear();
     // Only then the others: they are to come into the new session, and not to begin another one.
     await session.closed();
     tabs.tell({ type: "closed" });

@@ -67,7 +67,10 @@ export function createDownloads({ env, api, clock, session, items, history, jobs
 
   async function link(jobId: string): Promise<string | null> {
     try {
-      return known(jobId) ?? (await fresh(jobId));
+      const url = known(jobId) ?? (await fresh(jobId));
+      const item = items.ofJob(jobId);
+      if (item?.problem) items.update(item.key, { problem: null }); /* of an earlier try */
+      return url;
     } catch (thrown) {
       failed(jobId, thrown);
       return null;

@@ -20,6 +20,8 @@ const FRESH_MS = 15_000;
 const FAILURES = 2;
 const POLLS = 2;
 const LONG_WAIT_S = 25;
+/** Between two questions, also where something in between answers without waiting. */
+const LEAST_MS = 500;
 const CLOSED = 2;
 
 /** Asks for the jobs in turn, whoever was asked least recently first. */
@@ -33,9 +35,11 @@ function createPolling(env: Environment, api: Api, session: SessionKeeper, jobs:
   async function ask(jobId: string, signal: AbortSignal): Promise<void> {
     // With more jobs than places nobody may hold one for long.
     const wait = running.peek().length > POLLS ? 1 : LONG_WAIT_S;
+    const begun = env.now();
     try {
       jobs.apply(await api.status(jobId, wait, signal));
       failures = 0;
+      await sleep(LEAST_MS - (env.now() - begun), signal);
     } catch (thrown) {
       if (signal.aborted) return;
       const failure = asFailure(thrown);

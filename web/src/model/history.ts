@@ -22,10 +22,13 @@ export interface History {
   /** Nothing where it isn't there (it was cleared), or where nothing changes. */
   update(jobId: string, change: Partial<StoredEntry>): void;
   forget(jobId: string): Promise<void>;
+  /** All but what is a row. */
   forgetAll(): Promise<void>;
+  /** All; other tabs are told when the session is closed. */
+  clear(): Promise<void>;
   /** What another tab has written already. */
   took(entry: StoredEntry): void;
-  forgotten(jobId: string | null): void;
+  forgotten(jobIds: readonly string[]): void;
 }
 
 /** RFC 3339 in UTC with a fraction or none: as texts they aren't in order. */
@@ -47,23 +50,25 @@ export function createHistory(tabs: Tabs): History {
     return writes;
   }
 
-  const others = (jobId: string) => entries.value.filter((entry) => entry.job_id !== jobId);
+  const without = (jobIds: readonly string[]) => entries.value.filter((entry) => !jobIds.includes(entry.job_id));
 
   function keep(entry: StoredEntry): void {
-    entries.value = [...others(entry.job_id), entry].sort(newestFirst);
+    entries.value = [...without([entry.job_id]), entry].sort(newestFirst);
+  }
+
+  function forget(jobIds: readonly string[]): Promise<void> {
+    entries.value = without(jobIds);
+    tabs.tell({ type: "forget", jobIds });
+    return write((to) => to.remove(jobIds));
   }
 
   /** The oldest go, but no rows. */
   function prune(): void {
-    const old = new Set(
-      entries.value
-        .slice(KEPT)
-        .filter((entry) => !entry.row)
-        .map((entry) => entry.job_id),
-    );
-    if (old.size === 0) return;
-    entries.value = entries.value.filter((entry) => !old.has(entry.job_id));
-    void write((to) => to.remove([...old]));
+    const old = entries.value
+      .slice(KEPT)
+      .filter((entry) => !entry.row)
+      .map((entry) => entry.job_id);
+    if (old.length > 0) void forget(old);
   }
 
   function put(entry: StoredEntry): void {
@@ -91,19 +96,18 @@ export function createHistory(tabs: Tabs): History {
       const entry = get(jobId);
       if (entry && changes(entry, change)) put({ ...entry, ...change });
     },
-    forget(jobId) {
-      entries.value = others(jobId);
-      tabs.tell({ type: "forget", jobId });
-      return write((to) => to.remove([jobId]));
-    },
+    forget: (jobId) => forget([jobId]),
     forgetAll() {
+      const past = entries.value.filter((entry) => !entry.row).map((entry) => entry.job_id);
+      return forget(past);
+    },
+    clear() {
       entries.value = [];
-      tabs.tell({ type: "forget", jobId: null });
       return write((to) => to.clear());
     },
     took: keep,
-    forgotten(jobId) {
-      entries.value = jobId === null ? [] : others(jobId);
+    forgotten(jobIds) {
+      entries.value = without(jobIds);
     },
   };
 }

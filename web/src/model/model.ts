@@ -76,6 +76,7 @@ export interface Model {
   /** The same file once more, from the copy that the server has: a new row, with this target ("convert again") or none yet. */
   again(entry: HistoryEntry, target: string | null): void;
   forget(jobId: string): Promise<void>;
+  /** All of the history but what is a row. */
   forgetAll(): Promise<void>;
   /** POST /session/close, and a new session. The history goes, too. */
   deleteEverything(): Promise<void>;

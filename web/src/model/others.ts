@@ -55,11 +55,11 @@ export function followOthers({ tabs, session, items, history, jobs, uploads, cat
       if (item) changed(item, message.entry);
       else added(message.entry);
     } else if (message.type === "forget") {
-      history.forgotten(message.jobId);
+      history.forgotten(message.jobIds);
     } else {
       items.clear();
       uploads.dropAll();
-      history.forgotten(null);
+      void history.clear();
       void session.renew();
     }
   };

@@ -13,7 +13,6 @@ const MINUTE_MS = 60_000;
 const ANNOUNCED_MS = 10 * MINUTE_MS;
 /** A timer doesn't run while the computer sleeps: never trust one for longer. */
 const LONGEST_WAIT_MS = 60 * MINUTE_MS;
-const SHORTEST_WAIT_MS = 5000;
 
 export interface SessionListener {
   /** Is there anything that ends with the session? */
@@ -54,7 +53,10 @@ export function createSession(env: Environment, api: Api, clock: Clock, notices:
   function take(session: Session): void {
     const before = current.value;
     current.value = session;
-    if (before && before.csrf_token !== session.csrf_token) keeper.listener.replaced(session);
+    if (before && before.csrf_token !== session.csrf_token) {
+      if (keeper.listener.holds()) notices.info("session_ended");
+      keeper.listener.replaced(session);
+    }
     look();
   }
 
@@ -97,11 +99,6 @@ export function createSession(env: Environment, api: Api, clock: Clock, notices:
     return recovering;
   }
 
-  function ended(): void {
-    if (keeper.listener.holds()) notices.info("session_ended");
-    void recover();
-  }
-
   /** How long is left? Announces the end, once, where there is something to lose. */
   function look(): void {
     const session = current.value;
@@ -109,9 +106,8 @@ export function createSession(env: Environment, api: Api, clock: Clock, notices:
     const left = Date.parse(session.expires_at) - clock.now();
     clearTimeout(timer);
     if (left <= 0) {
-      // If the server thinks otherwise, it isn't asked again at once.
-      timer = setTimeout(look, SHORTEST_WAIT_MS);
-      return ended();
+      void recover();
+      return;
     }
     let next = left - ANNOUNCED_MS;
     if (next <= 0) {

@@ -5,8 +5,7 @@ import type { StoredEntry } from "./history-store";
 
 export type Message =
   | { type: "put"; entry: StoredEntry }
-  /** null: all */
-  | { type: "forget"; jobId: string | null }
+  | { type: "forget"; jobIds: readonly string[] }
   /** The session is closed, and there is another one. */
   | { type: "closed" };
 

@@ -1,0 +1,316 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { at, completed, converting, createWorld, file, only, pass, problem, row, settle, uploaded, type Tab, type World } from "./world";
+
+let world: World;
+let tab: Tab;
+
+beforeEach(async () => {
+  world = createWorld();
+  tab = await world.tab();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a conversion", () => {
+  it("is asked for with what differs from the defaults, and followed to its end", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "png");
+    tab.model.setOption(key, "dpi", 150);
+    tab.model.setOption(key, "password", "hidden");
+    tab.model.convert(key);
+    await settle();
+    expect(only(world.server.of("/convert")).body).toEqual({ job_id: jobId, target_format: "png", options: { password: "hidden" } });
+    expect(row(tab, key).phase).toBe("queued");
+    only(tab.streams).say(world.server.change(jobId, { status: "processing", progress: 40 }));
+    expect(row(tab, key)).toMatchObject({ phase: "processing", progress: 40 });
+    only(tab.streams).say(world.server.complete(jobId));
+    expect(row(tab, key)).toMatchObject({ phase: "completed", progress: 100, job: { output: { filename: "result.png" } } });
+  });
+
+  it("begins by itself after the upload, when it was wanted before", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    const { key } = only(tab.model.items.value);
+    tab.model.setTarget(key, "pdf");
+    tab.model.convert(key);
+    expect(row(tab, key)).toMatchObject({ phase: "uploading", wanted: true });
+    expect(world.server.of("/convert")).toEqual([]);
+    only(tab.xhrs).say(201, world.server.upload("a.docx", 10));
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "queued", wanted: false });
+  });
+
+  it("isn't asked for with an option that can't be", async () => {
+    const { key } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "png");
+    tab.model.setOption(key, "dpi", 7);
+    tab.model.convert(key);
+    await settle();
+    expect(world.server.of("/convert")).toEqual([]);
+    expect(row(tab, key)).toMatchObject({ phase: "ready", problem: { code: "bad_request", detail: "Resolution" } });
+    tab.model.setOption(key, "dpi", 300);
+    tab.model.convert(key);
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "queued", problem: null });
+  });
+
+  it("that is refused says why, and can be asked for again", async () => {
+    const { key } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "pdf");
+    world.server.answer = (call) => (call.path === "/convert" ? problem(400, "bad_request") : undefined);
+    tab.model.convert(key);
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "ready", problem: { code: "bad_request", detail: "says bad_request" } });
+    world.server.answer = () => undefined;
+    tab.model.convert(key);
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "queued", problem: null });
+  });
+
+  it("never goes back in its percent, though another try begins at none", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    const stream = only(tab.streams);
+    stream.say(world.server.change(jobId, { status: "processing", progress: 60 }));
+    stream.say(world.server.change(jobId, { status: "queued", progress: 0 }));
+    expect(row(tab, key)).toMatchObject({ phase: "queued", progress: 60 });
+  });
+
+  it("isn't begun again by what comes late", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    const late = { ...world.server.job(jobId), status: "uploaded", task_id: null } as const;
+    only(tab.streams).say(late);
+    expect(row(tab, key).phase).toBe("queued");
+    const running = world.server.change(jobId, { status: "processing", progress: 50 });
+    only(tab.streams).say(world.server.complete(jobId));
+    only(tab.streams).say(running);
+    expect(row(tab, key).phase).toBe("completed");
+  });
+});
+
+describe("an answer that is lost", () => {
+  it("doesn't make two conversions of one", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "pdf");
+    world.server.answer = (call) => {
+      if (call.path !== "/convert") return undefined;
+      world.server.answer = () => undefined;
+      world.server.change(jobId, { status: "processing", task_id: "t", target_format: "pdf", progress: 30 });
+      return "lost";
+    };
+    tab.model.convert(key);
+    await pass(10_000);
+    expect(world.server.of("/convert").length).toBe(2); // the second gets a 409
+    expect(row(tab, key)).toMatchObject({ phase: "processing", progress: 30, problem: null });
+  });
+
+  it("of a job that another tab converts is no error", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "pdf");
+    world.server.change(jobId, { status: "queued", task_id: "t", target_format: "txt" });
+    tab.model.convert(key);
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "queued", target: "txt", problem: null });
+  });
+});
+
+describe("more conversions than may wait", () => {
+  it("are asked for until they are taken, four at a time", async () => {
+    for (const name of ["a", "b", "c", "d", "e", "f"]) await uploaded(world, tab, `${name}.docx`);
+    tab.model.setTargetForAll("pdf");
+    world.server.answer = (call) => (call.path === "/convert" ? problem(429, "rate_limited", { "Retry-After": "5" }) : undefined);
+    tab.model.convertAll();
+    await settle();
+    expect(world.server.of("/convert").length).toBe(4);
+    expect(tab.model.items.value.filter((item) => item.stalled).length).toBe(4);
+    await pass(3_600_000);
+    expect(tab.model.items.value.every((item) => item.phase === "starting")).toBe(true);
+    world.server.answer = () => undefined;
+    await pass(60_000);
+    expect(tab.model.items.value.map((item) => item.phase)).toEqual(Array(6).fill("queued"));
+    expect(tab.model.items.value.some((item) => item.stalled)).toBe(false);
+  });
+
+  it("can be called off while they are asked for", async () => {
+    const { key } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "pdf");
+    world.server.answer = (call) => (call.path === "/convert" ? problem(429, "rate_limited") : undefined);
+    tab.model.convert(key);
+    await settle();
+    tab.model.cancel(key);
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "ready", stalled: false, problem: null });
+    const asked = world.server.of("/convert").length;
+    await pass(600_000);
+    expect(world.server.of("/convert").length).toBe(asked);
+  });
+});
+
+describe("targets", () => {
+  it("are set for all that can become them, and aren't converted yet", async () => {
+    const a = await uploaded(world, tab, "a.docx");
+    const b = await uploaded(world, tab, "b.png");
+    const c = await completed(world, tab, "c.docx", "odt");
+    tab.model.setTargetForAll("txt");
+    expect([a, b, c].map(({ key }) => row(tab, key).target)).toEqual(["txt", null, "odt"]);
+  });
+
+  it("keep the options that they have, too", async () => {
+    const { key } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "png");
+    tab.model.setOption(key, "dpi", 300);
+    tab.model.setOption(key, "password", "x");
+    tab.model.setTarget(key, "pdf");
+    expect(row(tab, key).options).toEqual({ password: "x" });
+    tab.model.setOption(key, "password", null);
+    expect(row(tab, key).options).toEqual({});
+  });
+});
+
+describe("cancel", () => {
+  it("stops a conversion, and waits until it has stopped", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    world.server.answer = (call) => (call.path === "/cancel" ? new Response(JSON.stringify(world.server.change(jobId, { status: "processing", progress: 5 })), { status: 202 }) : undefined);
+    tab.model.cancel(key);
+    await settle();
+    expect(row(tab, key).phase).toBe("starting");
+    expect(only(tab.streams).readyState).not.toBe(2);
+    only(tab.streams).say(world.server.change(jobId, { progress: 6 }));
+    expect(row(tab, key).phase).toBe("starting");
+    only(tab.streams).say(world.server.change(jobId, { status: "cancelled", error_code: "cancelled_by_user" }));
+    expect(row(tab, key)).toMatchObject({ phase: "cancelled", problem: null });
+  });
+
+  it("comes too late for what has ended", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    world.server.complete(jobId);
+    tab.model.cancel(key);
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "completed", problem: null });
+  });
+
+  it("that fails says so, and the conversion goes on", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    world.server.answer = (call) => (call.path === "/cancel" ? problem(500, "internal") : undefined);
+    tab.model.cancel(key);
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "queued", problem: { code: "internal" } });
+    only(tab.streams).say(world.server.complete(jobId));
+    expect(row(tab, key)).toMatchObject({ phase: "completed", problem: null });
+  });
+
+  it("is remembered, when it comes while the conversion is asked for", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "pdf");
+    tab.model.convert(key);
+    tab.model.cancel(key);
+    await settle();
+    expect(world.server.job(jobId).status).not.toBe("queued");
+    expect(["ready", "cancelled"]).toContain(row(tab, key).phase);
+  });
+});
+
+describe("retry", () => {
+  it("runs a failed job again, with a password", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    const failed = world.server.change(jobId, { status: "failed", progress: 20, error_code: "password_required", error_message: "protected" });
+    only(tab.streams).say(failed);
+    expect(row(tab, key)).toMatchObject({ phase: "failed", problem: { code: "password_required", detail: "protected" } });
+    tab.model.retry(key, { password: "x" });
+    await settle();
+    expect(only(world.server.of("/retry")).body).toEqual({ job_id: jobId, options: { password: "x" } });
+    expect(row(tab, key)).toMatchObject({ phase: "queued", progress: 0, problem: null });
+    at(tab.streams, -1).say(failed); // from before
+    expect(row(tab, key).phase).toBe("queued");
+    at(tab.streams, -1).say(world.server.complete(jobId));
+    expect(row(tab, key).phase).toBe("completed");
+  });
+
+  it("has nothing to send again of a file that an earlier page has sent", async () => {
+    const { key } = await uploaded(world, tab, "a.docx");
+    tab = await world.tab();
+    const restored = only(tab.model.items.value);
+    world.server.endSession();
+    tab.model.setTarget(restored.key, "pdf");
+    tab.model.convert(restored.key);
+    await settle();
+    tab.model.retry(restored.key);
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "refused", problem: { code: "unreadable" } });
+    expect(key).toBeTruthy();
+  });
+});
+
+describe("many into one", () => {
+  it("are sent in the order of the rows, and the first has the result", async () => {
+    const a = await uploaded(world, tab, "a.pdf");
+    const b = await uploaded(world, tab, "b.docx");
+    await uploaded(world, tab, "c.gz");
+    const d = await uploaded(world, tab, "d.png");
+    tab.model.mergeAll("pdf");
+    await settle();
+    expect(only(world.server.of("/convert")).body).toEqual({ job_ids: [a.jobId, b.jobId, d.jobId], target_format: "pdf", options: {} });
+    expect(tab.model.items.value.map((item) => item.phase)).toEqual(["queued", "ready", "ready", "ready"]);
+  });
+
+  it("need to be two", async () => {
+    await uploaded(world, tab, "a.pdf");
+    tab.model.mergeAll("pdf");
+    await settle();
+    expect(world.server.of("/convert")).toEqual([]);
+  });
+});
+
+describe("remove", () => {
+  it("takes the row, stops what runs, and keeps the history", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    tab.model.remove(key);
+    await settle();
+    expect(tab.model.items.value).toEqual([]);
+    expect(world.server.job(jobId).status).toBe("cancelled");
+    expect(only(tab.model.history.value)).toMatchObject({ job_id: jobId, status: "cancelled" });
+  });
+
+  it("also where the server only learns of the conversion", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "pdf");
+    let go: () => void = () => undefined;
+    const held = new Promise<undefined>((resolve) => (go = () => resolve(undefined)));
+    world.server.answer = (call) => (call.path === "/convert" ? held : undefined);
+    tab.model.convert(key);
+    await settle();
+    tab.model.remove(key);
+    go();
+    await settle();
+    expect(world.server.job(jobId).status).toBe("cancelled");
+  });
+});
+
+describe("once more", () => {
+  it("makes a copy on the server, and converts it", async () => {
+    const first = await completed(world, tab, "a.docx", "pdf");
+    tab.model.again(only(tab.model.history.value), "pdf");
+    await settle();
+    expect(only(world.server.of("/duplicate")).body).toEqual({ job_id: first.jobId });
+    expect(tab.model.items.value.map((item) => [item.name, item.phase])).toEqual([
+      ["a.docx", "completed"],
+      ["a.docx", "queued"],
+    ]);
+    expect(at(tab.model.items.value, 1).jobId).not.toBe(first.jobId);
+  });
+
+  it("waits for a target where none is given", async () => {
+    await completed(world, tab, "a.docx", "pdf");
+    tab.model.again(only(tab.model.history.value), null);
+    await settle();
+    expect(at(tab.model.items.value, 1)).toMatchObject({ phase: "ready", target: null });
+  });
+
+  it("says when the server has it no more", async () => {
+    const { jobId } = await completed(world, tab, "a.docx", "pdf");
+    world.server.jobs.delete(jobId);
+    tab.model.again(only(tab.model.history.value), "pdf");
+    await settle();
+    expect(at(tab.model.items.value, 1)).toMatchObject({ phase: "refused", problem: { code: "job_not_found" } });
+    expect(only(tab.model.history.value).lost).toBe(true);
+  });
+});

@@ -1,0 +1,271 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { at, createWorld, file, only, pass, problem, row, settle, uploaded, type Tab, type World } from "./world";
+
+let world: World;
+let tab: Tab;
+
+beforeEach(async () => {
+  world = createWorld();
+  tab = await tab0();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const tab0 = () => world.tab();
+const phases = () => tab.model.items.value.map((item) => item.phase);
+const said = (status: number, code: string) => [status, { code, detail: "" }] as const;
+
+describe("uploads", () => {
+  it("begin at once, four at a time, in order", async () => {
+    tab.model.add(Array.from({ length: 6 }, (_, n) => file(`${n}.docx`)));
+    await settle();
+    expect(tab.xhrs.map((xhr) => xhr.file?.name)).toEqual(["0.docx", "1.docx", "2.docx", "3.docx"]);
+    expect(phases()).toEqual(["uploading", "uploading", "uploading", "uploading", "waiting", "waiting"]);
+    at(tab.xhrs, 2).say(201, world.server.upload("2.docx", 10));
+    await settle();
+    expect(tab.xhrs.map((xhr) => xhr.file?.name).slice(4)).toEqual(["4.docx"]);
+    expect(phases()).toEqual(["uploading", "uploading", "ready", "uploading", "uploading", "waiting"]);
+  });
+
+  it("carry the session's token, and tell how many bytes are sent", async () => {
+    tab.model.add([file("a.docx", 1000)]);
+    await settle();
+    const xhr = only(tab.xhrs);
+    expect(xhr.csrf).toBe(world.server.session?.csrf_token);
+    xhr.progress(400);
+    expect(only(tab.model.items.value).sent).toBe(400);
+    xhr.progress(1180); // with the form around it
+    expect(only(tab.model.items.value).sent).toBe(1000);
+  });
+
+  it("wait for the session, when files come before the server has answered", async () => {
+    world = createWorld();
+    let answer: () => void = () => undefined;
+    const held = new Promise<undefined>((resolve) => (answer = () => resolve(undefined)));
+    world.server.answer = (call) => (call.path === "/session/init" ? held : undefined);
+    tab = await world.tab();
+    tab.model.add([file("a.docx"), file("a.exe")]);
+    await settle();
+    expect(tab.xhrs).toEqual([]);
+    answer();
+    await settle();
+    expect(phases()).toEqual(["uploading", "refused"]);
+  });
+
+  it("take the same file twice", async () => {
+    const twice = file("a.docx");
+    tab.model.add([twice, twice]);
+    await settle();
+    expect(tab.xhrs.length).toBe(2);
+  });
+
+  it("take the server's word for what a file is", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    const { key } = only(tab.model.items.value);
+    tab.model.setTarget(key, "odt");
+    only(tab.xhrs).say(201, { ...world.server.upload("a.docx", 10), original_filename: "clean.docx", format: "pdf", targets: ["png"] });
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "ready", name: "clean.docx", format: "pdf", target: null });
+  });
+});
+
+describe("what the server would not take", () => {
+  it("isn't sent, and says so in the server's code", async () => {
+    tab.model.add([file("a.exe"), file("a.docx", 0), file("b.docx", 1_048_577), file("c.docx", 1_048_576)]);
+    await settle();
+    expect(tab.model.items.value.map((item) => item.problem?.code ?? item.phase)).toEqual(["unsupported_type", "empty_file", "too_large", "uploading"]);
+    expect(tab.xhrs.length).toBe(1);
+  });
+
+  it("counts what the session holds already, and what is on its way", async () => {
+    world = createWorld();
+    world.server.maxJobs = 3;
+    tab = await world.tab();
+    await uploaded(world, tab, "a.docx");
+    tab.model.add([file("b.docx"), file("c.docx"), file("d.docx")]);
+    await settle();
+    expect(phases()).toEqual(["ready", "uploading", "uploading", "refused"]);
+    expect(at(tab.model.items.value, 3).problem?.code).toBe("rate_limited");
+  });
+
+  it("is said at once where only the server can know, and never sent again by itself", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    only(tab.xhrs).say(...said(422, "type_mismatch"));
+    await pass(600_000);
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "refused", problem: { code: "type_mismatch" } });
+    expect(tab.xhrs.length).toBe(1);
+  });
+
+  it("understands a proxy's page, too", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    const xhr = only(tab.xhrs);
+    xhr.say(413, "<html>");
+    await settle();
+    expect(only(tab.model.items.value).problem?.code).toBe("too_large");
+  });
+});
+
+describe("a lost connection", () => {
+  it("is tried again, later each time, with the whole file", async () => {
+    tab.model.add([file("a.docx", 1000)]);
+    await settle();
+    only(tab.xhrs).progress(700);
+    only(tab.xhrs).cut();
+    await settle();
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "uploading", stalled: true });
+    await pass(999);
+    expect(tab.xhrs.length).toBe(1);
+    await pass(1);
+    expect(tab.xhrs.length).toBe(2);
+    expect(only(tab.model.items.value).sent).toBe(0);
+    at(tab.xhrs, 1).cut();
+    await pass(1999);
+    expect(tab.xhrs.length).toBe(2);
+    await pass(1);
+    at(tab.xhrs, 2).progress(100);
+    expect(only(tab.model.items.value).stalled).toBe(false);
+    at(tab.xhrs, 2).say(201, world.server.upload("a.docx", 1000));
+    await settle();
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "ready", stalled: false, problem: null });
+  });
+
+  it("costs no tries while there is no network, and goes on when that is back", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    world.server.answer = () => "lost";
+    only(tab.xhrs).cut();
+    await pass(3_600_000);
+    expect(tab.model.connection.value).toBe("lost");
+    expect(tab.xhrs.length).toBe(1);
+    world.server.answer = () => undefined;
+    tab.window.dispatchEvent(new Event("online"));
+    await settle();
+    expect(tab.model.connection.value).toBe("up");
+    expect(tab.xhrs.length).toBe(2);
+  });
+
+  it("ends some time, when the server is there and this file never gets to it", async () => {
+    tab.model.add([file("a.docx")]);
+    for (let n = 0; n < 30; n++) {
+      await settle();
+      const last = at(tab.xhrs, -1);
+      if (!last.ended) last.cut();
+      await pass(30_000);
+    }
+    expect(tab.xhrs.length).toBe(10);
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "refused", problem: { code: "network" } });
+  });
+
+  it("is noticed where nothing says so: a computer slept", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    only(tab.xhrs).progress(5);
+    await pass(119_000);
+    expect(only(tab.xhrs).aborted).toBe(false);
+    await pass(2_000);
+    expect(at(tab.xhrs, 0).aborted).toBe(true);
+    await pass(1_000);
+    expect(tab.xhrs.length).toBe(2);
+  });
+
+  it("isn't one when the file can't be read any more", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    vi.spyOn(FileReader.prototype, "readAsArrayBuffer").mockImplementation(function (this: FileReader) {
+      queueMicrotask(() => this.onerror?.(new ProgressEvent("error") as ProgressEvent<FileReader>));
+    });
+    only(tab.xhrs).cut();
+    await pass(60_000);
+    vi.restoreAllMocks();
+    expect(tab.xhrs.length).toBe(1);
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "refused", problem: { code: "unreadable" } });
+  });
+});
+
+describe("a busy server", () => {
+  it.each([
+    [429, "rate_limited"],
+    [503, "unavailable"],
+  ])("that says %i is asked again when it wants to be", async (status, code) => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    only(tab.xhrs).say(status, { code }, { "Retry-After": "8" });
+    await pass(7_999);
+    expect(tab.xhrs.length).toBe(1);
+    await pass(2_001);
+    expect(tab.xhrs.length).toBe(2);
+  });
+});
+
+describe("somebody who changes his mind", () => {
+  it("ends the upload, gives its place to the next, and can send it again", async () => {
+    tab.model.add(Array.from({ length: 5 }, (_, n) => file(`${n}.docx`)));
+    await settle();
+    const { key } = at(tab.model.items.value, 0);
+    tab.model.cancel(key);
+    await settle();
+    expect(at(tab.xhrs, 0).aborted).toBe(true);
+    expect(phases()).toEqual(["cancelled", "uploading", "uploading", "uploading", "uploading"]);
+    at(tab.xhrs, 1).say(201, world.server.upload("1.docx", 10));
+    tab.model.retry(key);
+    await settle();
+    expect(at(tab.xhrs, -1).file?.name).toBe("0.docx");
+    expect(phases()[0]).toBe("uploading");
+  });
+
+  it("takes a row away in the midst of it, also while it waits to be tried again", async () => {
+    tab.model.add([file("a.docx"), file("b.docx")]);
+    await settle();
+    at(tab.xhrs, 0).cut();
+    await settle();
+    for (const { key } of tab.model.items.value) tab.model.remove(key);
+    await pass(600_000);
+    expect(tab.model.items.value).toEqual([]);
+    expect(tab.xhrs.length).toBe(2);
+    expect(at(tab.xhrs, 1).aborted).toBe(true);
+  });
+});
+
+describe("a session that ends under an upload", () => {
+  it("is followed by another one, into which the file goes", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    world.server.endSession();
+    only(tab.xhrs).say(...said(401, "session_required"));
+    await settle();
+    expect(at(tab.xhrs, 1).csrf).toBe(world.server.session?.csrf_token);
+    expect(phases()).toEqual(["uploading"]);
+  });
+
+  it("is asked about, where the token isn't the cookie's", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    world.server.endSession();
+    only(tab.xhrs).say(...said(403, "csrf_invalid"));
+    await settle();
+    expect(tab.xhrs.length).toBe(2);
+    for (let n = 0; n < 5; n++) {
+      if (!at(tab.xhrs, -1).ended) at(tab.xhrs, -1).say(...said(403, "csrf_invalid"));
+      await settle();
+    }
+    expect(tab.xhrs.length).toBe(4);
+    expect(only(tab.model.items.value).problem?.code).toBe("csrf_invalid");
+  });
+});
+
+it("says that the server is there no more, and that it is again", async () => {
+  world.server.answer = () => "lost";
+  tab = await world.tab();
+  expect(tab.model.connection.value).toBe("lost");
+  world.server.answer = (call) => (call.path === "/session/init" ? problem(503, "unavailable") : undefined);
+  await pass(2_000);
+  expect(tab.model.connection.value).toBe("lost");
+  world.server.answer = () => undefined;
+  await pass(60_000);
+  expect(tab.model.connection.value).toBe("up");
+  expect(tab.model.catalogue.value).not.toBeNull();
+});
