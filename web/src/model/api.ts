@@ -45,6 +45,25 @@ interface Request {
   signal?: AbortSignal;
 }
 
+/** Longer than any answer is held back (25 s). Without an end a tab that hangs would keep the others from their session (session.ts). */
+const PATIENCE_MS = 60_000;
+
+/** Ends with the signal there is, or when patience does. */
+function patience(signal: AbortSignal | undefined): { signal: AbortSignal; end(): void } {
+  const control = new AbortController();
+  const stop = () => control.abort();
+  const timer = setTimeout(stop, PATIENCE_MS);
+  signal?.addEventListener("abort", stop);
+  if (signal?.aborted) stop();
+  return {
+    signal: control.signal,
+    end() {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    },
+  };
+}
+
 async function answerOf(env: Environment, path: string, init: RequestInit): Promise<Response> {
   try {
     return await env.fetch(path, init);
@@ -87,7 +106,6 @@ function parse<T>(status: number, body: string): T {
 export function createApi(env: Environment, clock: Clock): Api {
   function initOf(request: Request): RequestInit {
     const init: RequestInit = { credentials: "same-origin", headers: { Accept: "application/json" } };
-    if (request.signal) init.signal = request.signal;
     if (!("post" in request)) return init;
     return {
       ...init,
@@ -97,9 +115,14 @@ export function createApi(env: Environment, clock: Clock): Api {
     };
   }
 
+  async function exchange(path: string, init: RequestInit): Promise<{ response: Response; body: string }> {
+    const response = await answerOf(env, path, init);
+    return { response, body: await textOf(response) };
+  }
+
   async function once<T>(path: string, request: Request): Promise<T> {
-    const response = await answerOf(env, path, initOf(request));
-    const body = await textOf(response);
+    const { signal, end } = patience(request.signal);
+    const { response, body } = await exchange(path, { ...initOf(request), signal }).finally(end);
     const date = response.headers.get("Date");
     if (date) clock.is(date);
     if (!response.ok) throw failureOf(response.status, body, response.headers.get("Retry-After"));

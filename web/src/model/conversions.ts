@@ -83,6 +83,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       history.put({
         ...stored,
         ...news,
+        task_id: answer.task_id,
         target_format: answer.target_format,
         options: withoutSecrets(catalogue(), options),
         download_token: null,
@@ -167,7 +168,8 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     items.update(key, { phase: "starting", problem: null, stalled: false });
     try {
       const answer = await insistently(key, control.signal, () => api.duplicate(of));
-      if (!control.signal.aborted) uploaded(key, answer);
+      if (control.signal.aborted) items.update(key, { phase: "cancelled", stalled: false, wanted: false });
+      else uploaded(key, answer);
     } catch (thrown) {
       const failure = asFailure(thrown);
       if (jobs.isGone(failure)) jobs.lose(of, failure.problem);
@@ -201,13 +203,8 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   function retryJob(item: Item, jobId: string, options: Options): void {
     if (!checkOptions(item, options)) return;
     items.update(item.key, { options });
-    const taskId = item.job?.task_id ?? null;
-    jobs.supersede(jobId, taskId);
-    void start(item, jobId, options, async () => {
-      const answer = await api.retry(jobId, toSend(specsOf(item), options));
-      if (answer.task_id === taskId) jobs.supersede(jobId, ""); /* it has kept its name */
-      return answer;
-    });
+    jobs.supersede(jobId, item.job?.task_id ?? history.get(jobId)?.task_id ?? null);
+    void start(item, jobId, options, () => api.retry(jobId, toSend(specsOf(item), options)));
   }
 
   return {

@@ -93,7 +93,7 @@ export function createModel(given: Partial<Environment> = {}): Model {
     }
     uploads.dropAll();
     items.clear();
-    await history.clear();
+    void history.clear();
     // Only then the others: they are to come into the new session, and not to begin another one.
     await session.closed();
     tabs.tell({ type: "closed" });
@@ -111,13 +111,14 @@ export function createModel(given: Partial<Environment> = {}): Model {
     notifies: notify.on,
 
     async start() {
-      await history.load();
-      restoreRows(items, history, clock);
+      // What the history says is shown before the server has answered; a browser whose IndexedDB hangs can convert all the same.
+      const loaded = history.load().then(() => restoreRows(items, history, clock));
       await Promise.all([session.start(), loadCatalogue()]);
       open();
+      follow({ ...needs, running });
+      await loaded;
       const now = session.current.value;
       if (now) await reconcile(items, history, jobs, clock, now);
-      follow({ ...needs, running });
     },
     add(files) {
       const rows = files.map((file) => ({ file, key: items.newKey() }));

@@ -8,8 +8,9 @@ import type { Item, Job, Problem, Uploaded } from "./types";
 
 /** What `job` says that the history keeps. */
 export function kept(job: Job): Partial<StoredEntry> {
-  const { original_filename, status, source_format, size, output, error_code, error_message } = job;
+  const { task_id, original_filename, status, source_format, size, output, error_code, error_message } = job;
   return {
+    task_id,
     original_filename,
     status,
     source_format,
@@ -41,6 +42,7 @@ export function entryOf(item: Item, answer: Uploaded, expiresAt: string, catalog
     lost: false,
     row: true,
     download_url: null,
+    task_id: null,
   };
 }
 

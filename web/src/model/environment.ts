@@ -48,7 +48,7 @@ export function browser(): Environment {
     EventSource: globalThis.EventSource,
     BroadcastChannel: globalThis.BroadcastChannel,
     Notification: globalThis.Notification,
-    locks: globalThis.navigator.locks,
+    locks: globalThis.navigator?.locks,
     storage: storage(),
     window: globalThis.window,
     document: globalThis.document,

@@ -9,6 +9,8 @@ export interface StoredEntry extends HistoryEntry {
   row: boolean;
   /** Of `download_token`: it may lie on another origin. */
   download_url: string | null;
+  /** Changes when the job runs again; null before it runs. */
+  task_id: string | null;
 }
 
 export interface HistoryStore {
@@ -50,6 +52,7 @@ function complete(entry: Partial<StoredEntry> & Pick<StoredEntry, "job_id">): St
     lost: false,
     row: false,
     download_url: null,
+    task_id: null,
     ...entry,
   };
 }

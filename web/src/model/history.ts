@@ -40,13 +40,13 @@ function changes(entry: StoredEntry, change: Partial<StoredEntry>): boolean {
 
 export function createHistory(tabs: Tabs): History {
   const entries = signal<readonly StoredEntry[]>([]);
-  let store: HistoryStore | null = null;
+  const opened = openHistoryStore();
   // One write after the other, so that the last one is what stays.
   let writes: Promise<void> = Promise.resolve();
 
   function write(change: (store: HistoryStore) => Promise<void>): Promise<void> {
     // A full disk must not stop the page: it forgets this at the next reload.
-    writes = writes.then(async () => (store ? change(store).catch(() => undefined) : undefined));
+    writes = writes.then(async () => change(await opened)).catch(() => undefined);
     return writes;
   }
 
@@ -84,8 +84,7 @@ export function createHistory(tabs: Tabs): History {
     entries,
     shown: computed(() => entries.value.filter((entry) => entry.status !== "uploaded")),
     async load() {
-      store = await openHistoryStore();
-      const stored = await store.all().catch(() => []);
+      const stored = await (await opened).all().catch(() => []);
       const known = new Set(entries.value.map((entry) => entry.job_id));
       entries.value = [...entries.value, ...stored.filter((entry) => !known.has(entry.job_id))].sort(newestFirst);
       prune();

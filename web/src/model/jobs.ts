@@ -19,7 +19,7 @@ export interface Jobs {
   /** The task will be followed by another one for the same job: nothing that is said of it counts any more. */
   supersede(jobId: string, taskId: string | null): void;
   apply(job: Job): void;
-  /** Asks the server; never rejects. What it says counts in any case. */
+  /** Asks the server; never rejects. */
   refresh(jobId: string): Promise<void>;
   /** The server doesn't have it any more. */
   lose(jobId: string, problem?: Problem): void;
@@ -44,7 +44,9 @@ export function createJobs(api: Api, items: Items, history: History, clock: Cloc
     return under.get(item.key) === "cancel" && !isEnded(job.status) ? "starting" : job.status;
   }
 
-  function take(item: Item | undefined, job: Job): void {
+  function apply(job: Job): void {
+    const item = items.ofJob(job.job_id);
+    if (isStale(item, job)) return;
     history.update(job.job_id, kept(job));
     if (item && isEnded(job.status as Phase)) under.delete(item.key); /* a cancelled job says so only when it has stopped */
     if (item) items.update(item.key, changeBy(item, job, phaseOf(item, job)));
@@ -76,13 +78,10 @@ export function createJobs(api: Api, items: Items, history: History, clock: Cloc
     supersede(jobId, taskId) {
       superseded.set(jobId, taskId);
     },
-    apply(job) {
-      const item = items.ofJob(job.job_id);
-      if (!isStale(item, job)) take(item, job);
-    },
+    apply,
     async refresh(jobId) {
       try {
-        take(items.ofJob(jobId), await api.status(jobId));
+        apply(await api.status(jobId));
       } catch (thrown) {
         const failure = asFailure(thrown);
         if (isGone(failure)) lose(jobId, failure.problem);

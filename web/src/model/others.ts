@@ -48,8 +48,15 @@ export function followOthers({ tabs, session, items, history, jobs, uploads, cat
     }
   }
 
+  /** What this tab has heard of the end of was told there before that. */
+  function isStale({ job_id, task_id, status }: StoredEntry): boolean {
+    const known = history.get(job_id);
+    return known !== undefined && known.task_id === task_id && isEnded(known.status as Phase) && isRunning(status);
+  }
+
   tabs.onMessage = (message) => {
     if (message.type === "put") {
+      if (isStale(message.entry)) return;
       const item = items.ofJob(message.entry.job_id);
       history.took(message.entry);
       if (item) changed(item, message.entry);

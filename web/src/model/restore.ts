@@ -13,30 +13,34 @@ const AT_ONCE = 4;
 
 const isOver = (entry: StoredEntry, clock: Clock) => entry.lost || Date.parse(entry.expires_at) <= clock.now();
 
-/** At once, by what the history says. */
+/** By what the history says; until the server has told the time, by the computer's clock. */
 export function restoreRows(items: Items, history: History, clock: Clock): void {
-  const back: StoredEntry[] = [];
-  for (const entry of history.entries.value) {
-    if (!isOver(entry, clock)) back.unshift(entry); /* the oldest first */
-    else if (entry.status === "uploaded") void history.forget(entry.job_id);
-    else history.update(entry.job_id, { row: false });
-  }
-  items.add(back.filter((entry) => entry.row && !items.ofJob(entry.job_id)).map((entry) => itemOf(items.newKey(), entry)));
+  const rows = history.entries.value.filter((entry) => entry.row && !isOver(entry, clock) && !items.ofJob(entry.job_id));
+  items.add(rows.reverse().map((entry) => itemOf(items.newKey(), entry))); /* the oldest first */
 }
 
-/** Then by what the server says, a few at once. What is of an earlier session needs no question, and its row no place. */
+/** Is no row any more; what was never converted is nothing any more. */
+function endEntry(entry: StoredEntry, items: Items, history: History): void {
+  const row = items.ofJob(entry.job_id);
+  if (row) items.remove(row.key);
+  if (entry.status === "uploaded") void history.forget(entry.job_id);
+  else history.update(entry.job_id, { row: false });
+}
+
+/** Then by what the server says, a few questions at once. What is of an earlier session needs none. */
 export async function reconcile(items: Items, history: History, jobs: Jobs, clock: Clock, session: Session): Promise<void> {
   const pool = createPool(AT_ONCE);
   const questions: Promise<void>[] = [];
-  for (const { job_id, timestamp, lost, expires_at } of history.entries.value) {
-    if (lost || Date.parse(expires_at) <= clock.now()) continue;
-    if (Date.parse(timestamp) >= Date.parse(session.created_at)) {
-      questions.push(pool.run(() => jobs.refresh(job_id)));
-      continue;
+  restoreRows(items, history, clock);
+  for (const entry of history.entries.value) {
+    if (isOver(entry, clock)) {
+      endEntry(entry, items, history);
+    } else if (Date.parse(entry.timestamp) >= Date.parse(session.created_at)) {
+      questions.push(pool.run(() => jobs.refresh(entry.job_id)));
+    } else {
+      endEntry(entry, items, history);
+      jobs.lose(entry.job_id);
     }
-    const row = items.ofJob(job_id);
-    if (row) items.remove(row.key);
-    jobs.lose(job_id);
   }
   await Promise.all(questions);
 }

@@ -13,12 +13,13 @@ const unreadable = () => new Failure({ code: "unreadable", detail: "" }, 0);
 
 /** A file that was changed, moved or removed since it was chosen, or is a folder, fails only when it is read; to XMLHttpRequest that is the network. */
 function isReadable(file: File): Promise<boolean> {
-  return new Promise((resolve) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(true);
-    reader.onerror = () => resolve(false);
-    reader.readAsArrayBuffer(file.slice(0, 1));
-  });
+  return file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    );
 }
 
 function answerOf(xhr: XMLHttpRequest, clock: Clock): Uploaded {

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { at, completed, converting, createWorld, only, pass, problem, row, settle, uploaded, type Tab, type World } from "./world";
 

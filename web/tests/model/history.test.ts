@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { openDB } from "idb";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StoredEntry } from "../../src/model/history-store";

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { at, completed, converting, createWorld, DAY_S, file, only, pass, problem, row, settle, uploaded, type Tab, type World } from "./world";
 
@@ -196,6 +197,17 @@ describe("two tabs", () => {
     stop();
     expect(changes.length).toBeLessThan(6);
     expect(other.model.items.value).toEqual([]);
+  });
+
+  it("aren't misled by what the other told before it heard of the end", async () => {
+    const { jobId } = await converting(world, tab, "a.docx", "pdf");
+    const running = world.server.change(jobId, { status: "processing", progress: 9 });
+    only(other.streams).say(world.server.complete(jobId));
+    await settle();
+    only(tab.streams).say(running); // is told to the other tab, which knows better
+    await settle();
+    expect(only(other.model.items.value).phase).toBe("completed");
+    expect(only(other.model.history.value).status).toBe("completed");
   });
 
   it("forget together", async () => {

@@ -2,6 +2,7 @@
 // test to move them, streams for it to speak.
 
 import "fake-indexeddb/auto";
+import { File } from "node:buffer"; // no global one in Node 18
 import { IDBFactory } from "fake-indexeddb";
 import { vi } from "vitest";
 import { createModel } from "../../src/model/create";
@@ -175,7 +176,7 @@ export class FakeXhr {
   responseText = "";
   aborted = false;
   ended = false;
-  file: File | null = null;
+  file: globalThis.File | null = null;
   csrf = "";
   private headers: Record<string, string> = {};
 
@@ -187,7 +188,7 @@ export class FakeXhr {
     return this.headers[name] ?? null;
   }
   send(form: FormData): void {
-    this.file = form.get("file") as File;
+    this.file = form.get("file") as globalThis.File;
   }
   abort(): void {
     if (this.ended) return;
@@ -347,7 +348,7 @@ export async function pass(ms: number): Promise<void> {
   await settle();
 }
 
-export const file = (name: string, size = 10): File => new File([new Uint8Array(size)], name);
+export const file = (name: string, size = 10) => new File([new Uint8Array(size)], name) as unknown as globalThis.File;
 
 export function only<T>(list: readonly T[]): T {
   const [first] = list;
