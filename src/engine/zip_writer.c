@@ -1,5 +1,7 @@
 #include "engine/zip_writer.h"
 
+#include "core/zip.h"
+
 #include <errno.h>
 #include <string.h>
 #include <zlib.h>
@@ -7,10 +9,6 @@
 enum {
     ENTRIES_MAX = 65535 - 1,
     DIRECTORY_MAX = 16 * 1024 * 1024,
-    METHOD_STORED = 0,
-    METHOD_DEFLATED = 8,
-    VERSION = 20,      /* 2.0: folders and deflate */
-    DATE_1980 = 0x0021 /* 1 January 1980: the pages have no date of their own */
 };
 
 struct zip_writer {
@@ -19,19 +17,6 @@ struct zip_writer {
     uint64_t offset;
     unsigned entries;
 };
-
-static void put16(struct buf *b, uint32_t v)
-{
-    const unsigned char bytes[] = {(unsigned char)v, (unsigned char)(v >> 8)};
-
-    buf_append(b, bytes, sizeof bytes);
-}
-
-static void put32(struct buf *b, uint32_t v)
-{
-    put16(b, v & 0xffff);
-    put16(b, v >> 16);
-}
 
 int zip_writer_new(const char *path, struct zip_writer **ret)
 {
@@ -91,45 +76,13 @@ static int compress_raw(const void *data, size_t len, void **ret, size_t *ret_le
     return 0;
 }
 
-struct entry {
-    const char *name;
-    uint32_t crc, packed, size, method;
-};
-
-/* The fields that the local header and the directory have in common. */
-static void put_entry(struct buf *b, const struct entry *e)
-{
-    put16(b, VERSION);
-    put16(b, 0); /* flags */
-    put16(b, e->method);
-    put16(b, 0); /* time */
-    put16(b, DATE_1980);
-    put32(b, e->crc);
-    put32(b, e->packed);
-    put32(b, e->size);
-    put16(b, (uint32_t)strlen(e->name));
-    put16(b, 0); /* extra field */
-}
-
-static int write_entry(struct zip_writer *z, const struct entry *e, const void *packed)
+static int write_entry(struct zip_writer *z, const struct zip_entry *e, const void *packed)
 {
     _cleanup_buf_ struct buf header = BUF_INIT(1024);
-    uint32_t offset = (uint32_t)z->offset;
     int r;
 
-    put32(&header, 0x04034b50);
-    put_entry(&header, e);
-    buf_append_str(&header, e->name);
-
-    put32(&z->directory, 0x02014b50);
-    put16(&z->directory, VERSION); /* made by: MS-DOS, no permissions to tell */
-    put_entry(&z->directory, e);
-    put16(&z->directory, 0); /* comment */
-    put16(&z->directory, 0); /* disk */
-    put16(&z->directory, 0); /* internal attributes */
-    put32(&z->directory, 0); /* external attributes */
-    put32(&z->directory, offset);
-    buf_append_str(&z->directory, e->name);
+    zip_put_local(&header, e);
+    zip_put_central(&z->directory, e);
     if (buf_error(&header) || buf_error(&z->directory))
         return -EFBIG;
     r = write_all(z, header.data, header.len);
@@ -165,11 +118,12 @@ void zip_content_free(struct zip_content *content)
 
 int zip_writer_add(struct zip_writer *z, const char *name, const struct zip_content *content)
 {
-    const struct entry e = {.name = name,
-                            .crc = content->crc,
-                            .packed = (uint32_t)content->len,
-                            .size = content->size,
-                            .method = content->deflated ? METHOD_DEFLATED : METHOD_STORED};
+    const struct zip_entry e = {.name = name,
+                                .size = content->size,
+                                .packed = content->len,
+                                .offset = z->offset,
+                                .crc = content->crc,
+                                .method = content->deflated ? ZIP_DEFLATED : ZIP_STORED};
 
     if (z->entries >= ENTRIES_MAX)
         return -EFBIG;
@@ -179,18 +133,9 @@ int zip_writer_add(struct zip_writer *z, const char *name, const struct zip_cont
 
 int zip_writer_finish(struct zip_writer *z)
 {
-    uint64_t start = z->offset;
-    size_t size = z->directory.len;
     int r;
 
-    put32(&z->directory, 0x06054b50);
-    put16(&z->directory, 0);
-    put16(&z->directory, 0);
-    put16(&z->directory, z->entries);
-    put16(&z->directory, z->entries);
-    put32(&z->directory, (uint32_t)size);
-    put32(&z->directory, (uint32_t)start);
-    put16(&z->directory, 0);
+    zip_put_end(&z->directory, z->entries, z->offset, z->directory.len);
     r = buf_error(&z->directory) ? -EFBIG : write_all(z, z->directory.data, z->directory.len);
     if (r == 0 && fflush(z->file) != 0)
         r = -errno;
