@@ -132,6 +132,10 @@ static bool too_slow(struct http_connection *conn, uint64_t now_ms)
     uint64_t window_ms = req->config->rate_window_ms ? req->config->rate_window_ms : HTTP_RATE_WINDOW_MS;
     uint64_t elapsed_ms = now_ms - req->rate_since_ms, moved;
 
+    if (takes && req->suspended) { /* it is for us to have the next piece */
+        req->rate_since_ms = 0;
+        return false;
+    }
     if ((!sends && !takes) || (req->rate_since_ms > 0 && elapsed_ms <= window_ms))
         return false;
     moved = takes ? http_tcp_taken(conn->fd) : req->received;

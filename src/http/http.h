@@ -139,6 +139,18 @@ void http_reply_json(struct http_request *req, unsigned status, json_t *json);
  * ranges; 206, 416). With an If-Range the whole file is sent, whatever validator it names. */
 void http_reply_file(struct http_request *req, const char *content_type, int fd);
 
+/* --- replies that are made while they are sent, piece by piece as the client takes them */
+/* 200 and a body of `len` bytes. Whenever the client takes more, want() is called, and exactly one
+ * http_source_give() or http_source_break() has to follow, at once or later; not for HEAD. Whether all of it
+ * was sent tells http_request_on_end(). */
+void http_reply_source(struct http_request *req, const char *content_type, uint64_t len,
+                       void (*want)(void *arg), void *arg);
+/* The next `len` bytes, at least one: they stay as they are until want() is called again, or the request has
+ * ended. */
+void http_source_give(struct http_request *req, const void *data, size_t len);
+/* There is no more: the connection is cut, so that nobody takes for whole what has been sent. */
+void http_source_break(struct http_request *req);
+
 /* --- event streams (text/event-stream of the WHATWG's HTML standard, section 9.2): answers without an end.
  * They cost a socket and some hundred bytes, send heartbeats when nothing else is sent, and are no request
  * any more: not counted among the connections nor by http_loop_active(). */

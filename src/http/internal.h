@@ -88,6 +88,7 @@ struct http_request {
     const struct http_stream *stream;
     void *stream_arg;
     struct http_on_end *on_end;
+    struct http_source *source; /* what answers it, where that is made while it is sent */
 
     struct http_pair reply_headers[HTTP_REPLY_HEADERS_MAX];
     size_t n_reply_headers;
@@ -159,6 +160,10 @@ unsigned http_router_find(struct http_request *req);
 
 /* --- reply.c: status line and headers, without the empty line; 0 or -errno */
 int http_reply_print_head(struct http_request *req, unsigned status, struct buf *out);
+
+/* --- source.c: lives as long as the request */
+struct http_source *http_source_new(struct http_request *req, void (*want)(void *arg), void *arg);
+struct MHD_Response *http_source_response(struct http_source *s, uint64_t len);
 
 /* --- event_stream.c: ends them all, whose rest may still be on its way; drops what is left of them */
 void http_event_stream_end_all(struct http_loop *l);

@@ -17,10 +17,11 @@ enum { DIRECT_BYTES_MAX = 64 * 1024 };
 
 struct reply {
     unsigned status;
-    const char *content_type; /* NULL: none */
-    char *body;               /* owned, from malloc */
-    const void *lasting;      /* or one that outlives the loop */
-    int fd;                   /* or an owned file: `len` bytes from `offset` */
+    const char *content_type;   /* NULL: none */
+    char *body;                 /* owned, from malloc */
+    const void *lasting;        /* or one that outlives the loop */
+    int fd;                     /* or an owned file: `len` bytes from `offset` */
+    struct http_source *source; /* or what makes `len` bytes */
     uint64_t offset, len;
 };
 
@@ -64,6 +65,8 @@ static struct MHD_Response *make_response(struct http_request *req, struct reply
 
     if (reply->fd >= 0)
         response = MHD_create_response_from_fd_at_offset64(reply->len, reply->fd, reply->offset);
+    else if (reply->source)
+        response = http_source_response(reply->source, reply->len);
     else if (reply->lasting)
         response =
             MHD_create_response_from_buffer(reply->len, (void *)reply->lasting, MHD_RESPMEM_PERSISTENT);
@@ -86,14 +89,14 @@ static struct MHD_Response *make_response(struct http_request *req, struct reply
 static void queue(struct http_request *req, struct reply *reply)
 {
     struct http_connection *conn = req->conn;
-    const bool file = reply->fd >= 0;
+    const bool large = reply->fd >= 0 || reply->source;
     struct MHD_Response *response = make_response(req, reply);
 
     if (req->phase == PHASE_DECIDING)
         conn->linger = true;
     /* With megabytes in the socket's buffer a slow client leaves MHD without a byte to send for minutes; the
      * rate at which it takes them is what counts. */
-    if (file)
+    if (large)
         http_connection_timeout(conn, 0);
     if (!response || MHD_queue_response(conn->mhd, reply->status, response) == MHD_NO)
         req->cut = true;
@@ -245,5 +248,21 @@ void http_reply_file(struct http_request *req, const char *content_type, int fd)
         break;
     }
     http_reply_header(req, "Accept-Ranges", "bytes");
+    answer(req, &reply);
+}
+
+void http_reply_source(struct http_request *req, const char *content_type, uint64_t len,
+                       void (*want)(void *arg), void *arg)
+{
+    _cleanup_reply_ struct reply reply = {
+        .status = MHD_HTTP_OK, .content_type = content_type, .fd = -1, .len = len};
+
+    if (req->phase == PHASE_ENDED || req->answered)
+        return;
+    if (req->phase == PHASE_STARTING || req->phase == PHASE_READING) {
+        req->config->error(req, MHD_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+    reply.source = http_source_new(req, want, arg);
     answer(req, &reply);
 }

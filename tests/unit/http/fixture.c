@@ -224,6 +224,11 @@ static void on_stream(struct http_request *req)
     upload_begin(req);
 }
 
+static void on_static(struct http_request *req)
+{
+    http_reply_static(req, 200, "text/plain", "always the same", strlen("always the same"));
+}
+
 static void on_file(struct http_request *req)
 {
     http_reply_file(req, "text/plain", dup(server.file));
@@ -289,6 +294,76 @@ static void open_events(struct http_request *req)
         free(e);
 }
 
+/* --- answers that are made while they are sent: `len` bytes, the i-th is 'a' + i % 26, in pieces of `piece`;
+ * with `late` each comes so many milliseconds later, and at the byte `break` there are no more */
+
+struct source {
+    struct http_request *req;
+    uv_timer_t timer;
+    unsigned len, at, piece, late_ms, break_at;
+    char *data;
+};
+
+static void give(struct source *s)
+{
+    unsigned n = s->len - s->at < s->piece ? s->len - s->at : s->piece;
+
+    if (s->break_at && s->at >= s->break_at) {
+        http_source_break(s->req);
+        return;
+    }
+    for (unsigned i = 0; i < n; i++)
+        s->data[i] = (char)('a' + (s->at + i) % 26);
+    s->at += n;
+    received += n;
+    http_source_give(s->req, s->data, n);
+}
+
+static void give_late(uv_timer_t *timer)
+{
+    give(timer->data);
+}
+
+static void want_piece(void *arg)
+{
+    struct source *s = arg;
+
+    if (s->late_ms)
+        uv_timer_start(&s->timer, give_late, s->late_ms, 0);
+    else
+        give(s);
+}
+
+static void free_source(uv_handle_t *timer)
+{
+    struct source *s = timer->data;
+
+    free(s->data);
+    free(s);
+}
+
+static void end_source(void *arg)
+{
+    uv_close((uv_handle_t *)&((struct source *)arg)->timer, free_source);
+}
+
+static void on_source(struct http_request *req)
+{
+    struct source *s = calloc(1, sizeof *s);
+
+    *s = (struct source){.req = req,
+                         .len = query_number(req, "len"),
+                         .piece = query_number(req, "piece"),
+                         .late_ms = query_number(req, "late"),
+                         .break_at = query_number(req, "break")};
+    s->data = malloc(s->piece);
+    uv_timer_init(&server.uv, &s->timer);
+    s->timer.data = s;
+    watch(req);
+    http_request_on_end(req, end_source, s);
+    http_reply_source(req, "text/plain", s->len, want_piece, s);
+}
+
 static void on_events(struct http_request *req)
 {
     watch(req);
@@ -307,6 +382,8 @@ static const struct http_route routes[] = {
     {.method = "GET", .path = "/wait", .handler = on_wait},
     {.method = "GET", .path = "/hold", .handler = on_hold},
     {.method = "GET", .path = "/file", .handler = on_file},
+    {.method = "GET", .path = "/source", .handler = on_source},
+    {.method = "GET", .path = "/static", .handler = on_static},
     {.method = "POST", .path = "/hello", .handler = on_hello},
     {.method = "POST", .path = "/memory", .body = HTTP_BODY_MEMORY, .body_max = 1000, .handler = on_memory},
     {.method = "POST", .path = "/large", .body = HTTP_BODY_MEMORY, .body_max = 4 << 20, .handler = on_memory},
