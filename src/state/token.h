@@ -1,6 +1,10 @@
 /* Download tokens: hash `download_token:{token}` with `session_id`, `job_id`, `file_path`, `filename`,
  * `mime_type`, `expires_at`, which Redis expires, never later than the session. The sorted set
- * `session:{session_id}:tokens` (by expiry) remembers them, so that closing revokes them. */
+ * `session:{session_id}:tokens` (by expiry) remembers them, so that closing revokes them.
+ *
+ * A link to many results at once has `results` in place of `job_id`, `file_path` and `mime_type`: for each
+ * the job's id and the last component of its path, with a slash between, and blanks between them. It is no
+ * link to one, nor the other way round. */
 #pragma once
 
 #include "core/id.h"
@@ -9,7 +13,7 @@
 #include <stdint.h>
 
 /* A session has at most so many at a time: another one ends the one that would expire first. */
-enum { TOKENS_MAX = 1000 };
+enum { TOKENS_MAX = 1000, TOKEN_RESULTS_MAX = 100 };
 
 struct token {
     const char *token, *session_id, *job_id;
@@ -27,3 +31,28 @@ void token_create(struct redis *r, const char *session_id, const char *job_id, c
                   uint64_t ttl_s, token_fn *fn, void *arg);
 /* -ENOENT also when the session is gone or closing, or the job has not just that file as its result. */
 void token_load(struct redis *r, const char *token, token_fn *fn, void *arg);
+
+/* --- of many results, which are downloaded as one archive */
+
+struct token_result {
+    const char *job_id;
+    const char *file_path;         /* below the storage root */
+    const char *original_filename; /* of what was uploaded */
+};
+
+/* Views that live during the callback. */
+struct token_archive {
+    const char *token, *session_id, *filename, *expires_at;
+    const struct token_result *results;
+    size_t n;
+};
+
+/* `job`: the index of the one that `err` is about. */
+typedef void token_archive_fn(void *arg, int err, size_t job, const struct token_archive *archive);
+
+/* Makes a token for the results of `n` jobs, 1 to TOKEN_RESULTS_MAX. err as above. Of the archive it tells
+ * the token and when that expires. */
+void token_create_archive(struct redis *r, const char *session_id, const char *const job_ids[], size_t n,
+                          const char *filename, uint64_t ttl_s, token_archive_fn *fn, void *arg);
+/* All but when it expires. -ENOENT also when one of the results is no more what it was made for. */
+void token_load_archive(struct redis *r, const char *token, token_archive_fn *fn, void *arg);

@@ -168,6 +168,141 @@ static void test_expiry(void **state)
     assert_int_equal(redis_server_int(f->server, "ZCARD session:%s:tokens", s.id), 1);
 }
 
+/* --- links to many results */
+
+struct archive_seen {
+    struct answer answer;
+    size_t job, n;
+    char token[ID_TOKEN_LEN + 1], expires_at[32], session_id[ID_TOKEN_LEN + 1], filename[64];
+    char job_ids[TOKEN_RESULTS_MAX][ID_UUID_LEN + 1], paths[TOKEN_RESULTS_MAX][64];
+};
+
+static void take_archive(void *arg, int err, size_t job, const struct token_archive *a)
+{
+    struct archive_seen *seen = arg;
+
+    answer_on(&seen->answer, err, NULL);
+    seen->job = job;
+    if (err)
+        return;
+    snprintf(seen->token, sizeof seen->token, "%s", a->token);
+    snprintf(seen->expires_at, sizeof seen->expires_at, "%s", a->expires_at);
+    snprintf(seen->session_id, sizeof seen->session_id, "%s", a->session_id ? a->session_id : "");
+    snprintf(seen->filename, sizeof seen->filename, "%s", a->filename ? a->filename : "");
+    seen->n = a->n;
+    for (size_t i = 0; i < a->n; i++) {
+        snprintf(seen->job_ids[i], sizeof seen->job_ids[i], "%s", a->results[i].job_id);
+        snprintf(seen->paths[i], sizeof seen->paths[i], "%s", a->results[i].file_path);
+    }
+}
+
+static int create_archive(struct fixture *f, const char *session_id, const char *const job_ids[], size_t n,
+                          struct archive_seen *ret)
+{
+    *ret = (struct archive_seen){0};
+    token_create_archive(f->r, session_id, job_ids, n, "all.zip", 600, take_archive, ret);
+    answer_wait(f, &ret->answer);
+    return ret->answer.err;
+}
+
+static int load_archive(struct fixture *f, const char *token, struct archive_seen *ret)
+{
+    *ret = (struct archive_seen){0};
+    token_load_archive(f->r, token, take_archive, ret);
+    answer_wait(f, &ret->answer);
+    return ret->answer.err;
+}
+
+static void test_archive(void **state)
+{
+    struct fixture *f = *state;
+    struct session s;
+    char ids[TOKEN_RESULTS_MAX][ID_UUID_LEN + 1], token[ID_TOKEN_LEN + 1];
+    const char *jobs[TOKEN_RESULTS_MAX];
+    struct archive_seen made, loaded;
+
+    assert_int_equal(do_session_create(f, 86400, &s), 0);
+    for (size_t i = 0; i < TOKEN_RESULTS_MAX; i++) {
+        make_job(f, s.id, JOB_COMPLETED, ids[i]);
+        jobs[i] = ids[i];
+    }
+    assert_int_equal(create_archive(f, s.id, jobs, TOKEN_RESULTS_MAX, &made), 0);
+    assert_true(id_is_token(made.token));
+    assert_string_equal(made.expires_at,
+                        redis_server_str(f->server, "HGET download_token:%s expires_at", made.token));
+    assert_int_equal(load_archive(f, made.token, &loaded), 0);
+    assert_string_equal(loaded.session_id, s.id);
+    assert_string_equal(loaded.filename, "all.zip");
+    assert_int_equal(loaded.n, TOKEN_RESULTS_MAX);
+    for (size_t i = 0; i < TOKEN_RESULTS_MAX; i++) {
+        assert_string_equal(loaded.job_ids[i], ids[i]);
+        assert_string_equal(loaded.paths[i], "s/j/out.pdf");
+    }
+    assert_in_range(redis_server_int(f->server, "PTTL download_token:%s", made.token), 1, 600000);
+    assert_all_expire(f, s.id);
+    /* The one kind is none of the other. */
+    assert_int_equal(do_token_load(f, made.token), -ENOENT);
+    assert_int_equal(do_token_create(f, s.id, ids[0], 600, token), 0);
+    assert_int_equal(load_archive(f, token, &loaded), -ENOENT);
+    assert_int_equal(redis_server_int(f->server, "ZCARD session:%s:tokens", s.id), 2);
+}
+
+static void test_archive_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct session s, other;
+    char done[ID_UUID_LEN + 1], busy[ID_UUID_LEN + 1], theirs[ID_UUID_LEN + 1], none[ID_UUID_LEN + 1];
+    const struct {
+        const char *jobs[3];
+        int err;
+    } rows[] = {
+        {{done, busy, none}, -EBUSY}, {{done, none, busy}, -ENOENT}, {{done, theirs, busy}, -ENOENT},
+        {{done, "x", busy}, -ENOENT}, {{done, "", busy}, -ENOENT},
+    };
+    struct archive_seen seen;
+
+    assert_int_equal(do_session_create(f, 60, &s), 0);
+    assert_int_equal(do_session_create(f, 60, &other), 0);
+    make_job(f, s.id, JOB_COMPLETED, done);
+    make_job(f, s.id, JOB_PROCESSING, busy);
+    make_job(f, other.id, JOB_COMPLETED, theirs);
+    id_uuid(none);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_int_equal(create_archive(f, s.id, rows[i].jobs, 3, &seen), rows[i].err);
+        assert_int_equal(seen.job, 1);
+    }
+    assert_int_equal(create_archive(f, "x", rows[0].jobs, 1, &seen), -ENOENT);
+    assert_int_equal(load_archive(f, "x", &seen), -ENOENT);
+    assert_int_equal(redis_server_int(f->server, "EXISTS session:%s:tokens", s.id), 0);
+}
+
+/* One that is not what it was ends the link to all. */
+static void test_archive_bound(void **state)
+{
+    struct fixture *f = *state;
+    struct session s;
+    char ids[2][ID_UUID_LEN + 1];
+    const char *const jobs[] = {ids[0], ids[1]};
+    struct archive_seen made, loaded;
+    unsigned running;
+
+    assert_int_equal(do_session_create(f, 60, &s), 0);
+    make_job(f, s.id, JOB_COMPLETED, ids[0]);
+    make_job(f, s.id, JOB_COMPLETED, ids[1]);
+    assert_int_equal(create_archive(f, s.id, jobs, 2, &made), 0);
+    assert_int_equal(load_archive(f, made.token, &loaded), 0);
+    redis_server_do(f->server, "HSET session:%s:jobs:%s converted_path s/j/other.pdf", s.id, ids[1]);
+    assert_int_equal(load_archive(f, made.token, &loaded), -ENOENT);
+    redis_server_do(f->server, "HSET session:%s:jobs:%s converted_path s/j/out.pdf", s.id, ids[1]);
+    assert_int_equal(load_archive(f, made.token, &loaded), 0);
+    redis_server_do(f->server, "DEL session:%s:jobs:%s", s.id, ids[0]);
+    assert_int_equal(load_archive(f, made.token, &loaded), -ENOENT);
+    make_job(f, s.id, JOB_COMPLETED, ids[0]);
+    assert_int_equal(create_archive(f, s.id, jobs, 2, &made), 0);
+    assert_int_equal(do_begin_close(f, s.id, &running), 0);
+    assert_int_equal(load_archive(f, made.token, &loaded), -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +312,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bound, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_many, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_expiry, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_archive, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_archive_refused, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_archive_bound, fixture_setup, fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
