@@ -91,6 +91,7 @@ api_handler api_upload;                                        /* upload.c */
 api_handler api_convert, api_job_status, api_job_status_ahead; /* jobs.c */
 api_handler api_events;                                        /* events.c */
 api_handler api_download_token, api_download;                  /* download.c */
+api_handler api_download_archive;                              /* archive.c */
 api_handler api_preview;                                       /* preview.c */
 api_handler api_index, api_formats, api_healthz, api_readyz;   /* info.c */
 api_handler api_metrics;                                       /* metrics.c */

@@ -76,11 +76,25 @@ int body_read_convert(const char *text, size_t len, struct body *ret, const char
     return 0;
 }
 
+/* NULL has none that could be the same. */
+static bool are_distinct(const json_t *ids)
+{
+    for (size_t i = 1; i < json_array_size(ids); i++)
+        for (size_t k = 0; k < i; k++)
+            if (json_equal(json_array_get(ids, i), json_array_get(ids, k)))
+                return false;
+    return true;
+}
+
 int body_read_download_token(const char *text, size_t len, struct body *ret, const char **ret_why)
 {
     int r = read_object(text, len, ret, ret_why);
 
-    return r < 0 ? r : read_job_id(ret, ret_why);
+    if (r == 0)
+        r = read_job_ids(ret, ret_why);
+    if (r == 0 && !are_distinct(ret->job_ids))
+        r = refuse(ret, "The member \"job_ids\" names a job twice.", ret_why);
+    return r;
 }
 
 void body_free(struct body *body)

@@ -14,7 +14,8 @@ enum { BODY_JOBS_MAX = 100 };
 struct body {
     json_t *json;
     const char *job_id;    /* of any form: the state layer knows which may exist; of many the first */
-    const json_t *job_ids; /* of many that become one, texts, at most BODY_JOBS_MAX; NULL: there is one */
+    const json_t *job_ids; /* of many that become one, or are downloaded in one: texts, at most BODY_JOBS_MAX;
+                              NULL: there is one */
     /* of /convert alone: */
     const struct format *target; /* NULL: we know none of the name */
     json_t *options;             /* an object; NULL: none were sent */
@@ -22,6 +23,7 @@ struct body {
 
 /* 0, or -EINVAL with a sentence (a constant) about what is wrong; `ret` is then empty. */
 int body_read_convert(const char *text, size_t len, struct body *ret, const char **ret_why) _warn_unused_;
+/* Of many no two are the same. */
 int body_read_download_token(const char *text, size_t len, struct body *ret,
                              const char **ret_why) _warn_unused_;
 void body_free(struct body *body);

@@ -98,6 +98,8 @@ bool browser_may_change(const struct settings *s, const struct http_request *req
 
 bool browser_may_use_host(const struct settings *s, const struct http_request *req)
 {
-    return !*s->download_origin ||
-           was_sent_to(req, s->download_origin) == str_eq(http_request_path(req), "/download");
+    const char *path = http_request_path(req);
+
+    return !*s->download_origin || was_sent_to(req, s->download_origin) ==
+                                       (str_eq(path, "/download") || str_eq(path, "/download/archive"));
 }

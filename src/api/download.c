@@ -1,9 +1,10 @@
 /* POST /download_token and GET /download. */
-#include "api/api.h"
+#include "api/download.h"
 
 #include "api/body.h"
 #include "api/filename.h"
 #include "api/metrics.h"
+#include "core/clock.h"
 #include "core/str.h"
 #include "state/token.h"
 
@@ -22,20 +23,23 @@ static void token_request_release(void *arg)
     body_free(&((struct token_request *)arg)->body);
 }
 
+static void reply_token(struct api_call *call, const char *path, const char *token, const char *expires_at)
+{
+    api_reply_json(call, 201,
+                   json_pack("{s:s, s:s++, s:s}", "token", token, "url", call->api->settings->download_origin,
+                             path, token, "expires_at", expires_at));
+}
+
 static void on_token_made(void *arg, int err, const struct token *token)
 {
     struct api_call *call = arg;
-    const char *origin = call->api->settings->download_origin;
 
-    if (err == -EBUSY) {
+    if (err == -EBUSY)
         api_fail(call, API_WRONG_STATE, "There is no result to download: the job is not completed.");
-    } else if (err < 0) {
+    else if (err < 0)
         api_fail_state(call, err);
-    } else {
-        api_reply_json(call, 201,
-                       json_pack("{s:s, s:s++, s:s}", "token", token->token, "url", origin,
-                                 "/download?token=", token->token, "expires_at", token->expires_at));
-    }
+    else
+        reply_token(call, "/download?token=", token->token, token->expires_at);
 }
 
 static void on_job_to_download(void *arg, int err, const struct job *job)
@@ -57,6 +61,41 @@ static void on_job_to_download(void *arg, int err, const struct job *job)
                  on_token_made, t->call);
 }
 
+static void on_archive_token_made(void *arg, int err, size_t job, const struct token_archive *archive)
+{
+    struct api_call *call = arg;
+    char detail[128];
+
+    if (err == -EBUSY) {
+        snprintf(detail, sizeof detail, "job_ids[%zu] has no result to download: the job is not completed.",
+                 job);
+        api_fail(call, API_WRONG_STATE, detail);
+    } else if (err == -ENOENT) {
+        snprintf(detail, sizeof detail, "job_ids[%zu] is no job of this session.", job);
+        api_fail(call, API_JOB_NOT_FOUND, detail);
+    } else if (err < 0) {
+        api_fail_state(call, err);
+    } else {
+        reply_token(call, "/download/archive?token=", archive->token, archive->expires_at);
+    }
+}
+
+static void make_archive_token(struct token_request *t)
+{
+    _Static_assert((int)TOKEN_RESULTS_MAX == (int)BODY_JOBS_MAX, "one request names what one token holds");
+    struct api *api = t->call->api;
+    const char *ids[BODY_JOBS_MAX];
+    char now[CLOCK_RFC3339_LEN + 1], filename[64];
+    const json_t *id;
+    size_t i;
+
+    json_array_foreach(t->body.job_ids, i, id) ids[i] = json_string_value(id);
+    clock_rfc3339(clock_real_ms(), now);
+    snprintf(filename, sizeof filename, "decant-%.10s.zip", now);
+    token_create_archive(api->redis, t->call->session.id, ids, json_array_size(t->body.job_ids), filename,
+                         api->settings->token_ttl_s, on_archive_token_made, t->call);
+}
+
 void api_download_token(struct api_call *call)
 {
     struct token_request *t = http_request_alloc(call->req, sizeof *t);
@@ -69,22 +108,24 @@ void api_download_token(struct api_call *call)
         return;
     }
     http_request_on_end(call->req, token_request_release, t);
-    job_load(call->api->redis, call->session.id, t->body.job_id, on_job_to_download, t);
+    if (t->body.job_ids)
+        make_archive_token(t);
+    else
+        job_load(call->api->redis, call->session.id, t->body.job_id, on_job_to_download, t);
 }
 
 /* --- GET /download */
 
-static void fail_token(struct api_call *call)
+void download_fail_token(struct api_call *call)
 {
     api_fail(call, API_TOKEN_INVALID, "This download link is unknown or has expired. Ask for a new one.");
 }
 
-/* No browser may run what we hand out: not as a page, not as a script, not by guessing a type (browser.h). */
-static void add_download_headers(struct api_call *call, const struct token *token)
+void download_headers(struct api_call *call, const char *filename)
 {
     char disposition[FILENAME_DISPOSITION_MAX];
 
-    filename_disposition(token->filename, disposition);
+    filename_disposition(filename, disposition);
     http_reply_header(call->req, "Content-Disposition", disposition);
     http_reply_header(call->req, "Content-Security-Policy", "default-src 'none'; sandbox");
     http_reply_header(call->req, "Cache-Control", "private, no-store");
@@ -123,7 +164,7 @@ static void on_token(void *arg, int err, const struct token *token)
     char path[STORAGE_PATH_MAX];
 
     if (err == -ENOENT) {
-        fail_token(call);
+        download_fail_token(call);
         return;
     }
     if (err < 0) {
@@ -136,10 +177,10 @@ static void on_token(void *arg, int err, const struct token *token)
         storage_open_result(call->api->storage, token->session_id, token->job_id, token->file_path, path);
 
     if (fd < 0) {
-        fail_token(call);
+        download_fail_token(call);
         return;
     }
-    add_download_headers(call, token);
+    download_headers(call, token->filename);
     count_when_sent(call, fd);
     api_reply_stored(call, token->mime_type, TAKE_FD(fd), path);
 }

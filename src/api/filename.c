@@ -81,6 +81,15 @@ void filename_replace_extension(const char *name, const char *ext, char ret[FILE
     join(name, (size_t)(format_extension_of(name) - name), dotted, ret);
 }
 
+void filename_number(const char *name, unsigned number, char ret[FILENAME_MAX_BYTES + 1])
+{
+    const char *extension = format_extension_of(name);
+    char numbered[FILENAME_MAX_BYTES + 16];
+
+    snprintf(numbered, sizeof numbered, " (%u)%s", number, extension);
+    join(name, (size_t)(extension - name), numbered, ret);
+}
+
 void filename_disposition(const char *name, char ret[FILENAME_DISPOSITION_MAX])
 {
     static const char attr_chars[] =

@@ -22,6 +22,7 @@ static const struct {
     {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_DOWNLOAD, NULL, api_download_token}},
     {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_DOWNLOAD, NULL, api_download}},
     {"GET", "/preview", HTTP_BODY_NONE, {API_NEEDS_SESSION, LIMIT_DOWNLOAD, NULL, api_preview}},
+    {"GET", "/download/archive", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_DOWNLOAD, NULL, api_download_archive}},
     {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF_TO_CLOSE_IT, LIMIT_SESSION, NULL, api_session_close}},
     {"GET", "/", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_index}},
     {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_formats}},

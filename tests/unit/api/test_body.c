@@ -106,12 +106,38 @@ static void test_download_token(void **state)
     assert_non_null(strstr(why, "job_id"));
 }
 
+static void test_download_of_many(void **state)
+{
+    static const struct {
+        const char *text, *why; /* NULL: it is taken */
+    } rows[] = {
+        {"{\"job_ids\": [\"a\"]}", NULL},
+        {"{\"job_ids\": [\"a\", \"b\", \"A\"]}", NULL},
+        {"{\"job_ids\": [\"a\", \"b\", \"a\"]}", "twice"},
+        {"{\"job_ids\": []}", "1 to 100"},
+        {"{\"job_ids\": [\"a\"], \"job_id\": \"a\"}", "exclude"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *why = "";
+        struct body body;
+        int r = body_read_download_token(rows[i].text, strlen(rows[i].text), &body, &why);
+
+        assert_int_equal(r, rows[i].why ? -EINVAL : 0);
+        if (rows[i].why)
+            assert_non_null(strstr(why, rows[i].why));
+        else
+            assert_non_null(body.job_ids);
+        body_free(&body);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_convert),          cmocka_unit_test(test_many_jobs),
         cmocka_unit_test(test_names_of_targets), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_download_token),
+        cmocka_unit_test(test_download_token),   cmocka_unit_test(test_download_of_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
