@@ -197,14 +197,15 @@ static void on_closing(void *arg, int err, unsigned running)
 static void require_job(const struct job *job)
 {
     const char *const texts[] = {
-        job->job_id,        job->session_id,       job->original_filename,
-        job->source_format, job->target_format,    job->mime_type,
-        job->sha256,        job->stored_path,      job->converted_path,
-        job->task_id,       job->options,          job->sealed_secrets,
-        job->created_at,    job->started_at,       job->completed_at,
-        job->error_code,    job->error_message,    job->scan,
-        job->signature,     job->engine,           job->sandbox,
-        job->worker,        job->output_mime_type,
+        job->job_id,           job->session_id,    job->original_filename,
+        job->source_format,    job->target_format, job->mime_type,
+        job->sha256,           job->stored_path,   job->converted_path,
+        job->task_id,          job->options,       job->sealed_secrets,
+        job->secret_options,   job->cancelling,    job->created_at,
+        job->started_at,       job->completed_at,  job->error_code,
+        job->error_message,    job->scan,          job->signature,
+        job->engine,           job->sandbox,       job->worker,
+        job->output_mime_type,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
@@ -410,7 +411,7 @@ QUESTION(finish_close, session_finish_close(r, SESSION, on_reply, NULL))
 QUESTION(ask_job, job_load(r, SESSION, JOB, on_job, NULL))
 QUESTION(ask_job_shown, job_load_shown(r, SESSION, JOB, on_job, NULL))
 QUESTION(make_job, job_create(r, &new_job, &quota, on_job_made, NULL))
-QUESTION(update_job, job_update(r, SESSION, JOB, pairs, on_reply, NULL))
+QUESTION(update_job, job_update(r, SESSION, JOB, NULL, pairs, on_reply, NULL))
 QUESTION(ask_events, job_events_load(r, SESSION, 0, NULL, on_events, NULL))
 QUESTION(ask_token, token_load(r, SESSION, on_token, NULL))
 QUESTION(make_token, token_create(r, SESSION, JOB, "a.pdf", 60, on_token, NULL))

@@ -182,7 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_(body_free) struct body token = {0}, convert = {0};
     const char *text = (const char *)data, *why = "";
-    bool wanted = body_read_download_token(text, size, &token, &why) == 0;
+    bool wanted = body_read_job(text, size, &token, &why) == 0;
 
     require(wanted ? json_is_object(token.json) && token.job_id && !token.target && !token.options
                    : *why && !token.json && !token.job_id);

@@ -76,6 +76,13 @@ int body_read_convert(const char *text, size_t len, struct body *ret, const char
     return 0;
 }
 
+int body_read_job(const char *text, size_t len, struct body *ret, const char **ret_why)
+{
+    int r = read_object(text, len, ret, ret_why);
+
+    return r < 0 ? r : read_job_id(ret, ret_why);
+}
+
 /* NULL has none that could be the same. */
 static bool are_distinct(const json_t *ids)
 {

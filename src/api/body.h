@@ -23,6 +23,8 @@ struct body {
 
 /* 0, or -EINVAL with a sentence (a constant) about what is wrong; `ret` is then empty. */
 int body_read_convert(const char *text, size_t len, struct body *ret, const char **ret_why) _warn_unused_;
+/* A job's id and no more: /cancel, /duplicate. */
+int body_read_job(const char *text, size_t len, struct body *ret, const char **ret_why) _warn_unused_;
 /* Of many no two are the same. */
 int body_read_download_token(const char *text, size_t len, struct body *ret,
                              const char **ret_why) _warn_unused_;

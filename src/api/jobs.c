@@ -1,4 +1,4 @@
-/* GET /job_status. */
+/* GET /job_status, and waiting for a job's end. */
 #include "api/api.h"
 
 #include "core/str.h"
@@ -13,7 +13,8 @@ struct status_wait {
     uv_timer_t timer;
     uint64_t wait_ms;
     bool seen, loading, again, expired, closed;
-    bool proved; /* asked for ahead: the session has been proved since */
+    bool proved;  /* asked for ahead: the session has been proved since */
+    bool for_end; /* not for any change */
     enum job_status status;
     unsigned progress;
 };
@@ -51,7 +52,7 @@ static void on_status_change(void *arg, const char *news)
     load_status(arg);
 }
 
-static void reply_status(struct api_call *call, const struct job *job)
+static void reply_status(struct api_call *call, unsigned status, const struct job *job)
 {
     _cleanup_buf_ struct buf json = BUF_INIT(API_JOB_BYTES_MAX);
 
@@ -62,7 +63,7 @@ static void reply_status(struct api_call *call, const struct job *job)
         return;
     }
     http_reply_header(call->req, "Cache-Control", "no-store");
-    api_reply_buf(call, 200, "application/json", &json);
+    api_reply_buf(call, status, "application/json", &json);
 }
 
 static void on_status(void *arg, int err, const struct job *job)
@@ -76,12 +77,12 @@ static void on_status(void *arg, int err, const struct job *job)
         return;
     }
 
-    bool changed = w->seen && (job->status != w->status || job->progress != w->progress);
+    bool ended = job_status_is_final(job->status);
+    bool changed = w->seen && !w->for_end && (job->status != w->status || job->progress != w->progress);
 
-    if (w->wait_ms == 0 || w->expired || changed || job_status_is_final(job->status) ||
-        http_request_gone(w->call->req)) {
+    if (w->wait_ms == 0 || w->expired || changed || ended || http_request_gone(w->call->req)) {
         status_wait_end(w);
-        reply_status(w->call, job);
+        reply_status(w->call, w->for_end && !ended ? 202 : 200, job);
         return;
     }
     if (!w->seen) {
@@ -118,6 +119,19 @@ static struct status_wait *status_wait_new(struct api_call *call, const char *jo
     w->call = call;
     w->job_id = job_id;
     return w;
+}
+
+static void status_wait_start(struct status_wait *w)
+{
+    struct api_call *call = w->call;
+
+    if (w->wait_ms > 0) {
+        uv_timer_init(call->api->loop, &w->timer);
+        w->timer.data = w;
+        w->watch = job_watch_add(call->api->watcher, w->job_id, on_status_change, w);
+        http_request_on_end(call->req, on_status_gone, w);
+    }
+    load_status(w);
 }
 
 static void on_status_ahead(void *arg, int err, const struct job *job)
@@ -171,11 +185,15 @@ void api_job_status(struct api_call *call)
 
     w = status_wait_new(call, job_id);
     w->wait_ms = seconds * 1000;
-    if (w->wait_ms > 0) {
-        uv_timer_init(call->api->loop, &w->timer);
-        w->timer.data = w;
-        w->watch = job_watch_add(call->api->watcher, job_id, on_status_change, w);
-        http_request_on_end(call->req, on_status_gone, w);
-    }
-    load_status(w);
+    status_wait_start(w);
+}
+
+void api_reply_end(struct api_call *call, const char *job_id, uint64_t wait_ms)
+{
+    char *id = http_request_alloc(call->req, strlen(job_id) + 1); /* may outlive the body that it is from */
+    struct status_wait *w = status_wait_new(call, strcpy(id, job_id));
+
+    w->for_end = true;
+    w->wait_ms = wait_ms;
+    status_wait_start(w);
 }

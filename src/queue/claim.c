@@ -79,9 +79,8 @@ static void on_finished(void *arg, int err, const redisReply *reply)
     struct queue_op *op = arg;
     struct queue_held *held = op->held;
 
-    if (held && held->claim &&
-        (err < 0 || queue_code(reply) == -EAGAIN)) /* the latter: a retry found no room */
-        held->state = HELD_SURE;
+    if (held && held->claim && (err < 0 || queue_code(reply) == -EAGAIN || queue_code(reply) == -ECANCELED))
+        held->state = HELD_SURE; /* a retry found no room; or it has to end in another way */
     else if (held)
         queue_held_drop(held);
     queue_op_on_code(op, err, reply);

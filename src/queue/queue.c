@@ -10,6 +10,7 @@
 #include "queue/event.h"
 #include "queue/queue_impl.h"
 
+#include "cancel.lua.h"
 #include "claim.lua.h"
 #include "dead.lua.h"
 #include "dead_list.lua.h"
@@ -36,7 +37,7 @@
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 enum {
-    HASH_MAX_ARGS = 64, /* key, field, expected, channel and the pairs */
+    HASH_MAX_ARGS = 128, /* key, field, expected, channel and the pairs */
     /* kombu's default visibility timeout: what no worker's claims remember is taken back after it */
     VISIBILITY_S = 3600,
 };
@@ -61,6 +62,7 @@ static struct redis_script scripts[N_SCRIPTS] = {
     [SCRIPT_STATUS] = {.name = "status", .text = status_lua},
     [SCRIPT_DEAD] = {.name = "dead", .text = dead_lua},
     [SCRIPT_DEAD_LIST] = {.name = "dead_list", .text = dead_list_lua},
+    [SCRIPT_CANCEL] = {.name = "cancel", .text = cancel_lua},
 };
 
 bool queue_name_ok(const char *name)
@@ -230,9 +232,10 @@ int queue_code(const redisReply *reply)
     static const struct {
         const char *code;
         int err;
-    } codes[] = {{"OK", 0},           {"ESTALE", -ESTALE},     {"ENOENT", -ENOENT},
-                 {"EBUSY", -EBUSY},   {"EAGAIN", -EAGAIN},     {"EEXIST", -EEXIST},
-                 {"EDQUOT", -EDQUOT}, {"EMSGSIZE", -EMSGSIZE}, {"EINVAL", -EINVAL}};
+    } codes[] = {
+        {"OK", 0},           {"ESTALE", -ESTALE},       {"ENOENT", -ENOENT},          {"EBUSY", -EBUSY},
+        {"EAGAIN", -EAGAIN}, {"EEXIST", -EEXIST},       {"EDQUOT", -EDQUOT},          {"EMSGSIZE", -EMSGSIZE},
+        {"EINVAL", -EINVAL}, {"ECANCELED", -ECANCELED}, {"EINPROGRESS", -EINPROGRESS}};
     const char *code = redis_reply_str(reply);
 
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)

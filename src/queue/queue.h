@@ -1,5 +1,6 @@
 /* The task queue: Celery's message protocol 2 over Redis (docs/queue.md says what is compatible and what is
- * stronger). Six operations, each one Lua script beside this file: enqueue, claim, refresh, done, reap, due.
+ * stronger). Seven operations, each one Lua script beside this file: enqueue, cancel, claim, refresh, done,
+ * reap, due.
  *
  * Keys, all as kombu names them: lists `{queue}`, `{queue}\x06\x16{3,6,9}` for the priorities of each queue;
  * `unacked` and `unacked_index` for what is claimed; `celery-task-meta-{id}` for results. Ours:
@@ -52,7 +53,7 @@ unsigned queue_by_name(const struct queue *q, const char *name);
 
 /* A hash that one script changes together with the queue: "if `key` exists and its `field` is one of
  * `expected` (space-separated), set the `set` pairs (name, value, …, NULL) and publish the hash's new
- * `status` on `channel`". */
+ * `status` on `channel`". With a claim also: "and its field `task_id` names this task, or none". */
 struct queue_hash {
     const char *key, *field, *expected, *channel;
     const char *const *set;
@@ -72,7 +73,8 @@ struct queue_task {
     unsigned priority;  /* 0 (first) – 9 */
     /* With a hash: the set of the hashes of one owner that wait or are under way, and how many there may be.
      * It is put right when it seems to be full: whatever has reached its end then leaves it. The owners'
-     * tasks of one priority take turns. NULL: nobody's, without limit; it waits behind all that is there. */
+     * tasks of one priority take turns, and the hash's field `queue_round` says in which this one is. NULL:
+     * nobody's, without limit; it waits behind all that is there. */
     const char *crowd;
     uint64_t crowd_max;
     const char *traceparent;   /* of whoever asks; NULL: none */
@@ -85,6 +87,20 @@ struct queue_task {
 typedef void queue_fn(void *arg, int err);
 void queue_enqueue(struct queue *q, const struct queue_task *task, const struct queue_hash *hash,
                    queue_fn *fn, void *arg);
+
+/* A task is called off, and the job with it; the hash says what that becomes, and is as it was for anything
+ * but 0. err: 0 it was waiting, and has ended so: its message is gone and its result stored. -EINPROGRESS: a
+ * worker has begun it. Its hash says `cancelling` from now on, `stop_channel` has told it, and no completion,
+ * release or retry of this task passes any more (-ECANCELED): whoever has the claim, now or after others have
+ * died, must end it as REVOKED. -ENOENT and -EBUSY as with enqueue; the latter also when the hash's `task_id`
+ * is another's. May be repeated. */
+struct queue_cancellation {
+    const char *id;
+    const char *why; /* what Celery's clients get */
+    const char *stop_channel, *crowd;
+};
+void queue_cancel(struct queue *q, const struct queue_cancellation *c, const struct queue_hash *hash,
+                  queue_fn *fn, void *arg);
 
 /* One claimed message. Opaque tag: a fresh one for each delivery. Owned by the caller of queue_claim after
  * the callback. One that is freed without done or release goes back into the queue with the next refresh. */
@@ -146,7 +162,9 @@ struct queue_result {
  *
  * When the connection broke before the answer (-ENOTCONN, -ETIMEDOUT), call it again: the same claim
  * gets the first answer, for an hour when there is a `hash`, else for a minute. Until then the claim is kept.
- * -EMSGSIZE: the result, or what is to follow with it, passes 1 MiB or is not JSON; nothing was changed. */
+ * -EMSGSIZE: the result, or what is to follow with it, passes 1 MiB or is not JSON; nothing was changed.
+ * -ECANCELED: queue_cancel has called it off, nothing was changed, and it has to end as REVOKED; so it is
+ * with release, move and retry. */
 void queue_done(struct queue *q, const char *worker, const struct queue_claim *claim,
                 const struct queue_result *result, const struct queue_hash *hash, queue_fn *fn, void *arg);
 

@@ -26,6 +26,7 @@ enum queue_script {
     SCRIPT_STATUS,
     SCRIPT_DEAD,
     SCRIPT_DEAD_LIST,
+    SCRIPT_CANCEL,
     N_SCRIPTS,
 };
 

@@ -51,59 +51,61 @@ bool job_status_is_final(enum job_status status)
 
 enum kind { TEXT, NUMBER, MAYBE /* a number, or JOB_UNKNOWN: "" */, PERCENT, STATUS };
 
-#define FIELD(member, as)                                                                                    \
+enum {
+    HIDDEN = 1,  /* no client sees it: no event when it alone changes */
+    ATTEMPT = 2, /* an attempt sets it, and the next one begins without */
+};
+
+#define FIELD(member, as, what)                                                                              \
     {                                                                                                        \
-        .name = #member, .offset = offsetof(struct job, member), .kind = as                                  \
-    }
-/* What no client sees: no event when it alone changes. */
-#define HIDDEN(member, as)                                                                                   \
-    {                                                                                                        \
-        .name = #member, .offset = offsetof(struct job, member), .kind = as, .hidden = true                  \
+        .name = #member, .offset = offsetof(struct job, member), .kind = as, .flags = what                   \
     }
 
 static const struct field {
     const char *name;
     size_t offset;
     enum kind kind;
-    bool hidden;
+    unsigned flags;
 } fields[] = {
-    FIELD(job_id, TEXT),
-    HIDDEN(session_id, TEXT),
-    FIELD(original_filename, TEXT),
-    FIELD(source_format, TEXT),
-    FIELD(target_format, TEXT),
-    FIELD(mime_type, TEXT),
-    FIELD(sha256, TEXT),
-    FIELD(size, NUMBER),
-    HIDDEN(stored_path, TEXT),
-    FIELD(converted_path, TEXT),
-    FIELD(status, STATUS),
-    FIELD(progress, PERCENT),
-    FIELD(task_id, TEXT),
-    HIDDEN(options, TEXT),
-    HIDDEN(inputs, TEXT),
-    HIDDEN(sealed_secrets, TEXT),
-    FIELD(created_at, TEXT),
-    FIELD(started_at, TEXT),
-    FIELD(completed_at, TEXT),
-    FIELD(error_code, TEXT),
-    FIELD(error_message, TEXT),
-    FIELD(output_mime_type, TEXT),
-    FIELD(output_size, NUMBER),
-    FIELD(output_pages, NUMBER),
-    HIDDEN(scan, TEXT),
-    HIDDEN(signature, TEXT),
-    FIELD(engine, TEXT),
-    FIELD(engine_version, TEXT),
-    FIELD(fonts_substituted, TEXT),
-    FIELD(sandbox, TEXT),
-    HIDDEN(worker, TEXT),
-    FIELD(attempts, NUMBER),
-    FIELD(cpu_ms, NUMBER),
-    FIELD(peak_kib, NUMBER),
-    FIELD(pss_kib, NUMBER),
-    FIELD(queue_ms, MAYBE),
-    FIELD(duration_ms, MAYBE),
+    FIELD(job_id, TEXT, 0),
+    FIELD(session_id, TEXT, HIDDEN),
+    FIELD(original_filename, TEXT, 0),
+    FIELD(source_format, TEXT, 0),
+    FIELD(target_format, TEXT, 0),
+    FIELD(mime_type, TEXT, 0),
+    FIELD(sha256, TEXT, 0),
+    FIELD(size, NUMBER, 0),
+    FIELD(stored_path, TEXT, HIDDEN),
+    FIELD(converted_path, TEXT, ATTEMPT),
+    FIELD(status, STATUS, 0),
+    FIELD(progress, PERCENT, ATTEMPT),
+    FIELD(task_id, TEXT, 0),
+    FIELD(options, TEXT, HIDDEN),
+    FIELD(inputs, TEXT, HIDDEN),
+    FIELD(sealed_secrets, TEXT, HIDDEN | ATTEMPT),
+    FIELD(secret_options, TEXT, HIDDEN | ATTEMPT),
+    FIELD(cancelling, TEXT, HIDDEN | ATTEMPT),
+    FIELD(created_at, TEXT, 0),
+    FIELD(started_at, TEXT, ATTEMPT),
+    FIELD(completed_at, TEXT, ATTEMPT),
+    FIELD(error_code, TEXT, ATTEMPT),
+    FIELD(error_message, TEXT, ATTEMPT),
+    FIELD(output_mime_type, TEXT, ATTEMPT),
+    FIELD(output_size, NUMBER, ATTEMPT),
+    FIELD(output_pages, NUMBER, ATTEMPT),
+    FIELD(scan, TEXT, HIDDEN | ATTEMPT),
+    FIELD(signature, TEXT, HIDDEN | ATTEMPT),
+    FIELD(engine, TEXT, ATTEMPT),
+    FIELD(engine_version, TEXT, ATTEMPT),
+    FIELD(fonts_substituted, TEXT, ATTEMPT),
+    FIELD(sandbox, TEXT, ATTEMPT),
+    FIELD(worker, TEXT, HIDDEN | ATTEMPT),
+    FIELD(attempts, NUMBER, ATTEMPT),
+    FIELD(cpu_ms, NUMBER, ATTEMPT),
+    FIELD(peak_kib, NUMBER, ATTEMPT),
+    FIELD(pss_kib, NUMBER, ATTEMPT),
+    FIELD(queue_ms, MAYBE, ATTEMPT),
+    FIELD(duration_ms, MAYBE, ATTEMPT),
 };
 
 enum { N_FIELDS = ARRAY_SIZE(fields) };
@@ -161,7 +163,7 @@ static int field_parse(const struct field *f, struct job *job, const char *text)
 
 static bool in_view(const struct field *f, enum job_view view)
 {
-    return view == JOB_WHOLE || !f->hidden;
+    return view == JOB_WHOLE || !(f->flags & HIDDEN);
 }
 
 size_t job_fields(enum job_view view, const char *ret_names[JOB_FIELDS_MAX])
@@ -171,6 +173,19 @@ size_t job_fields(enum job_view view, const char *ret_names[JOB_FIELDS_MAX])
     for (size_t i = 0; i < N_FIELDS; i++)
         if (in_view(&fields[i], view))
             ret_names[n++] = fields[i].name;
+    return n;
+}
+
+size_t job_reset(const char *ret[JOB_RESET_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < N_FIELDS; i++)
+        if (fields[i].flags & ATTEMPT) {
+            assert(n + 2 <= JOB_RESET_MAX);
+            ret[n++] = fields[i].name;
+            ret[n++] = fields[i].kind == NUMBER || fields[i].kind == PERCENT ? "0" : "";
+        }
     return n;
 }
 
@@ -332,13 +347,13 @@ static void on_updated(void *arg, int err, const redisReply *reply)
         op->reply_fn(op->arg, err ? err : script_code(reply), reply);
 }
 
-void job_update(struct redis *r, const char *session_id, const char *job_id, const char *const pairs[],
-                redis_reply_fn *fn, void *arg)
+void job_update(struct redis *r, const char *session_id, const char *job_id, const char *task_id,
+                const char *const pairs[], redis_reply_fn *fn, void *arg)
 {
     struct op *op = op_new(NULL, fn, arg);
     char key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX];
-    const char *argv[2 + UPDATE_FIELDS_MAX + 1] = {key, channel};
-    size_t n = 2;
+    const char *argv[3 + UPDATE_FIELDS_MAX + 1] = {key, channel, task_id ? task_id : ""};
+    size_t n = 3;
 
     if (!id_is_token(session_id) || !id_is_uuid(job_id)) {
         redis_defer(r, -ENOENT, on_updated, op);
@@ -350,7 +365,7 @@ void job_update(struct redis *r, const char *session_id, const char *job_id, con
         assert(i < UPDATE_FIELDS_MAX);
         argv[n++] = pairs[i];
     }
-    assert(n > 2 && n % 2 == 0);
+    assert(n > 3 && n % 2 == 1);
     redis_eval(r, &update_script, 1, argv, on_updated, op);
 }
 

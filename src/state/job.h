@@ -44,6 +44,11 @@ struct job {
      * the first; "" it is converted alone. */
     const char *inputs;
     const char *sealed_secrets; /* of the document, for the worker alone (core/seal.h); "" none */
+    /* Which options these were, with spaces between; stays when they are gone. "" none were given. */
+    const char *secret_options;
+    /* The task that is to be stopped (queue_cancel): it ends as cancelled whatever it has come to. "" none.
+     */
+    const char *cancelling;
     const char *created_at, *started_at, *completed_at;
     const char *error_code, *error_message;
     const char *output_mime_type;
@@ -79,10 +84,16 @@ void job_load(struct redis *r, const char *session_id, const char *job_id, job_f
 void job_load_shown(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg);
 
 /* Sets fields (name, value, name, value, … NULL; 32 at most) if the job still exists and is neither
- * finished nor cancelled; `progress` never falls, unless `attempts` is set along with it. `fn` may be NULL.
- * err -ENOENT when it is gone, -ECANCELED when it is finished or cancelled. Publishes. */
-void job_update(struct redis *r, const char *session_id, const char *job_id, const char *const fields[],
-                redis_reply_fn *fn, void *arg);
+ * finished nor cancelled; `progress` never falls, unless `attempts` is set along with it. `task_id` is whose
+ * run of the job speaks; NULL: nobody's. `fn` may be NULL. err -ENOENT when it is gone, -ECANCELED when it is
+ * finished or cancelled, has another task by now, or its task is to be stopped. Publishes. */
+void job_update(struct redis *r, const char *session_id, const char *job_id, const char *task_id,
+                const char *const fields[], redis_reply_fn *fn, void *arg);
+
+/* Pairs (name, value, …) that set what an attempt has left in a job to what a new job has; returns how many
+ * strings. Constants. */
+enum { JOB_RESET_MAX = 64 };
+size_t job_reset(const char *ret[JOB_RESET_MAX]);
 
 /* Its files are no longer there: one that is uploaded or completed has failed, as whoever asks for them would
  * find out. Publishes. err -ENOENT when it is gone, -EBUSY when it has another status. */
@@ -98,7 +109,8 @@ void job_crowd(char ret[JOB_CROWD_MAX], const char *session_id);
 #define JOB_CHANNEL_MAX        (sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN)
 #define SESSION_CHANNEL_PREFIX "decant:session:"
 #define SESSION_CHANNEL_MAX    (sizeof SESSION_CHANNEL_PREFIX + ID_TOKEN_LEN)
-/* Workers listen here; the message is a job id that must stop. */
+/* Workers listen here; the message is what must stop: the id of a job whose session is closed, or of a task
+ * that was cancelled, as the job itself may be under way again by the time it is read. */
 #define JOB_STOP_CHANNEL "decant:stop"
 
 /* Waiting for a job, a session or a result's picture (preview.h) to change, on one subscriber for the loop.

@@ -3,7 +3,7 @@
 
 #include "state/job.h"
 
-enum { JOB_FIELDS_MAX = 40 };
+enum { JOB_FIELDS_MAX = 48 };
 
 enum job_view { JOB_WHOLE, JOB_SHOWN }; /* shown: what clients may see */
 

@@ -3,7 +3,7 @@
 
 #include "state/redis.h"
 
-/* Only if the hash is still there and names `worker`: else somebody else has it, and nothing is changed.
- * Publishes, as closing the session may wait for this. */
-void job_leave(struct redis *r, const char *session_id, const char *job_id, const char *worker,
-               redis_reply_fn *fn, void *arg);
+/* Only if the hash is still there, names `worker`, and has no other task by now than `task_id`: else somebody
+ * else has it, and nothing is changed. Publishes, as closing the session may wait for this. */
+void job_leave(struct redis *r, const char *session_id, const char *job_id, const char *task_id,
+               const char *worker, redis_reply_fn *fn, void *arg);

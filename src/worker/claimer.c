@@ -213,10 +213,10 @@ void claimer_release(struct claimer *c)
         runner_release(c->running[i]);
 }
 
-void claimer_stop_job(struct claimer *c, const char *job_id)
+void claimer_stop(struct claimer *c, const char *id)
 {
     for (unsigned i = 0; i < c->n_running; i++)
-        if (str_eq(runner_job_id(c->running[i]), job_id))
+        if (str_eq(runner_job_id(c->running[i]), id) || str_eq(runner_claim(c->running[i])->id, id))
             runner_stop(c->running[i]);
 }
 

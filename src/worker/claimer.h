@@ -45,8 +45,8 @@ void claimer_finish(struct claimer *c, claimer_fn *idle, void *arg);
 /* Gives back what still runs. */
 void claimer_release(struct claimer *c);
 
-/* The job with this id must stop, if it is here. */
-void claimer_stop_job(struct claimer *c, const char *job_id);
+/* The job or the task with this id must stop, if it is here. */
+void claimer_stop(struct claimer *c, const char *id);
 /* Asks Redis of each job whether it must stop. */
 void claimer_check_jobs(struct claimer *c);
 

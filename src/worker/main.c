@@ -260,7 +260,7 @@ static void on_stop_message(void *arg, const char *channel, const char *message)
     struct worker *w = arg;
 
     if (message)
-        claimer_stop_job(w->claimer, message);
+        claimer_stop(w->claimer, message);
     else
         claimer_check_jobs(w->claimer);
 }

@@ -149,6 +149,7 @@ static void sweep(struct runner *r)
 }
 
 static void start(struct runner *r);
+static void hold(struct runner *r);
 
 void runner_mark_begun(struct runner *r)
 {
@@ -166,14 +167,30 @@ static void on_marked(void *arg, int err, const redisReply *reply)
         return;
     if (runner_unanswered(err)) {
         if (!runner_called_off(r))
-            runner_retry_in(r, RUNNER_RETRY_MS, start);
+            runner_retry_in(r, RUNNER_RETRY_MS, r->claim->gave_up ? hold : start);
         return;
     }
-    if (err != 0) /* gone or cancelled in this very moment; the sweep is for what came before */
+    /* Gone or cancelled in this very moment. Then its folder isn't ours: it may be under way again, for
+     * another task. */
+    if (err != 0) {
         r->stopped = true;
-    else
+        runner_called_off(r);
+    } else if (r->revoked) {
+        runner_do_then(r, sweep, runner_call_off);
+    } else if (r->claim->gave_up) {
+        runner_do_then(r, sweep, runner_give_up);
+    } else {
         runner_mark_begun(r);
-    runner_do_then(r, sweep, convert);
+        runner_do_then(r, sweep, convert);
+    }
+}
+
+/* What is not to run is marked as ours as well before we touch its folder, and no more. */
+static void hold(struct runner *r)
+{
+    r->pending++;
+    job_update(r->context->redis, r->session_id, r->job_id, r->claim->id, REDIS("worker", r->worker),
+               on_marked, r);
 }
 
 /* Marks the job as ours. From here on, closing its session waits for us. */
@@ -189,15 +206,27 @@ static void start(struct runner *r)
     if (r->queue_ms != JOB_UNKNOWN)
         snprintf(queue_ms, sizeof queue_ms, "%llu", (unsigned long long)r->queue_ms);
     r->pending++;
-    job_update(r->context->redis, r->session_id, r->job_id,
+    job_update(r->context->redis, r->session_id, r->job_id, r->claim->id,
                REDIS("status", job_status_name(JOB_SCANNING), "worker", r->worker, "started_at", now,
                      "attempts", attempts, "queue_ms", queue_ms, "progress", "0"),
                on_marked, r);
 }
 
+static void end_cancelled(struct runner *r)
+{
+    runner_settle(r, END_CANCELLED);
+}
+
 static void end_revoked(struct runner *r)
 {
     runner_settle(r, END_REVOKED);
+}
+
+/* Whoever had it before us has died while stopping it. It is nobody else's until we have ended it. */
+static void sweep_then(struct runner *r, void (*then)(struct runner *r))
+{
+    r->kept_path = strdup("");
+    runner_do_then(r, sweep, then);
 }
 
 static void skip_gone(struct runner *r)
@@ -292,10 +321,8 @@ static void take(struct runner *r, const struct job *job)
     if (err < 0) {
         log_unusable(r, job, err);
         runner_fail(r, OUTCOME_INTERNAL);
-    } else if (r->revoked) {
-        runner_do_then(r, sweep, runner_call_off);
-    } else if (r->claim->gave_up) {
-        runner_do_then(r, sweep, runner_give_up);
+    } else if (r->revoked || r->claim->gave_up) {
+        hold(r);
     } else if (runner_find_place(r)) {
         runner_log_started(r);
         start(r);
@@ -320,7 +347,11 @@ static void on_loaded(void *arg, int err, const struct job *job)
         return;
     }
     if (job->task_id[0] && !str_eq(job->task_id, r->claim->id)) {
-        runner_skip(r, "superseded");
+        runner_settle(r, END_SUPERSEDED);
+        return;
+    }
+    if (str_eq(job->cancelling, r->claim->id) && !job_status_is_final(job->status)) {
+        sweep_then(r, end_cancelled);
         return;
     }
     switch (job->status) {
@@ -329,9 +360,11 @@ static void on_loaded(void *arg, int err, const struct job *job)
     case JOB_PROCESSING:
         take(r, job);
         break;
-    case JOB_CANCELLED:
-        r->kept_path = strdup("");
-        runner_do_then(r, sweep, end_revoked);
+    case JOB_CANCELLED: /* by whom closed its session; else its folder may already be another task's */
+        if (job->worker[0])
+            sweep_then(r, end_revoked);
+        else
+            end_revoked(r);
         break;
     case JOB_COMPLETED:
     case JOB_FAILED:
@@ -519,17 +552,27 @@ void runner_release(struct runner *r)
 
 void runner_check_claim(struct runner *r)
 {
-    if (!r->claim->lost || r->released || r->over_then)
+    if (!r->claim->lost || r->released || r->when_gone)
         return;
     log_warn("the task was taken over by another worker", LOG_TASK(r));
     runner_release(r); /* which will be answered by -ESTALE */
+}
+
+/* A preview has no run of the job: it goes with the result that it shows. */
+static bool is_to_stop(const struct runner *r, const struct job *job)
+{
+    if (!r->kind->owns_job)
+        return job->status != JOB_COMPLETED;
+    return str_eq(job->cancelling, r->claim->id) || (job->task_id[0] && !str_eq(job->task_id, r->claim->id));
 }
 
 static void on_checked(void *arg, int err, const struct job *job)
 {
     struct runner *r = arg;
 
-    if (runner_answered(r) && (err == -ENOENT || (err == 0 && job->status == JOB_CANCELLED)))
+    if (!runner_answered(r))
+        return;
+    if (err == -ENOENT || (err == 0 && (job->status == JOB_CANCELLED || is_to_stop(r, job))))
         runner_stop(r);
 }
 

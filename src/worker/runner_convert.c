@@ -30,7 +30,7 @@ static void send_progress(struct runner *r)
         return;
     snprintf(percent, sizeof percent, "%u", r->percent);
     r->pending++;
-    job_update(r->context->redis, r->session_id, r->job_id,
+    job_update(r->context->redis, r->session_id, r->job_id, r->claim->id,
                REDIS("status", job_status_name(JOB_PROCESSING), "progress", percent), on_updated, r);
 }
 
@@ -141,12 +141,10 @@ static void on_converted(void *arg, const struct conversion_report *report)
         runner_settle(r, END_RETRIED);
     else if (report->outcome != OUTCOME_CANCELLED)
         runner_settle(r, END_FAILED);
-    else if (r->stopped)
-        runner_settle(r, END_REVOKED);
-    else if (r->revoked)
+    else if (r->revoked && !r->stopped)
         runner_call_off(r);
     else
-        runner_settle(r, r->released ? END_RELEASED : END_REVOKED);
+        runner_settle(r, r->released && !r->stopped ? END_RELEASED : END_CANCELLED);
 }
 
 static void on_gone(void *arg)
@@ -154,8 +152,8 @@ static void on_gone(void *arg)
     struct runner *r = arg;
 
     r->occupied = false;
-    if (r->over_then)
-        runner_end(r);
+    if (r->when_gone)
+        r->when_gone(r);
 }
 
 int runner_open_options(struct runner *r, char **ret)

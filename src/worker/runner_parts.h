@@ -61,11 +61,11 @@ struct runner {
 
     struct conversion *conversion;
     bool stopped, released, settling, ended, scanning;
-    bool dropped;   /* `file` was */
-    bool revoked;   /* by Celery's remote control */
-    int signal;     /* that terminates it; 0: it isn't begun, or runs on */
-    bool occupied;  /* the conversion's process and folders are not gone yet */
-    bool over_then; /* when they are */
+    bool dropped;                        /* `file` was */
+    bool revoked;                        /* by Celery's remote control */
+    int signal;                          /* that terminates it; 0: it isn't begun, or runs on */
+    bool occupied;                       /* the conversion's process and folders are not gone yet */
+    void (*when_gone)(struct runner *r); /* when they are; NULL: nothing */
     unsigned percent;
     uint64_t progress_sent_ms, started_ms;
     uint64_t begun_ms, begun_real_ms; /* 0: the job isn't marked as ours yet */

@@ -20,7 +20,8 @@ enum { LATER_FIRST_MS = 5000, LATER_MOST_MS = 300000 };
 static void count(struct runner *r)
 {
     bool lost = r->settled == -ESTALE;
-    bool cancelled = r->settled == -ENOENT || r->settled == -EBUSY || r->ending == END_REVOKED;
+    bool cancelled = r->settled == -ENOENT || r->settled == -EBUSY || r->ending == END_CANCELLED ||
+                     r->ending == END_REVOKED;
     bool called_off = r->ending == END_CALLED_OFF;
     bool job = r->ending == END_COMPLETED || r->ending == END_FAILED || r->ending == END_GAVE_UP ||
                called_off || cancelled;
@@ -51,7 +52,7 @@ static void drop_file(struct runner *r)
 void runner_end(struct runner *r)
 {
     if (r->occupied) {
-        r->over_then = true;
+        r->when_gone = runner_end;
         return;
     }
     if (r->file && !r->dropped) {
@@ -77,6 +78,7 @@ static void remove_published(struct runner *r)
 {
     if (r->published[0])
         storage_remove_file(r->context->storage, r->published);
+    r->published[0] = '\0';
 }
 
 void runner_remove_job(struct runner *r)
@@ -125,7 +127,7 @@ static void on_left(void *arg, int err, const redisReply *reply)
 static void leave(struct runner *r)
 {
     r->pending++;
-    job_leave(r->context->redis, r->session_id, r->job_id, r->worker, on_left, r);
+    job_leave(r->context->redis, r->session_id, r->job_id, r->claim->id, r->worker, on_left, r);
 }
 
 /* What Celery's monitors hear of how it ended. Whose job has moved on meanwhile is not tried again. */
@@ -152,6 +154,19 @@ static void fail_instead(struct runner *r)
     settle_now(r);
 }
 
+/* Whatever it has come to, it is to be cancelled. Nobody is told of that before the process and the result
+ * are gone. */
+static void cancel_instead(struct runner *r)
+{
+    if (r->occupied) {
+        r->when_gone = cancel_instead;
+        return;
+    }
+    r->when_gone = NULL;
+    r->ending = END_CANCELLED;
+    runner_do_then(r, remove_published, settle_now);
+}
+
 static void on_settled(void *arg, int err)
 {
     struct runner *r = arg;
@@ -162,11 +177,13 @@ static void on_settled(void *arg, int err)
         announce(r, err);
     r->settled = err;
     /* While Redis is away the claimer says so, once for all. */
-    if (err != 0)
+    if (err != 0 && err != -ECANCELED)
         log_at(runner_unanswered(err) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "the task was not settled",
                LOG_TASK(r), LOG_E(err));
     if (runner_unanswered(err))
         runner_retry_in(r, RUNNER_RETRY_MS, settle_now);
+    else if (err == -ECANCELED)
+        cancel_instead(r);
     else if (r->ending == END_RETRIED && (err == -EAGAIN || err == -EMSGSIZE))
         fail_instead(r);
     else if (err == -ESTALE && r->published[0])
@@ -243,7 +260,7 @@ void runner_fail(struct runner *r, enum outcome outcome)
 bool runner_called_off(struct runner *r)
 {
     if (r->stopped)
-        runner_settle(r, END_REVOKED);
+        runner_settle(r, END_CANCELLED);
     else if (r->revoked && (r->route || r->file)) /* what has to be wiped from a job's record is known */
         runner_call_off(r);
     else if (r->released)

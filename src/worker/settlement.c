@@ -7,10 +7,10 @@
 #include <assert.h>
 
 static const char *const ending_names[] = {
-    [END_COMPLETED] = "completed", [END_FAILED] = "failed",     [END_REFUSED] = "refused",
-    [END_GAVE_UP] = "gave_up",     [END_REVOKED] = "revoked",   [END_CALLED_OFF] = "called_off",
-    [END_SKIPPED] = "skipped",     [END_REJECTED] = "rejected", [END_RETRIED] = "retried",
-    [END_RELEASED] = "released",
+    [END_COMPLETED] = "completed",   [END_FAILED] = "failed",     [END_REFUSED] = "refused",
+    [END_GAVE_UP] = "gave_up",       [END_CANCELLED] = "revoked", [END_REVOKED] = "revoked",
+    [END_CALLED_OFF] = "called_off", [END_SKIPPED] = "skipped",   [END_SUPERSEDED] = "skipped",
+    [END_REJECTED] = "rejected",     [END_RETRIED] = "retried",   [END_RELEASED] = "released",
 };
 
 const char *ending_name(enum ending ending)
@@ -112,13 +112,19 @@ static void make_failed(struct settlement *s, enum queue_state state, const stru
     s->result = (struct queue_result){.state = state, .exc_type = code, .exc_message = sentence};
 }
 
-static void make_called_off(struct settlement *s, const struct attempt *a)
+static void make_cancelled(struct settlement *s, enum outcome outcome)
 {
     set(s, "status", job_status_name(JOB_CANCELLED));
     set(s, "completed_at", s->now);
-    set(s, "error_code", outcome_code(OUTCOME_REVOKED));
-    set(s, "error_message", outcome_sentence(OUTCOME_REVOKED));
-    s->result = (struct queue_result){.state = QUEUE_REVOKED, .exc_message = a->reason};
+    set(s, "error_code", outcome_code(outcome));
+    set(s, "error_message", outcome_sentence(outcome));
+    set(s, "cancelling", "");
+}
+
+static void make_revoked(struct settlement *s)
+{
+    s->result =
+        (struct queue_result){.state = QUEUE_REVOKED, .exc_message = outcome_sentence(OUTCOME_CANCELLED)};
 }
 
 void settlement_make(struct settlement *s, enum ending ending, const char *session_id, const char *job_id,
@@ -148,19 +154,27 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
     case END_GAVE_UP:
         make_failed(s, QUEUE_REJECTED, a);
         break;
+    case END_CANCELLED:
+        s->hash.expected = "queued scanning processing cancelled";
+        make_cancelled(s, OUTCOME_CANCELLED);
+        make_revoked(s);
+        break;
     case END_REVOKED:
         s->hash.expected = job_status_name(JOB_CANCELLED);
-        s->result = (struct queue_result){.state = QUEUE_REVOKED,
-                                          .exc_type = outcome_code(OUTCOME_CANCELLED),
-                                          .exc_message = outcome_sentence(OUTCOME_CANCELLED)};
+        make_revoked(s);
         break;
     case END_CALLED_OFF:
-        make_called_off(s, a);
+        make_cancelled(s, OUTCOME_REVOKED);
+        s->result = (struct queue_result){.state = QUEUE_REVOKED, .exc_message = a->reason};
         break;
     case END_SKIPPED:
         s->has_hash = false;
         s->value = json_pack("{s:s}", "skipped", a->reason);
         s->result.result = s->value;
+        break;
+    case END_SUPERSEDED:
+        s->has_hash = false;
+        make_revoked(s);
         break;
     case END_REFUSED:
     case END_REJECTED:

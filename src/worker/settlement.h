@@ -18,9 +18,11 @@ enum ending {
     END_FAILED,
     END_REFUSED,    /* failed before an engine saw it, by what the task asks for */
     END_GAVE_UP,    /* failed, and to the dead letters: it was started too often */
-    END_REVOKED,    /* cancelled, or its session closed */
+    END_CANCELLED,  /* it was stopped: this cancels the job, unless its session was closed */
+    END_REVOKED,    /* it was cancelled before */
     END_CALLED_OFF, /* by Celery's remote control: this cancels the job */
     END_SKIPPED,    /* there is nothing to do (any more) */
+    END_SUPERSEDED, /* the same, as the job has another task by now */
     END_REJECTED,   /* it is no task of ours */
     END_RETRIED,    /* tried again later */
     END_RELEASED,   /* back to the queue */

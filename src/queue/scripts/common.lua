@@ -186,6 +186,20 @@ local function hash_check(i)
     return 'OK'
 end
 
+-- The same for the hash of a job that task `id` was to run. One that was started anew has another task by now: EBUSY. One
+-- whose task is to be stopped (cancel.lua) ends as nothing else: ECANCELED.
+local function task_check(i, id)
+    local code = hash_check(i)
+    if code ~= 'OK' or not ARGV[i] then
+        return code
+    end
+    local task, cancelling = unpack(redis.call('HMGET', ARGV[i], 'task_id', 'cancelling'))
+    if task and task ~= '' and task ~= id then
+        return 'EBUSY'
+    end
+    return cancelling == id and 'ECANCELED' or 'OK'
+end
+
 local function hash_set(i)
     if not ARGV[i] then
         return
@@ -194,13 +208,5 @@ local function hash_set(i)
         redis.call('HSET', ARGV[i], unpack(ARGV, i + 4))
     end
     redis.call('PUBLISH', ARGV[i + 3], redis.call('HGET', ARGV[i], 'status') or '')
-end
-
-local function hash_change(i)
-    local code = hash_check(i)
-    if code == 'OK' then
-        hash_set(i)
-    end
-    return code
 end
 

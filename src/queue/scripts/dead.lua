@@ -43,12 +43,13 @@ local function replay(letter)
     if in_queues(queues) >= max then
         return 'EAGAIN'
     end
-    local code = hash_change(5)
+    local ok, m = pcall(cjson.decode, message)
+    local task = ok and type(m) == 'table' and type(m.headers) == 'table' and m.headers.id
+    local code = task_check(5, task)
     if code ~= 'OK' then
         return code
     end
-    local ok, m = pcall(cjson.decode, message)
-    local task = ok and type(m) == 'table' and type(m.headers) == 'table' and m.headers.id
+    hash_set(5)
     if type(task) == 'string' then
         redis.call('DEL', DELIVERIES .. task, 'celery-task-meta-' .. task)
     end

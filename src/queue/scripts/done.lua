@@ -2,6 +2,8 @@
 -- empty when nothing is to be counted, META when nobody wants the result, REASON unless the message goes to the dead
 -- letters. The messages follow this task; the results are those of tasks that won't run.
 --
+-- ECANCELED: the job is to be cancelled, and nothing has changed: it has to end as REVOKED.
+--
 -- The first answer is kept: a worker whose connection broke asks again, and must not be told that the work it
 -- has just finished is somebody else's, or it would remove the files of a finished job. With a job it is kept
 -- for longer than Redis should ever be away; without one, nothing but a wrong error code is at stake.
@@ -34,6 +36,12 @@ local held = claimed(worker, tag)
 if not held then
     return 'ESTALE'
 end
+local code = task_check(hash, id)
+if code == 'ECANCELED' and status ~= 'REVOKED' then
+    return code
+elseif code == 'ECANCELED' then
+    code = 'OK'
+end
 forget(worker, tag)
 redis.call('DEL', DELIVERIES .. id)
 if reason ~= '' then
@@ -52,7 +60,9 @@ for i = first_result, hash - 1, 2 do
         store(key, ARGV[i + 1])
     end
 end
-local code = hash_change(hash)
+if code == 'OK' then
+    hash_set(hash)
+end
 -- Not for a name that has been given back: nobody would do it again.
 if tally ~= '' and code == 'OK' and redis.call('HEXISTS', tally, name) == 1 then
     redis.call('HINCRBY', tally, name, by)

@@ -105,7 +105,7 @@ local function push_fairly(name, owner, message)
     redis.call('ZADD', turns, round, owner)
     redis.call('EXPIRE', rounds, WEEK)
     redis.call('EXPIRE', turns, WEEK)
-    return ahead
+    return ahead, round
 end
 
 if code ~= 'OK' then
@@ -117,14 +117,15 @@ end
 if crowd ~= '' and crowded() then
     return 'EDQUOT'
 end
-local ahead
+local ahead, round
 if crowd == '' then
     ahead = redis.call('LPUSH', PREFIX .. queue .. STEPS[step + 1], stamp(message)) - 1
 else
-    ahead = push_fairly(queue .. STEPS[step + 1], crowd, message)
+    ahead, round = push_fairly(queue .. STEPS[step + 1], crowd, message)
 end
 hash_set(9)
 if crowd ~= '' then
+    redis.call('HSET', key, 'queue_round', round) -- where cancel.lua looks first
     redis.call('SADD', crowd, key)
     local expiry = redis.call('PEXPIRETIME', key)
     if expiry > 0 then

@@ -1,5 +1,5 @@
 -- retry: WORKER TAG ID DELAY_MS MAX MESSAGE META [hash]. The claimed message waits in the delayed set in its new form; the
--- delivery does not count. Whose hash is gone or has moved on is not tried again. The first answer is kept, as in done.
+-- delivery does not count. Whose hash is gone or has moved on is not tried again. ECANCELED and the first answer: as in done.
 local worker, tag, id, delay_ms, max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local message, meta = ARGV[6], ARGV[7]
 local first = redis.call('GET', FINISHED .. tag)
@@ -15,10 +15,14 @@ if redis.call('ZCARD', DELAYED) >= max then
     return 'EAGAIN'
 end
 local _, queue = unwrap(held)
-local code = hash_change(8)
+local code = task_check(8, id)
+if code == 'ECANCELED' then
+    return code
+end
 forget(worker, tag)
 uncount(id)
 if code == 'OK' then
+    hash_set(8)
     local ms = now()
     redis.call('ZADD', DELAYED, ms + delay_ms, list_of(queue, message) .. ' ' .. message)
     local result = 'celery-task-meta-' .. id

@@ -1,5 +1,6 @@
--- KEYS: the job's hash. ARGV: worker, channel. 1 when the job was this worker's.
-if redis.call('HGET', KEYS[1], 'worker') ~= ARGV[1] then
+-- KEYS: the job's hash. ARGV: worker, channel, task. 1 when the job was this worker's, for that task.
+local worker, task = unpack(redis.call('HMGET', KEYS[1], 'worker', 'task_id'))
+if worker ~= ARGV[1] or (task or '') ~= '' and task ~= ARGV[3] then
     return 0
 end
 redis.call('HSET', KEYS[1], 'worker', '')

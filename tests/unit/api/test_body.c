@@ -99,10 +99,10 @@ static void test_download_token(void **state)
     const char *why = "";
     struct body body;
 
-    assert_int_equal(body_read_download_token(text, strlen(text), &body, &why), 0);
+    assert_int_equal(body_read_job(text, strlen(text), &body, &why), 0);
     assert_string_equal(body.job_id, "j");
     body_free(&body);
-    assert_int_equal(body_read_download_token("{}", 2, &body, &why), -EINVAL);
+    assert_int_equal(body_read_job("{}", 2, &body, &why), -EINVAL);
     assert_non_null(strstr(why, "job_id"));
 }
 

@@ -1,5 +1,7 @@
 #include "queue_fixture.h"
 
+#include "queue/operate.h"
+
 #include "core/buf.h"
 #include "core/clock.h"
 
@@ -171,6 +173,25 @@ int done_with_tally(struct fixture *f, const struct queue_claim *c, const char *
 
     queue_done(f->q, W1, c, &(struct queue_result){.tally = "tally", .tally_name = name, .tally_by = by},
                hash, on_answer, &a);
+    return wait_for(f, &a);
+}
+
+int replay_letter(struct fixture *f, uint64_t id, const struct queue_hash *hash)
+{
+    struct answer a = {0};
+
+    queue_dead_replay(f->q, id, hash, on_answer, &a);
+    return wait_for(f, &a);
+}
+
+int cancel_in(struct fixture *f, const char *id, const char *crowd, const struct queue_hash *hash)
+{
+    struct answer a = {0};
+
+    queue_cancel(f->q,
+                 &(struct queue_cancellation){
+                     .id = id, .why = "It was cancelled.", .stop_channel = "decant:stop", .crowd = crowd},
+                 hash, on_answer, &a);
     return wait_for(f, &a);
 }
 

@@ -66,6 +66,10 @@ int move_as(struct fixture *f, struct queue *q, const char *worker, const struct
             const char *family);
 int retry_as(struct fixture *f, struct queue *q, const char *worker, const struct queue_claim *c,
              uint64_t delay_ms, const struct queue_hash *hash);
+/* The job is that of the hash "job"; with that crowd, or "". */
+int cancel_in(struct fixture *f, const char *id, const char *crowd, const struct queue_hash *hash);
+/* Of the dead letter with this id. */
+int replay_letter(struct fixture *f, uint64_t id, const struct queue_hash *hash);
 int goodbye_as(struct fixture *f, struct queue *q, const char *worker);
 int reap(struct fixture *f);
 /* Reaps as often as a worker does, for as long as it takes a lease that isn't renewed to end. */

@@ -181,6 +181,64 @@ static void test_turns(void **state)
     assert_served(f, "b0 a1 c0 a2");
 }
 
+static void cancel_of(struct fixture *f, char owner, unsigned n)
+{
+    static const char *const set[] = {"status", "cancelled", NULL};
+    char id[16], key[32], crowd[32];
+
+    snprintf(id, sizeof id, "%c%u", owner, n);
+    snprintf(key, sizeof key, "job:%s", id);
+    snprintf(crowd, sizeof crowd, "session:%c", owner);
+    assert_int_equal(
+        cancel_in(f, id, crowd,
+                  &(struct queue_hash){
+                      .key = key, .field = "status", .expected = "queued", .channel = "c", .set = set}),
+        0);
+}
+
+/* Whatever of a round is called off, who comes later stands behind those who were in it. */
+static void test_called_off(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 3; i++)
+        for (char owner = 'a'; owner < 'd'; owner++)
+            enqueue_of(f, owner, i, 0);
+    cancel_of(f, 'c', 1); /* the last one of its round */
+    enqueue_of(f, 'd', 0, 0);
+    enqueue_of(f, 'd', 1, 0);
+    cancel_of(f, 'd', 0);
+    cancel_of(f, 'a', 1); /* the first one */
+    assert_served(f, "a0 b0 c0 b1 d1 a2 b2 c2");
+
+    enqueue_of(f, 'a', 0, 0);
+    enqueue_of(f, 'a', 1, 0);
+    enqueue_of(f, 'b', 0, 0);
+    cancel_of(f, 'b', 0); /* all of its round but the first one */
+    enqueue_of(f, 'c', 0, 0);
+    cancel_of(f, 'a', 0); /* as good as served: who comes now is of the next round */
+    enqueue_of(f, 'd', 0, 0);
+    assert_served(f, "c0 a1 d0");
+}
+
+/* Who has called all off is as new as before, and gains nothing either. */
+static void test_nothing_left(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 20; i++)
+        enqueue_of(f, 'a', i, 0);
+    for (unsigned i = 0; i < 3; i++)
+        enqueue_of(f, 'b', i, 0);
+    for (unsigned i = 0; i < 20; i++)
+        cancel_of(f, 'a', i);
+    assert_int_equal(length(f), 3);
+    assert_int_equal(redis_server_int(f->server, "EXISTS decant:deliveries:a0"), 0);
+    enqueue_of(f, 'a', 20, 0);
+    enqueue_of(f, 'a', 21, 0);
+    assert_served(f, "b0 b1 a20 b2 a21");
+}
+
 /* A place that is far from both ends. */
 static void test_far(void **state)
 {
@@ -364,6 +422,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FAIR_TEST(test_many_do_not_stand_before_one),
         FAIR_TEST(test_turns),
+        FAIR_TEST(test_called_off),
+        FAIR_TEST(test_nothing_left),
         FAIR_TEST(test_far),
         FAIR_TEST(test_nobody_starves),
         FAIR_TEST(test_priorities),

@@ -174,7 +174,7 @@ int do_job_update(struct fixture *f, const char *session_id, const char *job_id,
 {
     struct answer a = {0};
 
-    job_update(f->r, session_id, job_id, pairs, answer_on, &a);
+    job_update(f->r, session_id, job_id, NULL, pairs, answer_on, &a);
     answer_wait(f, &a);
     return a.err;
 }

@@ -36,6 +36,8 @@ static void check_same(const struct job *job, void *arg)
     SAME_TEXT(options);
     SAME_TEXT(inputs);
     SAME_TEXT(sealed_secrets);
+    SAME_TEXT(secret_options);
+    SAME_TEXT(cancelling);
     SAME_TEXT(created_at);
     SAME_TEXT(started_at);
     SAME_TEXT(completed_at);
@@ -82,6 +84,8 @@ static void test_round_trip(void **state)
                       .options = "{\"quality\": 3}",
                       .inputs = "[]",
                       .sealed_secrets = "c2VhbGVk",
+                      .secret_options = "password",
+                      .cancelling = "t0",
                       .created_at = "2026-01-01T00:00:00.000Z",
                       .started_at = "s",
                       .completed_at = "c",
@@ -110,8 +114,8 @@ static void test_round_trip(void **state)
     assert_all_expire(f, s.id);
     /* both ends of the table are its own: no field beyond it in Redis, no pointer of struct job without one
      */
-    assert_int_equal(redis_server_int(f->server, "HLEN session:%s:jobs:%s", s.id, id), 37);
-    assert_int_equal(sizeof job, 36 * 8);
+    assert_int_equal(redis_server_int(f->server, "HLEN session:%s:jobs:%s", s.id, id), 39);
+    assert_int_equal(sizeof job, 38 * 8);
     /* a field that this release does not know, one that is gone, one that is no number */
     redis_server_do(f->server, "HSET session:%s:jobs:%s later x", s.id, id);
     redis_server_do(f->server, "HDEL session:%s:jobs:%s engine size", s.id, id);
@@ -318,6 +322,92 @@ static void test_update(void **state)
                      redis_server_int(f->server, "PEXPIRETIME session:%s", s.id));
 }
 
+/* It has been started anew since, or is to be stopped. */
+static void test_update_of_an_old_task(void **state)
+{
+    struct fixture *f = *state;
+    char id[ID_UUID_LEN + 1];
+    struct session s;
+    static const struct {
+        const char *task, *of, *cancelling;
+        int err;
+    } cases[] = {{"t1", "t1", "", 0},
+                 {"t1", "", "", 0}, /* nobody has said whose it is */
+                 {"t1", "t2", "", -ECANCELED},
+                 {"t1", "t1", "t1", -ECANCELED},
+                 {"t2", "t2", "t1", 0}};
+
+    assert_int_equal(do_session_create(f, 100, &s), 0);
+    make_job(f, s.id, JOB_PROCESSING, id);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct answer a = {0};
+
+        redis_server_do(f->server, "HSET session:%s:jobs:%s progress 0 task_id %s cancelling %s", s.id, id,
+                        cases[i].of, cases[i].cancelling);
+        job_update(f->r, s.id, id, cases[i].task, REDIS("progress", "7"), answer_on, &a);
+        answer_wait(f, &a);
+        assert_int_equal(a.err, cases[i].err);
+        assert_progress(f, s.id, id, a.err ? 0 : 7);
+    }
+}
+
+static void check_reset(const struct job *job, void *arg)
+{
+    const struct job *before = arg;
+
+    assert_string_equal(job->original_filename, before->original_filename);
+    assert_string_equal(job->stored_path, before->stored_path);
+    assert_string_equal(job->options, before->options);
+    assert_string_equal(job->created_at, before->created_at);
+    assert_int_equal(job->size, before->size);
+    assert_int_equal(job->status, before->status);
+    assert_int_equal(job->progress, 0);
+    assert_int_equal(job->attempts, 0);
+    assert_string_equal(job->error_code, "");
+    assert_string_equal(job->error_message, "");
+    assert_string_equal(job->started_at, "");
+    assert_string_equal(job->completed_at, "");
+    assert_string_equal(job->converted_path, "");
+    assert_string_equal(job->cancelling, "");
+    assert_int_equal(job->duration_ms, JOB_UNKNOWN);
+    assert_int_equal(job->queue_ms, JOB_UNKNOWN);
+    assert_int_equal(job->peak_kib, 0);
+}
+
+static void test_reset(void **state)
+{
+    struct fixture *f = *state;
+    char id[ID_UUID_LEN + 1];
+    struct session s;
+    const char *pairs[JOB_RESET_MAX + 1];
+    struct job job = {.job_id = id,
+                      .original_filename = "a.txt",
+                      .stored_path = "p",
+                      .converted_path = "c",
+                      .options = "{}",
+                      .created_at = "then",
+                      .started_at = "later",
+                      .completed_at = "at last",
+                      .error_code = "internal",
+                      .error_message = "m",
+                      .cancelling = "t",
+                      .size = 3,
+                      .progress = 40,
+                      .attempts = 2,
+                      .peak_kib = 9,
+                      .queue_ms = 1,
+                      .duration_ms = 2};
+
+    id_uuid(id);
+    assert_int_equal(do_session_create(f, 100, &s), 0);
+    job.session_id = s.id;
+    assert_int_equal(do_job_create(f, &job, 10), 0);
+    pairs[job_reset(pairs)] = NULL;
+    for (size_t i = 0; pairs[i]; i += 2)
+        redis_server_do(f->server, "HSET session:%s:jobs:%s %s %s", s.id, id, pairs[i], pairs[i + 1]);
+    assert_int_equal(do_job_load(f, s.id, id, check_reset, &job), 0);
+}
+
 /* Redis forgets its scripts, and then everything, while updates are under way. */
 static void test_flush_and_restart(void **state)
 {
@@ -332,7 +422,7 @@ static void test_flush_and_restart(void **state)
     assert_int_equal(do_job_update(f, s.id, id, REDIS("progress", "1")), 0);
     redis_server_do(f->server, "SCRIPT FLUSH SYNC");
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
-        job_update(f->r, s.id, id, REDIS("progress", i % 2 ? "10" : "20"), answer_on, &answers[i]);
+        job_update(f->r, s.id, id, NULL, REDIS("progress", i % 2 ? "10" : "20"), answer_on, &answers[i]);
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
         assert_true(loop_until(&f->loop, &answers[i].done, 2000));
         assert_int_equal(answers[i].err, 0);
@@ -345,7 +435,7 @@ static void test_flush_and_restart(void **state)
             loop_for(&f->loop, 20);
             redis_server_kill(f->server);
         }
-        job_update(f->r, s.id, id, REDIS("progress", "30"), answer_on, &answers[i]);
+        job_update(f->r, s.id, id, NULL, REDIS("progress", "30"), answer_on, &answers[i]);
     }
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
         assert_true(loop_until(&f->loop, &answers[i].done, 2000));
@@ -372,6 +462,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_quota_of_the_expired, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_malformed_ids, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_update, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_update_of_an_old_task, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_reset, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_flush_and_restart, fixture_setup, fixture_teardown),
     };
 

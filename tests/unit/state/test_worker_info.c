@@ -105,11 +105,12 @@ static void says_when_redis_is_away(void **state)
     assert_int_equal(list(f).err, -ENOTCONN);
 }
 
-static const char *leave(struct fixture *f, const char *session, const char *job, const char *worker)
+static const char *leave(struct fixture *f, const char *session, const char *job, const char *worker,
+                         const char *task)
 {
     struct answer a = {0};
 
-    job_leave(f->r, session, job, worker, answer_on, &a);
+    job_leave(f->r, session, job, task, worker, answer_on, &a);
     answer_wait(f, &a);
     assert_int_equal(a.err, 0);
     return redis_server_str(f->server, "HGET session:%s:jobs:%s worker", session, job);
@@ -123,10 +124,15 @@ static void a_worker_lets_go_of_its_own_jobs_only(void **state)
     id_token(session);
     id_uuid(job);
     redis_server_do(f->server, "HSET session:%s:jobs:%s status cancelled worker mine", session, job);
-    assert_string_equal(leave(f, session, job, "another"), "mine");
-    assert_string_equal(leave(f, session, job, "mine"), "");
+    assert_string_equal(leave(f, session, job, "another", "t1"), "mine");
+    assert_string_equal(leave(f, session, job, "mine", "t1"), ""); /* it doesn't say whose task it is */
+
+    /* tried again, and with the same worker once more: another task's */
+    redis_server_do(f->server, "HSET session:%s:jobs:%s worker mine task_id t2", session, job);
+    assert_string_equal(leave(f, session, job, "mine", "t1"), "mine");
+    assert_string_equal(leave(f, session, job, "mine", "t2"), "");
     redis_server_do(f->server, "DEL session:%s:jobs:%s", session, job);
-    leave(f, session, job, "mine");
+    leave(f, session, job, "mine", "t2");
     assert_int_equal(redis_server_int(f->server, "EXISTS session:%s:jobs:%s", session, job), 0);
 }
 

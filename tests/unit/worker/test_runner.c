@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/path.h"
 #include "core/str.h"
+#include "state/job.h"
 #include "support/loop.h"
 #include "support/redis_server.h"
 
@@ -800,7 +801,7 @@ static void old_tasks_of_a_job_are_skipped(void **state)
     start(f);
     wait_over(f);
     assert_string_equal(field(f, "status"), "queued");
-    assert_true(result_has(f, "superseded"));
+    assert_true(result_has(f, "\"REVOKED\"")); /* the job was cancelled, and started again */
 
     set_job(f, "completed");
     enqueue(f);
@@ -1048,6 +1049,190 @@ static void a_stop_is_stronger_than_a_release(void **state)
     assert_true(result_has(f, "REVOKED"));
 }
 
+/* --- cancelled by POST /cancel: queue_cancel says so in the job, and tells the workers */
+
+static void mark_cancelling(struct fixture *f)
+{
+    redis_server_do(f->server, "HSET session:%s:jobs:%s cancelling %s sealed_secrets %s", f->session, f->job,
+                    f->task, "");
+}
+
+static void assert_cancelled(struct fixture *f)
+{
+    assert_string_equal(field(f, "status"), "cancelled");
+    assert_string_equal(field(f, "error_code"), "cancelled_by_user");
+    assert_string_not_equal(field(f, "error_message"), "");
+    assert_string_not_equal(field(f, "completed_at"), "");
+    assert_string_equal(field(f, "cancelling"), "");
+    assert_string_equal(field(f, "worker"), "");
+    assert_true(result_has(f, "\"REVOKED\""));
+    assert_int_equal(redis_server_int(f->server, "LLEN decant"), 0);
+    assert_int_equal(redis_server_int(f->server, "ZCARD decant:delayed"), 0);
+    assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 0);
+}
+
+static void a_job_is_cancelled_when_it_has_stopped(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    mark_cancelling(f);
+    runner_stop(f->runner);
+    assert_true(conversions[0].cancelled);
+    loop_for(&f->loop, 100);
+    assert_string_equal(field(f, "status"), "scanning");
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_cancelled(f);
+    assert_int_equal(counted(f, "jobs test txt pdf cancelled_by_user"), 1);
+}
+
+/* The message was missed. */
+static void notices_by_itself_that_it_is_cancelled(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    mark_cancelling(f);
+    conversions[0].events.progress(conversions[0].arg, 10);
+    assert_true(loop_until(&f->loop, &conversions[0].cancelled, PATIENCE_MS));
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_cancelled(f);
+}
+
+static void asks_whether_it_is_cancelled(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    runner_check(f->runner);
+    loop_for(&f->loop, 100);
+    assert_false(conversions[0].cancelled);
+    mark_cancelling(f);
+    runner_check(f->runner);
+    assert_true(loop_until(&f->loop, &conversions[0].cancelled, PATIENCE_MS));
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_cancelled(f);
+}
+
+/* Cancelled in the very moment in which it is done: nothing is left of what it has made, and nobody is told
+ * before its process is gone. */
+static void a_result_that_comes_too_late_is_removed(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    conversion_lingers = true;
+    mark_cancelling(f);
+    redis_server_do(f->server, "HSET decant:stored %s 5", f->session);
+    succeed(&conversions[0]);
+    loop_for(&f->loop, 200);
+    assert_string_equal(field(f, "status"), "scanning");
+    conversions[0].events.gone(conversions[0].arg);
+    wait_over(f);
+    assert_cancelled(f);
+    assert_string_equal(field(f, "converted_path"), "");
+    assert_int_equal(entries(f, "converted"), 0);
+    assert_string_equal(redis_server_str(f->server, "HGET decant:stored %s", f->session), "5");
+}
+
+static void whatever_its_end_it_is_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct conversion_report report = report_of(OUTCOME_SCANNER_UNAVAILABLE);
+
+    start_converting(f);
+    mark_cancelling(f);
+    finish(&conversions[0], OUTCOME_CORRUPT_INPUT);
+    wait_over(f);
+    assert_cancelled(f);
+
+    set_job(f, "queued");
+    conversion_started = false;
+    n_conversions = 0;
+    start_converting(f);
+    mark_cancelling(f);
+    report.transient = true; /* it would be tried again */
+    conversions[0].events.done(conversions[0].arg, &report);
+    conversions[0].events.gone(conversions[0].arg);
+    wait_over(f);
+    assert_cancelled(f);
+
+    set_job(f, "queued");
+    conversion_started = false;
+    n_conversions = 0;
+    start_converting(f);
+    mark_cancelling(f);
+    runner_release(f->runner); /* the worker ends */
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_cancelled(f);
+}
+
+/* The worker that was to stop it has died. */
+static void a_cancelled_job_is_not_run_again(void **state)
+{
+    struct fixture *f = *state;
+
+    set_job(f, "processing");
+    redis_server_do(f->server, "HSET session:%s:jobs:%s worker decant@dead:1:b", f->session, f->job);
+    mark_cancelling(f);
+    make_leftovers(f);
+    enqueue(f);
+    start(f);
+    wait_over(f);
+    assert_cancelled(f);
+    assert_int_equal(n_conversions, 0);
+    assert_int_equal(entries(f, "converted"), 0);
+    assert_int_equal(entries(f, "."), 2);
+}
+
+/* Loaded, then cancelled and started anew before it was marked: the folder is the new task's. */
+static void an_old_task_touches_nothing_of_the_new_one(void **state)
+{
+    struct fixture *f = *state;
+    char key[JOB_KEY_MAX];
+    struct redis *other;
+
+    assert_int_equal(redis_new(&f->loop, &(struct redis_config){.url = redis_server_url(f->server)}, &other),
+                     0);
+    for (int i = 0; i < 500 && !redis_connected(other); i++)
+        loop_for(&f->loop, 10);
+    job_key(key, f->session, f->job);
+    enqueue(f);
+    start(f);
+    make_leftovers(f); /* the new one's */
+    /* Reading goes on, and of what is to be written this comes first. */
+    redis_server_do(f->server, "CLIENT PAUSE 300 WRITE");
+    redis_command(other, REDIS("HSET", key, "task_id", "another", "status", "processing", "worker", WORKER),
+                  NULL, NULL);
+    wait_over(f);
+    redis_free(other);
+    assert_string_equal(field(f, "status"), "processing");
+    assert_string_equal(field(f, "worker"), WORKER);
+    assert_int_equal(n_conversions, 0);
+    assert_int_equal(entries(f, "converted"), 1);
+    assert_int_equal(entries(f, "."), 3);
+    assert_true(result_has(f, "\"REVOKED\""));
+}
+
+/* The same with one that runs, as its worker was thought dead. */
+static void an_old_task_stops_for_the_new_one(void **state)
+{
+    struct fixture *f = *state;
+
+    start_converting(f);
+    redis_server_do(f->server, "HSET session:%s:jobs:%s task_id another worker another", f->session, f->job);
+    conversions[0].events.progress(conversions[0].arg, 10);
+    assert_true(loop_until(&f->loop, &conversions[0].cancelled, PATIENCE_MS));
+    finish(&conversions[0], OUTCOME_CANCELLED);
+    wait_over(f);
+    assert_string_equal(field(f, "status"), "scanning");
+    assert_string_equal(field(f, "worker"), "another");
+}
+
 /* --- Celery's remote control */
 
 static void assert_called_off(struct fixture *f, const char *how)
@@ -1123,7 +1308,7 @@ static void a_closed_session_is_stronger_than_a_revocation(void **state)
     runner_stop(f->runner);
     finish(&conversions[0], OUTCOME_CANCELLED);
     wait_over(f);
-    assert_string_equal(field(f, "error_code"), "");
+    assert_string_equal(field(f, "error_code"), "cancelled_by_user");
     assert_string_equal(field(f, "worker"), "");
     assert_true(result_has(f, "REVOKED"));
 }
@@ -1795,10 +1980,10 @@ static void the_right_job_is_stopped(void **state)
     claimer_start(claimer);
     enqueue(f);
     assert_true(loop_until(&f->loop, &conversion_started, PATIENCE_MS));
-    claimer_stop_job(claimer, "11111111-1111-4111-8111-111111111111");
+    claimer_stop(claimer, "11111111-1111-4111-8111-111111111111");
     assert_false(conversions[0].cancelled);
     set_job(f, "cancelled");
-    claimer_stop_job(claimer, f->job);
+    claimer_stop(claimer, f->job);
     assert_true(conversions[0].cancelled);
     finish(&conversions[0], OUTCOME_CANCELLED);
     finish_claimer(f, claimer);
@@ -1897,6 +2082,14 @@ int main(void)
         TEST(gives_the_task_back),
         TEST(gives_back_before_it_begins),
         TEST(a_stop_is_stronger_than_a_release),
+        TEST(a_job_is_cancelled_when_it_has_stopped),
+        TEST(notices_by_itself_that_it_is_cancelled),
+        TEST(asks_whether_it_is_cancelled),
+        TEST(a_result_that_comes_too_late_is_removed),
+        TEST(whatever_its_end_it_is_cancelled),
+        TEST(a_cancelled_job_is_not_run_again),
+        TEST(an_old_task_touches_nothing_of_the_new_one),
+        TEST(an_old_task_stops_for_the_new_one),
         TEST(slots_are_filled_and_no_more),
         TEST(the_right_job_is_stopped),
         TEST(a_lost_task_is_dropped_at_once),

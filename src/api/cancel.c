@@ -1,0 +1,134 @@
+/* POST /cancel. What waits is cancelled at once; what is under way when its worker has seen its process end:
+ * the answer waits for that a while. */
+#include "api/api.h"
+
+#include "api/body.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/outcome.h"
+
+#include <errno.h>
+
+enum { STOP_WAIT_MS = 3000, TRIES_MAX = 3 };
+
+struct cancel {
+    struct api_call *call;
+    struct body body;
+    char task_id[ID_UUID_LEN + 1];
+    unsigned tries; /* left */
+};
+
+static void cancel_release(void *arg)
+{
+    struct cancel *c = arg;
+
+    body_free(&c->body);
+}
+
+static void fail_state(struct cancel *c, enum job_status status)
+{
+    static const char *const details[] = {
+        [JOB_UPLOADED] = "This job has not been started.",
+        [JOB_COMPLETED] = "This job has been completed already.",
+        [JOB_FAILED] = "This job has failed already.",
+    };
+
+    api_fail(c->call, API_WRONG_STATE, details[status]);
+}
+
+static void try_again(struct cancel *c);
+
+static void on_cancelled(void *arg, int err)
+{
+    struct cancel *c = arg;
+
+    if (err == -EBUSY && --c->tries > 0) { /* it has moved on since it was loaded */
+        try_again(c);
+        return;
+    }
+    if (err == -EBUSY) {
+        api_fail(c->call, API_WRONG_STATE, "This job is just being ended or started by another call.");
+        return;
+    }
+    if (err != 0 && err != -EINPROGRESS) {
+        api_fail_state(c->call, err);
+        return;
+    }
+    log_info("task cancelled", LOG_S("job_id", c->body.job_id), LOG_S("task_id", c->task_id),
+             LOG_S("trace_id", http_request_trace(c->call->req)->id),
+             LOG_S("request_id", http_request_id(c->call->req)));
+    api_reply_end(c->call, c->body.job_id, err == 0 ? 0 : STOP_WAIT_MS);
+}
+
+static void cancel_task(struct cancel *c)
+{
+    const char *sid = c->call->session.id, *code = outcome_code(OUTCOME_CANCELLED);
+    const char *sentence = outcome_sentence(OUTCOME_CANCELLED);
+    char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX], now[CLOCK_RFC3339_LEN + 1];
+    const char *const set[] = {"status",
+                               job_status_name(JOB_CANCELLED),
+                               "completed_at",
+                               now,
+                               "error_code",
+                               code,
+                               "error_message",
+                               sentence,
+                               "worker",
+                               "",
+                               "cancelling",
+                               "",
+                               "sealed_secrets",
+                               "",
+                               NULL};
+    const struct queue_hash hash = {.key = key,
+                                    .field = "status",
+                                    .expected = "queued scanning processing",
+                                    .channel = channel,
+                                    .set = set};
+    const struct queue_cancellation cancellation = {
+        .id = c->task_id, .why = sentence, .stop_channel = JOB_STOP_CHANNEL, .crowd = crowd};
+
+    clock_rfc3339(clock_real_ms(), now);
+    job_key(key, sid, c->body.job_id);
+    job_crowd(crowd, sid);
+    snprintf(channel, sizeof channel, JOB_CHANNEL_PREFIX "%s", c->body.job_id);
+    queue_cancel(c->call->api->queue, &cancellation, &hash, on_cancelled, c);
+}
+
+/* Asked for twice, it is answered twice. */
+static void on_job_to_cancel(void *arg, int err, const struct job *job)
+{
+    struct cancel *c = arg;
+
+    if (err < 0) {
+        api_fail_state(c->call, err);
+    } else if (job->status == JOB_CANCELLED) {
+        api_reply_end(c->call, c->body.job_id, 0);
+    } else if (job->status == JOB_UPLOADED || job_status_is_final(job->status)) {
+        fail_state(c, job->status);
+    } else {
+        snprintf(c->task_id, sizeof c->task_id, "%s", job->task_id);
+        cancel_task(c);
+    }
+}
+
+static void try_again(struct cancel *c)
+{
+    job_load(c->call->api->redis, c->call->session.id, c->body.job_id, on_job_to_cancel, c);
+}
+
+void api_cancel(struct api_call *call)
+{
+    struct cancel *c = http_request_alloc(call->req, sizeof *c);
+    size_t len;
+    const char *text = http_request_body(call->req, &len), *why;
+
+    c->call = call;
+    c->tries = TRIES_MAX;
+    if (body_read_job(text, len, &c->body, &why) < 0) {
+        api_fail(call, API_BAD_REQUEST, why);
+        return;
+    }
+    http_request_on_end(call->req, cancel_release, c);
+    try_again(c);
+}
