@@ -88,7 +88,7 @@ struct api_endpoint {
 /* The handlers, by file. */
 api_handler api_session_init, api_session_close;             /* sessions.c */
 api_handler api_upload;                                      /* upload.c */
-api_handler api_convert;                                     /* convert.c */
+api_handler api_convert, api_retry;                          /* convert.c */
 api_handler api_cancel;                                      /* cancel.c */
 api_handler api_job_status, api_job_status_ahead;            /* jobs.c */
 api_handler api_events;                                      /* events.c */
@@ -133,7 +133,8 @@ void api_fail_state(struct api_call *call, int err);
 /* The object of /job_status and of the events. */
 enum { API_JOB_BYTES = 1000 /* about */, API_JOB_BYTES_MAX = 64 * 1024 };
 void api_job_write(struct buf *out, const struct job *job);
-/* Answers with it: 200 as soon as the job has ended, or 202 when it hasn't for `wait_ms`. */
+/* Answers with it: 200 as soon as the job has ended, or 202 when it hasn't for `wait_ms`. `job_id` lives as
+ * long as the request. */
 void api_reply_end(struct api_call *call, const char *job_id, uint64_t wait_ms);
 /* The extension of a completed job's result, inside the job. */
 const char *api_output_extension(const struct job *job);

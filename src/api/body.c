@@ -55,6 +55,16 @@ static const struct format *find_target(const char *name)
     return strchr(name, '.') || strlen(name) > 16 ? NULL : format_by_name(file);
 }
 
+static int read_options(struct body *ret, const char **ret_why)
+{
+    ret->options = json_object_get(ret->json, "options");
+    if (json_is_null(ret->options))
+        ret->options = NULL; /* how many clients write that there are none */
+    if (ret->options && !json_is_object(ret->options))
+        return refuse(ret, "The member \"options\" has to be an object.", ret_why);
+    return 0;
+}
+
 int body_read_convert(const char *text, size_t len, struct body *ret, const char **ret_why)
 {
     const char *target;
@@ -68,12 +78,14 @@ int body_read_convert(const char *text, size_t len, struct body *ret, const char
     if (!target)
         return refuse(ret, "The member \"target_format\" is missing or not a string.", ret_why);
     ret->target = find_target(target);
-    ret->options = json_object_get(ret->json, "options");
-    if (json_is_null(ret->options))
-        ret->options = NULL; /* how many clients write that there are none */
-    if (ret->options && !json_is_object(ret->options))
-        return refuse(ret, "The member \"options\" has to be an object.", ret_why);
-    return 0;
+    return read_options(ret, ret_why);
+}
+
+int body_read_retry(const char *text, size_t len, struct body *ret, const char **ret_why)
+{
+    int r = body_read_job(text, len, ret, ret_why);
+
+    return r < 0 ? r : read_options(ret, ret_why);
 }
 
 int body_read_job(const char *text, size_t len, struct body *ret, const char **ret_why)

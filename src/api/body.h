@@ -16,13 +16,13 @@ struct body {
     const char *job_id;    /* of any form: the state layer knows which may exist; of many the first */
     const json_t *job_ids; /* of many that become one, or are downloaded in one: texts, at most BODY_JOBS_MAX;
                               NULL: there is one */
-    /* of /convert alone: */
-    const struct format *target; /* NULL: we know none of the name */
-    json_t *options;             /* an object; NULL: none were sent */
+    const struct format *target; /* of /convert alone; NULL: we know none of the name */
+    json_t *options;             /* of /convert and /retry: an object; NULL: none were sent */
 };
 
 /* 0, or -EINVAL with a sentence (a constant) about what is wrong; `ret` is then empty. */
 int body_read_convert(const char *text, size_t len, struct body *ret, const char **ret_why) _warn_unused_;
+int body_read_retry(const char *text, size_t len, struct body *ret, const char **ret_why) _warn_unused_;
 /* A job's id and no more: /cancel, /duplicate. */
 int body_read_job(const char *text, size_t len, struct body *ret, const char **ret_why) _warn_unused_;
 /* Of many no two are the same. */

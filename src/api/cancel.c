@@ -13,17 +13,10 @@ enum { STOP_WAIT_MS = 3000, TRIES_MAX = 3 };
 
 struct cancel {
     struct api_call *call;
-    struct body body;
+    const char *job_id;
     char task_id[ID_UUID_LEN + 1];
     unsigned tries; /* left */
 };
-
-static void cancel_release(void *arg)
-{
-    struct cancel *c = arg;
-
-    body_free(&c->body);
-}
 
 static void fail_state(struct cancel *c, enum job_status status)
 {
@@ -54,10 +47,10 @@ static void on_cancelled(void *arg, int err)
         api_fail_state(c->call, err);
         return;
     }
-    log_info("task cancelled", LOG_S("job_id", c->body.job_id), LOG_S("task_id", c->task_id),
+    log_info("task cancelled", LOG_S("job_id", c->job_id), LOG_S("task_id", c->task_id),
              LOG_S("trace_id", http_request_trace(c->call->req)->id),
              LOG_S("request_id", http_request_id(c->call->req)));
-    api_reply_end(c->call, c->body.job_id, err == 0 ? 0 : STOP_WAIT_MS);
+    api_reply_end(c->call, c->job_id, err == 0 ? 0 : STOP_WAIT_MS);
 }
 
 static void cancel_task(struct cancel *c)
@@ -89,9 +82,9 @@ static void cancel_task(struct cancel *c)
         .id = c->task_id, .why = sentence, .stop_channel = JOB_STOP_CHANNEL, .crowd = crowd};
 
     clock_rfc3339(clock_real_ms(), now);
-    job_key(key, sid, c->body.job_id);
+    job_key(key, sid, c->job_id);
     job_crowd(crowd, sid);
-    snprintf(channel, sizeof channel, JOB_CHANNEL_PREFIX "%s", c->body.job_id);
+    snprintf(channel, sizeof channel, JOB_CHANNEL_PREFIX "%s", c->job_id);
     queue_cancel(c->call->api->queue, &cancellation, &hash, on_cancelled, c);
 }
 
@@ -103,7 +96,7 @@ static void on_job_to_cancel(void *arg, int err, const struct job *job)
     if (err < 0) {
         api_fail_state(c->call, err);
     } else if (job->status == JOB_CANCELLED) {
-        api_reply_end(c->call, c->body.job_id, 0);
+        api_reply_end(c->call, c->job_id, 0);
     } else if (job->status == JOB_UPLOADED || job_status_is_final(job->status)) {
         fail_state(c, job->status);
     } else {
@@ -114,7 +107,7 @@ static void on_job_to_cancel(void *arg, int err, const struct job *job)
 
 static void try_again(struct cancel *c)
 {
-    job_load(c->call->api->redis, c->call->session.id, c->body.job_id, on_job_to_cancel, c);
+    job_load(c->call->api->redis, c->call->session.id, c->job_id, on_job_to_cancel, c);
 }
 
 void api_cancel(struct api_call *call)
@@ -122,13 +115,14 @@ void api_cancel(struct api_call *call)
     struct cancel *c = http_request_alloc(call->req, sizeof *c);
     size_t len;
     const char *text = http_request_body(call->req, &len), *why;
+    _cleanup_(body_free) struct body body = {0};
 
-    c->call = call;
-    c->tries = TRIES_MAX;
-    if (body_read_job(text, len, &c->body, &why) < 0) {
+    if (body_read_job(text, len, &body, &why) < 0) {
         api_fail(call, API_BAD_REQUEST, why);
         return;
     }
-    http_request_on_end(call->req, cancel_release, c);
+    c->call = call;
+    c->job_id = http_request_strdup(call->req, body.job_id);
+    c->tries = TRIES_MAX;
     try_again(c);
 }

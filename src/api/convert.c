@@ -1,4 +1,7 @@
-/* POST /convert. */
+/* POST /convert, and POST /retry, which is the same for a job that has failed or was cancelled.
+ *
+ * The client may leave before Redis or the disk has answered. Then the body and the secrets go at once, and
+ * no callback may look at them any more: each begins by asking has_left(). */
 #include "api/api.h"
 
 #include "api/body.h"
@@ -7,30 +10,51 @@
 #include "engine/catalogue.h"
 #include "engine/secrets.h"
 
+#include <assert.h>
 #include <errno.h>
 
 struct convert {
     struct api_call *call;
     struct body body;
+    bool again;         /* a retry */
+    const char *job_id; /* lives as long as the request; of many the first */
+    const struct format *target;
+    json_t *wanted, *stored_options; /* `wanted`: the options, of the body or those stored; NULL: none */
     char *options;
     char *sealed_secrets; /* NULL: there are none */
+    char secret_options[SECRETS_NAMES_MAX];
     char task_id[ID_UUID_LEN + 1];
     struct queue_place place;
     const struct catalogue_route *route;
     json_t *inputs; /* of many: what is stored of them (state/job.h) */
     char *inputs_text;
+
+    uv_work_t work; /* a retry: are the files still there? */
+    const char **files;
+    size_t n_files;
+    bool missing;
+    bool left;
 };
 
 static void convert_release(void *arg)
 {
     struct convert *c = arg;
 
+    c->left = true;
     json_decref(c->inputs);
     free(c->inputs_text);
-
+    json_decref(c->stored_options);
     body_free(&c->body);
     free(c->options);
     free(c->sealed_secrets);
+}
+
+/* Then the call has been ended. */
+static bool has_left(struct convert *c)
+{
+    if (c->left)
+        api_abandon(c->call);
+    return c->left;
 }
 
 static void reply_queued(struct convert *c)
@@ -41,23 +65,24 @@ static void reply_queued(struct convert *c)
                        ? json_integer((json_int_t)wait_ms)
                        : json_null();
 
-    log_info("task queued", LOG_S("job_id", c->body.job_id), LOG_S("task_id", c->task_id),
+    log_info("task queued", LOG_S("job_id", c->job_id), LOG_S("task_id", c->task_id),
              LOG_S("trace_id", http_request_trace(req)->id), LOG_S("request_id", http_request_id(req)));
     api_reply_json(c->call, 202,
-                   json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "job_id", c->body.job_id, "task_id",
-                             c->task_id, "status", job_status_name(JOB_QUEUED), "target_format",
-                             c->body.target->id, "queue_position", (json_int_t)c->place.ahead,
-                             "estimated_wait_ms", wait));
+                   json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "job_id", c->job_id, "task_id", c->task_id,
+                             "status", job_status_name(JOB_QUEUED), "target_format", c->target->id,
+                             "queue_position", (json_int_t)c->place.ahead, "estimated_wait_ms", wait));
 }
 
 static void on_enqueued(void *arg, int err)
 {
     struct convert *c = arg;
 
+    if (has_left(c))
+        return;
     if (err == 0)
         reply_queued(c);
     else if (err == -EBUSY)
-        api_fail(c->call, API_WRONG_STATE, "This job has been started already.");
+        api_fail(c->call, API_WRONG_STATE, "This job has just been started by another call.");
     else if (err == -EDQUOT)
         api_fail(c->call, API_RATE_LIMITED,
                  "This session has as many conversions waiting or under way as it may have.");
@@ -67,27 +92,43 @@ static void on_enqueued(void *arg, int err)
         api_fail_state(c->call, err);
 }
 
-static void enqueue(struct convert *c)
+enum { SET_MAX = JOB_RESET_MAX + 16 };
+
+/* What becomes of the job's hash. */
+static void set_fields(const struct convert *c, const char *set[SET_MAX])
 {
-    const char *sid = c->call->session.id;
-    char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[sizeof JOB_CHANNEL_PREFIX + ID_UUID_LEN];
-    char traceparent[TRACEPARENT_LEN + 1];
-    _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", sid, "job_id", c->body.job_id);
-    const char *const set[] = {"status",
+    const char *const own[] = {"status",
                                job_status_name(JOB_QUEUED),
                                "target_format",
-                               c->body.target->id,
+                               c->target->id,
                                "task_id",
                                c->task_id,
                                "options",
                                c->options,
                                "inputs",
                                c->inputs_text ? c->inputs_text : "",
-                               c->sealed_secrets ? "sealed_secrets" : NULL,
-                               c->sealed_secrets,
+                               "secret_options",
+                               c->secret_options,
+                               "sealed_secrets",
+                               c->sealed_secrets ? c->sealed_secrets : "",
                                NULL};
-    const struct queue_hash hash = {
-        .key = key, .field = "status", .expected = "uploaded", .channel = channel, .set = set};
+    size_t n = c->again ? job_reset(set) : 0;
+
+    static_assert(ARRAY_SIZE(own) <= SET_MAX - JOB_RESET_MAX, "raise SET_MAX");
+    memcpy(set + n, own, sizeof own);
+}
+
+static void enqueue(struct convert *c)
+{
+    const char *sid = c->call->session.id, *set[SET_MAX];
+    char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX];
+    char traceparent[TRACEPARENT_LEN + 1];
+    _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", sid, "job_id", c->job_id);
+    const struct queue_hash hash = {.key = key,
+                                    .field = "status",
+                                    .expected = c->again ? "failed cancelled" : "uploaded",
+                                    .channel = channel,
+                                    .set = set};
     const struct queue_task task = {.id = c->task_id,
                                     .name = "decant.convert",
                                     .kwargs = kwargs,
@@ -99,9 +140,10 @@ static void enqueue(struct convert *c)
 
     trace_next(http_request_trace(c->call->req), traceparent);
     id_uuid(c->task_id);
-    job_key(key, sid, c->body.job_id);
+    set_fields(c, set);
+    job_key(key, sid, c->job_id);
     job_crowd(crowd, sid);
-    snprintf(channel, sizeof channel, "%s%s", JOB_CHANNEL_PREFIX, c->body.job_id);
+    snprintf(channel, sizeof channel, "%s%s", JOB_CHANNEL_PREFIX, c->job_id);
     queue_enqueue(c->call->api->queue, &task, &hash, on_enqueued, c);
 }
 
@@ -109,8 +151,11 @@ static void enqueue(struct convert *c)
  * False after having failed the call. */
 static bool separate_secrets(struct convert *c)
 {
-    _cleanup_secret_ char *secrets = secrets_take(c->body.options);
+    _cleanup_secret_ char *secrets = NULL;
     int r = 0;
+
+    secrets_names(c->wanted, c->secret_options);
+    secrets = secrets_take(c->wanted);
 
     if (secrets && !c->call->api->seal) {
         api_fail(
@@ -119,8 +164,8 @@ static bool separate_secrets(struct convert *c)
         return false;
     }
     if (secrets)
-        r = seal_close(c->call->api->seal, c->body.job_id, secrets, &c->sealed_secrets);
-    c->options = c->body.options ? json_dumps(c->body.options, JSON_COMPACT) : strdup("{}");
+        r = seal_close(c->call->api->seal, c->job_id, secrets, &c->sealed_secrets);
+    c->options = c->wanted ? json_dumps(c->wanted, JSON_COMPACT) : strdup("{}");
     if (r < 0 || !c->options)
         api_fail(c->call, API_INTERNAL, "The password could not be sealed.");
     return r == 0 && c->options;
@@ -138,14 +183,13 @@ static bool choose_route(struct convert *c, const struct format *from)
 {
     char why[256];
 
-    c->route =
-        c->body.job_ids ? catalogue_find_many(from, c->body.target) : catalogue_find(from, c->body.target);
-    if (!c->route && c->body.job_ids)
+    c->route = c->inputs ? catalogue_find_many(from, c->target) : catalogue_find(from, c->target);
+    if (!c->route && c->inputs)
         api_fail(c->call, API_UNSUPPORTED_TARGET,
                  "Several files can become one PDF or one archive, and nothing else.");
     else if (!c->route)
         fail_unsupported(c);
-    else if (catalogue_check_options(c->route, c->body.options, why, sizeof why) < 0)
+    else if (catalogue_check_options(c->route, c->wanted, why, sizeof why) < 0)
         api_fail(c->call, API_BAD_REQUEST, why);
     else
         return true;
@@ -156,7 +200,7 @@ static void go(struct convert *c)
 {
     if (!separate_secrets(c))
         return;
-    c->route = catalogue_route_with(c->route, c->body.options);
+    c->route = catalogue_route_with(c->route, c->wanted);
     enqueue(c);
 }
 
@@ -167,7 +211,7 @@ static void load_next(struct convert *c);
 /* Can this one become what is wanted of each? */
 static bool fits(const struct convert *c, const struct format *from)
 {
-    const struct format *each = catalogue_each(c->route, c->body.options);
+    const struct format *each = catalogue_each(c->route, c->wanted);
 
     return from && (!each || each == from || catalogue_find(from, each));
 }
@@ -182,6 +226,8 @@ static void on_many(void *arg, int err, const struct job *job)
 {
     struct convert *c = arg;
 
+    if (has_left(c))
+        return;
     if (err < 0) {
         api_fail_state(c->call, err);
     } else if (job->status != JOB_UPLOADED) {
@@ -216,6 +262,8 @@ static void on_job_to_convert(void *arg, int err, const struct job *job)
 {
     struct convert *c = arg;
 
+    if (has_left(c))
+        return;
     if (err < 0)
         api_fail_state(c->call, err);
     else if (job->status != JOB_UPLOADED)
@@ -224,21 +272,157 @@ static void on_job_to_convert(void *arg, int err, const struct job *job)
         go(c);
 }
 
-void api_convert(struct api_call *call)
+/* --- again: what is stored of the job says what is wanted, but for what the body says anew */
+
+static void fail_retry(struct convert *c, enum job_status status)
+{
+    static const char *const details[] = {
+        [JOB_UPLOADED] = "This job has not been started: POST /convert does that.",
+        [JOB_QUEUED] = "This job is waiting already.",
+        [JOB_SCANNING] = "This job is under way.",
+        [JOB_PROCESSING] = "This job is under way.",
+        [JOB_COMPLETED] = "This job has been completed. POST /duplicate makes a new one of its file.",
+    };
+
+    api_fail(c->call, API_WRONG_STATE, details[status]);
+}
+
+/* They are not kept when a job ends, and a result without them may be one that nobody wanted. */
+static void fail_for_secrets(struct convert *c, const char *names)
+{
+    char detail[256];
+
+    snprintf(
+        detail, sizeof detail,
+        "This job was given secrets (%s), which are not kept. Send all of its \"options\" again, with them.",
+        names);
+    api_fail(c->call, API_BAD_REQUEST, detail);
+}
+
+/* False after having failed the call. */
+static bool take_stored(struct convert *c, const struct job *job)
+{
+    c->target = format_by_id(job->target_format);
+    c->wanted = c->body.options;
+    if (!c->wanted && *job->options)
+        c->wanted = c->stored_options = json_loads(job->options, JSON_REJECT_DUPLICATES, NULL);
+    if (*job->inputs)
+        c->inputs = json_loads(job->inputs, JSON_REJECT_DUPLICATES, NULL);
+    if (*job->inputs && (!json_is_array(c->inputs) || !(c->inputs_text = strdup(job->inputs)))) {
+        api_fail(c->call, API_INTERNAL, "What is stored of this job can't be read.");
+        return false;
+    }
+    return choose_route(c, format_by_id(job->source_format));
+}
+
+/* False after having failed the call. */
+static bool take_files(struct convert *c, const struct job *job)
+{
+    struct http_request *req = c->call->req;
+    const json_t *input;
+    size_t i;
+
+    c->files = http_request_alloc(req, (json_array_size(c->inputs) + 1) * sizeof *c->files);
+    if (!c->inputs)
+        c->files[c->n_files++] = http_request_strdup(req, job->stored_path);
+    json_array_foreach(c->inputs, i, input)
+    {
+        const char *path = json_string_value(json_object_get(input, "path"));
+        const char *format = json_string_value(json_object_get(input, "format"));
+
+        if (!fits(c, format_by_id(format ? format : ""))) {
+            fail_unsupported(c);
+            return false;
+        }
+        c->files[c->n_files++] = http_request_strdup(req, path ? path : "");
+    }
+    return true;
+}
+
+static void look_for_files(uv_work_t *work)
+{
+    struct convert *c = work->data;
+
+    for (size_t i = 0; i < c->n_files && !c->missing; i++)
+        c->missing = !storage_has_file(c->call->api->storage, c->files[i]);
+}
+
+static void on_files_looked_for(uv_work_t *work, int status)
+{
+    struct convert *c = work->data;
+
+    if (has_left(c))
+        return;
+    if (!c->call->api->redis) /* the server has stopped meanwhile */
+        api_fail_state(c->call, -ENOTCONN);
+    else if (c->missing)
+        api_fail(
+            c->call, API_WRONG_STATE,
+            "The file of this job is no longer stored, so it can't be tried again. Upload it once more.");
+    else
+        go(c);
+}
+
+static void on_job_to_retry(void *arg, int err, const struct job *job)
+{
+    struct convert *c = arg;
+
+    if (has_left(c))
+        return;
+    if (err < 0) {
+        api_fail_state(c->call, err);
+    } else if (job->status != JOB_FAILED && job->status != JOB_CANCELLED) {
+        fail_retry(c, job->status);
+    } else if (!c->body.options && *job->secret_options) {
+        fail_for_secrets(c, job->secret_options);
+    } else if (take_stored(c, job) && take_files(c, job)) {
+        c->work.data = c;
+        uv_queue_work(c->call->api->loop, &c->work, look_for_files, on_files_looked_for);
+    }
+}
+
+/* --- */
+
+typedef int body_read_fn(const char *text, size_t len, struct body *ret, const char **ret_why);
+
+/* NULL: the call has been failed. */
+static struct convert *convert_new(struct api_call *call, body_read_fn *read)
 {
     struct convert *c = http_request_alloc(call->req, sizeof *c);
     size_t len;
     const char *text = http_request_body(call->req, &len), *why;
 
     c->call = call;
-    if (body_read_convert(text, len, &c->body, &why) < 0) {
+    if (read(text, len, &c->body, &why) < 0) {
         api_fail(call, API_BAD_REQUEST, why);
-        return;
+        return NULL;
     }
+    c->job_id = http_request_strdup(call->req, c->body.job_id);
     http_request_on_end(call->req, convert_release, c);
     outlook_refresh(&call->api->outlook, call->api->redis);
+    return c;
+}
+
+void api_convert(struct api_call *call)
+{
+    struct convert *c = convert_new(call, body_read_convert);
+
+    if (!c)
+        return;
+    c->target = c->body.target;
+    c->wanted = c->body.options;
     if (c->body.job_ids && (c->inputs = json_array()))
         load_next(c);
     else
-        job_load(call->api->redis, call->session.id, c->body.job_id, on_job_to_convert, c);
+        job_load(call->api->redis, call->session.id, c->job_id, on_job_to_convert, c);
+}
+
+void api_retry(struct api_call *call)
+{
+    struct convert *c = convert_new(call, body_read_retry);
+
+    if (!c)
+        return;
+    c->again = true;
+    job_load(call->api->redis, call->session.id, c->job_id, on_job_to_retry, c);
 }

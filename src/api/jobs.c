@@ -190,8 +190,7 @@ void api_job_status(struct api_call *call)
 
 void api_reply_end(struct api_call *call, const char *job_id, uint64_t wait_ms)
 {
-    char *id = http_request_alloc(call->req, strlen(job_id) + 1); /* may outlive the body that it is from */
-    struct status_wait *w = status_wait_new(call, strcpy(id, job_id));
+    struct status_wait *w = status_wait_new(call, job_id);
 
     w->for_end = true;
     w->wait_ms = wait_ms;

@@ -16,6 +16,16 @@ bool secrets_among(const json_t *options)
     return false;
 }
 
+void secrets_names(const json_t *options, char ret[SECRETS_NAMES_MAX])
+{
+    size_t len = 0;
+
+    ret[0] = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (json_object_get(options, names[i]))
+            len += (size_t)snprintf(ret + len, SECRETS_NAMES_MAX - len, "%s%s", len ? " " : "", names[i]);
+}
+
 void secrets_wipe(json_t *object)
 {
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

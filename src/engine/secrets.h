@@ -9,6 +9,9 @@
 #include <stdbool.h>
 
 bool secrets_among(const json_t *options);
+/* Which there are, with spaces between; "" none. */
+enum { SECRETS_NAMES_MAX = 32 };
+void secrets_names(const json_t *options, char ret[SECRETS_NAMES_MAX]);
 
 /* Takes them out of the options: the text of an object that has them, for cleanup_secret(), or NULL when
  * there are none (or no memory). What the options held is wiped. */

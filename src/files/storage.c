@@ -503,6 +503,13 @@ int storage_open_preview(struct storage *s, const char *result, unsigned size,
     return open_regular(s, ret_path);
 }
 
+bool storage_has_file(struct storage *s, const char *path)
+{
+    _cleanup_close_ int fd = storage_open_file(s, path);
+
+    return fd >= 0;
+}
+
 int storage_remove_file(struct storage *s, const char *path)
 {
     char folder[STORAGE_PATH_MAX];

@@ -91,6 +91,8 @@ int storage_sweep_job(int job_fd, const char *keep);
 /* --- reading and removing; `path` is a stored path, checked to be one (-EINVAL). Removing what isn't there
  * is fine. */
 int storage_open_file(struct storage *s, const char *path) _warn_unused_;
+/* Is there such a file? False also when it can't be told. */
+bool storage_has_file(struct storage *s, const char *path);
 /* A result of that job and nothing else: -EINVAL for any other path. `ret_path` is made again from the ids in
  * it, so that nothing else can come into a header; that it lies below the root is known, as it was opened
  * there. */

@@ -23,6 +23,32 @@ static void test_convert(void **state)
     assert_null(body.json);
 }
 
+static void test_retry(void **state)
+{
+    static const char with[] =
+        "{\"job_id\": \"j\", \"options\": {\"quality\": 5}, \"target_format\": \"pdf\"}";
+    static const char without[] = "{\"job_id\": \"j\", \"options\": null}";
+    static const char *const refused[] = {
+        "", "[]", "{}", "{\"job_id\": 5}", "{\"job_ids\": [\"a\"]}", "{\"job_id\": \"j\", \"options\": []}"};
+    const char *why;
+    struct body body;
+
+    assert_int_equal(body_read_retry(with, strlen(with), &body, &why), 0);
+    assert_string_equal(body.job_id, "j");
+    assert_int_equal(json_object_size(body.options), 1);
+    assert_null(body.target);
+    body_free(&body);
+    assert_int_equal(body_read_retry(without, strlen(without), &body, &why), 0);
+    assert_null(body.options);
+    body_free(&body);
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        why = "";
+        assert_int_equal(body_read_retry(refused[i], strlen(refused[i]), &body, &why), -EINVAL);
+        assert_true(*why);
+        assert_null(body.json);
+    }
+}
+
 static void test_many_jobs(void **state)
 {
     static const char text[] = "{\"job_ids\": [\"a\", \"b\", \"a\"], \"target_format\": \"pdf\"}";
@@ -135,9 +161,10 @@ static void test_download_of_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convert),          cmocka_unit_test(test_many_jobs),
-        cmocka_unit_test(test_names_of_targets), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_download_token),   cmocka_unit_test(test_download_of_many),
+        cmocka_unit_test(test_convert),          cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_many_jobs),        cmocka_unit_test(test_names_of_targets),
+        cmocka_unit_test(test_refused),          cmocka_unit_test(test_download_token),
+        cmocka_unit_test(test_download_of_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

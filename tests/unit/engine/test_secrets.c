@@ -27,6 +27,27 @@ static void they_are_taken_out_of_the_options(void **state)
     assert_false(secrets_among(NULL));
 }
 
+static void they_are_named(void **state)
+{
+    static const struct {
+        const char *options, *names;
+    } cases[] = {{"{}", ""},
+                 {"{\"width\": 7}", ""},
+                 {"{\"width\": 7, \"password\": \"x\"}", "password"},
+                 {"{\"new_password\": \"x\"}", "new_password"},
+                 {"{\"new_password\": \"x\", \"password\": \"y\"}", "password new_password"}};
+    char names[SECRETS_NAMES_MAX];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        _cleanup_json_ json_t *options = json_loads(cases[i].options, 0, NULL);
+
+        secrets_names(options, names);
+        assert_string_equal(names, cases[i].names);
+    }
+    secrets_names(NULL, names);
+    assert_string_equal(names, "");
+}
+
 static void they_are_put_back(void **state)
 {
     _cleanup_secret_ char *text = NULL, *plain = NULL, *none = NULL;
@@ -43,6 +64,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_are_taken_out_of_the_options),
+        cmocka_unit_test(they_are_named),
         cmocka_unit_test(they_are_put_back),
     };
 
