@@ -1,6 +1,6 @@
-/* The JSON bodies of POST /convert and /download_token, up to what is stored of them. Whatever a body is, it
- * is taken or refused with a reason; what is taken names a format as the table does, and once its password is
- * taken out nothing that is stored has it, while the engine gets it back. */
+/* The JSON bodies of POST /convert, /retry and /download_token, up to what is stored of them. Whatever a body
+ * is, it is taken or refused with a reason; what is taken names a format as the table does, and once its
+ * password is taken out nothing that is stored has it, while the engine gets it back. */
 #include "fuzz.h"
 
 #include "api/body.h"
@@ -180,7 +180,7 @@ static void require_convert(const struct body *body)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    _cleanup_(body_free) struct body token = {0}, convert = {0};
+    _cleanup_(body_free) struct body token = {0}, retry = {0}, convert = {0};
     const char *text = (const char *)data, *why = "";
     bool wanted = body_read_job(text, size, &token, &why) == 0;
 
@@ -188,6 +188,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    : *why && !token.json && !token.job_id);
     if (wanted)
         require_strict(text, size, token.json);
+    if (body_read_retry(text, size, &retry, &why) == 0)
+        require(wanted && str_eq(retry.job_id, token.job_id) && !retry.target &&
+                (!retry.options || json_is_object(retry.options)));
     why = "";
     if (body_read_convert(text, size, &convert, &why) < 0) {
         require(*why && !convert.json && !convert.job_id && !convert.target && !convert.options);

@@ -87,6 +87,7 @@ struct api_endpoint {
 
 /* The handlers, by file. */
 api_handler api_session_init, api_session_close;             /* sessions.c */
+api_handler api_duplicate;                                   /* duplicate.c */
 api_handler api_upload;                                      /* upload.c */
 api_handler api_convert, api_retry;                          /* convert.c */
 api_handler api_cancel;                                      /* cancel.c */

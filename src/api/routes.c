@@ -16,6 +16,7 @@ static const struct {
 } table[] = {
     {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_OUR_PAGE, LIMIT_SESSION, NULL, api_session_init}},
     {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, LIMIT_UPLOAD, NULL, api_upload}},
+    {"POST", "/duplicate", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_UPLOAD, NULL, api_duplicate}},
     {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_convert}},
     {"POST", "/retry", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_retry}},
     {"POST", "/cancel", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_cancel}},

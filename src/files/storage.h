@@ -60,6 +60,11 @@ int storage_upload_begin(struct storage *s, uint64_t expected, uint64_t reserve,
 /* -ENOSPC when less than `reserve` bytes are left: to be asked now and then while an upload is written, as
  * its size may not have been announced and others are written at the same time. */
 int storage_keeps(struct storage *s, uint64_t reserve) _warn_unused_;
+/* Begins one that is a copy of a stored file: its blocks, where the filesystem shares them, and never its
+ * inode, as an engine takes no file with two names. To be called on a thread. -ENOENT: there is none of that
+ * size; -ENOSPC as above, also on the way. Nothing is begun then. */
+int storage_upload_copy(struct storage *s, const char *path, uint64_t size, uint64_t reserve,
+                        struct storage_upload *ret) _warn_unused_;
 /* Has all of it where other machines find it: to be called when it is written and before it is read, on a
  * thread, as it takes as long as a network takes. -ENOSPC, -EDQUOT or another -errno: it is not there. */
 int storage_upload_send(const struct storage_upload *u) _warn_unused_;

@@ -19,7 +19,7 @@ FILES = "https://files.example.com:8443"
 COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
           "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Frame-Options": "DENY"}
 
-CHANGES = [("POST", "/upload"), ("POST", "/convert"), ("POST", "/retry"), ("POST", "/cancel"), ("POST", "/download_token"), ("POST", "/session/close")]
+CHANGES = [("POST", "/upload"), ("POST", "/duplicate"), ("POST", "/convert"), ("POST", "/retry"), ("POST", "/cancel"), ("POST", "/download_token"), ("POST", "/session/close")]
 
 
 def ask(url, method="GET", path="/formats", **headers):

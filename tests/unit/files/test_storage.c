@@ -129,6 +129,56 @@ static void without_unnamed_files_it_has_a_random_name(void **state)
     assert_content(f, path, "hello");
 }
 
+static ino_t inode(struct fixture *f, const char *path)
+{
+    _cleanup_close_ int fd = storage_open_file(f->storage, path);
+    struct stat st;
+
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    return st.st_ino;
+}
+
+static void a_copy_is_a_file_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX], copy[STORAGE_PATH_MAX], other[ID_UUID_LEN + 1];
+    struct storage_upload u;
+
+    upload(f, "hello", path);
+    for (unsigned i = 0; i < 2; i++) {
+        id_uuid(other);
+        assert_int_equal(storage_upload_copy(f->storage, path, 5, 0, &u), 0);
+        assert_int_equal(storage_upload_commit(f->storage, &u, f->session, other, "docx", copy), 0);
+        assert_content(f, path, "hello");
+        assert_content(f, copy, "hello");
+        assert_true(inode(f, path) != inode(f, copy));
+        assert_int_equal(count(f, ".incoming"), 0);
+        storage_use_incoming(f->storage);
+    }
+    assert_int_equal(storage_remove_file(f->storage, path), 0);
+    assert_content(f, copy, "hello");
+}
+
+static void what_can_not_be_copied_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX];
+    struct storage_upload u;
+
+    storage_use_incoming(f->storage);
+    upload(f, "hello", path);
+    assert_true(storage_has_file(f->storage, path));
+    assert_int_equal(storage_upload_copy(f->storage, path, 6, 0, &u), -ENOENT); /* a part of it is lost */
+    assert_int_equal(storage_upload_copy(f->storage, path, 5, UINT64_MAX / 2, &u), -ENOSPC);
+    assert_int_equal(storage_upload_copy(f->storage, "../../etc/passwd", 5, 0, &u), -EINVAL);
+    assert_int_equal(storage_remove_file(f->storage, path), 0);
+    assert_false(storage_has_file(f->storage, path));
+    assert_int_equal(storage_upload_copy(f->storage, path, 5, 0, &u), -ENOENT);
+    assert_int_equal(u.fd, -1);
+    assert_int_equal(count(f, ".incoming"), 0);
+}
+
 static void a_broken_upload_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -628,6 +678,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_upload_appears_when_it_is_committed),
         TEST(without_unnamed_files_it_has_a_random_name),
+        TEST(a_copy_is_a_file_of_its_own),
+        TEST(what_can_not_be_copied_leaves_nothing),
         TEST(a_broken_upload_leaves_nothing),
         TEST(a_commit_that_fails_leaves_nothing),
         TEST(a_full_disk_is_told_in_advance),
