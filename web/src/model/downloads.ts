@@ -13,6 +13,9 @@ import type { DownloadToken, Session } from "./types";
 /** What a link has to live at least when it is given away. */
 const LEAST_MS = 30_000;
 
+/** Results in one archive, by the server's limit; more of them come as several. */
+const ARCHIVE_MAX = 100;
+
 export interface Downloads {
   link(jobId: string): Promise<string | null>;
   download(jobId: string): Promise<void>;
@@ -97,10 +100,8 @@ export function createDownloads({ env, api, clock, session, items, history, jobs
       if (url !== null) env.save(url);
     },
     async downloadAll(jobIds = completed()) {
-      const [first] = jobIds;
-      if (first === undefined) return;
       try {
-        env.save((await api.downloadToken(jobIds)).url);
+        for (let from = 0; from < jobIds.length; from += ARCHIVE_MAX) env.save((await api.downloadToken(jobIds.slice(from, from + ARCHIVE_MAX))).url);
       } catch (thrown) {
         failed(null, thrown);
       }

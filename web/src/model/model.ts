@@ -66,7 +66,7 @@ export interface Model {
   remove(key: string): void;
   /** A fresh link (the one there is if it lives long enough); null: see the row's problem. */
   downloadLink(jobId: string): Promise<string | null>;
-  /** One ZIP of all results among the rows, or of these. */
+  /** One ZIP (of a hundred at most: then several) of all results among the rows, or of these. */
   downloadAll(jobIds?: readonly string[]): Promise<void>;
   download(jobId: string): Promise<void>;
   /** At most `bytes` of a result that is text; null: it can't be had. */

@@ -1,5 +1,6 @@
 // What another tab did, done here.
 
+import type { Clock } from "./clock";
 import { itemOf } from "./entries";
 import type { History } from "./history";
 import type { StoredEntry } from "./history-store";
@@ -13,6 +14,7 @@ import type { Item, Options, Phase } from "./types";
 import type { Uploads } from "./uploads";
 
 export interface OthersNeeds {
+  clock: Clock;
   tabs: Tabs;
   session: SessionKeeper;
   items: Items;
@@ -22,7 +24,7 @@ export interface OthersNeeds {
   catalogue(): Catalogue | null;
 }
 
-export function followOthers({ tabs, session, items, history, jobs, uploads, catalogue }: OthersNeeds): void {
+export function followOthers({ clock, tabs, session, items, history, jobs, uploads, catalogue }: OthersNeeds): void {
   /** A password is never told: what was typed here stays. */
   function optionsOf(item: Item, entry: StoredEntry): Options {
     const told = withoutSecrets(catalogue(), item.options);
@@ -37,7 +39,9 @@ export function followOthers({ tabs, session, items, history, jobs, uploads, cat
   }
 
   function changed(item: Item, entry: StoredEntry): void {
-    if (!entry.row && !entry.lost) {
+    if (!entry.row && (entry.lost || Date.parse(entry.expires_at) <= clock.now())) {
+      jobs.lose(entry.job_id);
+    } else if (!entry.row) {
       uploads.drop(item.key);
       items.remove(item.key);
     } else if (item.phase === "ready" && entry.status === "uploaded") {
@@ -66,7 +70,8 @@ export function followOthers({ tabs, session, items, history, jobs, uploads, cat
     } else {
       items.clear();
       uploads.dropAll();
-      void history.clear();
+      // In memory: the database has been emptied there, and may hold what is new by now.
+      history.forgotten(history.entries.value.map((entry) => entry.job_id));
       void session.renew();
     }
   };

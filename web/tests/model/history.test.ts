@@ -291,6 +291,15 @@ describe("a download link", () => {
     expect(row(tab, key).problem).toBeNull();
   });
 
+  it("is one for a hundred, and another one for the others", async () => {
+    const ids = Array.from({ length: 130 }, (_, n) => `${n}`);
+    world.server.upload("a.docx", 1);
+    for (const id of ids) world.server.jobs.set(id, world.server.job([...world.server.jobs.keys()][0] ?? ""));
+    await tab.model.downloadAll(ids);
+    expect(world.server.of("/download_token").map((call) => (call.body["job_ids"] as string[]).length)).toEqual([100, 30]);
+    expect(tab.saved.length).toBe(2);
+  });
+
   it("is one for all", async () => {
     const a = await completed(world, tab, "a.docx", "pdf");
     const b = await completed(world, tab, "b.docx", "pdf");

@@ -210,6 +210,17 @@ describe("two tabs", () => {
     expect(only(other.model.history.value).status).toBe("completed");
   });
 
+  it("lose together what the server has no more", async () => {
+    const { key, jobId } = await completed(world, tab, "a.docx", "pdf");
+    only(other.streams).say(world.server.job(jobId));
+    world.server.endSession();
+    await tab.model.downloadLink(jobId);
+    await settle();
+    for (const items of [tab.model.items.value, other.model.items.value]) expect(only(items)).toMatchObject({ phase: "refused", problem: { code: "session_required" } });
+    expect(only(other.model.history.value).lost).toBe(true);
+    expect(key).toBe(only(tab.model.items.value).key);
+  });
+
   it("forget together", async () => {
     const { key, jobId } = await completed(world, tab, "a.docx", "pdf");
     tab.model.remove(key);
@@ -250,6 +261,10 @@ describe("two tabs", () => {
     expect(other.model.history.value).toEqual([]);
     expect(at(other.xhrs, -1).aborted).toBe(true);
     expect(other.model.session.value?.csrf_token).toBe(tab.model.session.value?.csrf_token);
+    expect(other.model.notices.value).toEqual([]); // whoever did it knows
+    const { jobId } = await completed(world, tab, "c.docx", "pdf");
+    other = await world.tab();
+    expect(only(other.model.history.value).job_id).toBe(jobId);
   });
 });
 
