@@ -105,16 +105,30 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       jobs.apply(await api.cancel(jobId)); /* it may take a moment until it has stopped: jobs.ts waits for that */
     } catch (thrown) {
       jobs.end(key);
-      const { problem } = asFailure(thrown);
       await jobs.refresh(jobId);
-      // If it has ended in the meantime that says enough.
-      const item = items.get(key);
-      if (item && (item.phase === "starting" || isRunning(item.phase))) items.update(key, { phase: item.job && isRunning(item.job.status) ? (item.job.status as Phase) : "queued", problem });
+      goesOn(key, asFailure(thrown));
     }
   }
 
+  /** If it has ended in the meantime that says enough. */
+  function goesOn(key: string, { problem }: Failure): void {
+    const item = items.get(key);
+    if (!item || (item.phase !== "starting" && !isRunning(item.phase))) return;
+    const known = item.job && isRunning(item.job.status) ? (item.job.status as Phase) : "queued";
+    items.update(key, { phase: known, problem });
+  }
+
+  /** Before it was accepted, as far as is known: the answer may have been lost. */
+  async function calledOff(before: Item, jobId: string): Promise<void> {
+    const { key } = before;
+    await jobs.refresh(jobId);
+    const status = items.get(key)?.phase ?? history.get(jobId)?.status ?? "";
+    if (isRunning(status)) await stop(key, jobId);
+    else if (status === "starting") items.update(key, { phase: before.phase, problem: before.problem, stalled: false });
+  }
+
   async function start(item: Item, jobId: string, options: Options, call: () => Promise<Queued>): Promise<void> {
-    const { key, phase: before } = item;
+    const { key } = item;
     const control = new AbortController();
     starting.set(key, control);
     jobs.begin(key, "start");
@@ -126,10 +140,9 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       if (control.signal.aborted) await stop(key, jobId);
     } catch (thrown) {
       jobs.end(key);
-      if (control.signal.aborted) items.update(key, { phase: before, stalled: false });
-      else await notAccepted(key, jobId, before, asFailure(thrown));
+      if (control.signal.aborted) await calledOff(item, jobId);
+      else await notAccepted(key, jobId, item.phase, asFailure(thrown));
     } finally {
-      jobs.end(key);
       if (starting.get(key) === control) starting.delete(key);
     }
   }
@@ -173,7 +186,8 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     } catch (thrown) {
       const failure = asFailure(thrown);
       if (jobs.isGone(failure)) jobs.lose(of, failure.problem);
-      items.update(key, control.signal.aborted ? { phase: "cancelled", stalled: false } : { phase: "refused", stalled: false, wanted: false, problem: failure.problem });
+      const off = control.signal.aborted;
+      items.update(key, { phase: off ? "cancelled" : "refused", problem: off ? null : failure.problem, stalled: false, wanted: false });
     } finally {
       if (starting.get(key) === control) starting.delete(key);
     }

@@ -171,7 +171,8 @@ describe("targets", () => {
 describe("cancel", () => {
   it("stops a conversion, and waits until it has stopped", async () => {
     const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
-    world.server.answer = (call) => (call.path === "/cancel" ? new Response(JSON.stringify(world.server.change(jobId, { status: "processing", progress: 5 })), { status: 202 }) : undefined);
+    const stopping = () => new Response(JSON.stringify(world.server.change(jobId, { status: "processing", progress: 5 })), { status: 202 });
+    world.server.answer = (call) => (call.path === "/cancel" ? stopping() : undefined);
     tab.model.cancel(key);
     await settle();
     expect(row(tab, key).phase).toBe("starting");
@@ -198,6 +199,52 @@ describe("cancel", () => {
     expect(row(tab, key)).toMatchObject({ phase: "queued", problem: { code: "internal" } });
     only(tab.streams).say(world.server.complete(jobId));
     expect(row(tab, key)).toMatchObject({ phase: "completed", problem: null });
+  });
+
+  it("waits as well, where it came while the conversion was asked for", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "pdf");
+    let go: () => void = () => undefined;
+    const held = new Promise<undefined>((resolve) => (go = () => resolve(undefined)));
+    const stopping = () => new Response(JSON.stringify(world.server.change(jobId, { status: "processing", progress: 5 })), { status: 202 });
+    world.server.answer = (call) => (call.path === "/convert" ? held : call.path === "/cancel" ? stopping() : undefined);
+    tab.model.convert(key);
+    await settle();
+    tab.model.cancel(key);
+    go();
+    await settle();
+    only(tab.streams).say(world.server.change(jobId, { progress: 6 }));
+    expect(row(tab, key).phase).toBe("starting");
+    only(tab.streams).say(world.server.change(jobId, { status: "cancelled", error_code: "cancelled_by_user" }));
+    expect(row(tab, key).phase).toBe("cancelled");
+  });
+
+  it("finds a conversion whose beginning nobody has heard of", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "pdf");
+    world.server.answer = (call) => {
+      if (call.path !== "/convert") return undefined;
+      world.server.change(jobId, { status: "queued", task_id: "t", target_format: "pdf" });
+      return "lost";
+    };
+    tab.model.convert(key);
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "starting", stalled: true });
+    tab.model.cancel(key);
+    await settle();
+    expect(world.server.job(jobId).status).toBe("cancelled");
+    expect(row(tab, key).phase).toBe("cancelled");
+  });
+
+  it("leaves a failed job that was to run again as it was", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    only(tab.streams).say(world.server.change(jobId, { status: "failed", error_code: "timed_out" }));
+    world.server.answer = (call) => (call.path === "/retry" ? problem(503, "unavailable") : undefined);
+    tab.model.retry(key);
+    await settle();
+    tab.model.cancel(key);
+    await settle();
+    expect(row(tab, key)).toMatchObject({ phase: "failed", problem: { code: "timed_out" }, stalled: false });
   });
 
   it("is remembered, when it comes while the conversion is asked for", async () => {

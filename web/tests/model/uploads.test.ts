@@ -179,7 +179,7 @@ describe("a lost connection", () => {
     await settle();
     vi.spyOn(changed, "slice").mockReturnValue({ arrayBuffer: () => Promise.reject(new DOMException("", "NotReadableError")) } as Blob);
     only(tab.xhrs).cut();
-    await pass(60_000);
+    await settle();
     expect(tab.xhrs.length).toBe(1);
     expect(only(tab.model.items.value)).toMatchObject({ phase: "refused", problem: { code: "unreadable" } });
   });

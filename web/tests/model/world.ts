@@ -81,7 +81,8 @@ export class Server {
       output: null,
     };
     this.jobs.set(job.job_id, job);
-    return { job_id: job.job_id, original_filename: filename, size, mime_type: "", format, status: "uploaded", created_at: job.created_at, targets: FORMATS.formats[format]?.targets ?? [] };
+    const targets = FORMATS.formats[format]?.targets ?? [];
+    return { job_id: job.job_id, original_filename: filename, size, mime_type: "", format, status: "uploaded", created_at: job.created_at, targets };
   }
 
   job(jobId: string): Job {
