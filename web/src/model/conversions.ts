@@ -99,12 +99,12 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   }
 
   async function stop(key: string, jobId: string): Promise<void> {
-    jobs.begin(key, "cancel");
+    jobs.stopping(key);
     items.update(key, { phase: "starting", stalled: false });
     try {
       jobs.apply(await api.cancel(jobId)); /* it may take a moment until it has stopped: jobs.ts waits for that */
     } catch (thrown) {
-      jobs.end(key);
+      jobs.notStopping(key);
       await jobs.refresh(jobId);
       goesOn(key, asFailure(thrown));
     }
@@ -114,7 +114,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   function goesOn(key: string, { problem }: Failure): void {
     const item = items.get(key);
     if (!item || (item.phase !== "starting" && !isRunning(item.phase))) return;
-    const known = item.job && isRunning(item.job.status) ? (item.job.status as Phase) : "queued";
+    const known = item.job && isRunning(item.job.status) ? item.job.status : "queued";
     items.update(key, { phase: known, problem });
   }
 
@@ -131,15 +131,12 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     const { key } = item;
     const control = new AbortController();
     starting.set(key, control);
-    jobs.begin(key, "start");
     items.update(key, { phase: "starting", problem: null, stalled: false, wanted: false, progress: 0 });
     try {
       const answer = await insistently(key, control.signal, call);
-      jobs.end(key);
       accepted(item, jobId, answer, options);
       if (control.signal.aborted) await stop(key, jobId);
     } catch (thrown) {
-      jobs.end(key);
       if (control.signal.aborted) await calledOff(item, jobId);
       else await notAccepted(key, jobId, item.phase, asFailure(thrown));
     } finally {

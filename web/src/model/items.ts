@@ -3,14 +3,14 @@
 import { signal, type ReadonlySignal } from "@preact/signals";
 import type { Item, Phase } from "./types";
 
-const ENDED: ReadonlySet<Phase> = new Set(["completed", "failed", "cancelled"]);
+const ENDED: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 const RUNNING: ReadonlySet<string> = new Set(["queued", "scanning", "processing"]);
 const OPEN: ReadonlySet<Phase> = new Set(["waiting", "uploading", "ready"]);
 
 /** Converted, or not to be. */
-export const isEnded = (phase: Phase) => ENDED.has(phase);
+export const isEnded = (status: string) => ENDED.has(status);
 /** On the server, and not ended. */
-export const isRunning = (status: string) => RUNNING.has(status);
+export const isRunning = (status: string): status is "queued" | "scanning" | "processing" => RUNNING.has(status);
 /** Its target can still be chosen. */
 export const isOpen = (phase: Phase) => OPEN.has(phase);
 export const isUnderWay = (item: Item) => item.phase === "waiting" || item.phase === "uploading" || item.phase === "starting" || isRunning(item.phase);

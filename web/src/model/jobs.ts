@@ -13,9 +13,10 @@ import type { Item, Job, Phase, Problem } from "./types";
 const GONE: Problem = { code: "session_required", detail: "" };
 
 export interface Jobs {
-  /** A call for this row is under way; what its phase is in the meantime is `starting`. */
-  begin(key: string, what: "start" | "cancel"): void;
-  end(key: string): void;
+  /** It is being cancelled, and its phase `starting` until it has ended. */
+  stopping(key: string): void;
+  /** It goes on. */
+  notStopping(key: string): void;
   /** The task will be followed by another one for the same job: nothing that is said of it counts any more. */
   supersede(jobId: string, taskId: string | null): void;
   apply(job: Job): void;
@@ -28,27 +29,29 @@ export interface Jobs {
 }
 
 export function createJobs(api: Api, items: Items, history: History, clock: Clock): Jobs {
-  const under = new Map<string, "start" | "cancel">();
+  const stopping = new Set<string>();
   const superseded = new Map<string, string | null>();
 
   function isStale(item: Item | undefined, job: Job): boolean {
     if (superseded.has(job.job_id) && superseded.get(job.job_id) === job.task_id) return true;
-    if (!item) return false;
     // No job goes back to that.
-    if (job.status === "uploaded") return item.phase !== "ready";
-    return isEnded(item.phase) && !isEnded(job.status) && item.job?.task_id === job.task_id;
+    if (job.status === "uploaded") return item !== undefined && item.phase !== "ready";
+    if (isEnded(job.status)) return false;
+    const entry = history.get(job.job_id);
+    const [status, taskId] = item ? [item.phase, item.job?.task_id] : [entry?.status, entry?.task_id];
+    return status !== undefined && isEnded(status) && taskId === job.task_id;
   }
 
   function phaseOf(item: Item, job: Job): Phase {
     if (job.status === "uploaded") return "ready";
-    return under.get(item.key) === "cancel" && !isEnded(job.status) ? "starting" : job.status;
+    return stopping.has(item.key) && !isEnded(job.status) ? "starting" : job.status;
   }
 
   function apply(job: Job): void {
     const item = items.ofJob(job.job_id);
     if (isStale(item, job)) return;
     history.update(job.job_id, kept(job));
-    if (item && isEnded(job.status as Phase)) under.delete(item.key); /* a cancelled job says so only when it has stopped */
+    if (item && isEnded(job.status)) stopping.delete(item.key); /* a cancelled job says so only when it has stopped */
     if (item) items.update(item.key, changeBy(item, job, phaseOf(item, job)));
   }
 
@@ -73,8 +76,8 @@ export function createJobs(api: Api, items: Items, history: History, clock: Cloc
   const isGone = ({ problem }: Failure) => problem.code === "session_required" || problem.code === "job_not_found";
 
   return {
-    begin: (key, what) => under.set(key, what),
-    end: (key) => under.delete(key),
+    stopping: (key) => stopping.add(key),
+    notStopping: (key) => stopping.delete(key),
     supersede(jobId, taskId) {
       superseded.set(jobId, taskId);
     },

@@ -10,7 +10,7 @@ import type { Catalogue } from "./model";
 import { withoutSecrets } from "./options";
 import type { SessionKeeper } from "./session";
 import type { Tabs } from "./tabs";
-import type { Item, Options, Phase } from "./types";
+import type { Item, Options } from "./types";
 import type { Uploads } from "./uploads";
 
 export interface OthersNeeds {
@@ -35,7 +35,7 @@ export function followOthers({ clock, tabs, session, items, history, jobs, uploa
   function added(entry: StoredEntry): void {
     if (!entry.row || entry.lost) return;
     items.add([itemOf(items.newKey(), entry)]);
-    if (isEnded(entry.status as Phase)) void jobs.refresh(entry.job_id); /* what the history doesn't keep */
+    if (isEnded(entry.status)) void jobs.refresh(entry.job_id); /* what the history doesn't keep */
   }
 
   function changed(item: Item, entry: StoredEntry): void {
@@ -48,14 +48,14 @@ export function followOthers({ clock, tabs, session, items, history, jobs, uploa
       items.update(item.key, { target: entry.target_format || null, options: optionsOf(item, entry) });
     } else if (isRunning(entry.status) && (item.phase === "ready" || isEnded(item.phase))) {
       // Begun there, or once more. From here on the server tells.
-      items.update(item.key, { phase: entry.status as Phase, target: entry.target_format || null, progress: 0, problem: null });
+      items.update(item.key, { phase: entry.status, target: entry.target_format || null, progress: 0, problem: null });
     }
   }
 
   /** What this tab has heard of the end of was told there before that. */
   function isStale({ job_id, task_id, status }: StoredEntry): boolean {
     const known = history.get(job_id);
-    return known !== undefined && known.task_id === task_id && isEnded(known.status as Phase) && isRunning(status);
+    return known !== undefined && known.task_id === task_id && isEnded(known.status) && isRunning(status);
   }
 
   tabs.onMessage = (message) => {

@@ -2,7 +2,7 @@
 import { openDB } from "idb";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StoredEntry } from "../../src/model/history-store";
-import { at, completed, converting, createWorld, DAY_S, only, pass, problem, row, settle, START, uploaded, type Tab, type World } from "./world";
+import { at, completed, converting, createWorld, DAY_S, file, only, pass, problem, row, settle, START, uploaded, type Tab, type World } from "./world";
 
 let world: World;
 let tab: Tab;
@@ -72,6 +72,19 @@ describe("the history", () => {
     const kept = await stored();
     expect(only(kept).options).toEqual({ dpi: 300 });
     expect(JSON.stringify(kept)).not.toContain("secret");
+  });
+
+  it("never holds one that was typed before the file was up, either", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    const { key } = only(tab.model.items.value);
+    tab.model.setTarget(key, "png");
+    tab.model.setOption(key, "password", "very-secret");
+    tab.model.setOption(key, "dpi", 300);
+    only(tab.xhrs).say(201, world.server.upload("a.docx", 10));
+    await settle();
+    expect(only(await stored()).options).toEqual({ dpi: 300 });
+    expect(row(tab, key).options).toEqual({ dpi: 300, password: "very-secret" });
   });
 
   it("hasn't what is only uploaded, which comes back as a row all the same", async () => {
