@@ -85,7 +85,7 @@ async function beginning(response: Response, bytes: number): Promise<string> {
   const reader = response.body?.getReader();
   const decoder = new TextDecoder();
   let text = "";
-  for (let left = bytes; reader && left > 0; ) {
+  for (let left = bytes; reader && left > 0;) {
     const { done, value } = await reader.read();
     if (done) break;
     text += decoder.decode(value.subarray(0, left), { stream: true });
@@ -181,8 +181,7 @@ export function createApi(env: Environment, clock: Clock): Api {
     },
     status: (jobId, waitSeconds = 0, signal) =>
       call<Job>(`/job_status?job_id=${encodeURIComponent(jobId)}${waitSeconds > 0 ? `&wait=${waitSeconds}` : ""}`, signal ? { signal } : {}),
-    downloadToken: (jobIds) =>
-      call<DownloadToken>("/download_token", { post: jobIds.length === 1 ? { job_id: jobIds[0] } : { job_ids: jobIds } }),
+    downloadToken: (jobIds) => call<DownloadToken>("/download_token", { post: jobIds.length === 1 ? { job_id: jobIds[0] } : { job_ids: jobIds } }),
     async text(url, bytes) {
       const response = await answerOf(env, url, { headers: { Range: `bytes=0-${bytes - 1}` } });
       if (response.status === 416) return ""; /* an empty file has no first byte */

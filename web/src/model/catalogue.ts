@@ -68,7 +68,10 @@ export function createCatalogue(formats: Formats): Catalogue {
     },
     targets(source, query) {
       const targets = format(source)?.targets ?? [];
-      const words = query.toLowerCase().split(/[\s.]+/).filter(Boolean);
+      const words = query
+        .toLowerCase()
+        .split(/[\s.]+/)
+        .filter(Boolean);
       return words.length === 0 ? all(targets) : found(targets, words);
     },
     reaches: (source, target) => format(source)?.targets.includes(target) ?? false,

@@ -235,7 +235,9 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       for (const { key } of items.list.value) convert(key);
     },
     mergeAll(target) {
-      const all = items.list.value.filter((item) => item.phase === "ready" && item.jobId && (target !== "pdf" || item.format === "pdf" || reaches(item, "pdf")));
+      const all = items.list.value.filter(
+        (item) => item.phase === "ready" && item.jobId && (target !== "pdf" || item.format === "pdf" || reaches(item, "pdf")),
+      );
       const [first] = all;
       if (first && all.length > 1)
         convertJobs(

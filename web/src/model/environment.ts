@@ -6,7 +6,8 @@ export interface Environment {
   XMLHttpRequest: new () => XMLHttpRequest;
   EventSource: (new (url: string) => EventSource) | undefined;
   BroadcastChannel: (new (name: string) => BroadcastChannel) | undefined;
-  Notification: Pick<typeof Notification, "permission" | "requestPermission"> & (new (title: string, options?: NotificationOptions) => Notification) | undefined;
+  Notification:
+    (Pick<typeof Notification, "permission" | "requestPermission"> & (new (title: string, options?: NotificationOptions) => Notification)) | undefined;
   /** Makes that two tabs begin one session between them. */
   locks: Pick<LockManager, "request"> | undefined;
   storage: Pick<Storage, "getItem" | "setItem" | "removeItem"> | undefined;

@@ -178,7 +178,14 @@ describe("after a reload", () => {
 
 describe("what was written by another version of the page", () => {
   it("is completed where it lacks what came later", async () => {
-    await store({ job_id: "old", original_filename: "old.docx", target_format: "pdf", download_token: null, status: "completed", timestamp: "2026-11-01T00:00:00Z" });
+    await store({
+      job_id: "old",
+      original_filename: "old.docx",
+      target_format: "pdf",
+      download_token: null,
+      status: "completed",
+      timestamp: "2026-11-01T00:00:00Z",
+    });
     tab = await world.tab();
     expect(only(tab.model.history.value)).toMatchObject({ job_id: "old", size: 0, options: {}, lost: false, expires_at: "2026-11-01T00:00:00Z" });
   });

@@ -44,7 +44,8 @@ describe("what is sent", () => {
     expect(firstInvalid([dpi, rotate], { dpi: 300 })).toBeUndefined();
   });
 
-  it("goes over to another target where that has it, and can take it", () => expect(carriedOver([dpi, rotate], { dpi: 700, rotate: "90", ocr: "eng" })).toEqual({ rotate: "90" }));
+  it("goes over to another target where that has it, and can take it", () =>
+    expect(carriedOver([dpi, rotate], { dpi: 700, rotate: "90", ocr: "eng" })).toEqual({ rotate: "90" }));
 });
 
 describe("what is kept", () => {

@@ -216,7 +216,8 @@ describe("two tabs", () => {
     world.server.endSession();
     await tab.model.downloadLink(jobId);
     await settle();
-    for (const items of [tab.model.items.value, other.model.items.value]) expect(only(items)).toMatchObject({ phase: "refused", problem: { code: "session_required" } });
+    for (const items of [tab.model.items.value, other.model.items.value])
+      expect(only(items)).toMatchObject({ phase: "refused", problem: { code: "session_required" } });
     expect(only(other.model.history.value).lost).toBe(true);
     expect(key).toBe(only(tab.model.items.value).key);
   });

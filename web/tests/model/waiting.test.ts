@@ -10,7 +10,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const failure = (status: number, code = "x", retryAfter?: number) => new Failure({ code, detail: "", ...(retryAfter === undefined ? {} : { retryAfter }) }, status);
+const failure = (status: number, code = "x", retryAfter?: number) =>
+  new Failure({ code, detail: "", ...(retryAfter === undefined ? {} : { retryAfter }) }, status);
 
 function trying(outcomes: (Failure | string)[], tries = 5) {
   const times: number[] = [];
