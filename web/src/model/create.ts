@@ -11,6 +11,7 @@ import { browser, type Environment } from "./environment";
 import { asFailure } from "./failure";
 import { follow } from "./follow";
 import { createHistory } from "./history";
+import type { StoredEntry } from "./history-store";
 import { createItems, isRunning, newItem } from "./items";
 import { createJobs } from "./jobs";
 import type { Catalogue, Model } from "./model";
@@ -43,16 +44,16 @@ export function createModel(given: Partial<Environment> = {}): Model {
   });
 
   const needs = { env, api, clock, session, items, history, jobs, notices, tabs, catalogue: () => catalogue.value };
-  const uploads = createUploads({ ...needs, ready, held });
+  const uploads = createUploads({ ...needs, ready, held: () => held().length });
   const conversions = createConversions({ ...needs, uploads });
   const downloads = createDownloads({ ...needs, session: () => session.current.value });
   followOthers({ ...needs, uploads });
   uploads.listener.uploaded = conversions.uploaded;
 
   /** Of this session, as far as this browser knows. */
-  function held(): number {
+  function held(): StoredEntry[] {
     const end = session.current.value?.expires_at;
-    return history.entries.value.filter((entry) => !entry.lost && entry.expires_at === end).length;
+    return history.entries.value.filter((entry) => !entry.lost && entry.expires_at === end);
   }
 
   /** Also of rows that were removed: their end belongs into the history. */
@@ -64,7 +65,7 @@ export function createModel(given: Partial<Environment> = {}): Model {
 
   api.listener = { reached: session.reached, stale: session.renew };
   session.listener = {
-    holds: () => items.list.value.some((item) => item.jobId !== null),
+    holds: () => items.list.value.some((item) => item.jobId !== null) || held().some((entry) => entry.status === "completed"),
     replaced(now) {
       for (const { jobId } of items.list.value) if (jobId) jobs.lose(jobId);
       for (const entry of history.entries.value)

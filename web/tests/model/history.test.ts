@@ -96,6 +96,14 @@ describe("the history", () => {
     expect(only(tab.model.items.value)).toMatchObject({ phase: "ready", target: "pdf", sent: 10 });
   });
 
+  it("isn't written for each percent", async () => {
+    const { jobId } = await converting(world, tab, "a.docx", "pdf");
+    only(tab.streams).say(world.server.change(jobId, { status: "processing", progress: 1 }));
+    const before = tab.model.history.value;
+    for (let progress = 2; progress < 50; progress++) only(tab.streams).say(world.server.change(jobId, { progress }));
+    expect(tab.model.history.value).toBe(before);
+  });
+
   it("has the newest first, and no more than 500", async () => {
     await store(...Array.from({ length: 505 }, (_, n) => past(`job-${n}`, 100 + n, { row: false })));
     await store(past("row", 1_000, { expires_at: new Date(START + 1000).toISOString() }));

@@ -43,6 +43,13 @@ describe("the end of a session", () => {
     expect(tab.model.session.value?.csrf_token).toBe(world.server.session?.csrf_token);
   });
 
+  it("is announced for a result whose row was taken away, too", async () => {
+    const { key } = await completed(world, tab, "a.docx", "pdf");
+    tab.model.remove(key);
+    await pass(DAY - 10 * MINUTE);
+    expect(notices()).toEqual([["session_ends_soon", { minutes: 10 }]]);
+  });
+
   it("is announced for what comes in the last minutes, too", async () => {
     await pass(DAY - 5 * MINUTE);
     await uploaded(world, tab, "a.docx");
