@@ -9,8 +9,9 @@ export interface Clock {
   isWithin(from: string, to: string): void;
 }
 
-/** What is left of a session that should be over, and isn't: nobody knows, so let it be a while. */
+/** What is left of a session that should have been over for some minutes, and isn't: nobody knows, so let it be a while. */
 const UNSURE_MS = 60_000;
+const MINUTES_MS = 600_000;
 
 export function createClock(local: () => number): Clock {
   let ahead = 0;
@@ -24,6 +25,7 @@ export function createClock(local: () => number): Clock {
     is: (time) => set(Date.parse(time)),
     isWithin(from, to) {
       if (now() < Date.parse(from)) set(Date.parse(from));
+      else if (now() >= Date.parse(to) + MINUTES_MS) set(Date.parse(from)); /* this clock is far off: rather no alarm than a false one */
       else if (now() >= Date.parse(to)) set(Date.parse(to) - UNSURE_MS);
     },
   };

@@ -298,6 +298,19 @@ describe("a download link", () => {
     expect(await tab.model.downloadLink(jobId)).not.toBe(first);
   });
 
+  it("tells the time to a page that has heard nothing else of it", async () => {
+    world = createWorld();
+    world.server.aheadMs = -3 * DAY_S * 1000;
+    tab = await world.tab();
+    const { jobId } = await completed(world, tab, "a.docx", "pdf");
+    await pass(3_600_000);
+    tab = await world.tab();
+    expect(tab.model.notices.value).toEqual([]);
+    const first = await tab.model.downloadLink(jobId);
+    await pass(575_000);
+    expect(await tab.model.downloadLink(jobId)).not.toBe(first);
+  });
+
   it("is of the result there is: another conversion needs another one", async () => {
     const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
     only(tab.streams).say(world.server.change(jobId, { status: "failed", error_code: "timed_out" }));
