@@ -26,7 +26,7 @@ export const FORMATS: Formats = {
   },
   options: {
     "office.password": { name: "password", type: "string", label: "Password", secret: true, max_length: 255 },
-    "pages.password": { name: "password", type: "string", label: "Password", secret: true, max_length: 255 },
+    "pages.password": { name: "password", type: "string", label: "Another one of that name", secret: true, max_length: 255 },
     "pages.pages": { name: "pages", type: "pages", label: "Pages", max_length: 400, default: null },
     "pdf.dpi": { name: "dpi", type: "integer", label: "Resolution", min: 18, max: 600, default: 150 },
   },

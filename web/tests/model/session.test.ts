@@ -25,6 +25,7 @@ describe("the end of a session", () => {
     await pass(1);
     expect(notices()).toEqual([["session_ends_soon", { minutes: 10 }]]);
     tab.model.dismiss(only(tab.model.notices.value));
+    tab.document.show("visible");
     await pass(10 * MINUTE - 1);
     expect(notices()).toEqual([]);
     world.server.endSession();
