@@ -38,7 +38,7 @@ struct api {
     struct limiter *limiter;
     /* shared by all loops */
     const struct clients *clients;
-    struct slots *connections, *event_streams, *uploads;
+    struct slots *connections, *event_streams, *uploads, *archives;
     struct storage *storage; /* shared by all loops: a descriptor and no state */
     struct sniffer *sniffer;
     const struct redis_config *redis_config;

@@ -33,6 +33,7 @@ struct archive {
     struct api *api;
     struct api_call *call; /* until it has its answer */
     struct http_request *req;
+    const struct client_names *client; /* whose slot it has, until the request ends */
     uv_work_t work;
     bool working, ended;
     int err; /* of the work */
@@ -193,6 +194,7 @@ static void on_end(void *arg)
     struct archive *a = arg;
 
     a->ended = true;
+    slots_release(a->api->archives, a->client);
     if (!http_request_gone(a->req) && a->given == a->len && a->len > 0)
         metrics_download(a->api->metrics, a->len);
     if (!a->working)
@@ -320,6 +322,7 @@ static struct archive *archive_new(struct api_call *call, size_t n)
     a->api = call->api;
     a->call = call;
     a->req = call->req;
+    a->client = &call->client;
     a->fd = -1;
     a->n = n;
     a->directory = BUF_INIT(DIRECTORY_BYTES_MAX);
@@ -360,8 +363,15 @@ static void on_token(void *arg, int err, size_t job, const struct token_archive 
         api_fail_state(call, err);
         return;
     }
+    err = slots_take(call->api->archives, &call->client);
+    if (err < 0) {
+        api_fail(call, API_RATE_LIMITED,
+                 "As many archives are being sent as may be at once. Try again in a moment.");
+        return;
+    }
     a = archive_new(call, token->n);
     if (!a) {
+        slots_release(call->api->archives, &call->client);
         api_fail(call, API_INTERNAL, "Out of memory.");
         return;
     }

@@ -237,6 +237,7 @@ static int make_slots(const struct settings *s, struct api *api)
         {&api->event_streams,
          {s->max_event_streams, {s->session_event_streams, s->address_event_streams, UINT64_MAX}}},
         {&api->uploads, {s->max_uploads, {s->session_uploads, s->address_uploads, UINT64_MAX}}},
+        {&api->archives, {s->max_archives, {UINT64_MAX, s->address_archives, UINT64_MAX}}},
     };
     int r = 0;
 
@@ -251,6 +252,7 @@ static void cleanup_shared(struct api *api)
     slots_free(api->connections);
     slots_free(api->event_streams);
     slots_free(api->uploads);
+    slots_free(api->archives);
 }
 
 /* What the settings say of clients and limits. */

@@ -49,6 +49,7 @@ struct settings {
     uint64_t address_connections;
     uint64_t max_event_streams, session_event_streams, address_event_streams;
     uint64_t max_uploads, session_uploads, address_uploads; /* at once */
+    uint64_t max_archives, address_archives;                /* at once */
     uint64_t session_queue;                                 /* conversions waiting or under way */
     const char *rate_session, *rate_upload, *rate_convert, *rate_read, *rate_download, *rate_page;
     const char *trusted_proxies;                       /* networks whose X-Forwarded-For is believed */

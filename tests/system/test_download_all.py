@@ -403,6 +403,29 @@ def test_bytes_are_counted(server, client):
     assert counted()[:2] == [files + 1, size + length]
 
 
+def test_so_many_at_once(own_server):
+    """Each reads files for who may not even take them: there is a bound, and a place is free again at once."""
+    server = own_server("image", DECANT_ADDRESS_ARCHIVES="3")
+    client = Client(server.url)
+    client.init()
+    jobs = finish(client, ["a.png"])
+    grow(server, client, jobs[0], 300 * MIB, 0)
+    url = url_of(client, *jobs)
+    readers = [ask(server, url)[0] for _ in range(3)]
+    answer = client.download(url)
+    problem(answer, 429, "rate_limited")
+    assert int(answer.headers["Retry-After"]) > 0 and "Content-Disposition" not in answer.headers
+    assert client.download(client.token(jobs[0]).json()["url"], "HEAD").status_code == 200  # one by one
+    readers.pop().close()
+    eventually(lambda: client.download(url, "HEAD").status_code == 200)
+    for s in readers:
+        s.close()
+    for _ in range(10):
+        eventually(lambda: client.download(url, "HEAD").status_code == 200)
+    problem(client.download("/download/archive?token=" + "0" * 64), 404, "token_invalid")
+    client.close()
+
+
 def test_no_log_has_the_link(server, client):
     secret = url_of(client, *finish(client, ["very-private.png"])).split("=")[1]
     client.download("/download/archive?token=" + secret)

@@ -421,7 +421,7 @@ def test_upload_refused_instead_of_continued(client, server):
 
 # --- HEAD and OPTIONS
 
-GET_PATHS = ["/session/init", "/job_status", "/events", "/download?token=x", "/", "/formats", "/healthz", "/readyz"]
+GET_PATHS = ["/session/init", "/job_status", "/events", "/download?token=x", "/download/archive?token=x", "/", "/formats", "/healthz", "/readyz"]
 
 
 @pytest.mark.parametrize("path", GET_PATHS)

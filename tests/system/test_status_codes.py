@@ -113,7 +113,7 @@ def test_unknown_path(client):
 
 @pytest.mark.parametrize("method, path, allow", [
     ("POST", "/session/init", "GET, HEAD"), ("GET", "/upload", "POST"), ("PUT", "/convert", "POST"), ("DELETE", "/job_status", "GET, HEAD"),
-    ("GET", "/download_token", "POST"), ("POST", "/download", "GET, HEAD"), ("GET", "/session/close", "POST"), ("PATCH", "/formats", "GET, HEAD"),
+    ("GET", "/download_token", "POST"), ("POST", "/download", "GET, HEAD"), ("POST", "/download/archive", "GET, HEAD"), ("GET", "/session/close", "POST"), ("PATCH", "/formats", "GET, HEAD"),
     ("POST", "/preview", "GET, HEAD")])
 def test_wrong_method(client, method, path, allow):
     answer = client.request(method, path)
