@@ -307,7 +307,7 @@ def test_who_leaves_leaves_nothing(server, client):
 
 
 def test_who_is_slow_costs_little(own_server):
-    server = own_server("image", DECANT_RATE_WINDOW="2")
+    server = own_server("image", DECANT_RATE_WINDOW="8")
     client = Client(server.url)
     client.init()
     jobs = finish(client, ["a.png", "b.png"])
@@ -316,18 +316,16 @@ def test_who_is_slow_costs_little(own_server):
     url = url_of(client, *jobs)
     before = memory(server)
     readers = [ask(server, url)[0] for _ in range(20)]
-    taken, until = 0, time.monotonic() + 10
-    while time.monotonic() < until:
-        for s in readers:
-            taken += len(s.recv(2500))
+    until = time.monotonic() + 17
+    while time.monotonic() < until:  # 5,000 bytes a second, or what a busy machine makes of that
+        assert all(s.recv(2500) for s in readers)  # none is cut
         assert client.status(jobs[0]).status_code == 200  # others are served all the while
         time.sleep(0.5)
-    assert taken >= 20 * 5 * 2500  # none was cut: 5,000 bytes a second are enough
     assert memory(server) - before < 40 * MIB  # of 8,000 MiB
     # From here on they take nothing.
     eventually(lambda: sockets_and_files(server)[1] == [])
     for s in readers:
-        assert drain(s) < 400 * MIB - taken
+        assert drain(s) < 100 * MIB
     client.close()
 
 
