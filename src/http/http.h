@@ -136,7 +136,8 @@ void http_reply_buf(struct http_request *req, unsigned status, const char *conte
 /* Takes over `json`. Content-Type: application/json, or what was set by http_reply_header. */
 void http_reply_json(struct http_request *req, unsigned status, json_t *json);
 /* Takes over `fd`, a regular file; sends it with sendfile, honouring Range (RFC 9110 section 14: single
- * ranges; 206, 416). With an If-Range the whole file is sent, whatever validator it names. */
+ * ranges; 206, 416). With an If-Range the whole file is sent, whatever validator it names. Where a header
+ * ETag was set, a client that has that one (If-None-Match) gets 304. */
 void http_reply_file(struct http_request *req, const char *content_type, int fd);
 
 /* --- replies that are made while they are sent, piece by piece as the client takes them */

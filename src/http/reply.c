@@ -150,7 +150,8 @@ static void answer(struct http_request *req, struct reply *reply)
 {
     if (req->phase == PHASE_ENDED || req->answered)
         return;
-    req->answer_bytes = str_eq(req->method, "HEAD") ? 0 : reply->len;
+    req->answer_bytes =
+        str_eq(req->method, "HEAD") || reply->status == MHD_HTTP_NOT_MODIFIED ? 0 : reply->len;
     http_exchange_answered(req, reply->status);
     default_content_type(req, reply->content_type);
     if (req->phase == PHASE_STARTING || req->phase == PHASE_READING)
@@ -218,6 +219,22 @@ static void set_content_range(struct http_request *req, const struct reply *part
     http_reply_header(req, "Content-Range", text);
 }
 
+static const char *reply_header(const struct http_request *req, const char *name)
+{
+    for (size_t i = 0; i < req->n_reply_headers; i++)
+        if (strcasecmp(req->reply_headers[i].name, name) == 0)
+            return req->reply_headers[i].value;
+    return NULL;
+}
+
+/* RFC 9110, 13.1.2: one of a list, weak or not. What stands between its quotes has none itself. */
+static bool is_known(const struct http_request *req)
+{
+    const char *version = reply_header(req, "ETag"), *known = http_request_header(req, "If-None-Match");
+
+    return version && known && (str_eq(known, "*") || strstr(known, version));
+}
+
 void http_reply_file(struct http_request *req, const char *content_type, int fd)
 {
     _cleanup_reply_ struct reply reply = {.status = MHD_HTTP_OK, .content_type = content_type, .fd = fd};
@@ -233,6 +250,13 @@ void http_reply_file(struct http_request *req, const char *content_type, int fd)
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || req->phase == PHASE_STARTING ||
         req->phase == PHASE_READING) {
         req->config->error(req, MHD_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+    if (is_known(req)) { /* the length that is told is that of the file, which MHD doesn't send */
+        reply.status = MHD_HTTP_NOT_MODIFIED;
+        reply.content_type = NULL;
+        reply.len = (uint64_t)st.st_size;
+        answer(req, &reply);
         return;
     }
     switch (http_range_parse(range, (uint64_t)st.st_size, &reply.offset, &reply.len)) {

@@ -203,7 +203,7 @@ static const struct format *take_scattered(struct each *e)
 
 static enum outcome pick(struct conversion *c)
 {
-    const struct format *wanted = c->route->steps[c->step + 1]->from, *format;
+    const struct format *wanted = c->route->steps[c->step + 1]->from, *is;
     _cleanup_json_ json_t *index = NULL;
     char file[FOLDER_FILE_MAX];
     int r = read_index(c, c->work_name, &index);
@@ -214,10 +214,10 @@ static enum outcome pick(struct conversion *c)
         if (is_litter(entry_name(index, i)) || format_by_name(str_base_name(entry_name(index, i))) != wanted)
             continue;
 
-        _cleanup_close_ int fd = take_entry(c, c->work_name, index, i, &format, file);
+        _cleanup_close_ int fd = take_entry(c, c->work_name, index, i, &is, file);
 
         if (fd >= 0)
-            return conversion_next_step(c, file, deadline_content(fd, format));
+            return conversion_next_step(c, file, deadline_content(fd, wanted));
     }
     return OUTCOME_NO_OUTPUT;
 }

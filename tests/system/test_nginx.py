@@ -91,6 +91,25 @@ def test_download_by_nginx(behind_nginx):
     assert requests.get(client.url + "/_files/" + path).status_code == 404
 
 
+def test_preview_by_nginx(behind_nginx):
+    """nginx has a validator of its own, of the same file."""
+    server, client = behind_nginx
+    client.init()
+    job, _ = client.result("a.png", png(900, 600), "jpg")
+    path = f"/preview?job_id={job['job_id']}&size=128"
+    eventually(lambda: client.request("GET", path).status_code == 200)
+    through = client.request("GET", path)
+    assert through.content.startswith(b"\x89PNG") and "X-Accel-Redirect" not in through.headers
+    assert through.headers["Content-Type"] == "image/png" and through.headers["X-Content-Type-Options"] == "nosniff"
+    assert through.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert through.headers["Cache-Control"] == "private, max-age=3600, immutable" and through.headers["Content-Disposition"] == "inline"
+    known = client.request("GET", path, headers={"If-None-Match": through.headers["ETag"]})
+    assert known.status_code == 304 and known.content == b""
+    direct = requests.get(server.url + path, headers=client.headers(), timeout=60)
+    assert direct.content == b"" and requests.get(client.url + direct.headers["X-Accel-Redirect"], timeout=60).status_code == 404
+    client.close()
+
+
 def test_nothing_gets_past_nginx(behind_nginx, nginx):
     """Pages of its own host may, others not; links out of the tree lead nowhere; its logs hold what they may."""
     server, client = behind_nginx

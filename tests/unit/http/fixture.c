@@ -231,6 +231,10 @@ static void on_static(struct http_request *req)
 
 static void on_file(struct http_request *req)
 {
+    const char *version = http_request_query(req, "version");
+
+    if (version)
+        http_reply_header(req, "ETag", version);
     http_reply_file(req, "text/plain", dup(server.file));
 }
 

@@ -26,7 +26,7 @@ static struct response get(const char *method, const char *range)
     return exchange(request);
 }
 
-/* There are no validators, so no If-Range is true, and the file may be another one than the client's. */
+/* No If-Range is taken for true: the file may be another one than the client's. */
 static void test_if_range(void **state)
 {
     static const char *const values[] = {"\"tag\"", "Sat, 21 Nov 2026 20:00:00 GMT"};
@@ -41,6 +41,43 @@ static void test_if_range(void **state)
         assert_int_equal(r.status, 200);
         assert_int_equal(r.body_len, 1000);
         assert_null(response_header(&r, "Content-Range"));
+    }
+}
+
+/* Who has it gets a header alone, and the connection goes on. */
+static void test_if_none_match(void **state)
+{
+    static const struct {
+        const char *method, *known;
+        unsigned status;
+    } cases[] = {
+        {"GET", "\"v1\"", 304},         {"HEAD", "\"v1\"", 304}, {"GET", "W/\"v1\"", 304},
+        {"GET", "\"v0\", \"v1\"", 304}, {"GET", "*", 304},       {"GET", "\"v1\"\r\nRange: bytes=0-9", 304},
+        {"GET", "\"v11\"", 200},        {"GET", "v1", 200},      {"GET", "\"v2\"\r\nRange: bytes=0-9", 206},
+    };
+
+    server_set_file(1000);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_close_ int fd = client_connect();
+        char request[300];
+
+        snprintf(request, sizeof request,
+                 "%s /file?version=%%22v1%%22 HTTP/1.1\r\nHost: a\r\nIf-None-Match: %s\r\n\r\n",
+                 cases[i].method, cases[i].known);
+        client_send(fd, request);
+        _cleanup_response_ struct response r = client_read(fd, cases[i].status == 304);
+
+        assert_int_equal(r.status, cases[i].status);
+        assert_string_equal(response_header(&r, "ETag"), "\"v1\"");
+        if (cases[i].status != 304)
+            continue;
+        assert_null(response_header(&r, "Content-Type"));
+        assert_string_equal(response_header(&r, "Content-Length"), "1000");
+        client_send(fd, "GET /file?version=x HTTP/1.1\r\nHost: a\r\nIf-None-Match: y\r\n\r\n");
+        _cleanup_response_ struct response next = client_read(fd, false);
+
+        assert_int_equal(next.status, 200);
+        assert_int_equal(next.body_len, 1000);
     }
 }
 
@@ -152,6 +189,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_empty, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_ranges, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_if_range, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_if_none_match, server_setup, server_teardown),
         cmocka_unit_test(test_range_of_huge_file),
     };
 
