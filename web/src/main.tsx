@@ -4,13 +4,18 @@ import "./style/base.css";
 import "./style/controls.css";
 import "./style/page.css";
 import "./style/rows.css";
-import { language } from "./text";
+import { language, t } from "./text";
 import { App } from "./ui/App";
 import { ModelContext } from "./ui/context";
 
 document.documentElement.lang = language;
 
-const model = createModel();
+const model = createModel({
+  announce: (completed, failed) => ({
+    title: t("notify.done", { count: completed }),
+    body: failed > 0 ? t("notify.failed", { count: failed }) : "",
+  }),
+});
 const root = document.getElementById("app");
 
 if (root)

@@ -111,8 +111,9 @@ export interface Problem {
   retryAfter?: number;
 }
 
-/** Codes that the page itself gives: no answer came; the file can't be read any more (moved, folder); no answer that can be understood. */
-export type OwnCode = "network" | "unreadable" | "unexpected";
+/** Codes that the page itself gives: no answer came; the file can't be read any more (moved, folder); no answer that can be understood; the session
+ * holds max_jobs files. */
+export type OwnCode = "network" | "unreadable" | "unexpected" | "too_many_files";
 
 /**
  * Where a row stands. `refused`: not sent, or not taken by the server; `waiting`: one of the four ways up is not free yet; `ready`: uploaded, to be

@@ -52,7 +52,7 @@ export function refusal(file: Pick<File, "name" | "size">, session: Session, cat
   if (catalogue.formatOf(file.name) === null) return refused("unsupported_type");
   if (file.size === 0) return refused("empty_file");
   if (file.size > session.limits.max_upload_bytes) return refused("too_large");
-  if (held >= session.limits.max_jobs) return refused("rate_limited");
+  if (held >= session.limits.max_jobs) return refused("too_many_files");
   return null;
 }
 
@@ -72,13 +72,19 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
     items.update(key, { phase: "refused", problem, stalled: false, wanted: false, sent: 0 });
   }
 
+  /** The likeliest target stands there from the start: most people want that one, and press one button. */
+  function suggest(key: string, known: Catalogue, format: string | null): void {
+    const likeliest = format ? known.targets(format, "")[0]?.targets[0]?.id : undefined;
+    items.update(key, { format, target: items.get(key)?.target ?? likeliest ?? null });
+  }
+
   /** False: refused. True also while it can't be known yet. */
   function check(key: string, file: File): boolean {
     const now = session.current.value;
     const known = catalogue();
     const problem = now && known ? refusal(file, now, known, heldBefore(key)) : null;
     if (problem) refuse(key, problem);
-    else if (known) items.update(key, { format: known.formatOf(file.name) });
+    else if (known) suggest(key, known, known.formatOf(file.name));
     return !problem;
   }
 

@@ -43,6 +43,7 @@ export const de: Texts = {
   },
   "row.pages": { one: "{count} Seite", other: "{count} Seiten" },
   "row.stalled": "Keine Verbindung, neuer Versuch …",
+  "row.wanted": "wird umgewandelt, sobald sie gesendet ist",
   "row.unlock": "Mit Passwort umwandeln",
 
   "phase.refused": "Nicht angenommen",
@@ -144,7 +145,8 @@ export const de: Texts = {
   "error.unavailable": "Der Server ist beschäftigt oder startet. Versuchen Sie es gleich noch einmal.",
   "error.storage_full": "Auf dem Server ist kein Platz mehr. Löschen Sie, was Sie nicht mehr brauchen, oder versuchen Sie es später.",
   "error.infected": "Der Virenscanner hat Schadsoftware in dieser Datei gefunden. Sie wurde gelöscht.",
-  "error.scanner_unavailable": "Die Datei ließ sich nicht auf Viren prüfen und wurde deshalb nicht umgewandelt. Versuchen Sie es in einigen Minuten noch einmal.",
+  "error.scanner_unavailable":
+    "Die Datei ließ sich nicht auf Viren prüfen und wurde deshalb nicht umgewandelt. Versuchen Sie es in einigen Minuten noch einmal.",
   "error.password_required": "Diese Datei braucht ein Passwort.",
   "error.corrupt_input": "Die Datei ist beschädigt oder unvollständig. Öffnen Sie sie in dem Programm, das sie gemacht hat, und speichern Sie sie neu.",
   "error.too_complex": "Die Umwandlung brauchte mehr Speicher oder Zeit, als eine Datei haben darf. Versuchen Sie eine kleinere Datei oder weniger Seiten.",
@@ -154,9 +156,12 @@ export const de: Texts = {
   "error.cancelled_by_user": "Sie haben es abgebrochen.",
   "error.cancelled_by_operator": "Der Betreiber dieses Servers hat es abgebrochen. Fragen Sie dort, oder versuchen Sie es später.",
   "error.unsupported_content": "Eine Datei darin lässt sich nicht in dieses Format umwandeln oder ist nicht, was ihr Name sagt.",
-  "error.bad_options": "Die Optionen verlangen etwas, das diese Datei nicht hat, etwa eine Seite nach der letzten. Ändern Sie sie und versuchen Sie es noch einmal.",
+  "error.bad_options":
+    "Die Optionen verlangen etwas, das diese Datei nicht hat, etwa eine Seite nach der letzten. Ändern Sie sie und versuchen Sie es noch einmal.",
   "error.language_missing": "Eine dieser Sprachen kann der Server nicht lesen. Wählen Sie andere, oder bitten Sie den Betreiber, sie einzurichten.",
   "error.no_preview": "Von dieser Datei gibt es keine Vorschau.",
+  "error.too_many_files":
+    "Diese Sitzung hat so viele Dateien, wie sie haben darf. Löschen Sie alles, oder warten Sie ihr Ende ab, und fügen Sie die Datei noch einmal hinzu.",
   "error.network": "Die Verbindung brach ab. Versuchen Sie es noch einmal.",
   "error.unreadable": "Die Datei lässt sich nicht mehr lesen. Vielleicht wurde sie verschoben oder verändert: Fügen Sie sie noch einmal hinzu.",
   "error.unexpected": "Der Server gab eine Antwort, die diese Seite nicht versteht. Laden Sie sie neu.",

@@ -41,6 +41,7 @@ export const en = {
   },
   "row.pages": { one: "{count} page", other: "{count} pages" },
   "row.stalled": "No connection, trying again …",
+  "row.wanted": "converted as soon as it is sent",
   "row.unlock": "Convert with password",
 
   "phase.refused": "Not taken",
@@ -107,7 +108,10 @@ export const en = {
   "session.deleteNo": "Keep it",
   "session.notify": "Tell me when all is done",
 
-  "notice.session_ends_soon": { one: "In {minutes} minute everything on this page is deleted from the server. Download what you need.", other: "In {minutes} minutes everything on this page is deleted from the server. Download what you need." },
+  "notice.session_ends_soon": {
+    one: "In {minutes} minute everything on this page is deleted from the server. Download what you need.",
+    other: "In {minutes} minutes everything on this page is deleted from the server. Download what you need.",
+  },
   "notice.session_ended": "The session has ended, and the server has deleted its files. New files start a new one.",
   "notice.deleted_everything": "Everything was deleted from the server and from this browser.",
   "notice.dismiss": "Dismiss",
@@ -153,6 +157,7 @@ export const en = {
   "error.bad_options": "The options ask for something that this file doesn't have, such as a page after its last one. Change them and try again.",
   "error.language_missing": "This server can't read one of these languages. Choose others, or ask its operator to install it.",
   "error.no_preview": "There is no preview of this file.",
+  "error.too_many_files": "This session holds as many files as it may. Delete everything, or wait until its end, and add the file again.",
   "error.network": "The connection was lost. Try again.",
   "error.unreadable": "The file can't be read any more. It may have been moved or changed: add it again.",
   "error.unexpected": "The server gave an answer that this page doesn't understand. Reload it.",

@@ -101,9 +101,7 @@ export function DropZone({ compact }: { compact: boolean }) {
         <Chooser folder add={add} />
       </div>
       {!compact && session && catalogue && (
-        <p class="fine">
-          {t("drop.limits", { size: limit(session.limits.max_upload_bytes), formats: Object.keys(catalogue.formats.formats).length })}
-        </p>
+        <p class="fine">{t("drop.limits", { size: limit(session.limits.max_upload_bytes), formats: Object.keys(catalogue.formats.formats).length })}</p>
       )}
     </section>
   );

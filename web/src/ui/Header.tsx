@@ -62,7 +62,8 @@ export function Header() {
         )}
         {"Notification" in globalThis && (
           <label class="toggle">
-            <input type="checkbox" checked={model.notifies.value} onChange={(event) => void model.setNotifies(event.currentTarget.checked)} /> {t("session.notify")}
+            <input type="checkbox" checked={model.notifies.value} onChange={(event) => void model.setNotifies(event.currentTarget.checked)} />{" "}
+            {t("session.notify")}
           </label>
         )}
         <DeleteEverything />

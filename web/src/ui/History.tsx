@@ -47,8 +47,8 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
           <bdi>{name}</bdi>
         </p>
         <p class="fine">
-          {t("history.fromTo", { from: entry.source_format.toUpperCase(), to: entry.target_format.toUpperCase() })} · {t(`phase.${entry.status}` as TextKey, { percent: "" })} ·{" "}
-          <Standing entry={entry} expired={expired} now={now} />
+          {t("history.fromTo", { from: entry.source_format.toUpperCase(), to: entry.target_format.toUpperCase() })} ·{" "}
+          {t(`phase.${entry.status}` as TextKey, { percent: "" })} · <Standing entry={entry} expired={expired} now={now} />
         </p>
         {why && <p class="fine">{why}</p>}
       </div>
@@ -67,7 +67,13 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
         )}
         {there && entry.error_code !== "infected" && (
           <>
-            <button type="button" class="bare" aria-label={of(t("history.again"), name)} title={t("history.again")} onClick={() => model.again(entry, entry.target_format)}>
+            <button
+              type="button"
+              class="bare"
+              aria-label={of(t("history.again"), name)}
+              title={t("history.again")}
+              onClick={() => model.again(entry, entry.target_format)}
+            >
               <Icon name="retry" />
             </button>
             {catalogue && (
@@ -80,7 +86,13 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
             )}
           </>
         )}
-        <button type="button" class="bare" aria-label={of(t("history.forget"), name)} title={t("history.forget")} onClick={() => void model.forget(entry.job_id)}>
+        <button
+          type="button"
+          class="bare"
+          aria-label={of(t("history.forget"), name)}
+          title={t("history.forget")}
+          onClick={() => void model.forget(entry.job_id)}
+        >
           <Icon name="trash" />
         </button>
       </div>

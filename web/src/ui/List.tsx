@@ -42,7 +42,12 @@ function Toolbar({ items }: { items: readonly Item[] }) {
     <div class="toolbar">
       {open.length > 1 && (
         <>
-          <TargetPicker name={t("list.all")} chosen={chosen.size === 1 ? ([...chosen][0] ?? null) : null} groups={targets} onChoose={(target) => model.setTargetForAll(target)} />
+          <TargetPicker
+            name={t("list.all")}
+            chosen={chosen.size === 1 ? ([...chosen][0] ?? null) : null}
+            groups={targets}
+            onChoose={(target) => model.setTargetForAll(target)}
+          />
           <button type="button" class="primary" disabled={!open.some((item) => item.target)} onClick={() => model.convertAll()}>
             <Icon name="arrow" /> {t("list.convertAll")}
           </button>
@@ -68,7 +73,8 @@ function Spoken({ items }: { items: readonly Item[] }) {
   const running = model.overall.value.running;
   const done = items.filter((item) => item.phase === "completed").length;
   const percent = Math.floor(model.overall.value.percent / 25) * 25;
-  const words = running > 0 ? t("list.progress", { count: running, percent }) : done > 0 ? t("list.done", { count: done }) : t("list.count", { count: items.length });
+  const words =
+    running > 0 ? t("list.progress", { count: running, percent }) : done > 0 ? t("list.done", { count: done }) : t("list.count", { count: items.length });
   return (
     <p class="unseen" role="status">
       {words}

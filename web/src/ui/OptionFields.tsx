@@ -72,7 +72,14 @@ function ColourField({ id, value, set }: FieldProps) {
 
 function SwitchField({ id, spec, value, set }: FieldProps) {
   const on = value ?? spec.default ?? false;
-  return <input id={id} type="checkbox" checked={on === true} onChange={(event) => set(event.currentTarget.checked === (spec.default ?? false) ? null : event.currentTarget.checked)} />;
+  return (
+    <input
+      id={id}
+      type="checkbox"
+      checked={on === true}
+      onChange={(event) => set(event.currentTarget.checked === (spec.default ?? false) ? null : event.currentTarget.checked)}
+    />
+  );
 }
 
 function Choice({ id, spec, value, set, choices }: FieldProps & { choices: { id: string; label: string }[] }) {
@@ -114,7 +121,9 @@ function SetField({ id, spec, value, set }: FieldProps) {
   const query = useSignal("");
   const many = (spec.choices?.length ?? 0) > FEW;
   const labels = useComputed(() => new Map((spec.choices ?? []).map((choice) => [choice, many ? languageName(choice) : choiceLabel(spec.name, choice)])));
-  const shown = (spec.choices ?? []).filter((choice) => chosen.has(choice) || `${choice} ${labels.value.get(choice)}`.toLowerCase().includes(query.value.toLowerCase()));
+  const shown = (spec.choices ?? []).filter(
+    (choice) => chosen.has(choice) || `${choice} ${labels.value.get(choice)}`.toLowerCase().includes(query.value.toLowerCase()),
+  );
 
   const toggle = (choice: string, on: boolean) => {
     const next = (spec.choices ?? []).filter((each) => (each === choice ? on : chosen.has(each)));

@@ -16,7 +16,7 @@ const CAN: Record<Phase, { choose?: true; convert?: true; cancel?: true; retry?:
   waiting: { choose: true, convert: true, bar: true },
   uploading: { choose: true, convert: true, bar: true },
   ready: { choose: true, convert: true },
-  starting: { bar: true },
+  starting: { cancel: true, bar: true },
   queued: { cancel: true, bar: true },
   scanning: { cancel: true, bar: true },
   processing: { cancel: true, bar: true },
@@ -73,7 +73,15 @@ function Password({ item }: { item: Item }) {
     >
       <label>
         <span class="unseen">{t("error.password_required")}</span>
-        <input type="password" name="document-password" autocomplete="off" maxLength={255} value={typed} placeholder={t("error.password_required")} onInput={(event) => (typed.value = event.currentTarget.value)} />
+        <input
+          type="password"
+          name="document-password"
+          autocomplete="off"
+          maxLength={255}
+          value={typed}
+          placeholder={t("error.password_required")}
+          onInput={(event) => (typed.value = event.currentTarget.value)}
+        />
       </label>
       <button type="submit">{t("row.unlock")}</button>
     </form>
@@ -91,6 +99,7 @@ function State({ item }: { item: Item }) {
       <p>
         {icon && <Icon name={icon} />}
         <span>{item.stalled ? t("row.stalled") : phaseWords(item)}</span>
+        {item.wanted && <span class="fine">{t("row.wanted")}</span>}
         {output && (
           <span class="fine">
             {" "}
@@ -117,7 +126,15 @@ interface ActionProps {
 
 function Action({ icon, text, name, kind = "quiet", disabled = false, expanded, onClick }: ActionProps) {
   return (
-    <button type="button" class={kind} aria-label={of(text, name)} title={kind === "bare" ? text : undefined} disabled={disabled} aria-expanded={expanded} onClick={onClick}>
+    <button
+      type="button"
+      class={kind}
+      aria-label={of(text, name)}
+      title={kind === "bare" ? text : undefined}
+      disabled={disabled}
+      aria-expanded={expanded}
+      onClick={onClick}
+    >
       <Icon name={icon} /> {kind !== "bare" && <span>{text}</span>}
     </button>
   );
@@ -169,7 +186,9 @@ export function Row({ item, onPreview, several }: Props) {
         {adjustable && specs.length > 0 && (
           <Action icon="options" text={t("row.options")} name={name} kind="bare" expanded={open.value} onClick={() => (open.value = !open.value)} />
         )}
-        {can.convert && <Action icon="arrow" text={t("row.convert")} name={name} kind="primary" disabled={!target} onClick={() => model.convert(key)} />}
+        {can.convert && !item.wanted && (
+          <Action icon="arrow" text={t("row.convert")} name={name} kind="primary" disabled={!target} onClick={() => model.convert(key)} />
+        )}
         {item.phase === "completed" && jobId && (
           <>
             {isShown(shown, catalogue) && <Action icon="eye" text={t("row.preview")} name={name} kind="bare" onClick={preview} />}
@@ -186,7 +205,9 @@ export function Row({ item, onPreview, several }: Props) {
       </button>
       {can.bar && <Bar item={item} />}
       {retried && locked && <Password item={item} />}
-      {open.value && adjustable && specs.length > 0 && <OptionFields specs={specs} options={item.options} set={(option, value) => model.setOption(key, option, value)} />}
+      {open.value && adjustable && specs.length > 0 && (
+        <OptionFields specs={specs} options={item.options} set={(option, value) => model.setOption(key, option, value)} />
+      )}
     </li>
   );
 }

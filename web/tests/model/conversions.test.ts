@@ -153,7 +153,7 @@ describe("targets", () => {
     const b = await uploaded(world, tab, "b.png");
     const c = await completed(world, tab, "c.docx", "odt");
     tab.model.setTargetForAll("txt");
-    expect([a, b, c].map(({ key }) => row(tab, key).target)).toEqual(["txt", null, "odt"]);
+    expect([a, b, c].map(({ key }) => row(tab, key).target)).toEqual(["txt", "jpg", "odt"]);
   });
 
   it("keep the options that they have, too", async () => {

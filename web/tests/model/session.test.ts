@@ -170,7 +170,7 @@ describe("two tabs", () => {
 
   it("have the same rows, and follow what the other has begun", async () => {
     const { key, jobId } = await uploaded(world, tab, "a.docx");
-    expect(only(other.model.items.value)).toMatchObject({ jobId, phase: "ready", target: null });
+    expect(only(other.model.items.value)).toMatchObject({ jobId, phase: "ready", target: "pdf" });
     tab.model.setTarget(key, "png");
     tab.model.setOption(key, "dpi", 300);
     tab.model.setOption(key, "password", "hidden");

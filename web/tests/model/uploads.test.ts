@@ -61,6 +61,12 @@ describe("uploads", () => {
     expect(tab.xhrs.length).toBe(2);
   });
 
+  it("have the likeliest target from the start", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "uploading", target: "pdf" });
+  });
+
   it("take the server's word for what a file is", async () => {
     tab.model.add([file("a.docx")]);
     await settle();
@@ -88,7 +94,7 @@ describe("what the server would not take", () => {
     tab.model.add([file("b.docx"), file("c.docx"), file("d.docx")]);
     await settle();
     expect(phases()).toEqual(["ready", "uploading", "uploading", "refused"]);
-    expect(at(tab.model.items.value, 3).problem?.code).toBe("rate_limited");
+    expect(at(tab.model.items.value, 3).problem?.code).toBe("too_many_files");
   });
 
   it("is said at once where only the server can know, and never sent again by itself", async () => {
