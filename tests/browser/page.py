@@ -72,7 +72,7 @@ class Page:
 
     # --- finding
 
-    def wait(self, condition, complaint=None, timeout=120):
+    def wait(self, condition, complaint=None, timeout=60):
         def calm():
             try:
                 return condition()
@@ -163,9 +163,10 @@ class Page:
 
     def download(self, name, within=None):
         """What arrives in the folder for downloads."""
-        before = set(self.browser.downloads.iterdir())
+        for path in self.browser.downloads.iterdir():
+            path.unlink()  # the browser puts one of the same name in its place
         self.press("Download", name, within)
-        return self.arrived(before)
+        return self.arrived(set())
 
     def arrived(self, before):
         def whole():

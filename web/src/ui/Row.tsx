@@ -196,7 +196,9 @@ export function Row({ item, onPreview, several }: Props) {
           </>
         )}
         {can.cancel && <Action icon="close" text={t("row.cancel")} name={name} onClick={() => model.cancel(key)} />}
-        {((retried && !locked) || (item.problem && item.phase === "refused" && SENT_AGAIN.has(item.problem.code))) && (
+        {((retried && !locked) ||
+          (item.phase === "cancelled" && jobId === null) ||
+          (item.problem && item.phase === "refused" && SENT_AGAIN.has(item.problem.code))) && (
           <Action icon="retry" text={t("row.retry")} name={name} onClick={() => model.retry(key)} />
         )}
       </div>
