@@ -121,7 +121,6 @@ export const de: Texts = {
   "notify.done": { one: "{count} Datei ist umgewandelt", other: "{count} Dateien sind umgewandelt" },
   "notify.failed": { one: "{count} ließ sich nicht umwandeln", other: "{count} ließen sich nicht umwandeln" },
 
-  "footer.api": "Für Programme: die HTTP-Schnittstelle",
   "footer.licenses": "Lizenzen",
 
   "error.bad_request": "Das hat der Server nicht verstanden. Prüfen Sie die Optionen und versuchen Sie es noch einmal.",

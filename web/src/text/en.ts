@@ -119,7 +119,6 @@ export const en = {
   "notify.done": { one: "{count} file is converted", other: "{count} files are converted" },
   "notify.failed": { one: "{count} could not be converted", other: "{count} could not be converted" },
 
-  "footer.api": "For programs: the HTTP API",
   "footer.licenses": "Licences",
 
   // What went wrong, and what to do.

@@ -23,7 +23,7 @@ function Footer() {
     <footer>
       <p>{t("description")}</p>
       <p>
-        <a href="/docs">{t("footer.api")}</a> · <a href="/licenses.txt">{t("footer.licenses")}</a>
+        <a href="/licenses.txt">{t("footer.licenses")}</a>
       </p>
     </footer>
   );

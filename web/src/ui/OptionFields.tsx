@@ -59,7 +59,7 @@ function TextField({ id, spec, value, set }: FieldProps) {
 
 function ColourField({ id, value, set }: FieldProps) {
   return (
-    <span class="colour">
+    <span class="swatch">
       <input id={id} type="color" value={typeof value === "string" ? value : "#ffffff"} onChange={(event) => set(event.currentTarget.value)} />
       {value !== undefined && (
         <button type="button" class="quiet" onClick={() => set(null)}>
