@@ -22,8 +22,8 @@ AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 
 
 class Browser:
-    def __init__(self, folder, language="en", width=1280, height=900):
-        self.folder = Path(folder)
+    def __init__(self, folder, language="en", width=1280, height=900, flags=()):
+        self.folder, self.flags = Path(folder), flags
         self.downloads = self.folder / "downloads"
         self.language, self.width, self.height = language, width, height
         self.driver = None
@@ -31,7 +31,7 @@ class Browser:
     def __enter__(self):
         self.downloads.mkdir(parents=True, exist_ok=True)
         options = Options()
-        for flag in [*FLAGS, f"--user-data-dir={self.folder}/profile", f"--window-size={self.width},{self.height}", f"--lang={self.language}"]:
+        for flag in [*FLAGS, *self.flags, f"--user-data-dir={self.folder}/profile", f"--window-size={self.width},{self.height}", f"--lang={self.language}"]:
             options.add_argument(flag)
         options.add_experimental_option("prefs", {"intl.accept_languages": self.language, "download.default_directory": str(self.downloads)})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

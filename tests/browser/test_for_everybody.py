@@ -7,8 +7,8 @@ import pytest
 import requests
 from selenium.webdriver.common.keys import Keys
 
-from fixtures import docx, pdf, png
-from page import Page
+from fixtures import docx, pdf, png, slow_docx
+from page import WEB, Page
 
 FIRST_LOAD_BYTES = 60_000
 
@@ -109,8 +109,22 @@ def test_in_german(own_browser, server, tmp_path):
     page.close()
 
 
-def test_the_title_tells_how_far_it_is(page):
+def test_every_option_has_a_german_name(server):
+    """What the catalogue gains has to be put into words once more."""
+    german = (WEB / "src/text/options.de.ts").read_text()
+    names = {option["name"] for option in requests.get(server.url + "/formats", timeout=30).json()["options"].values()}
+    assert len(names) > 15 and not {name for name in names if f"    {name}:" not in german}
+
+
+def test_the_title_tells_how_far_it_is(page, tmp_path):
     assert page.driver.title == "Decant"
+    (tmp_path / "slow.docx").write_bytes(slow_docx())
+    page.choose(tmp_path / "slow.docx")
+    page.convert("slow.docx", "pdf")
+    page.wait(lambda: "% · Decant" in page.driver.title, "the title doesn't say how far it is")
+    page.press("Cancel", "slow.docx")
+    page.reaches("slow.docx", "cancelled")
+    page.wait(lambda: page.driver.title == "Decant")
 
 
 def test_nothing_comes_from_elsewhere_and_little_from_here(page, server):
