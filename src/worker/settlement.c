@@ -208,6 +208,7 @@ void settlement_make_preview(struct settlement *s, enum ending ending, const cha
         [END_COMPLETED] = {PREVIEW_COMPLETED, QUEUE_SUCCESS},
         [END_FAILED] = {PREVIEW_FAILED, QUEUE_FAILURE, true},
         [END_GAVE_UP] = {PREVIEW_FAILED, QUEUE_REJECTED, true},
+        [END_CANCELLED] = {PREVIEW_CANCELLED, QUEUE_REVOKED},
         [END_REVOKED] = {PREVIEW_CANCELLED, QUEUE_REVOKED},
         [END_CALLED_OFF] = {PREVIEW_CANCELLED, QUEUE_REVOKED},
         [END_RETRIED] = {PREVIEW_QUEUED, QUEUE_FAILURE, true},
