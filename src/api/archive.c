@@ -377,10 +377,10 @@ static void on_token(void *arg, int err, size_t job, const struct token_archive 
     }
     snprintf(a->session_id, sizeof a->session_id, "%s", token->session_id);
     snprintf(a->filename, sizeof a->filename, "%s", token->filename);
-    http_request_on_end(call->req, on_end, a);
     for (size_t i = 0; i < a->n; i++)
         add_member(a, i, &token->results[i]);
     go_on(a, look, on_looked);
+    http_request_on_end(call->req, on_end, a); /* last: if it is called at once, on_looked() ends all */
 }
 
 void api_download_archive(struct api_call *call)

@@ -236,8 +236,8 @@ static void wait_for_it(struct preview *p)
     uv_timer_start(&p->timer, on_time, WAIT_MS, 0);
     p->watch = job_watch_add(api->watcher, p->result_id, on_news, p);
     p->waits = true;
-    http_request_on_end(p->call->req, on_request_end, p);
     ask(p, false);
+    http_request_on_end(p->call->req, on_request_end, p); /* last: if it is called at once, we are asking */
 }
 
 /* --- the job */

@@ -242,6 +242,6 @@ void api_upload(struct api_call *call)
         multipart_free(u->parser);
         return;
     }
-    http_request_on_end(call->req, on_request_end, u);
     http_request_stream(call->req, &stream, u);
+    http_request_on_end(call->req, on_request_end, u); /* last: if it is called at once, the call is gone */
 }

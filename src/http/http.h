@@ -113,7 +113,8 @@ void http_request_unref(struct http_request *req);
 bool http_request_gone(const struct http_request *req); /* the client went away */
 /* Of the body that answers it; none for HEAD, nor before there is an answer. */
 uint64_t http_request_answer_bytes(const struct http_request *req);
-/* Called once when the request has ended: answered in full, or the client went away. */
+/* Called once when the request has ended: answered in full, or the client went away. At once when it has
+ * ended already, as it may have while a handler waited: what `fn` frees is not to be used behind this. */
 void http_request_on_end(struct http_request *req, void (*fn)(void *arg), void *arg);
 
 /* --- streamed bodies: data() takes all it is given, and returns 0, or -errno to have no more of it (the rest

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from client import Client, problem
 from fixtures import png, slow_docx
@@ -203,6 +204,25 @@ def test_converted_twice_at_once(server, client):
     problem(second, 409, "wrong_state")
     job = client.wait(job_id)
     assert job["status"] == "completed" and job["target_format"] == first.json()["target_format"]
+
+
+def test_leaving_while_redis_is_slow(server, client):
+    """The answer comes when the request has long ended: what was made for it is given back, and once."""
+    done = completed(client)
+    api = server.children("decant-api")
+    links = [f"/download/archive?token={client.request('POST', '/download_token', json={'job_ids': [done]}).json()['token']}", f"/preview?job_id={done}"]
+    with still(server.children("redis-server")[0]):
+        with ThreadPoolExecutor(3) as threads:
+            for call in [*(functools.partial(requests.get, server.url + link) for link in links),
+                         functools.partial(requests.post, server.url + "/upload", files={"file": ("a.png", png())})]:
+                threads.submit(call, headers={"Cookie": f"session_id={client.session_id}", "X-CSRF-Token": client.csrf}, timeout=0.5)
+        time.sleep(2.5)  # a held connection is looked at each second
+    until(lambda: client.status(done).status_code == 200)
+    answer = client.download(links[0])
+    assert answer.status_code == 200 and answer.content.startswith(b"PK")
+    until(lambda: client.request("GET", links[1]).status_code == 200)
+    uploaded(client)
+    assert server.children("decant-api") == api
 
 
 def test_closed_twice_at_once(server, client):
