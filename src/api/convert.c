@@ -121,7 +121,7 @@ static void set_fields(const struct convert *c, const char *set[SET_MAX])
 static void enqueue(struct convert *c)
 {
     const char *sid = c->call->session.id, *set[SET_MAX];
-    char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX];
+    char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX], session[SESSION_OPEN_KEY_MAX];
     char traceparent[TRACEPARENT_LEN + 1];
     _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", sid, "job_id", c->job_id);
     const struct queue_hash hash = {.key = key,
@@ -135,6 +135,7 @@ static void enqueue(struct convert *c)
                                     .family = catalogue_route_family(c->route),
                                     .crowd = crowd,
                                     .crowd_max = c->call->api->settings->session_queue,
+                                    .needed = session, /* closing it cancels jobs, which could be retried */
                                     .traceparent = traceparent,
                                     .place = &c->place};
 
@@ -143,6 +144,7 @@ static void enqueue(struct convert *c)
     set_fields(c, set);
     job_key(key, sid, c->job_id);
     job_crowd(crowd, sid);
+    session_open_key(session, sid);
     snprintf(channel, sizeof channel, "%s%s", JOB_CHANNEL_PREFIX, c->job_id);
     queue_enqueue(c->call->api->queue, &task, &hash, on_enqueued, c);
 }

@@ -391,8 +391,9 @@ void queue_enqueue(struct queue *q, const struct queue_task *task, const struct 
     snprintf(step, sizeof step, "%u", envelope_step(task->priority));
     snprintf(crowd_max, sizeof crowd_max, "%lu", task->crowd_max);
     queue_eval(q, SCRIPT_ENQUEUE,
-               REDIS(name, q->all, max, step, message, task->crowd ? task->crowd : "", crowd_max, sent), hash,
-               on_enqueued, op);
+               REDIS(name, q->all, max, step, message, task->crowd ? task->crowd : "", crowd_max,
+                     task->needed ? task->needed : "", sent),
+               hash, on_enqueued, op);
 }
 
 void queue_reap(struct queue *q, queue_fn *fn, void *arg)

@@ -77,13 +77,14 @@ struct queue_task {
      * nobody's, without limit; it waits behind all that is there. */
     const char *crowd;
     uint64_t crowd_max;
+    const char *needed;        /* a key without which it is not enqueued; NULL: none */
     const char *traceparent;   /* of whoever asks; NULL: none */
     struct queue_place *place; /* filled before the callback when that has err 0; NULL: nobody asks */
 };
 
-/* err: 0; -ENOENT the hash is gone; -EBUSY its field has another value; -EAGAIN the queue is full; -EDQUOT
- * the crowd is; -EMSGSIZE the message passes 1 MiB; -EINVAL the task can't be said in JSON. But for 0 nothing
- * has changed. */
+/* err: 0; -ENOENT the hash or what is needed is gone; -EBUSY its field has another value; -EAGAIN the queue
+ * is full; -EDQUOT the crowd is; -EMSGSIZE the message passes 1 MiB; -EINVAL the task can't be said in JSON.
+ * But for 0 nothing has changed. */
 typedef void queue_fn(void *arg, int err);
 void queue_enqueue(struct queue *q, const struct queue_task *task, const struct queue_hash *hash,
                    queue_fn *fn, void *arg);

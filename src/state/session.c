@@ -139,6 +139,11 @@ static struct op *closing_op(session_closing_fn *fn, void *arg)
     return op;
 }
 
+void session_open_key(char ret[SESSION_OPEN_KEY_MAX], const char *session_id)
+{
+    snprintf(ret, SESSION_OPEN_KEY_MAX, SESSION_KEY_PREFIX "%s", session_id);
+}
+
 void session_begin_close(struct redis *r, const char *id, session_closing_fn *fn, void *arg)
 {
     struct op *op = closing_op(fn, arg);

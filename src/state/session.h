@@ -22,6 +22,10 @@ void session_load(struct redis *r, const char *id, session_fn *fn, void *arg);
 /* A session whose closing was begun and cut short: good for closing it again, and for nothing else. */
 void session_load_closing(struct redis *r, const char *id, session_fn *fn, void *arg);
 
+/* Its key, which is there as long as it is open, for scripts of the queue that look for it. */
+#define SESSION_OPEN_KEY_MAX (sizeof "session:" + ID_TOKEN_LEN)
+void session_open_key(char ret[SESSION_OPEN_KEY_MAX], const char *session_id);
+
 /* Closing, first half: the session is no session any more (its key is now `session:{session_id}:closing`,
  * with the same expiry) and all its download tokens are gone; jobs that are not finished are marked
  * `cancelled` and the workers told to stop them. `running` tells how many of the jobs a worker holds. May be

@@ -1,9 +1,9 @@
--- enqueue: QUEUE QUEUES MAX_LENGTH STEP MESSAGE CROWD CROWD_MAX SENT [hash]. Either all of it happens or nothing. MAX_LENGTH is for
--- all QUEUES. CROWD is empty when there is no such limit, SENT (an event) when nobody is to be told. Answers {OK, how many messages
--- of QUEUE are served before, how many of any are claimed} or a code.
+-- enqueue: QUEUE QUEUES MAX_LENGTH STEP MESSAGE CROWD CROWD_MAX NEEDED SENT [hash]. Either all of it happens or nothing. MAX_LENGTH is for
+-- all QUEUES. CROWD is empty when there is no such limit, SENT (an event) when nobody is to be told. Without the key NEEDED (empty: none)
+-- nothing happens. Answers {OK, how many messages of QUEUE are served before, how many of any are claimed} or a code.
 local queue, queues, max, step, message = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local crowd, crowd_max, sent, key = ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
-local code = hash_check(9)
+local crowd, crowd_max, needed, sent, key = ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9], ARGV[10]
+local code = hash_check(10)
 
 -- Whoever has reached its end does not say so: who comes looks.
 local function crowded()
@@ -108,6 +108,9 @@ local function push_fairly(name, owner, message)
     return ahead, round
 end
 
+if needed ~= '' and redis.call('EXISTS', needed) == 0 then
+    return 'ENOENT'
+end
 if code ~= 'OK' then
     return code
 end
@@ -123,7 +126,7 @@ if crowd == '' then
 else
     ahead, round = push_fairly(queue .. STEPS[step + 1], crowd, message)
 end
-hash_set(9)
+hash_set(10)
 if crowd ~= '' then
     redis.call('HSET', key, 'queue_round', round) -- where cancel.lua looks first
     redis.call('SADD', crowd, key)

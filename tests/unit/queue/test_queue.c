@@ -197,6 +197,23 @@ static void test_enqueue_hash(void **state)
     ear_close(&e);
 }
 
+static void test_enqueue_needs(void **state)
+{
+    struct fixture *f = *state;
+    const struct queue_task task = {.id = A, .name = "decant.convert", .needed = "session"};
+
+    redis_server_do(f->server, "HSET job status failed");
+
+    char *before = snapshot(f);
+
+    assert_int_equal(enqueue_task(f, &task, &to_queued), -ENOENT);
+    assert_int_equal(enqueue_task(f, &task, NULL), -ENOENT);
+    assert_unchanged(f, before);
+    redis_server_do(f->server, "HSET session x y");
+    assert_int_equal(enqueue_task(f, &task, &to_queued), 0);
+    assert_string_equal(redis_server_str(f->server, "HGET job status"), "queued");
+}
+
 /* At most so many of one owner; whoever has reached its end leaves the place to others. */
 static void test_crowd(void **state)
 {
@@ -737,17 +754,29 @@ int main(void)
 {
 #define QUEUE_TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        QUEUE_TEST(test_names),          QUEUE_TEST(test_prefix),
-        QUEUE_TEST(test_priority_lists), QUEUE_TEST(test_full),
-        QUEUE_TEST(test_enqueue_hash),   QUEUE_TEST(test_unsayable),
-        QUEUE_TEST(test_done),           QUEUE_TEST(test_done_again),
-        QUEUE_TEST(test_done_hash),      QUEUE_TEST(test_done_failures),
-        QUEUE_TEST(test_success_stands), QUEUE_TEST(test_ignore_result),
-        QUEUE_TEST(test_started),        QUEUE_TEST(test_release),
-        QUEUE_TEST(test_goodbye),        QUEUE_TEST(test_everything_expires),
-        QUEUE_TEST(test_crowd),          QUEUE_TEST(test_tally),
-        QUEUE_TEST(test_no_redis),       QUEUE_TEST(test_retry),
-        QUEUE_TEST(test_no_retry),       QUEUE_TEST(test_place),
+        QUEUE_TEST(test_names),
+        QUEUE_TEST(test_prefix),
+        QUEUE_TEST(test_priority_lists),
+        QUEUE_TEST(test_full),
+        QUEUE_TEST(test_enqueue_hash),
+        QUEUE_TEST(test_enqueue_needs),
+        QUEUE_TEST(test_unsayable),
+        QUEUE_TEST(test_done),
+        QUEUE_TEST(test_done_again),
+        QUEUE_TEST(test_done_hash),
+        QUEUE_TEST(test_done_failures),
+        QUEUE_TEST(test_success_stands),
+        QUEUE_TEST(test_ignore_result),
+        QUEUE_TEST(test_started),
+        QUEUE_TEST(test_release),
+        QUEUE_TEST(test_goodbye),
+        QUEUE_TEST(test_everything_expires),
+        QUEUE_TEST(test_crowd),
+        QUEUE_TEST(test_tally),
+        QUEUE_TEST(test_no_redis),
+        QUEUE_TEST(test_retry),
+        QUEUE_TEST(test_no_retry),
+        QUEUE_TEST(test_place),
         QUEUE_TEST(test_look),
     };
 
