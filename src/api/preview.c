@@ -143,7 +143,7 @@ static void enqueue(struct preview *p)
     char traceparent[TRACEPARENT_LEN + 1];
     _cleanup_json_ json_t *kwargs =
         json_pack("{s:s, s:s, s:i}", "session_id", sid, "job_id", p->job_id, "size", (int)p->size);
-    const char *const set[] = {"status", preview_status_name(PREVIEW_QUEUED), NULL};
+    const char *const set[] = {"status", preview_status_name(PREVIEW_QUEUED), "task_id", p->task_id, NULL};
     const struct queue_hash hash = {.key = key,
                                     .field = "status",
                                     .expected = preview_status_name(PREVIEW_WANTED),

@@ -108,8 +108,8 @@ static void on_taken(void *arg, int err, const redisReply *reply)
     op->reply_fn(op->arg, err ? err : script_code(reply), reply);
 }
 
-void preview_take(struct redis *r, const char *session_id, const char *result_id, const char *worker,
-                  redis_reply_fn *fn, void *arg)
+void preview_take(struct redis *r, const char *session_id, const char *result_id, const char *task_id,
+                  const char *worker, redis_reply_fn *fn, void *arg)
 {
     struct op *op = op_new(NULL, fn, arg);
     char session[SESSION_KEY_MAX], all[SESSION_KEY_MAX], key[PREVIEW_KEY_MAX];
@@ -121,6 +121,6 @@ void preview_take(struct redis *r, const char *session_id, const char *result_id
     preview_key(key, session_id, result_id);
     redis_eval(r, &take_script, 3,
                REDIS(session_key(session, session_id, ""), session_key(all, session_id, ":previews"), key,
-                     TTL_MS, worker),
+                     TTL_MS, worker, task_id),
                on_taken, op);
 }

@@ -1,12 +1,13 @@
 /* Pictures of results that somebody waits for, or that could not be made: hash
- * `session:{session_id}:preview:{result_id}` with `status`, `job_id`, `worker` and `error_code`; set
- * `session:{session_id}:previews` of these keys. Both end minutes after they were last asked for, and with
- * the session. What was made is a file (files/storage.h), of which nothing is told here.
+ * `session:{session_id}:preview:{result_id}` with `status`, `job_id`, `task_id`, `worker` and `error_code`;
+ * set `session:{session_id}:previews` of these keys. Both end minutes after they were last asked for, and
+ * with the session. What was made is a file (files/storage.h), of which nothing is told here.
  *
  *     wanted → queued (by the enqueuing of a task) → processing → completed or failed
  *
  * It is about a result, not about a job, so that nothing of one attempt is said of another; and about all
- * sizes of its picture, so that one at a time is made in a job's folder. Changes are published on
+ * sizes of its picture, so that one at a time is made in a job's folder: by the task that it names, which
+ * alone may end it. Changes are published on
  * `decant:preview:{result_id}`. A worker is named as long as it has the folder open: closing the session
  * waits for it as for those that hold jobs. */
 #pragma once
@@ -37,10 +38,10 @@ typedef void preview_fn(void *arg, int err, enum preview_status status, const ch
 void preview_want(struct redis *r, const char *session_id, const char *job_id, const char *result_id,
                   bool again, preview_fn *fn, void *arg);
 
-/* A worker begins: err -ENOENT when nobody waits any more, or the session is gone; -ECANCELED when it is
- * done, or the session is being closed. */
-void preview_take(struct redis *r, const char *session_id, const char *result_id, const char *worker,
-                  redis_reply_fn *fn, void *arg);
+/* A worker begins with that task: err -ENOENT when nobody waits any more, or the session is gone; -ECANCELED
+ * when it is done, another task is at it, or the session is being closed. */
+void preview_take(struct redis *r, const char *session_id, const char *result_id, const char *task_id,
+                  const char *worker, redis_reply_fn *fn, void *arg);
 
 /* For scripts of the queue that touch it in the same breath; the states in which a task may end; and the set
  * of those that wait or are under way (queue_enqueue). */

@@ -15,7 +15,6 @@
 /* Resolution enough for the smallest page: how large the picture becomes is said by width and height. */
 enum { DPI = 600, STEP_MS = 45000 };
 
-static void load(struct runner *r);
 static void take(struct runner *r);
 
 bool runner_take_preview(struct runner *r)
@@ -74,12 +73,14 @@ static void on_taken(void *arg, int err, const redisReply *reply)
             runner_retry_in(r, RUNNER_RETRY_MS, take);
         return;
     }
-    if (err != 0) {
+    if (err != 0) { /* its folder isn't ours */
         runner_skip(r, err == -ENOENT ? "gone" : "done");
-        return;
+    } else if (r->claim->gave_up) {
+        runner_do_then(r, prepare, runner_give_up);
+    } else {
+        runner_mark_begun(r);
+        runner_do_then(r, prepare, convert);
     }
-    runner_mark_begun(r);
-    runner_do_then(r, prepare, convert);
 }
 
 static void take(struct runner *r)
@@ -87,7 +88,7 @@ static void take(struct runner *r)
     if (runner_called_off(r))
         return;
     r->pending++;
-    preview_take(r->context->redis, r->session_id, r->result_id, r->worker, on_taken, r);
+    preview_take(r->context->redis, r->session_id, r->result_id, r->claim->id, r->worker, on_taken, r);
 }
 
 /* Keeps what is needed of the job; -ENOTSUP: no picture can be made of its result. */
@@ -117,7 +118,7 @@ static void begin_with(struct runner *r, const struct job *job)
     } else if (r->revoked) {
         runner_call_off(r);
     } else if (r->claim->gave_up) {
-        runner_do_then(r, prepare, runner_give_up);
+        take(r);
     } else if (runner_find_place(r)) {
         runner_log_started(r);
         take(r);
@@ -132,7 +133,7 @@ static void on_loaded(void *arg, int err, const struct job *job)
         return;
     if (runner_unanswered(err)) {
         if (!runner_called_off(r))
-            runner_retry_in(r, RUNNER_RETRY_MS, load);
+            runner_retry_in(r, RUNNER_RETRY_MS, runner_begin_preview);
     } else if (err != 0) {
         runner_skip(r, "gone");
     } else if (job->status != JOB_COMPLETED) {
@@ -142,17 +143,12 @@ static void on_loaded(void *arg, int err, const struct job *job)
     }
 }
 
-static void load(struct runner *r)
+void runner_begin_preview(struct runner *r)
 {
     if (runner_called_off(r))
         return;
     r->pending++;
     job_load(r->context->redis, r->session_id, r->job_id, on_loaded, r);
-}
-
-void runner_begin_preview(struct runner *r)
-{
-    load(r);
 }
 
 int runner_publish_preview(struct runner *r, const struct conversion_output *output)

@@ -10,7 +10,7 @@ if status and status ~= 'wanted' and status ~= ARGV[3] then
 end
 local now = redis.call('TIME')
 local expiry = string.format('%.0f', math.min(now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[1], limit))
-redis.call('HSET', KEYS[3], 'status', 'wanted', 'job_id', ARGV[2], 'worker', '', 'error_code', '')
+redis.call('HSET', KEYS[3], 'status', 'wanted', 'job_id', ARGV[2], 'task_id', '', 'worker', '', 'error_code', '')
 redis.call('PEXPIREAT', KEYS[3], expiry)
 redis.call('SADD', KEYS[2], KEYS[3])
 redis.call('PEXPIREAT', KEYS[2], expiry)

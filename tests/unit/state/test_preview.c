@@ -54,13 +54,18 @@ static void assert_wanted(struct known *k, bool again, enum preview_status expec
     assert_int_equal(w.status, expected);
 }
 
-static int take(struct known *k)
+static int take_for(struct known *k, const char *task)
 {
     struct answer a = {0};
 
-    preview_take(k->f->r, k->session.id, k->result, "w1", answer_on, &a);
+    preview_take(k->f->r, k->session.id, k->result, task, "w1", answer_on, &a);
     answer_wait(k->f, &a);
     return a.err;
+}
+
+static int take(struct known *k)
+{
+    return take_for(k, "t1");
 }
 
 static void set(struct known *k, const char *field, const char *value)
@@ -97,6 +102,24 @@ static void one_is_wanted_until_somebody_enqueues_it(void **state)
     assert_wanted(&k, true, PREVIEW_PROCESSING);
     assert_int_equal(take(&k), 0); /* the other one died */
     assert_all_expire(k.f, k.session.id);
+}
+
+/* The record of the first task had ended while that waited, and a second one was enqueued. */
+static void one_task_at_a_time(void **state)
+{
+    struct known k = know(state);
+
+    assert_wanted(&k, false, PREVIEW_WANTED);
+    assert_int_equal(take_for(&k, "t1"), 0); /* before that is told of the second */
+    assert_string_equal(field(&k, "task_id"), "t1");
+    assert_int_equal(take_for(&k, "t2"), -ECANCELED);
+    set(&k, "status", "queued"); /* it was given back */
+    assert_int_equal(take_for(&k, "t2"), 0);
+    assert_int_equal(take_for(&k, "t1"), -ECANCELED);
+    assert_string_equal(field(&k, "task_id"), "t2");
+    set(&k, "status", "completed");
+    assert_wanted(&k, true, PREVIEW_WANTED);
+    assert_string_equal(field(&k, "task_id"), "");
 }
 
 static void what_has_ended_is_not_begun(void **state)
@@ -167,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_few),
         PREVIEW_TEST(one_is_wanted_until_somebody_enqueues_it),
+        PREVIEW_TEST(one_task_at_a_time),
         PREVIEW_TEST(what_has_ended_is_not_begun),
         PREVIEW_TEST(there_is_none_without_a_session),
         PREVIEW_TEST(closing_waits_for_whom_has_the_folder_open),

@@ -1622,8 +1622,8 @@ static void want_preview(struct fixture *f)
 {
     redis_server_do(f->server, "HSET session:%s csrf_token x", f->session);
     redis_server_do(f->server, "EXPIRE session:%s 1000", f->session);
-    redis_server_do(f->server, "HSET session:%s:preview:%s status queued job_id %s", f->session, result_id,
-                    f->job);
+    redis_server_do(f->server, "HSET session:%s:preview:%s status queued job_id %s task_id %s", f->session,
+                    result_id, f->job, "");
 }
 
 /* The job has a result, of which somebody wants a picture. */
@@ -1647,7 +1647,7 @@ static void complete_job(struct fixture *f)
     want_preview(f);
 }
 
-static void start_preview(struct fixture *f, int size)
+static void enqueue_preview(struct fixture *f, int size)
 {
     _cleanup_json_ json_t *kwargs =
         json_pack("{s:s, s:s, s:i}", "session_id", f->session, "job_id", f->job, "size", size);
@@ -1657,6 +1657,11 @@ static void start_preview(struct fixture *f, int size)
     id_uuid(f->task);
     queue_enqueue(f->queue, &task, NULL, on_enqueued, &w);
     assert_true(loop_until(&f->loop, &w.done, PATIENCE_MS));
+}
+
+static void start_preview(struct fixture *f, int size)
+{
+    enqueue_preview(f, size);
     start(f);
 }
 
@@ -1830,6 +1835,30 @@ static void picture_is_given_back(void **state)
     assert_string_equal(preview_field(f, "status"), "failed");
     assert_string_equal(preview_field(f, "error_code"), "engine_crashed");
     assert_int_equal(redis_server_int(f->server, "LLEN decant:dead"), 1);
+}
+
+/* Nor does a task that has given up touch the folder meanwhile. */
+static void picture_that_another_task_makes(void **state)
+{
+    struct fixture *f = *state;
+    char work[sizeof "work-" + ID_UUID_LEN];
+
+    complete_job(f);
+    redis_server_do(f->server, "HSET session:%s:preview:%s status processing worker w9 task_id t9",
+                    f->session, result_id);
+
+    _cleanup_close_ int job = storage_open_job(f->storage, f->session, f->job);
+
+    assert_int_equal(storage_make_work(job, work), 0);
+    for (int i = 0; i < 2; i++) {
+        enqueue_preview(f, 256);
+        redis_server_do(f->server, "SET decant:deliveries:%s %d", f->task, 2 * i);
+        start(f);
+        assert_preview_skipped(f, "done");
+        assert_int_equal(entries(f, work), 0);
+    }
+    assert_string_equal(preview_field(f, "status"), "processing");
+    assert_string_equal(preview_field(f, "worker"), "w9");
 }
 
 /* Closing its session waits until the worker has let go. */
@@ -2045,6 +2074,7 @@ int main(void)
         TEST(picture_that_nobody_waits_for),
         TEST(picture_of_no_size_of_ours),
         TEST(picture_is_given_back),
+        TEST(picture_that_another_task_makes),
         TEST(picture_is_stopped),
         TEST(picture_of_a_job_that_is_gone),
         TEST(converts),
