@@ -174,8 +174,9 @@ static void on_record(void *arg, int err, enum preview_status status, const char
         return;
     }
     switch (status) {
-    case PREVIEW_WANTED:
-        enqueue(p);
+    case PREVIEW_WANTED: /* after its record has ended, too */
+        if (!reply_kept(p))
+            enqueue(p);
         break;
     case PREVIEW_QUEUED:
     case PREVIEW_PROCESSING:
@@ -188,7 +189,7 @@ static void on_record(void *arg, int err, enum preview_status status, const char
     case PREVIEW_FAILED:
         fail_failed(p, code);
         break;
-    case PREVIEW_CANCELLED:
+    case PREVIEW_CANCELLED: /* never told: such a one is wanted again, or its session is gone */
         fail_state(p, -ENOENT);
         break;
     }

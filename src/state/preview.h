@@ -23,7 +23,7 @@ enum preview_status {
     PREVIEW_PROCESSING,
     PREVIEW_COMPLETED,
     PREVIEW_FAILED,
-    PREVIEW_CANCELLED, /* its session is being closed */
+    PREVIEW_CANCELLED, /* its session is being closed, or an operator has revoked the task */
 };
 const char *preview_status_name(enum preview_status status);
 

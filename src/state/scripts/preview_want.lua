@@ -1,11 +1,11 @@
 -- KEYS: the session, its previews (set), this one. ARGV: time to live (ms), job id, the status that is no answer ("": each is one).
--- Answers the status and the error_code. The set never ends before one of its members.
+-- Answers the status and the error_code. One that was cancelled while its session is open (an operator has revoked the task) may be wanted again. The set never ends before one of its members.
 local limit = redis.call('PEXPIRETIME', KEYS[1])
 if limit < 0 then
     return {'ENOENT'}
 end
 local status, code = unpack(redis.call('HMGET', KEYS[3], 'status', 'error_code'))
-if status and status ~= 'wanted' and status ~= ARGV[3] then
+if status and status ~= 'wanted' and status ~= 'cancelled' and status ~= ARGV[3] then
     return {'OK', status, code or ''}
 end
 local now = redis.call('TIME')

@@ -132,6 +132,9 @@ static void what_has_ended_is_not_begun(void **state)
     assert_int_equal(take(&k), -ECANCELED);
     assert_wanted(&k, false, PREVIEW_COMPLETED);
     assert_wanted(&k, true, PREVIEW_WANTED);
+    set(&k, "status", "cancelled"); /* by an operator */
+    assert_int_equal(take(&k), -ECANCELED);
+    assert_wanted(&k, false, PREVIEW_WANTED);
     set(&k, "status", "failed");
     set(&k, "error_code", "corrupt_input");
     assert_int_equal(take(&k), -ECANCELED);
