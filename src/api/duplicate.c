@@ -10,8 +10,9 @@ struct duplicate {
     struct intake in;
     const char *source; /* the stored path */
     uv_work_t work;
-    bool copying, ended; /* it is at work; the request ended meanwhile */
-    int copied;          /* what has come of it */
+    bool copying;      /* it is at work */
+    atomic_bool ended; /* the request, which stops it */
+    int copied;        /* what has come of it */
 };
 
 static void copy_file(uv_work_t *work)
@@ -20,7 +21,7 @@ static void copy_file(uv_work_t *work)
     struct intake *in = &d->in;
 
     d->copied = storage_upload_copy(in->api->storage, d->source, in->size, in->api->settings->reserve_bytes,
-                                    &in->file);
+                                    &d->ended, &in->file);
     if (d->copied == 0)
         d->copied = storage_upload_send(&in->file);
 }
@@ -53,6 +54,23 @@ static void take_over(struct duplicate *d, const struct job *job)
     snprintf(in->mime, sizeof in->mime, "%s", job->mime_type);
 }
 
+/* Told before the work: who has no room left need not have it done to hear so. */
+static void on_room(void *arg, int err, const struct job *job)
+{
+    struct duplicate *d = arg;
+    struct intake *in = &d->in;
+
+    if (d->ended) {
+        intake_abandon(in);
+    } else if (err < 0) {
+        intake_fail_job(in, err);
+    } else if (intake_take_slot(in)) {
+        d->copying = true;
+        d->work.data = d;
+        uv_queue_work(in->api->loop, &d->work, copy_file, on_file_copied);
+    }
+}
+
 static void on_source(void *arg, int err, const struct job *job)
 {
     struct duplicate *d = arg;
@@ -70,11 +88,11 @@ static void on_source(void *arg, int err, const struct job *job)
     if (!in->format || !catalogue_accepts(in->format)) {
         intake_fail(in, API_UNSUPPORTED_TYPE,
                     "Files with this extension can't be converted; GET /formats lists what can.");
-    } else if (intake_take_slot(in)) {
+    } else {
+        const struct job_quota quota = intake_quota(in);
+
         take_over(d, job);
-        d->copying = true;
-        d->work.data = d;
-        uv_queue_work(in->api->loop, &d->work, copy_file, on_file_copied);
+        job_look_for_room(in->api->redis, in->call->session.id, in->size, &quota, on_room, d);
     }
 }
 

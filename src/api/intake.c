@@ -60,6 +60,14 @@ void intake_abandon(struct intake *in)
     api_abandon(TAKE_PTR(in->call));
 }
 
+struct job_quota intake_quota(const struct intake *in)
+{
+    const struct settings *s = in->api->settings;
+
+    return (struct job_quota){
+        .jobs = s->max_jobs, .session_bytes = s->session_quota_bytes, .all_bytes = s->storage_quota_bytes};
+}
+
 static void reply(struct intake *in)
 {
     struct api_call *call = TAKE_PTR(in->call);
@@ -72,6 +80,22 @@ static void reply(struct intake *in)
                              "original_filename", in->filename, "size", (json_int_t)in->size, "mime_type",
                              in->mime, "format", in->format->id, "status", job_status_name(JOB_UPLOADED),
                              "created_at", in->created_at, "targets", catalogue_targets(in->format)));
+}
+
+void intake_fail_job(struct intake *in, int err)
+{
+    if (err == -ENOENT)
+        intake_fail(in, API_SESSION_REQUIRED, "The session has ended.");
+    else if (err == -EDQUOT)
+        intake_fail(in, API_RATE_LIMITED, "This session holds as many files as it may.");
+    else if (err == -EFBIG)
+        intake_fail(in, API_STORAGE_FULL,
+                    "This session holds as many bytes as it may; close it to begin anew.");
+    else if (err == -ENOBUFS)
+        intake_fail(in, API_STORAGE_FULL, "The server has no room for this file just now.");
+    else
+        intake_fail(in, API_UNAVAILABLE,
+                    "The server can't reach its database just now. Try again in a moment.");
 }
 
 static void on_job_created(void *arg, int err, const struct job *job)
@@ -87,18 +111,7 @@ static void on_job_created(void *arg, int err, const struct job *job)
         storage_remove_session(in->api->storage, session_id); /* it was closed meanwhile */
     else
         storage_remove_job(in->api->storage, session_id, in->job_id);
-    if (err == -ENOENT)
-        intake_fail(in, API_SESSION_REQUIRED, "The session has ended.");
-    else if (err == -EDQUOT)
-        intake_fail(in, API_RATE_LIMITED, "This session holds as many files as it may.");
-    else if (err == -EFBIG)
-        intake_fail(in, API_STORAGE_FULL,
-                    "This session holds as many bytes as it may; close it to begin anew.");
-    else if (err == -ENOBUFS)
-        intake_fail(in, API_STORAGE_FULL, "The server has no room for this file just now.");
-    else
-        intake_fail(in, API_UNAVAILABLE,
-                    "The server can't reach its database just now. Try again in a moment.");
+    intake_fail_job(in, err);
 }
 
 static void create_job(struct intake *in)
@@ -118,9 +131,7 @@ static void create_job(struct intake *in)
         .queue_ms = JOB_UNKNOWN,
         .duration_ms = JOB_UNKNOWN,
     };
-    const struct settings *s = in->api->settings;
-    const struct job_quota quota = {
-        .jobs = s->max_jobs, .session_bytes = s->session_quota_bytes, .all_bytes = s->storage_quota_bytes};
+    const struct job_quota quota = intake_quota(in);
 
     job_create(in->api->redis, &job, &quota, on_job_created, in);
 }

@@ -35,9 +35,14 @@ void intake_let_go(struct intake *in);
 /* The file has been written, and is known: its name on disk, its job, and the answer. */
 void intake_store(struct intake *in);
 
+/* How much there may be of it and the others. */
+struct job_quota intake_quota(const struct intake *in);
+
 /* --- the call's end without a job */
 void intake_fail(struct intake *in, enum api_error error, const char *detail);
 /* What the disk has said: -errno. */
 void intake_fail_disk(struct intake *in, int r);
+/* What job_create() has said. */
+void intake_fail_job(struct intake *in, int err);
 /* Nobody waits for an answer any more. */
 void intake_abandon(struct intake *in);

@@ -246,12 +246,13 @@ static ssize_t copy_step(int from, int to)
     return n < 0 ? -errno : n;
 }
 
-static int copy_all(struct storage *s, int from, uint64_t size, uint64_t reserve, int to)
+static int copy_all(struct storage *s, int from, uint64_t size, uint64_t reserve, const atomic_bool *stop,
+                    int to)
 {
     uint64_t copied = 0;
 
     while (copied < size) {
-        ssize_t n = storage_keeps(s, reserve);
+        ssize_t n = stop && *stop ? -ECANCELED : storage_keeps(s, reserve);
 
         if (n == 0)
             n = copy_step(from, to);
@@ -263,7 +264,7 @@ static int copy_all(struct storage *s, int from, uint64_t size, uint64_t reserve
 }
 
 int storage_upload_copy(struct storage *s, const char *path, uint64_t size, uint64_t reserve,
-                        struct storage_upload *ret)
+                        const atomic_bool *stop, struct storage_upload *ret)
 {
     _cleanup_close_ int from = -1;
     struct stat st;
@@ -280,7 +281,7 @@ int storage_upload_copy(struct storage *s, const char *path, uint64_t size, uint
     r = storage_upload_begin(s, size, reserve, ret);
     if (r < 0)
         return r;
-    r = copy_all(s, from, size, reserve, ret->fd);
+    r = copy_all(s, from, size, reserve, stop, ret->fd);
     if (r < 0)
         storage_upload_abort(s, ret);
     return r;

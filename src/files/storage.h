@@ -26,6 +26,7 @@
 #include "core/cleanup.h"
 #include "core/id.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -62,9 +63,10 @@ int storage_upload_begin(struct storage *s, uint64_t expected, uint64_t reserve,
 int storage_keeps(struct storage *s, uint64_t reserve) _warn_unused_;
 /* Begins one that is a copy of a stored file: its blocks, where the filesystem shares them, and never its
  * inode, as an engine takes no file with two names. To be called on a thread. -ENOENT: there is none of that
- * size; -ENOSPC as above, also on the way. Nothing is begun then. */
+ * size; -ENOSPC as above, also on the way; -ECANCELED: `stop` (NULL: nobody does) was set before it was
+ * whole. Nothing is begun then. */
 int storage_upload_copy(struct storage *s, const char *path, uint64_t size, uint64_t reserve,
-                        struct storage_upload *ret) _warn_unused_;
+                        const atomic_bool *stop, struct storage_upload *ret) _warn_unused_;
 /* Has all of it where other machines find it: to be called when it is written and before it is read, on a
  * thread, as it takes as long as a network takes. -ENOSPC, -EDQUOT or another -errno: it is not there. */
 int storage_upload_send(const struct storage_upload *u) _warn_unused_;

@@ -249,34 +249,24 @@ static void on_created(void *arg, int err, const redisReply *reply)
         op->fn(op->arg, err ? err : script_code(reply), NULL);
 }
 
-void job_create(struct redis *r, const struct job *job, const struct job_quota *quota, job_fn *fn, void *arg)
+/* `look`: only whether there is room for it. */
+static void eval_create(struct redis *r, const struct job *job, bool look, uint64_t now,
+                        const struct job_quota *quota, struct op *op)
 {
-    struct op *op = op_new(fn, NULL, arg);
-    struct job stored = *job;
-    uint64_t now = clock_real_ms();
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], key[JOB_KEY_MAX];
     char channel[JOB_CHANNEL_MAX], session_news[SESSION_CHANNEL_MAX];
     char max[NUMBER_MAX], size[NUMBER_MAX], session_max[NUMBER_MAX], all_max[NUMBER_MAX];
-    char now_ms[NUMBER_MAX], now_text[CLOCK_RFC3339_LEN + 1];
-    char numbers[N_FIELDS][NUMBER_MAX];
+    char now_ms[NUMBER_MAX], numbers[N_FIELDS][NUMBER_MAX];
     const char *argv[16 + 2 * N_FIELDS + 1];
     size_t n = 0;
 
-    if (!id_is_token(job->session_id) || !id_is_uuid(job->job_id)) {
-        redis_defer(r, -ENOENT, on_created, op);
-        return;
-    }
     snprintf(max, sizeof max, "%" PRIu64, quota->jobs);
     snprintf(size, sizeof size, "%" PRIu64, job->size);
     snprintf(session_max, sizeof session_max, "%" PRIu64, quota->session_bytes);
     snprintf(all_max, sizeof all_max, "%" PRIu64, quota->all_bytes);
     snprintf(now_ms, sizeof now_ms, "%" PRIu64, now);
-    clock_rfc3339(now, now_text);
     job_key(key, job->session_id, job->job_id);
     job_channel(channel, job->job_id);
-    stored.status = JOB_UPLOADED;
-    if (!stored.created_at || !*stored.created_at)
-        stored.created_at = now_text;
 
     argv[n++] = session_key(session, job->session_id, "");
     argv[n++] = session_key(jobs, job->session_id, ":jobs");
@@ -289,17 +279,47 @@ void job_create(struct redis *r, const struct job *job, const struct job_quota *
     argv[n++] = job->job_id;
     argv[n++] = session_channel(session_news, job->session_id);
     argv[n++] = channel;
-    argv[n++] = job_status_name(stored.status);
+    argv[n++] = job_status_name(job->status);
     argv[n++] = job->session_id;
     argv[n++] = size;
     argv[n++] = session_max;
     argv[n++] = all_max;
-    for (size_t i = 0; i < N_FIELDS; i++) {
+    for (size_t i = 0; !look && i < N_FIELDS; i++) {
         argv[n++] = fields[i].name;
-        argv[n++] = field_text(&fields[i], &stored, numbers[i]);
+        argv[n++] = field_text(&fields[i], job, numbers[i]);
     }
     argv[n] = NULL;
     redis_eval(r, &create_script, 6, argv, on_created, op);
+}
+
+void job_create(struct redis *r, const struct job *job, const struct job_quota *quota, job_fn *fn, void *arg)
+{
+    struct op *op = op_new(fn, NULL, arg);
+    struct job stored = *job;
+    uint64_t now = clock_real_ms();
+    char now_text[CLOCK_RFC3339_LEN + 1];
+
+    if (!id_is_token(job->session_id) || !id_is_uuid(job->job_id)) {
+        redis_defer(r, -ENOENT, on_created, op);
+        return;
+    }
+    clock_rfc3339(now, now_text);
+    stored.status = JOB_UPLOADED;
+    if (!stored.created_at || !*stored.created_at)
+        stored.created_at = now_text;
+    eval_create(r, &stored, false, now, quota, op);
+}
+
+void job_look_for_room(struct redis *r, const char *session_id, uint64_t size, const struct job_quota *quota,
+                       job_fn *fn, void *arg)
+{
+    struct op *op = op_new(fn, NULL, arg);
+
+    if (!id_is_token(session_id))
+        redis_defer(r, -ENOENT, on_created, op);
+    else
+        eval_create(r, &(struct job){.session_id = session_id, .job_id = "", .size = size}, true,
+                    clock_real_ms(), quota, op);
 }
 
 static void on_loaded(void *arg, int err, const redisReply *reply)

@@ -76,6 +76,9 @@ struct job_quota {
  * -EDQUOT it holds as many jobs as it may already, -EFBIG as many bytes, -ENOBUFS all sessions together do,
  * -EEXIST the job is there. `job` is passed as NULL. */
 void job_create(struct redis *r, const struct job *job, const struct job_quota *quota, job_fn *fn, void *arg);
+/* What job_create() would say now of one with a file of that size: before the work of making it. */
+void job_look_for_room(struct redis *r, const char *session_id, uint64_t size, const struct job_quota *quota,
+                       job_fn *fn, void *arg);
 
 /* err -ENOENT: none of that id in this session; ids of a wrong form are just as absent. */
 void job_load(struct redis *r, const char *session_id, const char *job_id, job_fn *fn, void *arg);

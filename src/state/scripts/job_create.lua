@@ -1,6 +1,6 @@
 -- KEYS: the session, its jobs (zset), the new job, the bytes stored by session (hash), their sum, the sessions by expiry (zset).
 -- ARGV: most jobs, now (ms), job id, the session's channel, the job's, status, session id, bytes, most bytes of the session, of all
--- (0: no such limit), then field, value, …
+-- (0: no such limit), then field, value, …; without these it is only looked whether there is room.
 local id, bytes, session_max, all_max = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local expiry = redis.call('PEXPIRETIME', KEYS[1])
 if expiry < 0 then
@@ -27,6 +27,9 @@ if all_max > 0 and (redis.call('GET', KEYS[5]) or 0) - freed + bytes > all_max t
     return redis.status_reply('ENOBUFS')
 end
 
+if not ARGV[11] then
+    return redis.status_reply('OK')
+end
 redis.call('HSET', KEYS[3], unpack(ARGV, 11))
 redis.call('PEXPIREAT', KEYS[3], expiry)
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])

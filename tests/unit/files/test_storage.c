@@ -148,7 +148,7 @@ static void a_copy_is_a_file_of_its_own(void **state)
     upload(f, "hello", path);
     for (unsigned i = 0; i < 2; i++) {
         id_uuid(other);
-        assert_int_equal(storage_upload_copy(f->storage, path, 5, 0, &u), 0);
+        assert_int_equal(storage_upload_copy(f->storage, path, 5, 0, NULL, &u), 0);
         assert_int_equal(storage_upload_commit(f->storage, &u, f->session, other, "docx", copy), 0);
         assert_content(f, path, "hello");
         assert_content(f, copy, "hello");
@@ -169,12 +169,14 @@ static void what_can_not_be_copied_leaves_nothing(void **state)
     storage_use_incoming(f->storage);
     upload(f, "hello", path);
     assert_true(storage_has_file(f->storage, path));
-    assert_int_equal(storage_upload_copy(f->storage, path, 6, 0, &u), -ENOENT); /* a part of it is lost */
-    assert_int_equal(storage_upload_copy(f->storage, path, 5, UINT64_MAX / 2, &u), -ENOSPC);
-    assert_int_equal(storage_upload_copy(f->storage, "../../etc/passwd", 5, 0, &u), -EINVAL);
+    assert_int_equal(storage_upload_copy(f->storage, path, 6, 0, NULL, &u),
+                     -ENOENT); /* a part of it is lost */
+    assert_int_equal(storage_upload_copy(f->storage, path, 5, UINT64_MAX / 2, NULL, &u), -ENOSPC);
+    assert_int_equal(storage_upload_copy(f->storage, path, 5, 0, &(atomic_bool){true}, &u), -ECANCELED);
+    assert_int_equal(storage_upload_copy(f->storage, "../../etc/passwd", 5, 0, NULL, &u), -EINVAL);
     assert_int_equal(storage_remove_file(f->storage, path), 0);
     assert_false(storage_has_file(f->storage, path));
-    assert_int_equal(storage_upload_copy(f->storage, path, 5, 0, &u), -ENOENT);
+    assert_int_equal(storage_upload_copy(f->storage, path, 5, 0, NULL, &u), -ENOENT);
     assert_int_equal(u.fd, -1);
     assert_int_equal(count(f, ".incoming"), 0);
 }

@@ -165,6 +165,16 @@ int do_job_create_within(struct fixture *f, const struct job *job, const struct 
     return r.answer.err;
 }
 
+int do_job_look_for_room(struct fixture *f, const char *session_id, uint64_t size,
+                         const struct job_quota *quota)
+{
+    struct result r = {0};
+
+    job_look_for_room(f->r, session_id, size, quota, take_job, &r);
+    answer_wait(f, &r.answer);
+    return r.answer.err;
+}
+
 int do_job_create(struct fixture *f, const struct job *job, uint64_t max_jobs)
 {
     return do_job_create_within(f, job, &(struct job_quota){.jobs = max_jobs});

@@ -50,6 +50,8 @@ int do_begin_close(struct fixture *f, const char *id, unsigned *ret_running);
 int do_running(struct fixture *f, const char *id, unsigned *ret_running);
 int do_finish_close(struct fixture *f, const char *id);
 int do_job_create_within(struct fixture *f, const struct job *job, const struct job_quota *quota);
+int do_job_look_for_room(struct fixture *f, const char *session_id, uint64_t size,
+                         const struct job_quota *quota);
 int do_job_create(struct fixture *f, const struct job *job, uint64_t max_jobs);
 int do_job_update(struct fixture *f, const char *session_id, const char *job_id, const char *const pairs[]);
 /* `check` may be NULL; it gets the job. */

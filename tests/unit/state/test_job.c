@@ -175,10 +175,14 @@ static int create_of(struct fixture *f, const struct session *s, uint64_t size, 
 {
     char id[ID_UUID_LEN + 1];
     const struct job job = {.job_id = id, .session_id = s->id, .size = size};
+    const struct job_quota quota = {.jobs = 6, .session_bytes = session_bytes, .all_bytes = all_bytes};
+    int looked, created;
 
     id_uuid(id);
-    return do_job_create_within(
-        f, &job, &(struct job_quota){.jobs = 100, .session_bytes = session_bytes, .all_bytes = all_bytes});
+    looked = do_job_look_for_room(f, s->id, size, &quota); /* which stores nothing */
+    created = do_job_create_within(f, &job, &quota);
+    assert_int_equal(looked, created);
+    return created;
 }
 
 static long long stored(struct fixture *f)
@@ -217,6 +221,10 @@ static void test_quota(void **state)
     assert_int_equal(create_of(f, &b, 1, 1000, 0), 0); /* no such limit */
     assert_int_equal(create_of(f, &a, 1, 0, 0), 0);
     assert_sum(f, 1502);
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(create_of(f, &a, 0, 0, 0), 0);
+    assert_int_equal(create_of(f, &a, 0, 0, 0), -EDQUOT);
 
     /* A session gives back what it had, once. */
     for (int i = 0; i < 2; i++) {
