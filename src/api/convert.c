@@ -289,6 +289,12 @@ static void fail_retry(struct convert *c, enum job_status status)
     api_fail(c->call, API_WRONG_STATE, details[status]);
 }
 
+static void fail_for_file(struct convert *c)
+{
+    api_fail(c->call, API_WRONG_STATE,
+             "The file of this job is no longer stored, so it can't be tried again. Upload it once more.");
+}
+
 /* They are not kept when a job ends, and a result without them may be one that nobody wanted. */
 static void fail_for_secrets(struct convert *c, const char *names)
 {
@@ -358,9 +364,7 @@ static void on_files_looked_for(uv_work_t *work, int status)
     if (!c->call->api->redis) /* the server has stopped meanwhile */
         api_fail_state(c->call, -ENOTCONN);
     else if (c->missing)
-        api_fail(
-            c->call, API_WRONG_STATE,
-            "The file of this job is no longer stored, so it can't be tried again. Upload it once more.");
+        fail_for_file(c);
     else
         go(c);
 }
@@ -375,6 +379,8 @@ static void on_job_to_retry(void *arg, int err, const struct job *job)
         api_fail_state(c->call, err);
     } else if (job->status != JOB_FAILED && job->status != JOB_CANCELLED) {
         fail_retry(c, job->status);
+    } else if (!*job->target_format) { /* what fails before it is started has lost its file (job_lose) */
+        fail_for_file(c);
     } else if (!c->body.options && *job->secret_options) {
         fail_for_secrets(c, job->secret_options);
     } else if (take_stored(c, job) && take_files(c, job)) {

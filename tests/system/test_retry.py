@@ -168,6 +168,15 @@ def test_the_file_is_gone(client, other):
     assert client.status(job_id).json() == before
 
 
+def test_one_that_was_never_started_and_has_lost_its_file(client):
+    """As a part of another one, in which a virus was found."""
+    ids = [client.upload("a.txt", data).json()["job_id"] for data in (b"a text\n", eicar() + b" once more")]
+    assert client.request("POST", "/convert", json={"job_ids": ids, "target_format": "pdf"}).status_code == 202
+    assert client.wait(ids[0])["error_code"] == "infected"
+    eventually(lambda: client.status(ids[1]).json()["status"] == "failed")
+    assert "no longer stored" in problem(retry(client, ids[1]), 409, "wrong_state")["detail"]
+
+
 def test_many(stack):
     server, client = stack
     ids = [client.upload(f"{i}.pdf", pdf([f"part {i}"])).json()["job_id"] for i in range(3)]
