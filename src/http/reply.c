@@ -5,6 +5,7 @@
 #include "http/internal.h"
 
 #include "core/str.h"
+#include "http/negotiate.h"
 
 #include <errno.h>
 #include <string.h>
@@ -227,12 +228,11 @@ static const char *reply_header(const struct http_request *req, const char *name
     return NULL;
 }
 
-/* RFC 9110, 13.1.2: one of a list, weak or not. What stands between its quotes has none itself. */
 static bool is_known(const struct http_request *req)
 {
     const char *version = reply_header(req, "ETag"), *known = http_request_header(req, "If-None-Match");
 
-    return version && known && (str_eq(known, "*") || strstr(known, version));
+    return version && known && negotiate_has(known, version);
 }
 
 void http_reply_file(struct http_request *req, const char *content_type, int fd)

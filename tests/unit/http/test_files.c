@@ -51,9 +51,16 @@ static void test_if_none_match(void **state)
         const char *method, *known;
         unsigned status;
     } cases[] = {
-        {"GET", "\"v1\"", 304},         {"HEAD", "\"v1\"", 304}, {"GET", "W/\"v1\"", 304},
-        {"GET", "\"v0\", \"v1\"", 304}, {"GET", "*", 304},       {"GET", "\"v1\"\r\nRange: bytes=0-9", 304},
-        {"GET", "\"v11\"", 200},        {"GET", "v1", 200},      {"GET", "\"v2\"\r\nRange: bytes=0-9", 206},
+        {"GET", "\"v1\"", 304},
+        {"HEAD", "\"v1\"", 304},
+        {"GET", "W/\"v1\"", 304},
+        {"GET", "\"v0\", \"v1\"", 304},
+        {"GET", "*", 304},
+        {"GET", "\"v1\"\r\nRange: bytes=0-9", 304},
+        {"GET", "\"v11\"", 200},
+        {"GET", "v1", 200},
+        {"GET", "\"a\"v1\"b\"", 200},
+        {"GET", "\"v2\"\r\nRange: bytes=0-9", 206},
     };
 
     server_set_file(1000);
