@@ -73,11 +73,8 @@ static void cancel_task(struct cancel *c)
                                "sealed_secrets",
                                "",
                                NULL};
-    const struct queue_hash hash = {.key = key,
-                                    .field = "status",
-                                    .expected = "queued scanning processing",
-                                    .channel = channel,
-                                    .set = set};
+    const struct queue_hash hash = {
+        .key = key, .field = "status", .expected = JOB_OPEN, .channel = channel, .set = set};
     const struct queue_cancellation cancellation = {
         .id = c->task_id, .why = sentence, .stop_channel = JOB_STOP_CHANNEL, .crowd = crowd};
 

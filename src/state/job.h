@@ -3,9 +3,10 @@
  * `decant:job:{job_id}`; the message is the job's status. That a session has one more job, or is being
  * closed, is published on `decant:session:{session_id}`: `jobs`, `closed`.
  *
- * A worker holds a job from when it sets field `worker` to its own id (with the status `scanning`) until it
- * sets it to "", which it does together with the final status, or after it has stopped a job that was
- * cancelled. session_running() counts the jobs that are held. */
+ * A worker holds a job from when it sets field `worker` to its own id (with the status `scanning`, or, if it
+ * won't run it but has to end it, alone) until it sets it to "", which it does together with the final
+ * status, or after it has stopped a job that was cancelled. session_running() counts the jobs that are held.
+ */
 #pragma once
 
 #include "core/id.h"
@@ -26,6 +27,8 @@ enum job_status {
 
 const char *job_status_name(enum job_status status);
 int job_status_parse(const char *name, enum job_status *ret);
+/* The states in which one waits or is under way, as hashes of the queue expect them (queue.h). */
+#define JOB_OPEN "queued scanning processing"
 /* It has ended, and goes on no more by itself. */
 bool job_status_is_final(enum job_status status);
 

@@ -135,11 +135,8 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
     job_key(s->key, session_id, job_id);
     snprintf(s->channel, sizeof s->channel, JOB_CHANNEL_PREFIX "%s", job_id);
     /* The states before a completion are one to us: Redis may have been away when the job moved on. */
-    s->hash = (struct queue_hash){.key = s->key,
-                                  .field = "status",
-                                  .expected = "queued scanning processing",
-                                  .channel = s->channel,
-                                  .set = s->fields};
+    s->hash = (struct queue_hash){
+        .key = s->key, .field = "status", .expected = JOB_OPEN, .channel = s->channel, .set = s->fields};
     set(s, "worker", "");
     if (ending != END_RELEASED && ending != END_RETRIED && a->had_password)
         set(s, "sealed_secrets", ""); /* nobody needs it any more */
@@ -155,7 +152,7 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
         make_failed(s, QUEUE_REJECTED, a);
         break;
     case END_CANCELLED:
-        s->hash.expected = "queued scanning processing cancelled";
+        s->hash.expected = JOB_OPEN " cancelled";
         make_cancelled(s, OUTCOME_CANCELLED);
         make_revoked(s);
         break;
@@ -200,6 +197,7 @@ void settlement_make(struct settlement *s, enum ending ending, const char *sessi
 void settlement_make_preview(struct settlement *s, enum ending ending, const char *session_id,
                              const char *job_id, const char *result_id, const struct attempt *a)
 {
+    /* What isn't here leaves the record as it is: it is not of this task. */
     static const struct {
         enum preview_status status;
         enum queue_state state;
@@ -215,7 +213,8 @@ void settlement_make_preview(struct settlement *s, enum ending ending, const cha
         [END_RELEASED] = {PREVIEW_QUEUED, QUEUE_SUCCESS},
     };
 
-    if (ending == END_SKIPPED || ending == END_REJECTED || ending == END_REFUSED) {
+    static_assert(PREVIEW_WANTED == 0, "no ending makes it that");
+    if (ending >= ARRAY_SIZE(endings) || endings[ending].status == PREVIEW_WANTED) {
         settlement_make(s, ending, "", "", a);
         return;
     }
