@@ -29,7 +29,8 @@ export interface Api {
   close(): Promise<void>;
   formats(): Promise<Formats>;
   convert(jobIds: readonly string[], target: string, options: Options): Promise<Queued>;
-  retry(jobId: string, options: Options): Promise<Queued>;
+  /** Without `options`: those that the job has. */
+  retry(jobId: string, options?: Options): Promise<Queued>;
   cancel(jobId: string): Promise<Job>;
   duplicate(jobId: string): Promise<Uploaded>;
   /** Answered after `waitSeconds`, or before that, when something has changed; 0: at once. */
@@ -172,7 +173,7 @@ export function createApi(env: Environment, clock: Clock): Api {
       call<Queued>("/convert", {
         post: { ...(jobIds.length === 1 ? { job_id: jobIds[0] } : { job_ids: jobIds }), target_format: target, options },
       }),
-    retry: (jobId, options) => call<Queued>("/retry", { post: { job_id: jobId, options } }),
+    retry: (jobId, options) => call<Queued>("/retry", { post: { job_id: jobId, ...(options ? { options } : {}) } }),
     cancel: (jobId) => call<Job>("/cancel", { post: { job_id: jobId } }),
     async duplicate(jobId) {
       const copy = await call<Uploaded>("/duplicate", { post: { job_id: jobId } });

@@ -11,9 +11,9 @@ import type { History } from "./history";
 import { isOpen, isRunning, newItem, type Items } from "./items";
 import type { Jobs } from "./jobs";
 import type { Catalogue } from "./model";
-import { carriedOver, firstInvalid, toSend, withoutSecrets } from "./options";
+import { carriedOver, firstInvalid, toSend, withoutSecrets, withoutValue } from "./options";
 import type { SessionKeeper } from "./session";
-import type { HistoryEntry, Item, Options, OptionSpec, OptionValue, Phase, Uploaded } from "./types";
+import type { HistoryEntry, Item, Options, OptionSpec, OptionValue, Phase, Problem, Uploaded } from "./types";
 import type { Uploads } from "./uploads";
 import { createPool, insist } from "./waiting";
 
@@ -51,6 +51,8 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   const starting = new Map<string, AbortController>();
   /** Rows that are copies of a job, and have none of their own yet. */
   const copies = new Map<string, { of: string }>();
+  /** Rows whose options are others than their job has been given. */
+  const edited = new Set<string>();
 
   const specsOf = (item: Item, target = item.target): OptionSpec[] => (item.format && target ? (catalogue()?.options(item.format, target) ?? []) : []);
   const reaches = (item: Item, target: string) => item.format !== null && (catalogue()?.reaches(item.format, target) ?? false);
@@ -58,7 +60,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   /** So that it is the same after a reload, and in other tabs. */
   function remember(item: Item | undefined): void {
     if (item?.jobId && item.phase === "ready")
-      history.update(item.jobId, { target_format: item.target ?? "", options: withoutSecrets(catalogue(), item.options) });
+      history.update(item.jobId, { target_format: item.target ?? "", options: withoutSecrets(catalogue(), item.options), secrets: item.secrets });
   }
 
   function insistently<T>(key: string, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
@@ -74,7 +76,8 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     });
   }
 
-  function accepted(item: Item, jobId: string, answer: Queued, options: Options): void {
+  function accepted(item: Item, jobId: string, answer: Queued): void {
+    edited.delete(item.key);
     const now = items.get(item.key);
     const stored = history.get(jobId);
     const news = now === undefined || now.phase === "starting" ? ({ status: "queued" } as const) : {}; /* else events were faster */
@@ -85,7 +88,8 @@ export function createConversions({ env, api, session, items, history, jobs, upl
         ...news,
         task_id: answer.task_id,
         target_format: answer.target_format,
-        options: withoutSecrets(catalogue(), options),
+        options: withoutSecrets(catalogue(), item.options),
+        secrets: item.secrets,
         download_token: null,
         download_url: null,
         token_expires_at: null,
@@ -127,14 +131,14 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     else if (status === "starting") items.update(key, { phase: before.phase, problem: before.problem, stalled: false });
   }
 
-  async function start(item: Item, jobId: string, options: Options, call: () => Promise<Queued>): Promise<void> {
+  async function start(item: Item, jobId: string, call: () => Promise<Queued>): Promise<void> {
     const { key } = item;
     const control = new AbortController();
     starting.set(key, control);
     items.update(key, { phase: "starting", problem: null, stalled: false, wanted: false, progress: 0 });
     try {
       const answer = await insistently(key, control.signal, call);
-      accepted(item, jobId, answer, options);
+      accepted(item, jobId, answer);
       if (control.signal.aborted) await stop(key, jobId);
     } catch (thrown) {
       if (control.signal.aborted) await calledOff(item, jobId);
@@ -144,18 +148,26 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     }
   }
 
-  /** False, and a problem in the row, where an option can't be that. */
-  function checkOptions(item: Item, options: Options): boolean {
-    const wrong = firstInvalid(specsOf(item), options);
-    if (wrong) items.update(item.key, { wanted: false, problem: { code: "bad_request", detail: wrong.label } });
-    return !wrong;
+  /** Why it can't be begun like that; `detail` names the option. */
+  function objection({ options, secrets }: Item, specs: readonly OptionSpec[]): Problem | null {
+    const [missing] = withoutValue(secrets, options);
+    if (missing !== undefined) return { code: "secret_missing", detail: missing };
+    const wrong = firstInvalid(specs, options);
+    return wrong ? { code: "bad_request", detail: wrong.label } : null;
+  }
+
+  /** False, and a problem in the row, where its options can't be that. */
+  function checkOptions(item: Item, specs: readonly OptionSpec[]): boolean {
+    const problem = objection(item, specs);
+    if (problem) items.update(item.key, { wanted: false, problem });
+    return !problem;
   }
 
   function convertJobs(item: Item, jobIds: readonly string[], target: string): void {
     const [first] = jobIds;
-    if (first === undefined || !checkOptions(item, item.options)) return;
-    const options = toSend(specsOf(item, target), item.options);
-    void start({ ...item, target }, first, item.options, () => api.convert(jobIds, target, options));
+    const specs = specsOf(item, target);
+    if (first === undefined || !checkOptions(item, specs)) return;
+    void start({ ...item, target }, first, () => api.convert(jobIds, target, toSend(specs, item.options)));
   }
 
   function convert(key: string): void {
@@ -165,10 +177,15 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     else if (item.phase === "waiting" || item.phase === "uploading") items.update(key, { wanted: true });
   }
 
+  /** To another pair: what that has, too. */
+  function carried({ options, secrets }: Pick<Item, "options" | "secrets">, specs: readonly OptionSpec[]): Pick<Item, "options" | "secrets"> {
+    return { options: carriedOver(specs, options), secrets: secrets.filter((name) => specs.some((spec) => spec.name === name)) };
+  }
+
   function setTarget(key: string, target: string): void {
     const item = items.get(key);
     if (!item || !isOpen(item.phase) || !reaches(item, target)) return;
-    items.update(key, { target, options: carriedOver(specsOf(item, target), item.options), problem: null });
+    items.update(key, { target, ...carried(item, specsOf(item, target)), problem: null });
     remember(items.get(key));
   }
 
@@ -211,12 +228,29 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     else if (jobId && isRunning(item.phase)) void stop(key, jobId);
   }
 
-  function retryJob(item: Item, jobId: string, options: Options): void {
-    if (!checkOptions(item, options)) return;
-    items.update(item.key, { options });
+  /**
+   * Options that nobody has changed aren't sent: the job has them, and the server objects where it had a password, too, which it keeps no longer than this
+   * page. Then all of them have to be sent again.
+   */
+  function retryJob(item: Item, jobId: string): void {
+    const specs = specsOf(item);
+    if (!checkOptions(item, specs)) return;
+    const options = edited.has(item.key) || item.secrets.length > 0 ? toSend(specs, item.options) : undefined;
     jobs.supersede(jobId, item.job?.task_id ?? history.get(jobId)?.task_id ?? null);
-    void start(item, jobId, options, () => api.retry(jobId, toSend(specsOf(item), options)));
+    void start(item, jobId, () => api.retry(jobId, options));
   }
+
+  /** Values as given, and the names of all passwords that are wanted. */
+  function setOptions(item: Item, options: Options): Item {
+    const plain = withoutSecrets(catalogue(), options);
+    const named = Object.keys(options).filter((name) => !(name in plain) && options[name] !== "");
+    const change = { options, secrets: [...new Set([...item.secrets, ...named])] };
+    edited.add(item.key);
+    items.update(item.key, change);
+    return { ...item, ...change };
+  }
+
+  const canRetry = ({ phase, jobId }: Item) => phase === "cancelled" || phase === (jobId ? "failed" : "refused") || (jobId !== null && phase === "ready");
 
   return {
     setTarget,
@@ -227,8 +261,9 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       const item = items.get(key);
       if (!item || item.phase === "starting" || isRunning(item.phase)) return;
       const { [name]: _old, ...others } = item.options;
-      items.update(key, { options: value === null ? others : { ...others, [name]: value } });
-      remember(items.get(key));
+      // Taken back by whoever empties it.
+      const secrets = item.secrets.filter((secret) => secret !== name);
+      remember(setOptions({ ...item, secrets }, value === null ? others : { ...others, [name]: value }));
     },
     convert,
     convertAll() {
@@ -253,17 +288,12 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       abandon(item);
     },
     retry(key, options) {
-      const item = items.get(key);
-      if (!item) return;
-      const chosen = options ?? item.options;
+      const row = items.get(key);
+      if (!row || !canRetry(row)) return;
+      const item = options ? setOptions(row, options) : row;
       const copied = copies.get(key);
-      if (item.jobId && (item.phase === "failed" || item.phase === "cancelled")) return retryJob(item, item.jobId, chosen);
-      if (item.phase === "ready") {
-        items.update(key, { options: chosen });
-        return convert(key);
-      }
-      if (item.jobId || (item.phase !== "refused" && item.phase !== "cancelled")) return;
-      items.update(key, { options: chosen });
+      if (item.phase === "ready") return convert(key);
+      if (item.jobId) return retryJob(item, item.jobId);
       if (copied) void copy(key, copied.of);
       else if (!uploads.again(key)) items.update(key, { problem: { code: "unreadable", detail: "" } }); /* it was sent by a page that is closed */
     },
@@ -273,6 +303,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       if (item.jobId) history.update(item.jobId, { row: false });
       items.remove(key);
       copies.delete(key);
+      edited.delete(key);
       uploads.drop(key);
       abandon(item);
     },
@@ -289,7 +320,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
           format,
           phase: "starting",
           target: fits ? target : null,
-          options: carriedOver(specs, entry.options),
+          ...carried(entry, specs),
           sent: entry.size,
           wanted: fits,
         }),

@@ -47,6 +47,7 @@ function complete(entry: Partial<StoredEntry> & Pick<StoredEntry, "job_id">): St
     error_code: null,
     error_message: null,
     options: {},
+    secrets: [],
     expires_at: entry.timestamp ?? "1970-01-01T00:00:00Z",
     token_expires_at: null,
     lost: false,

@@ -21,6 +21,7 @@ export function newItem(key: string, about: Pick<Item, "name" | "size" | "format
     phase: "waiting",
     target: null,
     options: {},
+    secrets: [],
     sent: 0,
     progress: 0,
     stalled: false,

@@ -59,6 +59,11 @@ export function carriedOver(specs: readonly OptionSpec[], options: Options): Opt
   );
 }
 
+/** Those of `names` that have no value: a conversion without them would be another one than was asked for. */
+export function withoutValue(names: readonly string[], options: Options): string[] {
+  return names.filter((name) => options[name] === undefined || options[name] === "");
+}
+
 /** Without passwords. While there is no catalogue to say what is one, nothing is sure. */
 export function withoutSecrets(catalogue: Catalogue | null, options: Options): Options {
   if (!catalogue) return {};

@@ -10,7 +10,7 @@ import type { Catalogue } from "./model";
 import { withoutSecrets } from "./options";
 import type { SessionKeeper } from "./session";
 import type { Tabs } from "./tabs";
-import type { Item, Options } from "./types";
+import type { Item } from "./types";
 import type { Uploads } from "./uploads";
 
 export interface OthersNeeds {
@@ -26,10 +26,10 @@ export interface OthersNeeds {
 
 export function followOthers({ clock, tabs, session, items, history, jobs, uploads, catalogue }: OthersNeeds): void {
   /** A password is never told: what was typed here stays. */
-  function optionsOf(item: Item, entry: StoredEntry): Options {
+  function optionsOf(item: Item, entry: StoredEntry): Pick<Item, "options" | "secrets"> {
     const told = withoutSecrets(catalogue(), item.options);
-    const secrets = Object.entries(item.options).filter(([name]) => !(name in told));
-    return { ...entry.options, ...Object.fromEntries(secrets) };
+    const typed = Object.entries(item.options).filter(([name]) => !(name in told));
+    return { options: { ...entry.options, ...Object.fromEntries(typed) }, secrets: [...new Set([...entry.secrets, ...typed.map(([name]) => name)])] };
   }
 
   function added(entry: StoredEntry): void {
@@ -45,10 +45,10 @@ export function followOthers({ clock, tabs, session, items, history, jobs, uploa
       uploads.drop(item.key);
       items.remove(item.key);
     } else if (item.phase === "ready" && entry.status === "uploaded") {
-      items.update(item.key, { target: entry.target_format || null, options: optionsOf(item, entry) });
+      items.update(item.key, { target: entry.target_format || null, ...optionsOf(item, entry) });
     } else if (isRunning(entry.status) && (item.phase === "ready" || isEnded(item.phase))) {
       // Begun there, or once more. From here on the server tells.
-      items.update(item.key, { phase: entry.status, target: entry.target_format || null, progress: 0, problem: null });
+      items.update(item.key, { ...optionsOf(item, entry), phase: entry.status, target: entry.target_format || null, progress: 0, problem: null });
     }
   }
 

@@ -112,8 +112,8 @@ export interface Problem {
 }
 
 /** Codes that the page itself gives: no answer came; the file can't be read any more (moved, folder); no answer that can be understood; the session
- * holds max_jobs files. */
-export type OwnCode = "network" | "unreadable" | "unexpected" | "too_many_files";
+ * holds max_jobs files; a password that was chosen is no longer at hand. */
+export type OwnCode = "network" | "unreadable" | "unexpected" | "too_many_files" | "secret_missing";
 
 /**
  * Where a row stands. `refused`: not sent, or not taken by the server; `waiting`: one of the four ways up is not free yet; `ready`: uploaded, to be
@@ -132,6 +132,8 @@ export interface Item {
   readonly format: string | null;
   readonly target: string | null;
   readonly options: Options;
+  /** Names of the passwords among the options, also where the value is gone (a reload, another tab): they are never kept. */
+  readonly secrets: readonly string[];
   /** Bytes that have been sent. */
   readonly sent: number;
   /** Of the conversion, 0–100. */
@@ -159,7 +161,10 @@ export interface HistoryEntry {
   output: Output | null;
   error_code: string | null;
   error_message: string | null;
+  /** Without passwords … */
   options: Options;
+  /** … of which these are the names. */
+  secrets: readonly string[];
   /** When the session that it belongs to ends, and all its files with it. */
   expires_at: string;
   /** When `download_token` ends. */

@@ -161,6 +161,7 @@ export const de: Texts = {
   "error.no_preview": "Von dieser Datei gibt es keine Vorschau.",
   "error.too_many_files":
     "Diese Sitzung hat so viele Dateien, wie sie haben darf. Löschen Sie alles, oder warten Sie ihr Ende ab, und fügen Sie die Datei noch einmal hinzu.",
+  "error.secret_missing": "Geben Sie das Passwort für das Ergebnis noch einmal ein, unter „Optionen“.",
   "error.network": "Die Verbindung brach ab. Versuchen Sie es noch einmal.",
   "error.unreadable": "Die Datei lässt sich nicht mehr lesen. Vielleicht wurde sie verschoben oder verändert: Fügen Sie sie noch einmal hinzu.",
   "error.unexpected": "Der Server gab eine Antwort, die diese Seite nicht versteht. Laden Sie sie neu.",

@@ -157,6 +157,7 @@ export const en = {
   "error.language_missing": "This server can't read one of these languages. Choose others, or ask its operator to install it.",
   "error.no_preview": "There is no preview of this file.",
   "error.too_many_files": "This session holds as many files as it may. Delete everything, or wait until its end, and add the file again.",
+  "error.secret_missing": "Type the password for the result again, under Options.",
   "error.network": "The connection was lost. Try again.",
   "error.unreadable": "The file can't be read any more. It may have been moved or changed: add it again.",
   "error.unexpected": "The server gave an answer that this page doesn't understand. Reload it.",

@@ -61,7 +61,8 @@ describe("targets", () => {
 });
 
 describe("options", () => {
-  it("has each name once, in the server's order", () => expect(catalogue.options("docx", "pdf").map((spec) => spec.name)).toEqual(["password", "pages"]));
+  it("has each name once, in the server's order", () =>
+    expect(catalogue.options("docx", "pdf").map((spec) => spec.name)).toEqual(["password", "pages", "new_password"]));
   it("takes the first of a name", () => expect(catalogue.options("docx", "pdf")[0]?.label).toBe("Password"));
   it("has none for a pair without any", () => expect(catalogue.options("docx", "odt")).toEqual([]));
 });

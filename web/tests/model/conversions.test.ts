@@ -362,3 +362,118 @@ describe("once more", () => {
     expect(only(tab.model.history.value).lost).toBe(true);
   });
 });
+
+describe("a password whose value is gone", () => {
+  const chosen = async (name = "a.docx") => {
+    const { key, jobId } = await uploaded(world, tab, name);
+    tab.model.setTarget(key, "pdf");
+    tab.model.setOption(key, "new_password", "very-secret");
+    await settle();
+    return { key, jobId };
+  };
+  const missing = { problem: { code: "secret_missing", detail: "new_password" } };
+
+  it("keeps a conversion from beginning after a reload, until it is typed again or taken back", async () => {
+    await chosen();
+    tab = await world.tab();
+    const { key } = only(tab.model.items.value);
+    tab.model.convert(key);
+    tab.model.convertAll();
+    await settle();
+    expect(world.server.of("/convert")).toEqual([]);
+    expect(row(tab, key)).toMatchObject({ phase: "ready", ...missing });
+    tab.model.setOption(key, "new_password", "again");
+    tab.model.convert(key);
+    await settle();
+    expect(only(world.server.of("/convert")).body["options"]).toEqual({ new_password: "again" });
+    expect(row(tab, key)).toMatchObject({ phase: "queued", problem: null });
+  });
+
+  it("is no longer wanted when it is taken back", async () => {
+    await chosen();
+    tab = await world.tab();
+    const { key } = only(tab.model.items.value);
+    tab.model.setOption(key, "new_password", null);
+    tab.model.convert(key);
+    await settle();
+    expect(only(world.server.of("/convert")).body["options"]).toEqual({});
+  });
+
+  it("is missed in another tab, too", async () => {
+    const other = await world.tab();
+    await chosen();
+    const { key } = only(other.model.items.value);
+    other.model.convert(key);
+    await settle();
+    expect(world.server.of("/convert")).toEqual([]);
+    expect(row(other, key)).toMatchObject({ phase: "ready", ...missing });
+  });
+
+  it("keeps a failed job from running again without it", async () => {
+    const { key, jobId } = await chosen();
+    tab.model.convert(key);
+    await settle();
+    only(tab.streams).say(world.server.change(jobId, { status: "failed", error_code: "timed_out" }));
+    tab = await world.tab();
+    const again = only(tab.model.items.value).key;
+    tab.model.retry(again);
+    tab.model.retry(again, { pages: "1" });
+    await settle();
+    expect(world.server.of("/retry")).toEqual([]);
+    expect(row(tab, again)).toMatchObject({ phase: "failed", ...missing });
+    tab.model.retry(again, { pages: "1", new_password: "x" });
+    await settle();
+    expect(only(world.server.of("/retry")).body["options"]).toEqual({ pages: "1", new_password: "x" });
+  });
+
+  it("keeps a copy from the history from being converted without it", async () => {
+    const { key, jobId } = await chosen();
+    tab.model.convert(key);
+    await settle();
+    only(tab.streams).say(world.server.complete(jobId));
+    tab.model.again(only(tab.model.history.value), "pdf");
+    await settle();
+    expect(at(tab.model.items.value, 1)).toMatchObject({ phase: "ready", target: "pdf", ...missing });
+    expect(world.server.of("/convert").length).toBe(1);
+  });
+});
+
+describe("the options of a job that runs again", () => {
+  const failed = async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "pdf");
+    tab.model.setOption(key, "pages", "1-3");
+    tab.model.convert(key);
+    await settle();
+    only(tab.streams).say(world.server.change(jobId, { status: "failed", error_code: "timed_out" }));
+    return { key, jobId };
+  };
+
+  it("aren't sent, where nobody has changed them: the server has them", async () => {
+    const { key, jobId } = await failed();
+    tab.model.retry(key);
+    await settle();
+    expect(only(world.server.of("/retry")).body).toEqual({ job_id: jobId });
+  });
+
+  it("are sent where they were changed, and all of them where one is a password", async () => {
+    const { key, jobId } = await failed();
+    tab.model.setOption(key, "pages", "2");
+    tab.model.retry(key);
+    await settle();
+    expect(only(world.server.of("/retry")).body).toEqual({ job_id: jobId, options: { pages: "2" } });
+    const again = () => at(tab.streams, -1).say(world.server.change(jobId, { status: "failed", error_code: "timed_out" }));
+    again();
+    tab.model.setOption(key, "new_password", "x");
+    tab.model.retry(key);
+    await settle();
+    again();
+    tab.model.retry(key);
+    await settle();
+    expect(world.server.of("/retry").map((call) => call.body["options"])).toEqual([
+      { pages: "2" },
+      { pages: "2", new_password: "x" },
+      { pages: "2", new_password: "x" },
+    ]);
+  });
+});

@@ -8,7 +8,7 @@ function format(label: string, category: string, extensions: string[], targets: 
 export const FORMATS: Formats = {
   formats: {
     docx: format("Word document", "document", ["docx"], ["pdf", "odt", "txt", "html", "rtf", "epub", "png", "jpg", "tiff"], {
-      pdf: ["office.password", "pages.pages", "pages.password"],
+      pdf: ["office.password", "pages.pages", "pages.password", "pages.new_password"],
       png: ["office.password", "pdf.dpi"],
     }),
     odt: format("OpenDocument text", "document", ["odt"], ["pdf"]),
@@ -27,6 +27,7 @@ export const FORMATS: Formats = {
   options: {
     "office.password": { name: "password", type: "string", label: "Password", secret: true, max_length: 255 },
     "pages.password": { name: "password", type: "string", label: "Another one of that name", secret: true, max_length: 255 },
+    "pages.new_password": { name: "new_password", type: "string", label: "Password of the result", secret: true, max_length: 255 },
     "pages.pages": { name: "pages", type: "pages", label: "Pages", max_length: 400, default: null },
     "pdf.dpi": { name: "dpi", type: "integer", label: "Resolution", min: 18, max: 600, default: 150 },
   },

@@ -70,8 +70,8 @@ describe("the history", () => {
     tab.model.retry(key, { password: "more-secret", dpi: 300 });
     await settle();
     const kept = await stored();
-    expect(only(kept).options).toEqual({ dpi: 300 });
-    expect(JSON.stringify(kept)).not.toContain("secret");
+    expect(only(kept)).toMatchObject({ options: { dpi: 300 }, secrets: ["password"] });
+    expect(JSON.stringify(kept)).not.toContain("-secret");
   });
 
   it("never holds one that was typed before the file was up, either", async () => {
