@@ -6,7 +6,7 @@
 import type { Api, Queued } from "./api";
 import { entryOf } from "./entries";
 import type { Environment } from "./environment";
-import { asFailure, Failure } from "./failure";
+import { asFailure, type Failure } from "./failure";
 import type { History } from "./history";
 import { isOpen, isRunning, newItem, type Items } from "./items";
 import type { Jobs } from "./jobs";
@@ -15,7 +15,7 @@ import { carriedOver, firstInvalid, toSend, withoutSecrets, withoutValue } from 
 import type { SessionKeeper } from "./session";
 import type { HistoryEntry, Item, Options, OptionSpec, OptionValue, Phase, Problem, Uploaded } from "./types";
 import type { Uploads } from "./uploads";
-import { createPool, insist } from "./waiting";
+import { createPool, insist, type Insistence } from "./waiting";
 
 const AT_ONCE = 4;
 const TRIES = 10;
@@ -64,16 +64,14 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   }
 
   function insistently<T>(key: string, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
-    return pool.run(() => {
-      if (signal.aborted) throw new Failure({ code: "network", detail: "" }, 0);
-      return insist(env, call, {
-        signal,
-        // Whoever waits for a place in the queue waits for the conversions before it, however long these take.
-        tries: ({ status }) => (status === 429 ? Infinity : TRIES),
-        stalled: () => items.update(key, { stalled: true }),
-        reachable: session.reachable,
-      });
-    });
+    const how: Insistence = {
+      signal,
+      // Whoever waits for a place in the queue waits for the conversions before it, however long these take.
+      tries: ({ status }) => (status === 429 ? Infinity : TRIES),
+      stalled: () => items.update(key, { stalled: true }),
+      reachable: session.reachable,
+    };
+    return pool.run(() => insist(env, call, how), signal);
   }
 
   function accepted(item: Item, jobId: string, answer: Queued): void {
@@ -104,7 +102,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
 
   async function stop(key: string, jobId: string): Promise<void> {
     jobs.stopping(key);
-    items.update(key, { phase: "starting", stalled: false });
+    items.update(key, { phase: "stopping", stalled: false });
     try {
       jobs.apply(await api.cancel(jobId)); /* it may take a moment until it has stopped: jobs.ts waits for that */
     } catch (thrown) {
@@ -117,7 +115,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   /** If it has ended in the meantime that says enough. */
   function goesOn(key: string, { problem }: Failure): void {
     const item = items.get(key);
-    if (!item || (item.phase !== "starting" && !isRunning(item.phase))) return;
+    if (!item || (item.phase !== "stopping" && !isRunning(item.phase))) return;
     const known = item.job && isRunning(item.job.status) ? item.job.status : "queued";
     items.update(key, { phase: known, problem });
   }
@@ -259,7 +257,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     },
     setOption(key, name, value) {
       const item = items.get(key);
-      if (!item || item.phase === "starting" || isRunning(item.phase)) return;
+      if (!item || item.phase === "starting" || item.phase === "stopping" || isRunning(item.phase)) return;
       const { [name]: _old, ...others } = item.options;
       // Taken back by whoever empties it.
       const secrets = item.secrets.filter((secret) => secret !== name);

@@ -7,13 +7,15 @@ const ENDED: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"])
 const RUNNING: ReadonlySet<string> = new Set(["queued", "scanning", "processing"]);
 const OPEN: ReadonlySet<Phase> = new Set(["waiting", "uploading", "ready"]);
 
+const UNDER_WAY: ReadonlySet<Phase> = new Set(["waiting", "uploading", "starting", "stopping"]);
+
 /** Converted, or not to be. */
 export const isEnded = (status: string) => ENDED.has(status);
 /** On the server, and not ended. */
 export const isRunning = (status: string): status is "queued" | "scanning" | "processing" => RUNNING.has(status);
 /** Its target can still be chosen. */
 export const isOpen = (phase: Phase) => OPEN.has(phase);
-export const isUnderWay = (item: Item) => item.phase === "waiting" || item.phase === "uploading" || item.phase === "starting" || isRunning(item.phase);
+export const isUnderWay = ({ phase }: Item) => UNDER_WAY.has(phase) || isRunning(phase);
 
 export function newItem(key: string, about: Pick<Item, "name" | "size" | "format"> & Partial<Item>): Item {
   return {

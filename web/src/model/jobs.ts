@@ -13,7 +13,7 @@ import type { Item, Job, Phase, Problem } from "./types";
 const GONE: Problem = { code: "session_required", detail: "" };
 
 export interface Jobs {
-  /** It is being cancelled, and its phase `starting` until it has ended. */
+  /** It is being cancelled, and its phase `stopping` until it has ended. */
   stopping(key: string): void;
   /** It goes on. */
   notStopping(key: string): void;
@@ -44,7 +44,7 @@ export function createJobs(api: Api, items: Items, history: History, clock: Cloc
 
   function phaseOf(item: Item, job: Job): Phase {
     if (job.status === "uploaded") return "ready";
-    return stopping.has(item.key) && !isEnded(job.status) ? "starting" : job.status;
+    return stopping.has(item.key) && !isEnded(job.status) ? "stopping" : job.status;
   }
 
   function apply(job: Job): void {

@@ -117,9 +117,10 @@ export type OwnCode = "network" | "unreadable" | "unexpected" | "too_many_files"
 
 /**
  * Where a row stands. `refused`: not sent, or not taken by the server; `waiting`: one of the four ways up is not free yet; `ready`: uploaded, to be
- * converted; `starting`: POST /convert, /retry or /cancel is under way; the others are the server's.
+ * converted; `starting`: POST /convert, /retry or /duplicate is under way; `stopping`: it is being cancelled; the others are the server's.
  */
-export type Phase = "refused" | "waiting" | "uploading" | "ready" | "starting" | "queued" | "scanning" | "processing" | "completed" | "failed" | "cancelled";
+export type Phase =
+  "refused" | "waiting" | "uploading" | "ready" | "starting" | "stopping" | "queued" | "scanning" | "processing" | "completed" | "failed" | "cancelled";
 
 /** One row. Never changed in place: the list holds another object after each change. */
 export interface Item {

@@ -142,7 +142,8 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
       .run(async () => {
         await ready;
         await upload(key, file, control.signal);
-      })
+      }, control.signal)
+      .catch(() => undefined) /* called off before its turn: upload() itself never throws */
       .finally(() => {
         if (running.get(key) === control) running.delete(key);
       });

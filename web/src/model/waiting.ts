@@ -1,7 +1,7 @@
 // Trying again, and not too many things at once.
 
 import type { Environment } from "./environment";
-import { asFailure, isTransient, type Failure } from "./failure";
+import { asFailure, failureOfNetwork, isTransient, type Failure } from "./failure";
 
 const FIRST_MS = 1000;
 const LONGEST_MS = 30_000;
@@ -53,7 +53,8 @@ export async function insist<T>(env: Pick<Environment, "random">, attempt: () =>
 }
 
 export interface Pool {
-  run<T>(task: () => Promise<T>): Promise<T>;
+  /** Who is called off while it waits for its turn leaves the line at once, with a Failure. */
+  run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }
 
 /** Runs at most `limit` at once, in the order of asking. */
@@ -61,9 +62,25 @@ export function createPool(limit: number): Pool {
   const waiting: (() => void)[] = [];
   let running = 0;
 
+  function turn(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const enter = () => {
+        signal?.removeEventListener("abort", leave);
+        resolve();
+      };
+      const leave = () => {
+        waiting.splice(waiting.indexOf(enter), 1);
+        reject(failureOfNetwork());
+      };
+      waiting.push(enter);
+      signal?.addEventListener("abort", leave, { once: true });
+    });
+  }
+
   return {
-    async run(task) {
-      if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+    async run(task, signal) {
+      if (signal?.aborted) throw failureOfNetwork();
+      if (running >= limit) await turn(signal);
       else running++;
       try {
         return await task();

@@ -51,6 +51,7 @@ export const de: Texts = {
   "phase.uploading": "Wird gesendet, {sent} von {size}",
   "phase.ready": "Bereit zum Umwandeln",
   "phase.starting": "Beginnt",
+  "phase.stopping": "Wird abgebrochen",
   "phase.queued": "Wartet, bis sie an der Reihe ist",
   "phase.scanning": "Wird auf Viren geprüft",
   "phase.processing": "Wird umgewandelt, {percent} %",

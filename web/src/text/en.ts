@@ -49,6 +49,7 @@ export const en = {
   "phase.uploading": "Sending, {sent} of {size}",
   "phase.ready": "Ready to convert",
   "phase.starting": "Starting",
+  "phase.stopping": "Stopping",
   "phase.queued": "Waiting for its turn",
   "phase.scanning": "Checking for viruses",
   "phase.processing": "Converting, {percent} %",

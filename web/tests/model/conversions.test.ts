@@ -147,6 +147,23 @@ describe("more conversions than may wait", () => {
   });
 });
 
+describe("a row behind those that are asked for", () => {
+  it("leaves the line at once when it is called off", async () => {
+    for (const name of ["a", "b", "c", "d", "e", "f"]) await uploaded(world, tab, `${name}.docx`);
+    tab.model.setTargetForAll("pdf");
+    world.server.answer = (call) => (call.path === "/convert" ? problem(429, "rate_limited", { "Retry-After": "600" }) : undefined);
+    tab.model.convertAll();
+    await settle();
+    const fifth = at(tab.model.items.value, 4);
+    tab.model.cancel(fifth.key);
+    await settle();
+    expect(row(tab, fifth.key)).toMatchObject({ phase: "ready", problem: null });
+    world.server.answer = () => undefined;
+    await pass(1_200_000);
+    expect(tab.model.items.value.map((item) => item.phase)).toEqual(["queued", "queued", "queued", "queued", "ready", "queued"]);
+  });
+});
+
 describe("targets", () => {
   it("are set for all that can become them, and aren't converted yet", async () => {
     const a = await uploaded(world, tab, "a.docx");
@@ -175,10 +192,11 @@ describe("cancel", () => {
     world.server.answer = (call) => (call.path === "/cancel" ? stopping() : undefined);
     tab.model.cancel(key);
     await settle();
-    expect(row(tab, key).phase).toBe("starting");
+    expect(row(tab, key).phase).toBe("stopping");
+    expect(tab.model.overall.value.running).toBe(1);
     expect(only(tab.streams).readyState).not.toBe(2);
     only(tab.streams).say(world.server.change(jobId, { progress: 6 }));
-    expect(row(tab, key).phase).toBe("starting");
+    expect(row(tab, key).phase).toBe("stopping");
     only(tab.streams).say(world.server.change(jobId, { status: "cancelled", error_code: "cancelled_by_user" }));
     expect(row(tab, key)).toMatchObject({ phase: "cancelled", problem: null });
   });
@@ -214,7 +232,7 @@ describe("cancel", () => {
     go();
     await settle();
     only(tab.streams).say(world.server.change(jobId, { progress: 6 }));
-    expect(row(tab, key).phase).toBe("starting");
+    expect(row(tab, key).phase).toBe("stopping");
     only(tab.streams).say(world.server.change(jobId, { status: "cancelled", error_code: "cancelled_by_user" }));
     expect(row(tab, key).phase).toBe("cancelled");
   });

@@ -117,4 +117,22 @@ describe("a pool", () => {
     await Promise.all(all);
     expect(begun).toEqual([0, 1, 2, 3]);
   });
+
+  it("lets go at once who is called off while waiting, and nobody else", async () => {
+    const pool = createPool(1);
+    const begun: number[] = [];
+    let end: () => void = () => undefined;
+    const first = pool.run(() => new Promise<void>((resolve) => (end = resolve)));
+    const control = new AbortController();
+    const task = (n: number) => () => Promise.resolve(void begun.push(n));
+    const second = pool.run(task(2), control.signal).catch((thrown: Failure) => thrown.problem.code);
+    const third = pool.run(task(3));
+    control.abort();
+    expect(await second).toBe("network");
+    end();
+    await Promise.all([first, third]);
+    expect(begun).toEqual([3]);
+    await pool.run(task(4)); // its place is free again
+    expect(begun).toEqual([3, 4]);
+  });
 });
