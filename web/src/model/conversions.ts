@@ -6,7 +6,8 @@
 import type { Api, Queued } from "./api";
 import { entryOf } from "./entries";
 import type { Environment } from "./environment";
-import { asFailure, type Failure } from "./failure";
+import { asFailure, stallOf, type Failure } from "./failure";
+import { noRoom, type Held } from "./held";
 import type { History } from "./history";
 import { isOpen, isRunning, newItem, type Items } from "./items";
 import type { Jobs } from "./jobs";
@@ -19,6 +20,8 @@ import { createPool, insist, type Insistence } from "./waiting";
 
 const AT_ONCE = 4;
 const TRIES = 10;
+/** Whoever waits for a place in the queue waits for the conversions before it, however long these take. */
+const queueTries = ({ status }: Failure) => (status === 429 ? Infinity : TRIES);
 
 export interface Conversions {
   setTarget(key: string, target: string): void;
@@ -43,10 +46,11 @@ export interface ConversionsNeeds {
   history: History;
   jobs: Jobs;
   uploads: Uploads;
+  held: Held;
   catalogue(): Catalogue | null;
 }
 
-export function createConversions({ env, api, session, items, history, jobs, uploads, catalogue }: ConversionsNeeds): Conversions {
+export function createConversions({ env, api, session, items, history, jobs, uploads, held, catalogue }: ConversionsNeeds): Conversions {
   const pool = createPool(AT_ONCE);
   const starting = new Map<string, AbortController>();
   /** Rows that are copies of a job, and have none of their own yet. */
@@ -63,12 +67,11 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       history.update(item.jobId, { target_format: item.target ?? "", options: withoutSecrets(catalogue(), item.options), secrets: item.secrets });
   }
 
-  function insistently<T>(key: string, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+  function insistently<T>(key: string, signal: AbortSignal, tries: Insistence["tries"], call: () => Promise<T>): Promise<T> {
     const how: Insistence = {
       signal,
-      // Whoever waits for a place in the queue waits for the conversions before it, however long these take.
-      tries: ({ status }) => (status === 429 ? Infinity : TRIES),
-      stalled: () => items.update(key, { stalled: true }),
+      tries,
+      stalled: (failure) => items.update(key, { stalled: stallOf(failure) }),
       reachable: session.reachable,
     };
     return pool.run(() => insist(env, call, how), signal);
@@ -79,7 +82,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     const now = items.get(item.key);
     const stored = history.get(jobId);
     const news = now === undefined || now.phase === "starting" ? ({ status: "queued" } as const) : {}; /* else events were faster */
-    if (now?.phase === "starting") items.update(item.key, { phase: "queued", stalled: false, target: answer.target_format });
+    if (now?.phase === "starting") items.update(item.key, { phase: "queued", stalled: null, target: answer.target_format });
     if (stored)
       history.put({
         ...stored,
@@ -97,12 +100,12 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   async function notAccepted(key: string, jobId: string, before: Phase, failure: Failure): Promise<void> {
     if (failure.problem.code === "wrong_state") await jobs.refresh(jobId);
     else if (jobs.isGone(failure)) jobs.lose(jobId, failure.problem);
-    if (items.get(key)?.phase === "starting") items.update(key, { phase: before, stalled: false, problem: failure.problem });
+    if (items.get(key)?.phase === "starting") items.update(key, { phase: before, stalled: null, problem: failure.problem });
   }
 
   async function stop(key: string, jobId: string): Promise<void> {
     jobs.stopping(key);
-    items.update(key, { phase: "stopping", stalled: false });
+    items.update(key, { phase: "stopping", stalled: null });
     try {
       jobs.apply(await api.cancel(jobId)); /* it may take a moment until it has stopped: jobs.ts waits for that */
     } catch (thrown) {
@@ -126,16 +129,16 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     await jobs.refresh(jobId);
     const status = items.get(key)?.phase ?? history.get(jobId)?.status ?? "";
     if (isRunning(status)) await stop(key, jobId);
-    else if (status === "starting") items.update(key, { phase: before.phase, problem: before.problem, stalled: false });
+    else if (status === "starting") items.update(key, { phase: before.phase, problem: before.problem, stalled: null });
   }
 
   async function start(item: Item, jobId: string, call: () => Promise<Queued>): Promise<void> {
     const { key } = item;
     const control = new AbortController();
     starting.set(key, control);
-    items.update(key, { phase: "starting", problem: null, stalled: false, wanted: false, progress: 0 });
+    items.update(key, { phase: "starting", problem: null, stalled: null, wanted: false, progress: 0 });
     try {
-      const answer = await insistently(key, control.signal, call);
+      const answer = await insistently(key, control.signal, queueTries, call);
       accepted(item, jobId, answer);
       if (control.signal.aborted) await stop(key, jobId);
     } catch (thrown) {
@@ -188,18 +191,26 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   }
 
   async function copy(key: string, of: string): Promise<void> {
+    const now = session.current.value;
+    const problem = now ? noRoom(now.limits, held.amount(), items.get(key)?.size ?? 0) : null;
+    if (problem) return items.update(key, { phase: "refused", problem, wanted: false });
     const control = new AbortController();
     starting.set(key, control);
-    items.update(key, { phase: "starting", problem: null, stalled: false });
+    items.update(key, { phase: "starting", problem: null, stalled: null });
     try {
-      const answer = await insistently(key, control.signal, () => api.duplicate(of));
-      if (control.signal.aborted) items.update(key, { phase: "cancelled", stalled: false, wanted: false });
+      const answer = await insistently(
+        key,
+        control.signal,
+        () => TRIES,
+        () => api.duplicate(of),
+      );
+      if (control.signal.aborted) items.update(key, { phase: "cancelled", stalled: null, wanted: false });
       else uploaded(key, answer);
     } catch (thrown) {
       const failure = asFailure(thrown);
       if (jobs.isGone(failure)) jobs.lose(of, failure.problem);
       const off = control.signal.aborted;
-      items.update(key, { phase: off ? "cancelled" : "refused", problem: off ? null : failure.problem, stalled: false, wanted: false });
+      items.update(key, { phase: off ? "cancelled" : "refused", problem: off ? null : failure.problem, stalled: null, wanted: false });
     } finally {
       if (starting.get(key) === control) starting.delete(key);
     }
@@ -214,7 +225,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     const ready: Item = { ...item, jobId: answer.job_id, name: answer.original_filename, size: answer.size, format: answer.format, target };
     copies.delete(key);
     history.put(entryOf(ready, answer, now.expires_at, catalogue()));
-    items.update(key, { ...ready, phase: "ready", sent: answer.size, stalled: false, problem: null, wanted: false });
+    items.update(key, { ...ready, phase: "ready", sent: answer.size, stalled: null, problem: null, wanted: false });
     if (item.wanted) convert(key);
   }
 
@@ -282,7 +293,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     cancel(key) {
       const item = items.get(key);
       if (!item) return;
-      if (item.phase === "waiting" || item.phase === "uploading") items.update(key, { phase: "cancelled", stalled: false, wanted: false });
+      if (item.phase === "waiting" || item.phase === "uploading") items.update(key, { phase: "cancelled", stalled: null, wanted: false });
       abandon(item);
     },
     retry(key, options) {

@@ -10,8 +10,8 @@ import { createDownloads } from "./downloads";
 import { browser, type Environment } from "./environment";
 import { asFailure } from "./failure";
 import { follow } from "./follow";
+import { createHeld } from "./held";
 import { createHistory } from "./history";
-import type { StoredEntry } from "./history-store";
 import { createItems, isRunning, newItem } from "./items";
 import { createJobs } from "./jobs";
 import type { Catalogue, Model } from "./model";
@@ -44,17 +44,12 @@ export function createModel(given: Partial<Environment> = {}): Model {
   });
 
   const needs = { env, api, clock, session, items, history, jobs, notices, tabs, catalogue: () => catalogue.value };
-  const uploads = createUploads({ ...needs, ready, held: () => held().length });
-  const conversions = createConversions({ ...needs, uploads });
+  const held = createHeld(env, () => session.current.value, history);
+  const uploads = createUploads({ ...needs, ready, held });
+  const conversions = createConversions({ ...needs, uploads, held });
   const downloads = createDownloads({ ...needs, session: () => session.current.value });
   followOthers({ ...needs, uploads });
   uploads.listener.uploaded = conversions.uploaded;
-
-  /** Of this session, as far as this browser knows. */
-  function held(): StoredEntry[] {
-    const end = session.current.value?.expires_at;
-    return history.entries.value.filter((entry) => !entry.lost && entry.expires_at === end);
-  }
 
   /** Also of rows that were removed: their end belongs into the history. */
   const running = computed(() => {
@@ -65,7 +60,7 @@ export function createModel(given: Partial<Environment> = {}): Model {
 
   api.listener = { reached: session.reached, stale: session.renew };
   session.listener = {
-    holds: () => items.list.value.some((item) => item.jobId !== null) || held().some((entry) => entry.status === "completed"),
+    holds: () => items.list.value.some((item) => item.jobId !== null) || held.entries().some((entry) => entry.status === "completed"),
     replaced(now) {
       for (const { jobId } of items.list.value) if (jobId) jobs.lose(jobId);
       for (const entry of history.entries.value)
@@ -141,8 +136,15 @@ export function createModel(given: Partial<Environment> = {}): Model {
     resultText: downloads.text,
     previewUrl: (jobId, size) => `/preview?job_id=${encodeURIComponent(jobId)}&size=${size}`,
     again: conversions.again,
-    forget: history.forget,
-    forgetAll: history.forgetAll,
+    forget(jobId) {
+      const entry = history.get(jobId);
+      if (entry) held.forgetting([entry]);
+      return history.forget(jobId);
+    },
+    forgetAll() {
+      held.forgetting(history.entries.value.filter((entry) => !entry.row));
+      return history.forgetAll();
+    },
     deleteEverything,
     setNotifies: notify.set,
     dismiss: notices.dismiss,

@@ -79,7 +79,7 @@ export function changeBy(item: Item, job: Job, phase: Item["phase"]): Partial<It
     format: job.source_format,
     target: job.target_format ?? item.target,
     progress: phase === "completed" ? 100 : Math.min(progress, isRunning(phase) ? 99 : 100),
-    stalled: false,
+    stalled: null,
     wanted: false,
     ...(isEnded(phase) ? { problem: problemOf(job.error_code, job.error_message) } : {}),
   };

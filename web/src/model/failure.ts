@@ -1,6 +1,6 @@
 // What went wrong with a call: the problem to show, and whether another try can end otherwise.
 
-import type { Problem } from "./types";
+import type { Problem, Stall } from "./types";
 
 export class Failure extends Error {
   constructor(
@@ -18,6 +18,7 @@ const CODES: Record<number, string> = {
   408: "request_timeout",
   413: "too_large",
   429: "rate_limited",
+  500: "internal",
   502: "unavailable",
   503: "unavailable",
   504: "unavailable",
@@ -39,6 +40,11 @@ function codeAndDetail(body: string): { code: unknown; detail: unknown } {
     return { code: undefined, detail: undefined };
   }
 }
+
+/** An answer, from a server that has much to do. */
+const BUSY = new Set([429, 500, 503]);
+
+export const stallOf = ({ status }: Failure): Stall => (BUSY.has(status) ? "busy" : "network");
 
 /** Of an answer that is no success. */
 export function failureOf(status: number, body: string, retryAfterHeader: string | null): Failure {

@@ -26,7 +26,7 @@ export function newItem(key: string, about: Pick<Item, "name" | "size" | "format
     secrets: [],
     sent: 0,
     progress: 0,
-    stalled: false,
+    stalled: null,
     wanted: false,
     problem: null,
     jobId: null,

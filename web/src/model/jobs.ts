@@ -70,7 +70,7 @@ export function createJobs(api: Api, items: Items, history: History, clock: Cloc
     const item = items.ofJob(jobId);
     const entry = history.get(jobId);
     if (entry) loseEntry(entry, problem);
-    if (item) items.update(item.key, { phase: "refused", problem, jobId: null, job: null, stalled: false, wanted: false, progress: 0 });
+    if (item) items.update(item.key, { phase: "refused", problem, jobId: null, job: null, stalled: null, wanted: false, progress: 0 });
   }
 
   const isGone = ({ problem }: Failure) => problem.code === "session_required" || problem.code === "job_not_found";

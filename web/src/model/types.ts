@@ -122,6 +122,8 @@ export type OwnCode = "network" | "unreadable" | "unexpected" | "too_many_files"
 export type Phase =
   "refused" | "waiting" | "uploading" | "ready" | "starting" | "stopping" | "queued" | "scanning" | "processing" | "completed" | "failed" | "cancelled";
 
+export type Stall = "network" | "busy";
+
 /** One row. Never changed in place: the list holds another object after each change. */
 export interface Item {
   /** The page's own name for it, from before it has a job. */
@@ -139,8 +141,8 @@ export interface Item {
   readonly sent: number;
   /** Of the conversion, 0–100. */
   readonly progress: number;
-  /** A lost connection is being tried again, or the server asked to wait. */
-  readonly stalled: boolean;
+  /** Tried again after a while: the connection was lost, or the server asked to wait. */
+  readonly stalled: Stall | null;
   /** It is to be converted as soon as it is uploaded. */
   readonly wanted: boolean;
   readonly problem: Problem | null;

@@ -4,7 +4,8 @@
 import type { Api } from "./api";
 import type { Clock } from "./clock";
 import type { Environment } from "./environment";
-import { asFailure, type Failure } from "./failure";
+import { asFailure, stallOf, type Failure } from "./failure";
+import { noRoom, type Amount, type Held } from "./held";
 import { isRunning, type Items } from "./items";
 import type { Catalogue } from "./model";
 import { send } from "./send";
@@ -42,18 +43,16 @@ export interface UploadsNeeds {
   catalogue(): Catalogue | null;
   /** When session and catalogue are there. */
   ready: Promise<void>;
-  /** How many files of this session the server has. */
-  held(): number;
+  held: Held;
 }
 
 /** Why the server would not take it, in the server's code; null: nothing against it. */
-export function refusal(file: Pick<File, "name" | "size">, session: Session, catalogue: Catalogue, held: number): Problem | null {
+export function refusal(file: Pick<File, "name" | "size">, session: Session, catalogue: Catalogue, held: Amount): Problem | null {
   const refused = (code: string): Problem => ({ code, detail: "" });
   if (catalogue.formatOf(file.name) === null) return refused("unsupported_type");
   if (file.size === 0) return refused("empty_file");
   if (file.size > session.limits.max_upload_bytes) return refused("too_large");
-  if (held >= session.limits.max_jobs) return refused("too_many_files");
-  return null;
+  return noRoom(session.limits, held, file.size);
 }
 
 export function createUploads({ env, api, clock, session, items, catalogue, ready, held }: UploadsNeeds): Uploads {
@@ -62,14 +61,16 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
   const pool = createPool(AT_ONCE);
 
   /** How many are there, and on their way before this one. */
-  function heldBefore(key: string): number {
+  function heldBefore(key: string): Amount {
     const list = items.list.value;
     const at = list.findIndex((item) => item.key === key);
-    return held() + list.slice(0, at).filter((item) => !item.jobId && (item.phase === "waiting" || item.phase === "uploading")).length;
+    const before = list.slice(0, at).filter((item) => !item.jobId && (item.phase === "waiting" || item.phase === "uploading"));
+    const { files, bytes } = held.amount();
+    return { files: files + before.length, bytes: before.reduce((sum, { size }) => sum + size, bytes) };
   }
 
   function refuse(key: string, problem: Problem): void {
-    items.update(key, { phase: "refused", problem, stalled: false, wanted: false, sent: 0 });
+    items.update(key, { phase: "refused", problem, stalled: null, wanted: false, sent: 0 });
   }
 
   /** The likeliest target stands there from the start: most people want that one, and press one button. */
@@ -93,7 +94,7 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
     return send(env, api, clock, file, {
       signal,
       progress: (sent) => {
-        if (!signal.aborted) items.update(key, { sent, stalled: false });
+        if (!signal.aborted) items.update(key, { sent, stalled: null });
       },
     });
   }
@@ -102,7 +103,7 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
     return insist(env, () => attempt(key, file, signal), {
       signal,
       tries: () => TRIES,
-      stalled: () => items.update(key, { stalled: true }),
+      stalled: (failure) => items.update(key, { stalled: stallOf(failure) }),
       reachable: session.reachable,
     });
   }
@@ -164,7 +165,7 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
       const file = files.get(key);
       const item = items.get(key);
       if (!file || !item || running.has(key) || isRunning(item.phase)) return false;
-      items.update(key, { phase: "waiting", problem: null, stalled: false, sent: 0, progress: 0, jobId: null, job: null });
+      items.update(key, { phase: "waiting", problem: null, stalled: null, sent: 0, progress: 0, jobId: null, job: null });
       begin(key, file);
       return true;
     },

@@ -29,8 +29,8 @@ export interface Insistence {
   signal: AbortSignal;
   /** How often at most, by what went wrong. */
   tries(failure: Failure): number;
-  /** Before a wait. */
-  stalled(): void;
+  /** Before a wait, for what went wrong. */
+  stalled(failure: Failure): void;
   /** Resolves when the server can be reached, or the signal says so: time without a network costs no tries. */
   reachable(signal: AbortSignal): Promise<void>;
 }
@@ -43,7 +43,7 @@ export async function insist<T>(env: Pick<Environment, "random">, attempt: () =>
     } catch (thrown) {
       const failure = asFailure(thrown);
       if (how.signal.aborted || !isTransient(failure) || n + 1 >= how.tries(failure)) throw failure;
-      how.stalled();
+      how.stalled(failure);
       const asked = (failure.problem.retryAfter ?? 0) * 1000;
       await sleep(Math.max(asked * (1 + env.random() / 4), backoffMs(n, env.random())), how.signal);
       await how.reachable(how.signal);

@@ -123,7 +123,7 @@ describe("more conversions than may wait", () => {
     tab.model.convertAll();
     await settle();
     expect(world.server.of("/convert").length).toBe(4);
-    expect(tab.model.items.value.filter((item) => item.stalled).length).toBe(4);
+    expect(tab.model.items.value.filter((item) => item.stalled === "busy").length).toBe(4);
     await pass(3_600_000);
     expect(tab.model.items.value.every((item) => item.phase === "starting")).toBe(true);
     world.server.answer = () => undefined;
@@ -140,7 +140,7 @@ describe("more conversions than may wait", () => {
     await settle();
     tab.model.cancel(key);
     await settle();
-    expect(row(tab, key)).toMatchObject({ phase: "ready", stalled: false, problem: null });
+    expect(row(tab, key)).toMatchObject({ phase: "ready", stalled: null, problem: null });
     const asked = world.server.of("/convert").length;
     await pass(600_000);
     expect(world.server.of("/convert").length).toBe(asked);
@@ -247,7 +247,7 @@ describe("cancel", () => {
     };
     tab.model.convert(key);
     await settle();
-    expect(row(tab, key)).toMatchObject({ phase: "starting", stalled: true });
+    expect(row(tab, key)).toMatchObject({ phase: "starting", stalled: "network" });
     tab.model.cancel(key);
     await settle();
     expect(world.server.job(jobId).status).toBe("cancelled");
@@ -262,7 +262,7 @@ describe("cancel", () => {
     await settle();
     tab.model.cancel(key);
     await settle();
-    expect(row(tab, key)).toMatchObject({ phase: "failed", problem: { code: "timed_out" }, stalled: false });
+    expect(row(tab, key)).toMatchObject({ phase: "failed", problem: { code: "timed_out" }, stalled: null });
   });
 
   it("is remembered, when it comes while the conversion is asked for", async () => {
@@ -369,6 +369,26 @@ describe("once more", () => {
     tab.model.again(only(tab.model.history.value), null);
     await settle();
     expect(at(tab.model.items.value, 1)).toMatchObject({ phase: "ready", target: null });
+  });
+
+  it("isn't asked for where the session may hold no more", async () => {
+    world = createWorld();
+    world.server.maxJobs = 1;
+    tab = await world.tab();
+    await completed(world, tab, "a.docx", "pdf");
+    tab.model.again(only(tab.model.history.value), "pdf");
+    await settle();
+    expect(world.server.of("/duplicate")).toEqual([]);
+    expect(at(tab.model.items.value, 1)).toMatchObject({ phase: "refused", problem: { code: "too_many_files" } });
+  });
+
+  it("isn't asked for forever, where the server takes none", async () => {
+    await completed(world, tab, "a.docx", "pdf");
+    world.server.answer = (call) => (call.path === "/duplicate" ? problem(429, "rate_limited") : undefined);
+    tab.model.again(only(tab.model.history.value), "pdf");
+    await pass(3_600_000);
+    expect(world.server.of("/duplicate").length).toBe(10);
+    expect(at(tab.model.items.value, 1)).toMatchObject({ phase: "refused", problem: { code: "rate_limited" }, stalled: null });
   });
 
   it("says when the server has it no more", async () => {

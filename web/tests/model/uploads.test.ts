@@ -1,6 +1,6 @@
 // @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { at, createWorld, file, only, pass, problem, row, settle, uploaded, type Tab, type World } from "./world";
+import { at, completed, createWorld, file, only, pass, problem, row, settle, uploaded, type Tab, type World } from "./world";
 
 let world: World;
 let tab: Tab;
@@ -97,6 +97,48 @@ describe("what the server would not take", () => {
     expect(at(tab.model.items.value, 3).problem?.code).toBe("too_many_files");
   });
 
+  it("counts what was taken out of the history, too: the server has it", async () => {
+    world = createWorld();
+    world.server.maxJobs = 2;
+    const kept = new Map<string, string>();
+    const storage = {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, value: string) => void kept.set(key, value),
+      removeItem: () => undefined,
+    };
+    tab = await world.tab({ storage });
+    const a = await completed(world, tab, "a.docx", "pdf");
+    const b = await completed(world, tab, "b.docx", "pdf");
+    for (const { key } of [a, b]) tab.model.remove(key);
+    await tab.model.forget(a.jobId);
+    await tab.model.forgetAll();
+    expect(tab.model.history.value).toEqual([]);
+    for (const each of [tab, await world.tab({ storage })]) {
+      each.model.add([file("c.docx")]);
+      await settle();
+      expect(each.model.items.value.map((item) => item.problem?.code)).toEqual(["too_many_files"]);
+    }
+    await pass(1000);
+    await tab.model.deleteEverything();
+    tab.model.add([file("c.docx")]);
+    await settle();
+    expect(phases()).toEqual(["uploading"]);
+  });
+
+  it("weighs what the session holds, results and what is on its way", async () => {
+    world = createWorld();
+    world.server.maxBytes = 1000;
+    tab = await world.tab();
+    const { key } = await uploaded(world, tab, "a.docx", 300);
+    tab.model.setTarget(key, "pdf");
+    tab.model.convert(key);
+    await settle();
+    only(tab.streams).say(world.server.complete(row(tab, key).jobId ?? "")); // 7 bytes
+    tab.model.add([file("b.docx", 400), file("c.docx", 294), file("d.docx", 293)]);
+    await settle();
+    expect(tab.model.items.value.slice(1).map((item) => item.problem?.code ?? item.phase)).toEqual(["uploading", "storage_full", "uploading"]);
+  });
+
   it("is said at once where only the server can know, and never sent again by itself", async () => {
     tab.model.add([file("a.docx")]);
     await settle();
@@ -123,7 +165,7 @@ describe("a lost connection", () => {
     only(tab.xhrs).progress(700);
     only(tab.xhrs).cut();
     await settle();
-    expect(only(tab.model.items.value)).toMatchObject({ phase: "uploading", stalled: true });
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "uploading", stalled: "network" });
     await pass(999);
     expect(tab.xhrs.length).toBe(1);
     await pass(1);
@@ -134,10 +176,10 @@ describe("a lost connection", () => {
     expect(tab.xhrs.length).toBe(2);
     await pass(1);
     at(tab.xhrs, 2).progress(100);
-    expect(only(tab.model.items.value).stalled).toBe(false);
+    expect(only(tab.model.items.value).stalled).toBeNull();
     at(tab.xhrs, 2).say(201, world.server.upload("a.docx", 1000));
     await settle();
-    expect(only(tab.model.items.value)).toMatchObject({ phase: "ready", stalled: false, problem: null });
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "ready", stalled: null, problem: null });
   });
 
   it("costs no tries while there is no network, and goes on when that is back", async () => {

@@ -38,6 +38,7 @@ export class Server {
   /** Looked at before each answer. */
   answer: (call: Call) => Answer | Promise<Answer> = () => undefined;
   maxJobs = 200;
+  maxBytes = 0;
   /** Its clock before the computer's. */
   aheadMs = 0;
   private names = 0;
@@ -51,7 +52,7 @@ export class Server {
       csrf_token: `csrf-${++this.names}`,
       created_at: this.time(),
       expires_at: this.time(DAY_S),
-      limits: { max_upload_bytes: MIB, max_jobs: this.maxJobs, max_bytes: 0, session_seconds: DAY_S, download_token_seconds: 600 },
+      limits: { max_upload_bytes: MIB, max_jobs: this.maxJobs, max_bytes: this.maxBytes, session_seconds: DAY_S, download_token_seconds: 600 },
     };
     return this.session;
   }
