@@ -53,7 +53,9 @@ export function createHistory(tabs: Tabs): History {
   const without = (jobIds: readonly string[]) => entries.value.filter((entry) => !jobIds.includes(entry.job_id));
 
   function keep(entry: StoredEntry): void {
-    entries.value = [...without([entry.job_id]), entry].sort(newestFirst);
+    const at = entries.value.findIndex(({ job_id }) => job_id === entry.job_id);
+    if (entries.value[at]?.timestamp === entry.timestamp) entries.value = [...entries.value.slice(0, at), entry, ...entries.value.slice(at + 1)];
+    else entries.value = [...without([entry.job_id]), entry].sort(newestFirst);
   }
 
   function forget(jobIds: readonly string[]): Promise<void> {
