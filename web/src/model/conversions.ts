@@ -3,23 +3,28 @@
 // POST /convert is tried until it is taken, four at a time: of two hundred files the server lets a hundred wait at once (429), and the others come after
 // them. If the answer to a call is lost the next try gets a 409, and the job itself says what became of it.
 
+import { batch } from "@preact/signals";
 import type { Api, Queued } from "./api";
 import { entryOf } from "./entries";
 import type { Environment } from "./environment";
 import { asFailure, stallOf, type Failure } from "./failure";
 import { noRoom, type Held } from "./held";
 import type { History } from "./history";
-import { isOpen, isRunning, newItem, type Items } from "./items";
+import { isEnded, isOpen, isRunning, newItem, type Items } from "./items";
 import type { Jobs } from "./jobs";
 import type { Catalogue } from "./model";
 import { carriedOver, firstInvalid, toSend, withoutSecrets, withoutValue } from "./options";
 import type { SessionKeeper } from "./session";
-import type { HistoryEntry, Item, Options, OptionSpec, OptionValue, Phase, Problem, Uploaded } from "./types";
+import type { HistoryEntry, Item, Options, OptionSpec, OptionValue, OwnCode, Phase, Problem, Uploaded } from "./types";
 import type { Uploads } from "./uploads";
 import { createPool, insist, type Insistence } from "./waiting";
 
 const AT_ONCE = 4;
 const TRIES = 10;
+/** Files that become one, by the server's limit. */
+const MERGED_MAX = 100;
+/** Of a document that is protected. */
+const PASSWORD = "password";
 /** Whoever waits for a place in the queue waits for the conversions before it, however long these take. */
 const queueTries = ({ status }: Failure) => (status === 429 ? Infinity : TRIES);
 
@@ -34,6 +39,7 @@ export interface Conversions {
   retry(key: string, options?: Options): void;
   remove(key: string): void;
   again(entry: HistoryEntry, target: string | null): void;
+  againRow(key: string, target: string): void;
   /** Of an upload, or a copy. */
   uploaded(key: string, answer: Uploaded): void;
 }
@@ -83,6 +89,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     const stored = history.get(jobId);
     const news = now === undefined || now.phase === "starting" ? ({ status: "queued" } as const) : {}; /* else events were faster */
     if (now?.phase === "starting") items.update(item.key, { phase: "queued", stalled: null, target: answer.target_format });
+    items.update(item.key, { options: item.options, secrets: item.secrets }); /* those of a merge aren't the row's own */
     if (stored)
       history.put({
         ...stored,
@@ -154,7 +161,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     const [missing] = withoutValue(secrets, options);
     if (missing !== undefined) return { code: "secret_missing", detail: missing };
     const wrong = firstInvalid(specs, options);
-    return wrong ? { code: "bad_request", detail: wrong.label } : null;
+    return wrong ? { code: "bad_option", detail: wrong.name } : null;
   }
 
   /** False, and a problem in the row, where its options can't be that. */
@@ -164,17 +171,42 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     return !problem;
   }
 
-  function convertJobs(item: Item, jobIds: readonly string[], target: string): void {
+  function convertJobs(item: Item, jobIds: readonly string[], target: string, specs: readonly OptionSpec[]): void {
     const [first] = jobIds;
-    const specs = specsOf(item, target);
     if (first === undefined || !checkOptions(item, specs)) return;
     void start({ ...item, target }, first, () => api.convert(jobIds, target, toSend(specs, item.options)));
+  }
+
+  /** Parts can be opened by no password: what needs one has to be converted by itself before. */
+  function mergeProblem(rows: readonly Item[], target: string): { key: string; code: OwnCode } | null {
+    const [first] = rows;
+    if (first && rows.length > MERGED_MAX) return { key: first.key, code: "too_many_to_merge" };
+    const locked = rows.find((row) => target === "pdf" && row.secrets.includes(PASSWORD));
+    return locked && rows.length > 1 ? { key: locked.key, code: "merge_locked" } : null;
+  }
+
+  /**
+   * Options are about the whole: those that a PDF has which becomes `target`, of the first row. But a password that any of the rows was to have the result has,
+   * too: rather one too many than none.
+   */
+  function merge(rows: readonly Item[], target: string): void {
+    const [first] = rows;
+    if (!first) return;
+    const specs = (catalogue()?.options("pdf", target) ?? []).filter(({ name }) => name !== PASSWORD);
+    const typed = rows.flatMap(({ secrets, options }) => Object.entries(options).filter(([name]) => secrets.includes(name)));
+    const whole = carried({ options: { ...Object.fromEntries(typed.reverse()), ...first.options }, secrets: rows.flatMap(({ secrets }) => secrets) }, specs);
+    convertJobs(
+      { ...first, ...whole, secrets: [...new Set(whole.secrets)] },
+      rows.flatMap(({ jobId }) => jobId ?? []),
+      target,
+      specs,
+    );
   }
 
   function convert(key: string): void {
     const item = items.get(key);
     if (!item?.target) return;
-    if (item.phase === "ready" && item.jobId) convertJobs(item, [item.jobId], item.target);
+    if (item.phase === "ready" && item.jobId) convertJobs(item, [item.jobId], item.target, specsOf(item));
     else if (item.phase === "waiting" || item.phase === "uploading") items.update(key, { wanted: true });
   }
 
@@ -259,12 +291,24 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     return { ...item, ...change };
   }
 
+  function addCopy(of: string, about: Pick<Item, "name" | "size" | "format" | "options" | "secrets">, target: string | null): void {
+    const key = items.newKey();
+    const { name, size, format } = about;
+    const row = newItem(key, { name, size, format, phase: "starting", sent: size });
+    const fits = target !== null && reaches(row, target);
+    copies.set(key, { of });
+    items.add([{ ...row, ...carried(about, fits ? specsOf(row, target) : []), target: fits ? target : null, wanted: fits }]);
+    void copy(key, of);
+  }
+
   const canRetry = ({ phase, jobId }: Item) => phase === "cancelled" || phase === (jobId ? "failed" : "refused") || (jobId !== null && phase === "ready");
 
   return {
     setTarget,
     setTargetForAll(target) {
-      for (const { key } of items.list.value) setTarget(key, target);
+      batch(() => {
+        for (const { key } of items.list.value) setTarget(key, target);
+      });
     },
     setOption(key, name, value) {
       const item = items.get(key);
@@ -282,13 +326,9 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       const all = items.list.value.filter(
         (item) => item.phase === "ready" && item.jobId && (target !== "pdf" || item.format === "pdf" || reaches(item, "pdf")),
       );
-      const [first] = all;
-      if (first && all.length > 1)
-        convertJobs(
-          first,
-          all.flatMap(({ jobId }) => jobId ?? []),
-          target,
-        );
+      const problem = mergeProblem(all, target);
+      if (problem) items.update(problem.key, { problem: { code: problem.code, detail: "" } });
+      else if (all.length > 1) merge(all, target);
     },
     cancel(key) {
       const item = items.get(key);
@@ -317,24 +357,11 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       abandon(item);
     },
     again(entry, target) {
-      const key = items.newKey();
-      const format = entry.source_format;
-      const fits = target !== null && (catalogue()?.reaches(format, target) ?? false);
-      const specs = fits ? (catalogue()?.options(format, target) ?? []) : [];
-      copies.set(key, { of: entry.job_id });
-      items.add([
-        newItem(key, {
-          name: entry.original_filename,
-          size: entry.size,
-          format,
-          phase: "starting",
-          target: fits ? target : null,
-          ...carried(entry, specs),
-          sent: entry.size,
-          wanted: fits,
-        }),
-      ]);
-      void copy(key, entry.job_id);
+      addCopy(entry.job_id, { ...entry, name: entry.original_filename, format: entry.source_format }, target);
+    },
+    againRow(key, target) {
+      const item = items.get(key);
+      if (item?.jobId && isEnded(item.phase)) addCopy(item.jobId, item, target);
     },
     uploaded,
   };

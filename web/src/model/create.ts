@@ -136,6 +136,7 @@ export function createModel(given: Partial<Environment> = {}): Model {
     resultText: downloads.text,
     previewUrl: (jobId, size) => `/preview?job_id=${encodeURIComponent(jobId)}&size=${size}`,
     again: conversions.again,
+    againRow: conversions.againRow,
     forget(jobId) {
       const entry = history.get(jobId);
       if (entry) held.forgetting([entry]);

@@ -75,6 +75,8 @@ export interface Model {
 
   /** The same file once more, from the copy that the server has: a new row, with this target ("convert again") or none yet. */
   again(entry: HistoryEntry, target: string | null): void;
+  /** The same for a row that has a job (completed, failed, cancelled), with its options: converted at once. */
+  againRow(key: string, target: string): void;
   forget(jobId: string): Promise<void>;
   /** All of the history but what is a row. */
   forgetAll(): Promise<void>;

@@ -112,8 +112,9 @@ export interface Problem {
 }
 
 /** Codes that the page itself gives: no answer came; the file can't be read any more (moved, folder); no answer that can be understood; the session
- * holds max_jobs files; a password that was chosen is no longer at hand. */
-export type OwnCode = "network" | "unreadable" | "unexpected" | "too_many_files" | "secret_missing";
+ * holds max_jobs files; a password that was chosen is no longer at hand; an
+ * option can't be that (`detail` is its name); what is to become one file is more than the server takes, or needs a password. */
+export type OwnCode = "network" | "unreadable" | "unexpected" | "too_many_files" | "secret_missing" | "bad_option" | "too_many_to_merge" | "merge_locked";
 
 /**
  * Where a row stands. `refused`: not sent, or not taken by the server; `waiting`: one of the four ways up is not free yet; `ready`: uploaded, to be

@@ -163,6 +163,10 @@ export const de: Texts = {
   "error.too_many_files":
     "Diese Sitzung hat so viele Dateien, wie sie haben darf. Löschen Sie alles, oder warten Sie ihr Ende ab, und fügen Sie die Datei noch einmal hinzu.",
   "error.secret_missing": "Geben Sie das Passwort für das Ergebnis noch einmal ein, unter „Optionen“.",
+  "error.bad_option": "{option} geht so nicht.",
+  "error.too_many_to_merge": "Mehr als 100 Dateien lassen sich nicht zu einer machen. Entfernen Sie einige.",
+  "error.merge_locked":
+    "Eine Datei, die ein Passwort braucht, kann nicht Teil einer anderen werden. Wandeln Sie sie zuerst in ein PDF um, und fügen Sie das hinzu.",
   "error.network": "Die Verbindung brach ab. Versuchen Sie es noch einmal.",
   "error.unreadable": "Die Datei lässt sich nicht mehr lesen. Vielleicht wurde sie verschoben oder verändert: Fügen Sie sie noch einmal hinzu.",
   "error.unexpected": "Der Server gab eine Antwort, die diese Seite nicht versteht. Laden Sie sie neu.",

@@ -49,7 +49,7 @@ describe("a conversion", () => {
     tab.model.convert(key);
     await settle();
     expect(world.server.of("/convert")).toEqual([]);
-    expect(row(tab, key)).toMatchObject({ phase: "ready", problem: { code: "bad_request", detail: "Resolution" } });
+    expect(row(tab, key)).toMatchObject({ phase: "ready", problem: { code: "bad_option", detail: "dpi" } });
     tab.model.setOption(key, "dpi", 300);
     tab.model.convert(key);
     await settle();
@@ -318,6 +318,58 @@ describe("many into one", () => {
     expect(tab.model.items.value.map((item) => item.phase)).toEqual(["queued", "ready", "ready", "ready"]);
   });
 
+  it("have the options of the whole: what only one of them has isn't sent", async () => {
+    const { key } = await uploaded(world, tab, "a.docx");
+    await uploaded(world, tab, "b.pdf");
+    tab.model.setTarget(key, "png");
+    tab.model.setOption(key, "dpi", 300);
+    tab.model.mergeAll("pdf");
+    await settle();
+    expect(only(world.server.of("/convert")).body["options"]).toEqual({});
+  });
+
+  it("are protected by the password that any of them was to have", async () => {
+    const { key: first, jobId } = await uploaded(world, tab, "a.pdf");
+    const { key } = await uploaded(world, tab, "b.docx");
+    tab.model.setTarget(first, "pdf");
+    tab.model.setOption(first, "pages", "1-3");
+    tab.model.setOption(key, "new_password", "x");
+    tab.model.mergeAll("pdf");
+    await settle();
+    expect(only(world.server.of("/convert")).body["options"]).toEqual({ pages: "1-3", new_password: "x" });
+    only(tab.streams).say(world.server.change(jobId, { status: "failed", error_code: "timed_out" }));
+    tab.model.retry(first);
+    await settle();
+    expect(only(world.server.of("/retry")).body["options"]).toEqual({ pages: "1-3", new_password: "x" });
+  });
+
+  it("can't be locked", async () => {
+    await uploaded(world, tab, "a.pdf");
+    const { key } = await uploaded(world, tab, "b.docx");
+    tab.model.setOption(key, "password", "x");
+    tab.model.mergeAll("pdf");
+    await settle();
+    expect(world.server.of("/convert")).toEqual([]);
+    expect(row(tab, key)).toMatchObject({ phase: "ready", problem: { code: "merge_locked" } });
+    tab.model.setOption(key, "password", null);
+    tab.model.mergeAll("pdf");
+    await settle();
+    expect(world.server.of("/convert").length).toBe(1);
+  });
+
+  it("are a hundred at most", async () => {
+    for (let n = 0; n < 101; n++) await uploaded(world, tab, `${n}.pdf`);
+    tab.model.mergeAll("pdf");
+    await settle();
+    expect(world.server.of("/convert")).toEqual([]);
+    const first = at(tab.model.items.value, 0);
+    expect(first.problem?.code).toBe("too_many_to_merge");
+    tab.model.remove(first.key);
+    tab.model.mergeAll("pdf");
+    await settle();
+    expect((only(world.server.of("/convert")).body["job_ids"] as string[]).length).toBe(100);
+  });
+
   it("need to be two", async () => {
     await uploaded(world, tab, "a.pdf");
     tab.model.mergeAll("pdf");
@@ -362,6 +414,23 @@ describe("once more", () => {
       ["a.docx", "queued"],
     ]);
     expect(at(tab.model.items.value, 1).jobId).not.toBe(first.jobId);
+  });
+
+  it("is there for a row that has ended, with its options and its password", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    tab.model.setTarget(key, "png");
+    tab.model.setOption(key, "password", "x");
+    tab.model.setOption(key, "dpi", 300);
+    tab.model.againRow(key, "pdf"); // not converted yet: choose another target
+    tab.model.convert(key);
+    await settle();
+    only(tab.streams).say(world.server.complete(jobId));
+    tab.model.againRow(key, "pdf");
+    await settle();
+    expect(only(world.server.of("/duplicate")).body).toEqual({ job_id: jobId });
+    expect(at(tab.model.items.value, 1)).toMatchObject({ name: "a.docx", phase: "queued", target: "pdf", options: { password: "x" } });
+    expect(at(world.server.of("/convert"), 1).body).toMatchObject({ target_format: "pdf", options: { password: "x" } });
+    expect(row(tab, key).phase).toBe("completed");
   });
 
   it("waits for a target where none is given", async () => {

@@ -14,7 +14,7 @@ export const FORMATS: Formats = {
     odt: format("OpenDocument text", "document", ["odt"], ["pdf"]),
     rtf: format("Rich text", "document", ["rtf"], []),
     epub: format("E-book", "document", ["epub"], []),
-    pdf: format("PDF document", "pdf", ["pdf"], ["png", "txt", "pdf"], { pdf: ["pages.pages"], png: ["pdf.dpi"] }),
+    pdf: format("PDF document", "pdf", ["pdf"], ["png", "txt", "pdf"], { pdf: ["pages.pages", "pages.password", "pages.new_password"], png: ["pdf.dpi"] }),
     txt: format("Plain text", "text", ["txt"], ["pdf"]),
     html: format("Web page", "text", ["html", "htm"], []),
     png: format("PNG image", "image", ["png"], ["jpg", "pdf"]),
