@@ -6,8 +6,8 @@ import type { OptionSpec, Options, OptionType, OptionValue } from "./types";
 const CONTROLS = /[\u0000-\u001f\u007f]/;
 
 function isText(spec: OptionSpec, value: OptionValue): boolean {
-  // In bytes, as the server counts.
-  return typeof value === "string" && !CONTROLS.test(value) && new TextEncoder().encode(value).length <= (spec.max_length ?? Infinity);
+  // In characters, as the server counts: not in the halves that some of them have in JavaScript.
+  return typeof value === "string" && !CONTROLS.test(value) && [...value].length <= (spec.max_length ?? Infinity);
 }
 
 function isChoice(spec: OptionSpec, value: OptionValue): boolean {

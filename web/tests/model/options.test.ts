@@ -28,7 +28,9 @@ describe("a value", () => {
     [linearize, true, true],
     [linearize, "true", false],
     [password, "äö", true],
-    [password, "äöü", false],
+    [password, "äöüß", true],
+    [password, "😀😀😀😀", true],
+    [password, "äöüß.", false],
     [password, "a\nb", false],
   ])("%o may be %s: %s", (spec, value, valid) => expect(isValid(spec, value)).toBe(valid));
 
