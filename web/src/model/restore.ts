@@ -4,7 +4,7 @@ import type { Clock } from "./clock";
 import { itemOf } from "./entries";
 import type { History } from "./history";
 import type { StoredEntry } from "./history-store";
-import type { Items } from "./items";
+import { isRunning, type Items } from "./items";
 import type { Jobs } from "./jobs";
 import type { Session } from "./types";
 import { createPool } from "./waiting";
@@ -19,11 +19,12 @@ export function restoreRows(items: Items, history: History, clock: Clock): void 
   items.add(rows.reverse().map((entry) => itemOf(items.newKey(), entry))); /* the oldest first */
 }
 
-/** Is no row any more; what was never converted is nothing any more. */
+/** Is no row any more, and nothing that runs; what was never converted is nothing any more. */
 function endEntry(entry: StoredEntry, items: Items, history: History): void {
   const row = items.ofJob(entry.job_id);
   if (row) items.remove(row.key);
   if (entry.status === "uploaded") void history.forget(entry.job_id);
+  else if (isRunning(entry.status)) history.update(entry.job_id, { row: false, status: "failed", error_code: "session_required" });
   else history.update(entry.job_id, { row: false });
 }
 

@@ -1,4 +1,5 @@
-// Two tabs in step: what one does to the history, the others do to their lists. What is told is written already (history.ts), so hearing changes memory alone.
+// Two tabs in step: what one does to the history, the others do to their lists. What is told is written by who
+// tells it (history.ts), soon if not yet: hearing changes memory alone.
 
 import type { Environment } from "./environment";
 import type { StoredEntry } from "./history-store";

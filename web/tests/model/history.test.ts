@@ -96,6 +96,18 @@ describe("the history", () => {
     expect(only(tab.model.items.value)).toMatchObject({ phase: "ready", target: "pdf", sent: 10 });
   });
 
+  it("stays in order where a line changes", async () => {
+    const a = await completed(world, tab, "a.docx", "pdf");
+    await pass(10);
+    const b = await completed(world, tab, "b.docx", "pdf");
+    await tab.model.downloadLink(a.jobId);
+    await tab.model.downloadLink(b.jobId);
+    expect(tab.model.history.value.map((entry) => [entry.job_id, entry.download_token !== null])).toEqual([
+      [b.jobId, true],
+      [a.jobId, true],
+    ]);
+  });
+
   it("isn't written for each percent", async () => {
     const { jobId } = await converting(world, tab, "a.docx", "pdf");
     only(tab.streams).say(world.server.change(jobId, { status: "processing", progress: 1 }));
@@ -163,6 +175,15 @@ describe("after a reload", () => {
     expect(tab.model.items.value).toEqual([]);
     expect(only(tab.model.history.value)).toMatchObject({ job_id: "old", lost: false, expires_at: "2026-11-29T06:00:00.000Z" });
     expect(world.server.of("/job_status")).toEqual([]);
+  });
+
+  it("what ran when its session ended has failed, and isn't followed", async () => {
+    await store(past("old", 30, { status: "processing" }));
+    tab = await world.tab();
+    expect(only(tab.model.history.value)).toMatchObject({ status: "failed", error_code: "session_required", lost: false });
+    expect(tab.streams.filter((stream) => stream.readyState !== 2)).toEqual([]);
+    await settle();
+    expect(only(await stored()).status).toBe("failed");
   });
 
   it("what is of a session that was closed is lost, without a question", async () => {
