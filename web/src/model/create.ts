@@ -17,6 +17,7 @@ import { createJobs } from "./jobs";
 import type { Catalogue, Model } from "./model";
 import { createNotices } from "./notices";
 import { createNotify } from "./notify";
+import { createNow } from "./now";
 import { followOthers } from "./others";
 import { reconcile, restoreRows } from "./restore";
 import { createSession } from "./session";
@@ -35,6 +36,7 @@ export function createModel(given: Partial<Environment> = {}): Model {
   const history = createHistory(tabs);
   const jobs = createJobs(api, items, history, clock);
   const notify = createNotify(env);
+  const now = createNow(env, clock);
   const catalogue = signal<Catalogue | null>(null);
   const overall = watchBatch(items, notify.ended);
 
@@ -61,10 +63,11 @@ export function createModel(given: Partial<Environment> = {}): Model {
   api.listener = { reached: session.reached, stale: session.renew };
   session.listener = {
     holds: () => items.list.value.some((item) => item.jobId !== null) || held.entries().some((entry) => entry.status === "completed"),
-    replaced(now) {
+    replaced(current) {
       for (const { jobId } of items.list.value) if (jobId) jobs.lose(jobId);
       for (const entry of history.entries.value)
-        if (!entry.lost && entry.expires_at !== now.expires_at && Date.parse(entry.expires_at) > clock.now()) jobs.lose(entry.job_id);
+        if (!entry.lost && entry.expires_at !== current.expires_at && (isRunning(entry.status) || Date.parse(entry.expires_at) > clock.now()))
+          jobs.lose(entry.job_id);
     },
   };
 
@@ -104,17 +107,19 @@ export function createModel(given: Partial<Environment> = {}): Model {
     history: history.shown,
     notices: notices.list,
     overall,
+    now: now.time,
     notifies: notify.on,
 
     async start() {
       // What the history says is shown before the server has answered; a browser whose IndexedDB hangs can convert all the same.
       const loaded = history.load().then(() => restoreRows(items, history, clock));
       await Promise.all([session.start(), loadCatalogue()]);
+      now.start();
       open();
       follow({ ...needs, running });
       await loaded;
-      const now = session.current.value;
-      if (now) await reconcile(items, history, jobs, clock, now);
+      const known = session.current.value;
+      if (known) await reconcile(items, history, jobs, clock, known);
     },
     add(files) {
       const rows = files.map((file) => ({ file, key: items.newKey() }));

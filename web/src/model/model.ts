@@ -44,6 +44,8 @@ export interface Model {
   readonly notices: ReadonlySignal<readonly Notice[]>;
   /** How many rows are under way (uploads and conversions), and their mean percent. */
   readonly overall: ReadonlySignal<{ running: number; percent: number }>;
+  /** The server's time in milliseconds since 1970, by the minute. */
+  readonly now: ReadonlySignal<number>;
   /** Desktop notifications: asked for and allowed. */
   readonly notifies: ReadonlySignal<boolean>;
 

@@ -113,7 +113,7 @@ export function createSession(env: Environment, api: Api, clock: Clock, notices:
     if (next <= 0) {
       if (announced !== session.csrf_token && keeper.listener.holds()) {
         announced = session.csrf_token;
-        notices.info("session_ends_soon", { minutes: Math.ceil(left / MINUTE_MS) });
+        notices.info("session_ends_soon", { minutes: Math.ceil(left / MINUTE_MS), time: session.expires_at });
       }
       next = announced === session.csrf_token ? left : Math.min(left, MINUTE_MS);
     }

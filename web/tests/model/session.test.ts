@@ -23,7 +23,7 @@ describe("the end of a session", () => {
     await pass(DAY - 10 * MINUTE - 1);
     expect(notices()).toEqual([]);
     await pass(1);
-    expect(notices()).toEqual([["session_ends_soon", { minutes: 10 }]]);
+    expect(notices()).toEqual([["session_ends_soon", { minutes: 10, time: tab.model.session.value?.expires_at }]]);
     tab.model.dismiss(only(tab.model.notices.value));
     tab.document.show("visible");
     await pass(10 * MINUTE - 1);
@@ -34,6 +34,20 @@ describe("the end of a session", () => {
     expect(row(tab, key)).toMatchObject({ phase: "refused", jobId: null, problem: { code: "session_required" } });
     expect(only(tab.model.history.value)).toMatchObject({ lost: false, status: "completed" }); // it has expired, as it should
     expect(tab.model.session.value?.csrf_token).toBe(world.server.session?.csrf_token);
+  });
+
+  it("ends what ran without a row, too", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    world.server.answer = (call) => (call.path === "/cancel" ? problem(500, "internal") : undefined);
+    tab.model.remove(key);
+    await settle();
+    expect(only(tab.model.history.value)).toMatchObject({ job_id: jobId, status: "queued" });
+    world.server.endSession();
+    vi.setSystemTime(Date.now() + 2 * DAY);
+    tab.document.show("visible");
+    await settle();
+    expect(only(tab.model.history.value)).toMatchObject({ status: "failed", error_code: "session_required", lost: false });
+    expect(at(tab.streams, -1).readyState).toBe(2);
   });
 
   it("is no news where there is nothing to lose", async () => {
@@ -48,14 +62,14 @@ describe("the end of a session", () => {
     const { key } = await completed(world, tab, "a.docx", "pdf");
     tab.model.remove(key);
     await pass(DAY - 10 * MINUTE);
-    expect(notices()).toEqual([["session_ends_soon", { minutes: 10 }]]);
+    expect(notices()).toEqual([["session_ends_soon", { minutes: 10, time: tab.model.session.value?.expires_at }]]);
   });
 
   it("is announced for what comes in the last minutes, too", async () => {
     await pass(DAY - 5 * MINUTE);
     await uploaded(world, tab, "a.docx");
     await pass(MINUTE);
-    expect(notices()).toEqual([["session_ends_soon", { minutes: 4 }]]);
+    expect(notices()).toEqual([["session_ends_soon", { minutes: 4, time: tab.model.session.value?.expires_at }]]);
   });
 
   it("is noticed by a computer that slept over it", async () => {
@@ -73,6 +87,26 @@ describe("the end of a session", () => {
     const asked = world.server.of("/session/init").length;
     await pass(10 * MINUTE);
     expect(world.server.of("/session/init").length - asked).toBeLessThan(15);
+  });
+});
+
+describe("the time", () => {
+  it("is the server's, and moves by the minute", async () => {
+    world = createWorld();
+    world.server.aheadMs = 3 * DAY;
+    tab = await world.tab();
+    const begun = tab.model.now.value;
+    expect(begun).toBe(Date.parse(world.server.time()));
+    await pass(MINUTE - 1);
+    expect(tab.model.now.value).toBe(begun);
+    await pass(1);
+    expect(tab.model.now.value).toBe(begun + MINUTE);
+  });
+
+  it("is right again when the page is looked at", async () => {
+    vi.setSystemTime(Date.now() + 3 * MINUTE);
+    tab.document.show("visible");
+    expect(tab.model.now.value).toBe(Date.now());
   });
 });
 

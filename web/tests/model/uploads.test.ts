@@ -156,6 +156,14 @@ describe("what the server would not take", () => {
     await settle();
     expect(only(tab.model.items.value).problem?.code).toBe("too_large");
   });
+
+  it("takes a 500 without words for what it is, and tries again", async () => {
+    tab.model.add([file("a.docx")]);
+    await settle();
+    only(tab.xhrs).say(500, "<html>");
+    await settle();
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "uploading", stalled: "busy" });
+  });
 });
 
 describe("a lost connection", () => {
