@@ -173,6 +173,15 @@ describe("targets", () => {
     expect([a, b, c].map(({ key }) => row(tab, key).target)).toEqual(["txt", "jpg", "odt"]);
   });
 
+  it("are set for all in one change of the list", async () => {
+    for (const name of ["a", "b", "c"]) await uploaded(world, tab, `${name}.docx`);
+    let changes = -1; // the first is that it is looked at
+    const end = tab.model.items.subscribe(() => changes++);
+    tab.model.setTargetForAll("txt");
+    end();
+    expect(changes).toBe(1);
+  });
+
   it("keep the options that they have, too", async () => {
     const { key } = await uploaded(world, tab, "a.docx");
     tab.model.setTarget(key, "png");
