@@ -287,7 +287,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     const named = Object.keys(options).filter((name) => !(name in plain) && options[name] !== "");
     const change = { options, secrets: [...new Set([...item.secrets, ...named])] };
     edited.add(item.key);
-    items.update(item.key, change);
+    items.update(item.key, { ...change, ...(item.phase === "ready" ? { problem: null } : {}) }); /* which may have been the option */
     return { ...item, ...change };
   }
 

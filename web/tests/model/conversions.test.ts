@@ -361,6 +361,7 @@ describe("many into one", () => {
     expect(world.server.of("/convert")).toEqual([]);
     expect(row(tab, key)).toMatchObject({ phase: "ready", problem: { code: "merge_locked" } });
     tab.model.setOption(key, "password", null);
+    expect(row(tab, key).problem).toBeNull();
     tab.model.mergeAll("pdf");
     await settle();
     expect(world.server.of("/convert").length).toBe(1);
