@@ -49,12 +49,13 @@ static void convert_release(void *arg)
     free(c->sealed_secrets);
 }
 
-/* Then the call has been ended. */
+/* Then the call has been ended, and with it this. */
 static bool has_left(struct convert *c)
 {
-    if (c->left)
-        api_abandon(c->call);
-    return c->left;
+    if (!c->left)
+        return false;
+    api_abandon(c->call);
+    return true;
 }
 
 static void reply_queued(struct convert *c)

@@ -208,14 +208,18 @@ def test_converted_twice_at_once(server, client):
 
 def test_leaving_while_redis_is_slow(server, client):
     """The answer comes when the request has long ended: what was made for it is given back, and once."""
-    done = completed(client)
+    done, ready = completed(client), uploaded(client)
     api = server.children("decant-api")
     links = [f"/download/archive?token={client.request('POST', '/download_token', json={'job_ids': [done]}).json()['token']}", f"/preview?job_id={done}"]
     with still(server.children("redis-server")[0]):
-        with ThreadPoolExecutor(3) as threads:
-            for call in [*(functools.partial(requests.get, server.url + link) for link in links),
-                         functools.partial(requests.post, server.url + "/upload", files={"file": ("a.png", png())})]:
-                threads.submit(call, headers={"Cookie": f"session_id={client.session_id}", "X-CSRF-Token": client.csrf}, timeout=0.5)
+        calls = [*(("GET", link, {}) for link in [*links, f"/download?token={'0' * 64}", f"/job_status?wait=30&job_id={ready}"]),
+                 ("POST", "/upload", {"files": {"file": ("a.png", png())}}),
+                 *(("POST", path, {"json": {"job_id": ready, **more}})
+                   for path, more in [("/duplicate", {}), ("/convert", {"target_format": "jpg"}), ("/retry", {}), ("/download_token", {})])]
+        with ThreadPoolExecutor(len(calls)) as threads:
+            for method, path, more in calls:
+                threads.submit(requests.request, method, server.url + path, timeout=0.5,
+                               headers={"Cookie": f"session_id={client.session_id}", "X-CSRF-Token": client.csrf}, **more)
         time.sleep(2.5)  # a held connection is looked at each second
     until(lambda: client.status(done).status_code == 200)
     answer = client.download(links[0])
