@@ -78,6 +78,7 @@ def test_copies_count(own_server):
         assert duplicate(client, job_id).status_code == 201
     redis = server.redis()
     assert int(redis.hget("decant:stored", client.session_id)) == 3 * len(data)
+    upload_of(server, client, job_id).unlink()  # there is nothing to be copied: it is told before
     problem(duplicate(client, job_id), 429, "rate_limited")
     assert len(os.listdir(server.data / "storage" / client.session_id)) == 3
     redis.hset("decant:stored", client.session_id, 10 * len(data))
