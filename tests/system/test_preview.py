@@ -235,6 +235,15 @@ def test_a_broken_result_is_tried_once(own_server):
     client.close()
 
 
+def test_one_that_was_called_off_is_drawn_when_it_is_asked_for_again(server, client):
+    job_id = converted(client, "a.png", png(), "jpg")
+    record = f"session:{client.session_id}:preview:{result_of(server, client, job_id).stem}"
+    server.redis().hset(record, mapping={"status": "cancelled", "task_id": "00000000-0000-4000-8000-000000000000"})  # as an operator's revoke leaves it
+    server.redis().expire(record, 600)
+    assert shown(client, job_id).startswith(b"\x89PNG")
+    eventually(lambda: server.redis().hget(record, "status") == "completed")
+
+
 def test_a_hostile_result_gets_no_further_than_an_upload(own_server):
     """A bomb in place of the result: the limits of every conversion are there."""
     server, client = begin(own_server("image"))
