@@ -181,6 +181,10 @@ class Page:
     def active(self):
         return self.driver.execute_script("return document.activeElement.getAttribute('aria-label') || document.activeElement.textContent.trim()")
 
+    def focused(self):
+        """Class or id of what has the focus, else its element's name."""
+        return self.driver.execute_script("const a = document.activeElement; return a.className || a.id || a.tagName")
+
     def tab_to(self, words, backwards=False):
         for _ in range(80):
             if self.active().startswith(words):
@@ -188,6 +192,21 @@ class Page:
             webdriver.ActionChains(self.driver).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform() if backwards else \
                 webdriver.ActionChains(self.driver).send_keys(Keys.TAB).perform()
         raise AssertionError(f"{words!r} is not reached by Tab")
+
+    def kept(self):
+        """What the browser's database holds, as text; and the entries of the history, by name."""
+        text = self.driver.execute_async_script("""
+            const done = arguments[0], request = indexedDB.open("decant");
+            request.onsuccess = () => {
+                const db = request.result, all = {};
+                let left = db.objectStoreNames.length;
+                for (const name of db.objectStoreNames) db.transaction(name).objectStore(name).getAll().onsuccess = e => {
+                    all[name] = e.target.result;
+                    if (--left === 0) done(JSON.stringify(all));
+                };
+            };
+        """)
+        return text, {entry["original_filename"]: entry for store in json.loads(text).values() for entry in store if "original_filename" in entry}
 
     # --- looking
 

@@ -1,7 +1,7 @@
 """Who can use the page: by keyboard, by ear, on a small screen, in the dark, in German; and how much it weighs."""
 
-import gzip
 import json
+import subprocess
 
 import pytest
 import requests
@@ -17,18 +17,21 @@ FIRST_LOAD_BYTES = 60_000
 def shown(page, tmp_path):
     """The page with a row of each kind: done, ready, refused, failed; and one in the history."""
     contents = {"letter.docx": docx(), "صورة نهائية.png": png(300, 200), "a name that is long enough to fit into no row of any screen that there is, or nearly none.pdf": pdf(),
-                "drawing.dwg": b"AC1032", "past.png": png(40, 40)}
+                "drawing.dwg": b"AC1032", "past.png": png(40, 40), "b.pdf": pdf(["locked"])}
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
+    subprocess.run(["qpdf", "--encrypt", "open sesame", "owner", "256", "--", tmp_path / "b.pdf", tmp_path / "locked.pdf"], check=True)
     page.choose(tmp_path / "past.png")
     page.convert("past.png", "gif")
     page.reaches("past.png", "completed")
     page.press("Remove", "past.png")
-    page.choose(*(tmp_path / name for name in contents if name != "past.png"))
+    page.choose(*(tmp_path / name for name in contents if name not in ("past.png", "b.pdf")), tmp_path / "locked.pdf")
     page.convert("letter.docx", "pdf")
     page.reaches("letter.docx", "completed")
     page.reaches("صورة نهائية.png", "ready")
     page.target("صورة نهائية.png", "jpg")
+    page.convert("locked.pdf", "txt")
+    page.reaches("locked.pdf", "failed")
     page.one(".row .thumbnail img")
     yield page
     page.natural()
@@ -49,6 +52,12 @@ def test_axe_finds_nothing(shown, dark):
     shown.picture(f"picker-{theme}")
     shown.keys(Keys.ESCAPE)
     shown.press("Preview", "letter.docx")
+    assert shown.violations() == []
+    shown.keys(Keys.ESCAPE)
+    shown.press("Delete everything now")
+    assert shown.violations() == []
+    shown.press("Delete everything", within=shown.one("dialog"))
+    shown.says("Everything was deleted")
     assert shown.violations() == []
 
 
@@ -80,6 +89,7 @@ def test_by_keyboard_alone(page, tmp_path):
     page.tab_to("Convert: a.png")
     page.keys(Keys.ENTER)
     page.reaches("a.png", "completed")
+    assert page.focused().startswith("row")  # what had it is gone, and the row has it now
     page.tab_to("Preview")
     page.keys(Keys.ENTER)
     page.one("dialog.preview[open]")
@@ -89,6 +99,10 @@ def test_by_keyboard_alone(page, tmp_path):
     page.tab_to("Download: a.png")
     page.keys(Keys.ENTER)
     assert page.arrived(before).read_bytes()[:3] == b"GIF"
+    page.tab_to("Remove: a.png")
+    page.keys(Keys.ENTER)
+    page.past("a.png")
+    assert page.focused() == "main"
 
 
 def test_in_german(own_browser, server, tmp_path):
@@ -102,6 +116,7 @@ def test_in_german(own_browser, server, tmp_path):
     page.target("a.png", "jpg")
     page.press("Optionen", "a.png")
     page.says("Qualität in Prozent")
+    assert page.violations() == []
     page.picture("german")
     page.press("Umwandeln", "a.png")
     page.reaches("a.png", "completed")

@@ -6,8 +6,6 @@ export const de: Texts = {
   title: "Decant",
   tagline: "Dateien sicher umwandeln, auf dem eigenen Server",
   description: "Jede Datei wird geprüft und in einem eigenen Sandkasten umgewandelt. Nichts verlässt diesen Server.",
-  noScript: "Diese Seite braucht JavaScript.",
-  loading: "Startet …",
   skip: "Zu den Dateien springen",
 
   "drop.title": "Dateien hier ablegen",
@@ -27,8 +25,8 @@ export const de: Texts = {
   "list.progress": { one: "{count} Datei in Arbeit, {percent} %", other: "{count} Dateien in Arbeit, {percent} %" },
   "list.done": { one: "{count} Datei ist fertig", other: "{count} Dateien sind fertig" },
 
-  "row.target": "Umwandeln in",
   "row.chooseTarget": "Format wählen",
+  "row.other": "Anderes Format",
   "row.options": "Optionen",
   "row.convert": "Umwandeln",
   "row.cancel": "Abbrechen",
@@ -42,7 +40,8 @@ export const de: Texts = {
     other: "{count} Schriften wurden ersetzt: {list}",
   },
   "row.pages": { one: "{count} Seite", other: "{count} Seiten" },
-  "row.stalled": "Keine Verbindung, neuer Versuch …",
+  "row.network": "Keine Verbindung, neuer Versuch …",
+  "row.busy": "Der Server ist beschäftigt, neuer Versuch …",
   "row.wanted": "wird umgewandelt, sobald sie gesendet ist",
   "row.unlock": "Mit Passwort umwandeln",
 
@@ -86,7 +85,6 @@ export const de: Texts = {
   "option.filter": "Sprachen suchen",
   "option.chosen": { one: "{count} gewählt", other: "{count} gewählt" },
 
-  "preview.title": "Vorschau",
   "preview.loading": "Die Vorschau wird gezeichnet …",
   "preview.none": "Von dieser Datei gibt es keine Vorschau. Laden Sie sie herunter, um sie anzusehen.",
   "preview.cut": "Die ersten {size}. Laden Sie die Datei herunter, um alles zu sehen.",
@@ -139,15 +137,16 @@ export const de: Texts = {
   "error.range_not_satisfiable": "Von dort kann das Herunterladen nicht weitergehen. Beginnen Sie es neu.",
   "error.empty_file": "Diese Datei ist leer.",
   "error.unsupported_target": "Diese Datei lässt sich nicht in dieses Format umwandeln. Wählen Sie ein anderes.",
-  "error.rate_limited": "Das war zu viel auf einmal. Gleich geht es weiter.",
+  "error.rate_limited": "Das war zu viel auf einmal. Versuchen Sie es gleich noch einmal.",
   "error.headers_too_large": "Der Browser hat mehr gesendet, als der Server annimmt. Löschen Sie die Cookies dieser Seite.",
   "error.internal": "Auf dem Server ist etwas schiefgegangen. Versuchen Sie es noch einmal.",
   "error.unavailable": "Der Server ist beschäftigt oder startet. Versuchen Sie es gleich noch einmal.",
-  "error.storage_full": "Auf dem Server ist kein Platz mehr. Löschen Sie, was Sie nicht mehr brauchen, oder versuchen Sie es später.",
+  "error.storage_full": "Auf dem Server ist kein Platz mehr dafür. Löschen Sie alles, oder versuchen Sie es später.",
   "error.infected": "Der Virenscanner hat Schadsoftware in dieser Datei gefunden. Sie wurde gelöscht.",
   "error.scanner_unavailable":
     "Die Datei ließ sich nicht auf Viren prüfen und wurde deshalb nicht umgewandelt. Versuchen Sie es in einigen Minuten noch einmal.",
   "error.password_required": "Diese Datei braucht ein Passwort.",
+  "error.wrong_password": "Das ist nicht das richtige Passwort.",
   "error.corrupt_input": "Die Datei ist beschädigt oder unvollständig. Öffnen Sie sie in dem Programm, das sie gemacht hat, und speichern Sie sie neu.",
   "error.too_complex": "Die Umwandlung brauchte mehr Speicher oder Zeit, als eine Datei haben darf. Versuchen Sie eine kleinere Datei oder weniger Seiten.",
   "error.timed_out": "Die Umwandlung dauerte zu lange und wurde beendet. Versuchen Sie eine kleinere Datei oder weniger Seiten.",
@@ -162,7 +161,7 @@ export const de: Texts = {
   "error.no_preview": "Von dieser Datei gibt es keine Vorschau.",
   "error.too_many_files":
     "Diese Sitzung hat so viele Dateien, wie sie haben darf. Löschen Sie alles, oder warten Sie ihr Ende ab, und fügen Sie die Datei noch einmal hinzu.",
-  "error.secret_missing": "Geben Sie das Passwort für das Ergebnis noch einmal ein, unter „Optionen“.",
+  "error.secret_missing": "Für diese Datei war ein Passwort gesetzt, und Passwörter werden nicht aufgehoben. Geben Sie es unten noch einmal ein.",
   "error.bad_option": "{option} geht so nicht.",
   "error.too_many_to_merge": "Mehr als 100 Dateien lassen sich nicht zu einer machen. Entfernen Sie einige.",
   "error.merge_locked":

@@ -1,4 +1,5 @@
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { useCallback } from "preact/hooks";
 import { t } from "../text";
 import { useModel } from "./context";
 import { DropZone } from "./DropZone";
@@ -32,7 +33,8 @@ function Footer() {
 export function App() {
   const model = useModel();
   const shown = useSignal<Shown | null>(null);
-  const busy = model.items.value.length > 0;
+  const show = useCallback((shows: Shown) => (shown.value = shows), []);
+  const busy = useComputed(() => model.items.value.length > 0).value;
   useTitle();
 
   return (
@@ -44,8 +46,8 @@ export function App() {
       <main id="main" tabIndex={-1}>
         <Notices />
         <DropZone compact={busy} />
-        {busy && <List onPreview={(shows) => (shown.value = shows)} />}
-        <History onPreview={(shows) => (shown.value = shows)} />
+        {busy && <List onPreview={show} />}
+        <History onPreview={show} />
       </main>
       <Footer />
       {shown.value && <PreviewDialog shown={shown.value} onClose={() => (shown.value = null)} />}

@@ -27,12 +27,12 @@ export function Dialog({ title, class: name = "", onClose, children }: Props) {
     // What is behind the window's edge is the dialog itself: a click there closes it.
     <dialog ref={dialog} class={name} aria-label={title} onClose={onClose} onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
       <div class="window">
-        <header>
+        <div class="head">
           <h2>{title}</h2>
           <button type="button" class="bare" aria-label={t("close")} onClick={() => dialog.current?.close()}>
             <Icon name="close" />
           </button>
-        </header>
+        </div>
         {children}
       </div>
     </dialog>

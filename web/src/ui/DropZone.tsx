@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../text";
 import { useModel } from "./context";
-import { carriesFiles, filesOf } from "./files";
+import { carriesFiles, filesChosen, filesOf } from "./files";
 import { Icon } from "./Icon";
 import { limit } from "./words";
 
@@ -18,7 +18,7 @@ function useDropsAndPastes(add: (files: File[]) => void) {
     };
     const leave = (event: DragEvent) => {
       if (!carriesFiles(event.dataTransfer)) return;
-      depth--;
+      depth = event.relatedTarget ? depth - 1 : 0; /* out of the window: also where an element vanished under the pointer */
       show();
     };
     const over = (event: DragEvent) => {
@@ -32,7 +32,8 @@ function useDropsAndPastes(add: (files: File[]) => void) {
       void filesOf(event.dataTransfer).then(add);
     };
     const paste = (event: ClipboardEvent) => {
-      if (!event.clipboardData || !carriesFiles(event.clipboardData)) return;
+      // Whoever types into a field pastes text there, also where a program has put a picture of it beside.
+      if (event.target instanceof HTMLInputElement || !event.clipboardData || !carriesFiles(event.clipboardData)) return;
       event.preventDefault();
       void filesOf(event.clipboardData).then(add);
     };
@@ -70,7 +71,7 @@ function Chooser({ folder, add }: { folder: boolean; add: (files: File[]) => voi
         hidden
         data-chooser={folder ? "folder" : "files"}
         onChange={(event) => {
-          add([...(event.currentTarget.files ?? [])]);
+          add(filesChosen(event.currentTarget));
           event.currentTarget.value = ""; /* so that the same file can be chosen again */
         }}
       />

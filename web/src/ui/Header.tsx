@@ -42,6 +42,11 @@ function DeleteEverything() {
 export function Header() {
   const model = useModel();
   const session = model.session.value;
+  // The browser may say no, and then the box says so.
+  const ask = async (box: HTMLInputElement) => {
+    await model.setNotifies(box.checked);
+    box.checked = model.notifies.value;
+  };
 
   return (
     <header class="top">
@@ -56,14 +61,13 @@ export function Header() {
         {session && (
           <p>
             <time dateTime={session.expires_at} title={clock(session.expires_at)}>
-              {t("session.until", { time: relative(session.expires_at) })}
+              {t("session.until", { time: relative(session.expires_at, model.now.value) })}
             </time>
           </p>
         )}
         {"Notification" in globalThis && (
           <label class="toggle">
-            <input type="checkbox" checked={model.notifies.value} onChange={(event) => void model.setNotifies(event.currentTarget.checked)} />{" "}
-            {t("session.notify")}
+            <input type="checkbox" checked={model.notifies.value} onChange={(event) => void ask(event.currentTarget)} /> {t("session.notify")}
           </label>
         )}
         <DeleteEverything />

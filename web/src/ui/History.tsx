@@ -1,25 +1,14 @@
 // What this browser has converted, also in sessions that have ended. What stands among the rows isn't shown twice.
 
-import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { useComputed } from "@preact/signals";
 import type { HistoryEntry } from "../model/types";
 import { t, type TextKey } from "../text";
 import { useModel } from "./context";
+import { passFocus, useKeptFocus } from "./focus";
 import { Icon } from "./Icon";
 import { isShown, type Shown } from "./PreviewDialog";
 import { TargetPicker } from "./TargetPicker";
 import { clock, of, problem, relative } from "./words";
-
-const MINUTE = 60_000;
-
-/** A clock for words such as "in 5 minutes". */
-function useNow() {
-  const now = useSignal(Date.now());
-  useSignalEffect(() => {
-    const timer = setInterval(() => (now.value = Date.now()), MINUTE);
-    return () => clearInterval(timer);
-  });
-  return now.value;
-}
 
 function Standing({ entry, expired, now }: { entry: HistoryEntry; expired: boolean; now: number }) {
   if (entry.lost) return <span>{t("history.lost")}</span>;
@@ -40,8 +29,13 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
   const shown: Shown = { jobId: entry.job_id, name: entry.output?.filename ?? name, mimeType: entry.output?.mime_type ?? "", format: entry.target_format };
   const why = entry.error_code ? problem({ code: entry.error_code, detail: entry.error_message ?? "" }, undefined) : null;
 
+  const line = useKeptFocus<HTMLLIElement>();
+  const forget = () => {
+    passFocus(line.current);
+    void model.forget(entry.job_id);
+  };
   return (
-    <li class={there ? "past" : "past gone"} data-name={name} data-status={entry.status}>
+    <li ref={line} tabIndex={-1} class={there ? "past" : "past gone"} data-name={name} data-status={entry.status}>
       <div class="what">
         <p class="name" title={name}>
           <bdi>{name}</bdi>
@@ -82,17 +76,12 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
                 chosen={null}
                 groups={(query) => catalogue.targets(entry.source_format, query)}
                 onChoose={(target) => model.again(entry, target)}
+                quiet
               />
             )}
           </>
         )}
-        <button
-          type="button"
-          class="bare"
-          aria-label={of(t("history.forget"), name)}
-          title={t("history.forget")}
-          onClick={() => void model.forget(entry.job_id)}
-        >
+        <button type="button" class="bare" aria-label={of(t("history.forget"), name)} title={t("history.forget")} onClick={forget}>
           <Icon name="trash" />
         </button>
       </div>
@@ -102,9 +91,11 @@ function Line({ entry, now, onPreview }: { entry: HistoryEntry; now: number; onP
 
 export function History({ onPreview }: { onPreview: (shown: Shown) => void }) {
   const model = useModel();
-  const now = useNow();
-  const rows = useComputed(() => new Set(model.items.value.map((item) => item.jobId)));
-  const past = model.history.value.filter((entry) => !rows.value.has(entry.job_id));
+  const now = model.now.value;
+  // As a text, which is the same as long as the rows are: their progress is nothing to the history.
+  const ids = useComputed(() => model.items.value.flatMap((item) => item.jobId ?? []).join(" ")).value;
+  const rows = new Set(ids.split(" "));
+  const past = model.history.value.filter((entry) => !rows.has(entry.job_id));
 
   return (
     <section class="history" aria-labelledby="history-title">

@@ -2,6 +2,7 @@ import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
 import type { TargetGroup } from "../model/model";
+import { isOpen } from "../model/items";
 import type { Item } from "../model/types";
 import { t } from "../text";
 import { useModel } from "./context";
@@ -10,7 +11,7 @@ import { type Shown } from "./PreviewDialog";
 import { Row } from "./Row";
 import { TargetPicker } from "./TargetPicker";
 
-const CHOOSES = new Set(["waiting", "uploading", "ready"]);
+const MERGED_AT_MOST = 100; /* by the server, in one call */
 
 /** What at least one of these rows can become, the likeliest of the first row first. */
 function useTargetsOfAll(items: readonly Item[]): (query: string) => TargetGroup[] {
@@ -18,25 +19,32 @@ function useTargetsOfAll(items: readonly Item[]): (query: string) => TargetGroup
   return (query) => {
     const sources = [...new Set(items.map((item) => item.format).filter((format) => format !== null))];
     const groups = new Map<string, TargetGroup>();
+    const seen = new Set<string>();
     for (const source of sources)
       for (const group of catalogue?.targets(source, query) ?? []) {
         const all = groups.get(group.category) ?? { category: group.category, targets: [] };
-        all.targets.push(...group.targets.filter((target) => !all.targets.some((other) => other.id === target.id)));
+        all.targets.push(...group.targets.filter((target) => !seen.has(target.id)));
+        for (const target of group.targets) seen.add(target.id);
         groups.set(group.category, all);
       }
-    return [...groups.values()];
+    return [...groups.values()].filter((group) => group.targets.length > 0);
   };
 }
 
 function Toolbar({ items }: { items: readonly Item[] }) {
   const model = useModel();
   const catalogue = model.catalogue.value;
-  const open = items.filter((item) => CHOOSES.has(item.phase) && item.format !== null);
+  const open = items.filter((item) => isOpen(item.phase) && item.format !== null);
   const done = items.filter((item) => item.phase === "completed" && item.jobId !== null);
   const chosen = new Set(open.map((item) => item.target));
   const targets = useTargetsOfAll(open);
   const ready = open.filter((item) => item.phase === "ready");
-  const mergeable = ready.length > 1 && catalogue !== null && ready.every((item) => item.format === "pdf" || catalogue.reaches(item.format ?? "", "pdf"));
+  const mergeable =
+    ready.length > 1 &&
+    ready.length === open.length &&
+    ready.length <= MERGED_AT_MOST &&
+    catalogue !== null &&
+    ready.every((item) => item.format === "pdf" || catalogue.reaches(item.format ?? "", "pdf"));
 
   return (
     <div class="toolbar">
@@ -71,6 +79,7 @@ function Toolbar({ items }: { items: readonly Item[] }) {
 function Spoken({ items }: { items: readonly Item[] }) {
   const model = useModel();
   const running = model.overall.value.running;
+  const failed = items.filter((item) => item.phase === "failed" || item.phase === "refused").length;
   const done = items.filter((item) => item.phase === "completed").length;
   const percent = Math.floor(model.overall.value.percent / 25) * 25;
   const words =
@@ -78,6 +87,7 @@ function Spoken({ items }: { items: readonly Item[] }) {
   return (
     <p class="unseen" role="status">
       {words}
+      {failed > 0 && `. ${t("notify.failed", { count: failed })}`}
     </p>
   );
 }
@@ -85,7 +95,7 @@ function Spoken({ items }: { items: readonly Item[] }) {
 export function List({ onPreview }: { onPreview: (shown: Shown) => void }) {
   const model = useModel();
   const items = model.items.value;
-  const several = useComputed(() => model.items.value.filter((item) => CHOOSES.has(item.phase)).length > 1).value;
+  const several = useComputed(() => model.items.value.filter((item) => isOpen(item.phase)).length > 1).value;
   // A row is drawn again when its item is another one: two hundred of them stand beside one that progresses.
   const drawn = useMemo(() => new WeakMap<Item, VNode>(), [several]);
 

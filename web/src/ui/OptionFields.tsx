@@ -16,6 +16,7 @@ interface FieldProps {
 
 type Field = (props: FieldProps) => JSX.Element;
 
+const WHITE = "#ffffff";
 const FEW = 8; /* choices that are all shown at once */
 
 function NumberField({ id, spec, value, set }: FieldProps) {
@@ -60,11 +61,17 @@ function TextField({ id, spec, value, set }: FieldProps) {
 function ColourField({ id, value, set }: FieldProps) {
   return (
     <span class="swatch">
-      <input id={id} type="color" value={typeof value === "string" ? value : "#ffffff"} onChange={(event) => set(event.currentTarget.value)} />
-      {value !== undefined && (
-        <button type="button" class="quiet" onClick={() => set(null)}>
-          {t("option.reset")}
+      {value === undefined ? (
+        <button id={id} type="button" onClick={() => set(WHITE)}>
+          {t("option.default")}
         </button>
+      ) : (
+        <>
+          <input id={id} type="color" value={String(value)} onChange={(event) => set(event.currentTarget.value)} />
+          <button type="button" class="quiet" onClick={() => set(null)}>
+            {t("option.reset")}
+          </button>
+        </>
       )}
     </span>
   );
@@ -105,7 +112,8 @@ function ChoiceField(props: FieldProps) {
 
 function FormatField(props: FieldProps) {
   const catalogue = useModel().catalogue.value;
-  const ids = props.spec.choices ?? Object.keys(catalogue?.formats.formats ?? {});
+  const made = Object.values(catalogue?.formats.formats ?? {}).flatMap((format) => format.targets);
+  const ids = props.spec.choices ?? [...new Set(made)].sort();
   return <Choice {...props} choices={ids.map((id) => ({ id, label: `${id.toUpperCase()} – ${catalogue?.label(id) ?? ""}` }))} />;
 }
 

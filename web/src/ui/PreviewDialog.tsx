@@ -17,6 +17,8 @@ export interface Shown {
 
 const PIXELS = 1024;
 const TEXT_BYTES = 64 * 1024;
+const TRIES = 2;
+const TRY_AGAIN_MS = 4000;
 
 /* Categories that the server can draw. Of the others it would have to be asked in vain. */
 const DRAWN = new Set(["pdf", "image", "drawing", "document", "spreadsheet", "presentation", "video"]);
@@ -31,7 +33,8 @@ export function isDrawn(format: string | null, catalogue: Catalogue | null): boo
 }
 
 function isText(shown: Shown, catalogue: Catalogue | null): boolean {
-  return shown.mimeType.startsWith("text/") || WRITTEN.has(categoryOf(shown.format, catalogue));
+  const category = categoryOf(shown.format, catalogue);
+  return WRITTEN.has(category) || (shown.mimeType.startsWith("text/") && !DRAWN.has(category));
 }
 
 export function isShown(shown: Shown, catalogue: Catalogue | null): boolean {
@@ -50,27 +53,36 @@ function Words({ shown }: { shown: Shown }) {
   if (text.value === null) return <p role="status">{t("preview.none")}</p>;
   return (
     <>
-      <pre dir="auto" tabIndex={0}>
-        {text.value}
-      </pre>
-      {text.value.length >= TEXT_BYTES / 4 && <p class="fine">{t("preview.cut", { size: size(TEXT_BYTES) })}</p>}
+      <pre dir="auto">{text.value}</pre>
+      {new TextEncoder().encode(text.value).length > TEXT_BYTES - 4 && <p class="fine">{t("preview.cut", { size: size(TEXT_BYTES) })}</p>}
     </>
   );
 }
 
-function Picture({ shown }: { shown: Shown }) {
+/** Drawing it may take longer than the server lets a request wait: another try finds it done. */
+export function Drawn({ jobId, pixels, alt, onShown, onNone }: { jobId: string; pixels: number; alt: string; onShown?: () => void; onNone: () => void }) {
   const model = useModel();
+  const tries = useSignal(0);
+  const again = () => {
+    if (tries.value === TRIES) onNone();
+    else setTimeout(() => tries.value++, TRY_AGAIN_MS);
+  };
+  return <img key={tries.value} src={model.previewUrl(jobId, pixels)} alt={alt} loading="lazy" onLoad={onShown} onError={again} />;
+}
+
+function Picture({ shown }: { shown: Shown }) {
   const state = useSignal<"loading" | "shown" | "none">("loading");
 
   if (state.value === "none") return <p role="status">{t("preview.none")}</p>;
   return (
     <>
       {state.value === "loading" && <p role="status">{t("preview.loading")}</p>}
-      <img
-        src={model.previewUrl(shown.jobId, PIXELS)}
+      <Drawn
+        jobId={shown.jobId}
+        pixels={PIXELS}
         alt={t("preview.alt", { name: shown.name })}
-        onLoad={() => (state.value = "shown")}
-        onError={() => (state.value = "none")}
+        onShown={() => (state.value = "shown")}
+        onNone={() => (state.value = "none")}
       />
     </>
   );
@@ -80,7 +92,9 @@ export function PreviewDialog({ shown, onClose }: { shown: Shown; onClose: () =>
   const model = useModel();
   return (
     <Dialog title={shown.name} class="preview" onClose={onClose}>
-      <div class="sheet">{isText(shown, model.catalogue.value) ? <Words shown={shown} /> : <Picture shown={shown} />}</div>
+      <div class="sheet" role="region" aria-label={shown.name} tabIndex={0}>
+        {isText(shown, model.catalogue.value) ? <Words shown={shown} /> : <Picture shown={shown} />}
+      </div>
       <div class="buttons">
         <button type="button" class="primary" onClick={() => void model.download(shown.jobId)}>
           {t("row.download")}

@@ -4,29 +4,34 @@ import { useSignal } from "@preact/signals";
 import type { Item, Phase } from "../model/types";
 import { t } from "../text";
 import { useModel } from "./context";
+import { passFocus, useKeptFocus } from "./focus";
 import { Icon, type IconName } from "./Icon";
 import { OptionFields } from "./OptionFields";
-import { isDrawn, isShown, type Shown } from "./PreviewDialog";
+import { Drawn, isDrawn, isShown, type Shown } from "./PreviewDialog";
 import { TargetPicker } from "./TargetPicker";
-import { of, phase as phaseWords, problem, size } from "./words";
+import { of, phase as phaseWords, problem, serversWords, size } from "./words";
 
 /* What can be done in which phase: one table, so that no button is forgotten. */
-const CAN: Record<Phase, { choose?: true; convert?: true; cancel?: true; retry?: true; bar?: true }> = {
-  refused: {},
+const CAN: Record<Phase, { choose?: true; convert?: true; cancel?: true; retry?: true; other?: true; bar?: true }> = {
+  refused: { retry: true },
   waiting: { choose: true, convert: true, bar: true },
   uploading: { choose: true, convert: true, bar: true },
   ready: { choose: true, convert: true },
   starting: { cancel: true, bar: true },
+  stopping: { bar: true },
   queued: { cancel: true, bar: true },
   scanning: { cancel: true, bar: true },
   processing: { cancel: true, bar: true },
-  completed: {},
-  failed: { retry: true },
-  cancelled: { retry: true },
+  completed: { other: true },
+  failed: { retry: true, other: true },
+  cancelled: { retry: true, other: true },
 };
 
-/* These have a file that hasn't come up, and can be sent again. */
-const SENT_AGAIN = new Set(["network", "rate_limited", "unavailable", "storage_full", "internal", "request_timeout", "session_required"]);
+/* What another try can't change: the file itself is not to be had. */
+const FINAL = new Set(["unsupported_type", "empty_file", "too_large", "type_mismatch", "infected"]);
+
+/* These are put right in the options, which open by themselves. */
+const IN_OPTIONS = new Set(["secret_missing", "bad_option", "bad_options"]);
 
 const THUMBNAIL = 128;
 
@@ -42,14 +47,13 @@ function Badge({ item }: { item: Item }) {
 
 /** The result itself, once there is one to be seen; else what the file is. */
 function Picture({ item, onPreview }: { item: Item; onPreview: () => void }) {
-  const model = useModel();
-  const catalogue = model.catalogue.value;
+  const catalogue = useModel().catalogue.value;
   const broken = useSignal(false);
 
   if (item.phase !== "completed" || !item.jobId || broken.value || !isDrawn(item.target, catalogue)) return <Badge item={item} />;
   return (
     <button type="button" class="thumbnail" aria-label={of(t("row.preview"), item.name)} onClick={onPreview}>
-      <img src={model.previewUrl(item.jobId, THUMBNAIL)} alt="" loading="lazy" onError={() => (broken.value = true)} />
+      <Drawn jobId={item.jobId} pixels={THUMBNAIL} alt="" onNone={() => (broken.value = true)} />
     </button>
   );
 }
@@ -88,27 +92,40 @@ function Password({ item }: { item: Item }) {
   );
 }
 
-function State({ item }: { item: Item }) {
+function Why({ item }: { item: Item }) {
   const model = useModel();
+  if (!item.problem) return null;
+  const known = item.problem.code === "password_required" && item.options["password"] ? { ...item.problem, code: "wrong_password" } : item.problem;
+  const more = serversWords(known);
+  return (
+    <p class="why">
+      {problem(known, model.session.value?.limits)}
+      {more && <span lang="en"> {more}</span>}
+    </p>
+  );
+}
+
+const STANDING: Partial<Record<Phase, IconName>> = { completed: "check", failed: "warn", refused: "warn" };
+
+function State({ item }: { item: Item }) {
   const fonts = (item.job?.fonts_substituted ?? []).filter((font) => !font.metric_compatible);
   const output = item.phase === "completed" ? item.job?.output : null;
-  const icon: IconName | null = item.phase === "completed" ? "check" : item.problem && item.phase !== "cancelled" ? "warn" : null;
+  const icon = STANDING[item.phase];
 
   return (
     <div class={`state ${item.phase}`}>
       <p>
         {icon && <Icon name={icon} />}
-        <span>{item.stalled ? t("row.stalled") : phaseWords(item)}</span>
+        <span>{item.stalled ? t(`row.${item.stalled}`) : phaseWords(item)}</span>
         {item.wanted && <span class="fine">{t("row.wanted")}</span>}
         {output && (
           <span class="fine">
-            {" "}
             {size(output.size)}
             {output.pages ? `, ${t("row.pages", { count: output.pages })}` : ""}
           </span>
         )}
       </p>
-      {item.problem && <p class="why">{problem(item.problem, model.session.value?.limits)}</p>}
+      <Why item={item} />
       {fonts.length > 0 && <p class="fine">{t("row.fonts", { count: fonts.length, list: fonts.map((font) => `${font.font} → ${font.used}`).join(", ") })}</p>}
     </div>
   );
@@ -150,17 +167,20 @@ export function Row({ item, onPreview, several }: Props) {
   const model = useModel();
   const catalogue = model.catalogue.value;
   const open = useSignal(false);
+  const row = useKeptFocus<HTMLLIElement>();
   const can = CAN[item.phase];
   const { key, name, format, target, jobId } = item;
   const specs = catalogue && format && target ? catalogue.options(format, target) : [];
-  const retried = can.retry && jobId !== null && item.problem?.code !== "infected"; /* which has no upload left */
-  const adjustable = can.choose || retried;
   const locked = item.problem?.code === "password_required";
+  const stored = jobId !== null && item.problem?.code !== "infected"; /* the server still has the upload */
+  const retried = can.retry && !FINAL.has(item.problem?.code ?? "");
+  const adjustable = specs.length > 0 && (can.choose === true || (retried === true && stored));
+  const opened = adjustable && (open.value || IN_OPTIONS.has(item.problem?.code ?? ""));
   const shown: Shown = { jobId: jobId ?? "", name: item.job?.output?.filename ?? name, mimeType: item.job?.output?.mime_type ?? "", format: target };
   const preview = () => onPreview(shown);
 
   return (
-    <li class={`row ${item.phase}`} data-phase={item.phase} data-name={name}>
+    <li ref={row} tabIndex={-1} class={`row ${item.phase}`} data-phase={item.phase} data-name={name}>
       <Picture item={item} onPreview={preview} />
       <div class="what">
         <p class="name" title={name}>
@@ -183,9 +203,16 @@ export function Row({ item, onPreview, several }: Props) {
             onChooseForAll={several ? (id) => model.setTargetForAll(id) : undefined}
           />
         )}
-        {adjustable && specs.length > 0 && (
-          <Action icon="options" text={t("row.options")} name={name} kind="bare" expanded={open.value} onClick={() => (open.value = !open.value)} />
+        {can.other && stored && format && catalogue && (
+          <TargetPicker
+            name={of(t("history.other"), name)}
+            chosen={null}
+            groups={(query) => catalogue.targets(format, query)}
+            onChoose={(id) => model.againRow(key, id)}
+            quiet
+          />
         )}
+        {adjustable && <Action icon="options" text={t("row.options")} name={name} kind="bare" expanded={opened} onClick={() => (open.value = !opened)} />}
         {can.convert && !item.wanted && (
           <Action icon="arrow" text={t("row.convert")} name={name} kind="primary" disabled={!target} onClick={() => model.convert(key)} />
         )}
@@ -195,21 +222,24 @@ export function Row({ item, onPreview, several }: Props) {
             <Action icon="download" text={t("row.download")} name={name} kind="primary" onClick={() => void model.download(jobId)} />
           </>
         )}
-        {can.cancel && <Action icon="close" text={t("row.cancel")} name={name} onClick={() => model.cancel(key)} />}
-        {((retried && !locked) ||
-          (item.phase === "cancelled" && jobId === null) ||
-          (item.problem && item.phase === "refused" && SENT_AGAIN.has(item.problem.code))) && (
-          <Action icon="retry" text={t("row.retry")} name={name} onClick={() => model.retry(key)} />
-        )}
+        {(can.cancel || item.wanted) && <Action icon="close" text={t("row.cancel")} name={name} onClick={() => model.cancel(key)} />}
+        {retried && !locked && <Action icon="retry" text={t("row.retry")} name={name} onClick={() => model.retry(key)} />}
       </div>
-      <button type="button" class="bare remove" aria-label={of(t("row.remove"), name)} title={t("row.remove")} onClick={() => model.remove(key)}>
-        <Icon name="trash" />
+      <button
+        type="button"
+        class="bare remove"
+        aria-label={of(t("row.remove"), name)}
+        title={t("row.remove")}
+        onClick={() => {
+          passFocus(row.current);
+          model.remove(key);
+        }}
+      >
+        <Icon name="close" />
       </button>
       {can.bar && <Bar item={item} />}
-      {retried && locked && <Password item={item} />}
-      {open.value && adjustable && specs.length > 0 && (
-        <OptionFields specs={specs} options={item.options} set={(option, value) => model.setOption(key, option, value)} />
-      )}
+      {locked && retried && <Password item={item} />}
+      {opened && <OptionFields specs={specs} options={item.options} set={(option, value) => model.setOption(key, option, value)} />}
     </li>
   );
 }

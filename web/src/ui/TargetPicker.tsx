@@ -14,6 +14,8 @@ interface Props {
   chosen: string | null;
   groups: (query: string) => TargetGroup[];
   onChoose: (target: string) => void;
+  /** Not what the row is about: no frame, and "another format" in place of a choice. */
+  quiet?: boolean;
   /** Offers to take the choice for all rows. */
   onChooseForAll?: ((target: string) => void) | undefined;
 }
@@ -112,13 +114,19 @@ function List({ chosen, groups, onChoose, onChooseForAll, close }: Props & { clo
 }
 
 export function TargetPicker(props: Props) {
-  const words = props.chosen?.toUpperCase() ?? t("row.chooseTarget");
+  const words = props.chosen?.toUpperCase() ?? t(props.quiet ? "row.other" : "row.chooseTarget");
   const open = useSignal(false);
   const close = () => (open.value = false);
 
   return (
     <>
-      <button type="button" class="picker" aria-haspopup="dialog" aria-label={of(words, props.name)} onClick={() => (open.value = true)}>
+      <button
+        type="button"
+        class={props.quiet ? "picker quiet" : "picker"}
+        aria-haspopup="dialog"
+        aria-label={of(words, props.name)}
+        onClick={() => (open.value = true)}
+      >
         <span>{words}</span>
         <Icon name="chevron" />
       </button>

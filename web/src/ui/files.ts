@@ -2,6 +2,9 @@
 
 const MOST_FILES = 1000; /* of one folder: whoever drops a home directory gets its beginning, and not a frozen page */
 
+/** Nobody means to convert what a program hides in a folder. */
+const isPlain = (name: string) => !name.startsWith(".");
+
 async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
   const reader = folder.createReader();
   const all: FileSystemEntry[] = [];
@@ -18,8 +21,13 @@ async function collect(entry: FileSystemEntry, into: File[]): Promise<void> {
   if (entry.isFile) {
     into.push(await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject)));
   } else {
-    for (const inner of await entriesOf(entry as FileSystemDirectoryEntry)) if (!inner.name.startsWith(".")) await collect(inner, into);
+    for (const inner of await entriesOf(entry as FileSystemDirectoryEntry)) if (isPlain(inner.name)) await readable(inner, into);
   }
+}
+
+/** What can't be read is left out, and nothing else with it. */
+async function readable(entry: FileSystemEntry, into: File[]): Promise<void> {
+  await collect(entry, into).catch(() => undefined);
 }
 
 /** Must be called within the event, as what it holds is gone after it. */
@@ -28,9 +36,15 @@ export async function filesOf(transfer: DataTransfer): Promise<File[]> {
   const files: File[] = [];
   for (const entry of entries) {
     if (entry instanceof File) files.push(entry);
-    else if (entry) await collect(entry, files).catch(() => undefined); /* what can't be read is not there */
+    else if (entry) await readable(entry, files);
   }
   return files;
+}
+
+/** By the browser's dialog: of a folder as many as are taken by dropping it. */
+export function filesChosen(field: HTMLInputElement): File[] {
+  const files = [...(field.files ?? [])];
+  return field.webkitdirectory ? files.filter((file) => isPlain(file.name)).slice(0, MOST_FILES) : files;
 }
 
 export function carriesFiles(transfer: DataTransfer | null): boolean {

@@ -1,19 +1,22 @@
 // Sizes, times and states as people read them.
 
 import type { Item, Limits, Problem } from "../model/types";
-import { language, t, tOr, type TextKey } from "../text";
+import { language, optionLabel, t, tOr, type TextKey } from "../text";
 
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
+
+/* Made once, as that takes longer than all else that is done with them. */
+const SIZES = UNITS.map(
+  (unit, power) =>
+    new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: power === 0 ? "long" : "short", maximumFractionDigits: power < 2 ? 0 : 1 }),
+);
+const RELATIVE = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const CLOCK = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
 
 /** Decimal units, as file managers have them: "12.3 MB". */
 export function size(bytes: number): string {
   const power = Math.min(UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3));
-  return new Intl.NumberFormat(language, {
-    style: "unit",
-    unit: UNITS[power] ?? "byte",
-    unitDisplay: power === 0 ? "long" : "short",
-    maximumFractionDigits: power < 2 ? 0 : 1,
-  }).format(bytes / 1000 ** power);
+  return SIZES[power]?.format(bytes / 1000 ** power) ?? "";
 }
 
 /** Limits are powers of two, as the server has them: 104857600 is "100 MB" to people. */
@@ -28,19 +31,26 @@ const SPANS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
 ];
 
 /** "in 23 hours", "5 minutes ago" */
-export function relative(time: string, now = Date.now()): string {
+export function relative(time: string, now: number): string {
   const seconds = (Date.parse(time) - now) / 1000;
-  const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-  for (const [unit, length] of SPANS) if (Math.abs(seconds) >= length) return words.format(Math.round(seconds / length), unit);
-  return words.format(Math.round(seconds), "second");
+  for (const [unit, length] of SPANS) if (Math.abs(seconds) >= length) return RELATIVE.format(Math.round(seconds / length), unit);
+  return RELATIVE.format(Math.round(seconds), "second");
 }
 
 export function clock(time: string): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(time));
+  return CLOCK.format(new Date(time));
 }
 
+/* Of these the server knows more than its code says: its sentence follows ours. */
+const TOLD_BY_THE_SERVER = new Set(["type_mismatch", "too_complex", "bad_request", "bad_options", "unavailable"]);
+
 export function problem(p: Problem, limits: Limits | undefined): string {
-  return tOr(`error.${p.code}`, p.detail || t("error.unexpected"), { limit: limit(limits?.max_upload_bytes ?? 0) });
+  return tOr(`error.${p.code}`, p.detail || t("error.unexpected"), { limit: limit(limits?.max_upload_bytes ?? 0), option: optionLabel(p.detail, p.detail) });
+}
+
+/** The server's own words, which are English; "" where ours say as much. */
+export function serversWords(p: Problem): string {
+  return TOLD_BY_THE_SERVER.has(p.code) ? p.detail : "";
 }
 
 export function phase(item: Item): string {
