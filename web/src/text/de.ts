@@ -43,6 +43,7 @@ export const de: Texts = {
   "row.network": "Keine Verbindung, neuer Versuch …",
   "row.busy": "Der Server ist beschäftigt, neuer Versuch …",
   "row.wanted": "wird umgewandelt, sobald sie gesendet ist",
+  "row.password": "Passwort",
   "row.unlock": "Mit Passwort umwandeln",
 
   "phase.refused": "Nicht angenommen",

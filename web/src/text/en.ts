@@ -41,6 +41,7 @@ export const en = {
   "row.network": "No connection, trying again …",
   "row.busy": "The server is busy, trying again …",
   "row.wanted": "converted as soon as it is sent",
+  "row.password": "Password",
   "row.unlock": "Convert with password",
 
   "phase.refused": "Not taken",

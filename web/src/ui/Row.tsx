@@ -83,7 +83,7 @@ function Password({ item }: { item: Item }) {
           autocomplete="off"
           maxLength={255}
           value={typed}
-          placeholder={t("error.password_required")}
+          placeholder={t("row.password")}
           onInput={(event) => (typed.value = event.currentTarget.value)}
         />
       </label>
