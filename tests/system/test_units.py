@@ -168,7 +168,7 @@ def test_what_has_to_be_in_step_is():
 def test_the_package_has_all_that_units_run():
     lines = [line.split() for line in (PACKAGE / "install").read_text().splitlines()]
     installed = {f"/{to}/{path.name}" for source, to in lines for path in ROOT.glob(source)}
-    assert all(list(ROOT.glob(source)) for source, _ in lines)
+    assert all(list(ROOT.glob(source)) for source, _ in lines if not source.startswith("debian/"))  # there `rules` puts what it makes
     programs = {f"/usr/libexec/decant/{path.name}" for path in BIN.iterdir()}
     for name in SERVICES:
         for key, value in service(name):
