@@ -124,6 +124,11 @@ class Page:
             return True
         self.wait(press, f"{words} {name or ''} can't be pressed")
 
+    def hover(self, words, name=None, within=None):
+        button = self.button(words, name, within)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button)
+        webdriver.ActionChains(self.driver).move_to_element(button).perform()
+
     def choose(self, *paths):
         """By the browser's dialog for files."""
         self.one("input[data-chooser=files]").send_keys("\n".join(str(path) for path in paths))
