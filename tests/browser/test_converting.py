@@ -323,7 +323,8 @@ def test_nothing_is_asked_while_nothing_runs(browser, server, files):
         page.choose(*files(a__png=png()))
         page.convert("a.png", "jpg")
         page.reaches("a.png", "completed")
-        page.one(".row .thumbnail")
+        thumbnail = page.one(".row .thumbnail img")
+        page.wait(lambda: page.driver.execute_script("return arguments[0].naturalWidth", thumbnail) > 0)  # the last that is asked for
         page.driver.execute_async_script("setTimeout(arguments[0], 3000)")
         before = dict(line.seen)
         page.driver.execute_async_script("setTimeout(arguments[0], 5000)")
