@@ -30,6 +30,15 @@ bool runner_unanswered(int err)
     return err == -ENOTCONN || err == -ETIMEDOUT || err == -ENOSPC || err == -EPROTO;
 }
 
+bool runner_asks_again(struct runner *r, int err, void (*ask)(struct runner *r))
+{
+    if (!runner_unanswered(err))
+        return false;
+    if (!runner_called_off(r))
+        runner_retry_in(r, RUNNER_RETRY_MS, ask);
+    return true;
+}
+
 static void do_chore(uv_work_t *work)
 {
     struct runner *r = work->data;
@@ -165,11 +174,8 @@ static void on_marked(void *arg, int err, const redisReply *reply)
 
     if (!runner_answered(r))
         return;
-    if (runner_unanswered(err)) {
-        if (!runner_called_off(r))
-            runner_retry_in(r, RUNNER_RETRY_MS, r->claim->gave_up ? hold : start);
+    if (runner_asks_again(r, err, r->claim->gave_up ? hold : start))
         return;
-    }
     /* Gone or cancelled in this very moment. Then its folder isn't ours: it may be under way again, for
      * another task. */
     if (err != 0) {
@@ -337,11 +343,8 @@ static void on_loaded(void *arg, int err, const struct job *job)
 
     if (!runner_answered(r))
         return;
-    if (runner_unanswered(err)) {
-        if (!runner_called_off(r))
-            runner_retry_in(r, RUNNER_RETRY_MS, load);
+    if (runner_asks_again(r, err, load))
         return;
-    }
     if (err != 0) { /* the session is closed or has expired: no file of it may stay */
         runner_do_then(r, runner_remove_job, skip_gone);
         return;

@@ -93,6 +93,8 @@ struct runner {
 void runner_retry_in(struct runner *r, uint64_t ms, void (*retry)(struct runner *r));
 /* Did Redis not answer: neither yes nor no? */
 bool runner_unanswered(int err);
+/* True if it didn't: then `ask` is called in a while, unless the task was called off meanwhile. */
+bool runner_asks_again(struct runner *r, int err, void (*ask)(struct runner *r));
 /* An answer has come, which `pending` had counted. False: nobody waits for it any more, and the runner may be
  * gone. */
 bool runner_answered(struct runner *r);

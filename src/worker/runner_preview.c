@@ -68,11 +68,8 @@ static void on_taken(void *arg, int err, const redisReply *reply)
 
     if (!runner_answered(r))
         return;
-    if (runner_unanswered(err)) {
-        if (!runner_called_off(r))
-            runner_retry_in(r, RUNNER_RETRY_MS, take);
+    if (runner_asks_again(r, err, take))
         return;
-    }
     if (err != 0) { /* its folder isn't ours */
         runner_skip(r, err == -ENOENT ? "gone" : "done");
     } else if (r->claim->gave_up) {
@@ -131,10 +128,9 @@ static void on_loaded(void *arg, int err, const struct job *job)
 
     if (!runner_answered(r))
         return;
-    if (runner_unanswered(err)) {
-        if (!runner_called_off(r))
-            runner_retry_in(r, RUNNER_RETRY_MS, runner_begin_preview);
-    } else if (err != 0) {
+    if (runner_asks_again(r, err, runner_begin_preview))
+        return;
+    if (err != 0) {
         runner_skip(r, "gone");
     } else if (job->status != JOB_COMPLETED) {
         runner_skip(r, job_status_name(job->status));
