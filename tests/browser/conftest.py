@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
 import pytest
 
+from line import Line
 from page import Browser, Page
 from server import BUILD, Server
 
@@ -34,6 +35,26 @@ def page(browser, server):
     page.open()
     yield page
     page.close()
+
+
+@pytest.fixture
+def over_line(browser, server):
+    """over_line(cut_at=…, refused=…): the page, and the line that it comes over."""
+    opened = []
+
+    def start(**faults):
+        line = Line(server.port, **faults)
+        page = Page(browser, line.url)
+        opened.append((page, line))
+        page.forget()
+        page.open()
+        page.refusals_expected = bool(faults)
+        return page, line
+
+    yield start
+    for page, line in opened:
+        page.close()
+        line.close()
 
 
 @pytest.fixture

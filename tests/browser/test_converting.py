@@ -10,7 +10,6 @@ import requests
 from selenium.webdriver.common.keys import Keys
 
 from fixtures import docx, eicar, pdf, png, slow_docx
-from line import Line
 from page import Page
 from server import eventually
 
@@ -275,80 +274,50 @@ def test_two_tabs_stay_in_step(page, files):
         page.driver.switch_to.window(first)
 
 
-def test_a_large_upload_whose_line_breaks(browser, server, files, tmp_path):
+def test_a_large_upload_whose_line_breaks(over_line, server, files):
     """100 MiB, cut in the middle: sent again, and whole in the end."""
-    line = Line(server.port, cut_at=[40 * 1024 * 1024])
-    page = Page(browser, line.url)
-    page.forget()
-    page.open()
-    page.refusals_expected = True
-    try:
-        side = 5900
-        data = b"P6\n%d %d\n255\n" % (side, side) + random.Random(side).randbytes(3 * side * side)
-        assert 99 * 1024 * 1024 < len(data) < 100 * 1024 * 1024
-        page.choose(*files(large__ppm=data))
-        page.wait(lambda: line.broken == 1)
-        page.reaches("large.ppm", "ready", timeout=300)
-        cookie = page.driver.get_cookie("session_id")["value"]
-        job = requests.get(server.url + "/job_status", params={"job_id": page.kept()[1]["large.ppm"]["job_id"]}, headers={"Cookie": f"session_id={cookie}"}, timeout=30).json()
-        assert job["sha256"] == hashlib.sha256(data).hexdigest()
-    finally:
-        page.close()
-        line.close()
+    page, line = over_line(cut_at=[40 * 1024 * 1024])
+    side = 5900
+    data = b"P6\n%d %d\n255\n" % (side, side) + random.Random(side).randbytes(3 * side * side)
+    assert 99 * 1024 * 1024 < len(data) < 100 * 1024 * 1024
+    page.choose(*files(large__ppm=data))
+    page.wait(lambda: line.broken == 1)
+    page.reaches("large.ppm", "ready", timeout=300)
+    cookie = page.driver.get_cookie("session_id")["value"]
+    job = requests.get(server.url + "/job_status", params={"job_id": page.kept()[1]["large.ppm"]["job_id"]}, headers={"Cookie": f"session_id={cookie}"}, timeout=30).json()
+    assert job["sha256"] == hashlib.sha256(data).hexdigest()
 
 
-def test_progress_without_events(browser, server, files):
+def test_progress_without_events(over_line, files):
     """Where a proxy swallows event streams the page asks instead."""
-    line = Line(server.port, refused=["/events"])
-    page = Page(browser, line.url)
-    page.forget()
-    page.open()
+    page, line = over_line(refused=["/events"])
+    page.choose(*files(a__docx=docx()))
+    page.convert("a.docx", "pdf")
+    page.reaches("a.docx", "completed")
+    assert line.seen.get("/job_status", 0) > 0
+
+
+def test_nothing_is_asked_while_nothing_runs(over_line, files):
+    page, line = over_line()
+    page.choose(*files(a__png=png()))
+    page.convert("a.png", "jpg")
+    page.reaches("a.png", "completed")
+    thumbnail = page.one(".row .thumbnail img")
+    page.wait(lambda: page.driver.execute_script("return arguments[0].naturalWidth", thumbnail) > 0)  # the last that is asked for
+    page.driver.execute_async_script("setTimeout(arguments[0], 3000)")
+    before = dict(line.seen)
+    page.driver.execute_async_script("setTimeout(arguments[0], 5000)")
+    assert line.seen == before
+
+
+def test_a_server_that_goes_away_and_comes_back(over_line, files):
+    page, line = over_line()
     page.refusals_expected = True
-    try:
-        page.choose(*files(a__docx=docx()))
-        page.convert("a.docx", "pdf")
-        page.reaches("a.docx", "completed")
-        assert line.seen.get("/job_status", 0) > 0
-    finally:
-        page.close()
-        line.close()
-
-
-def test_nothing_is_asked_while_nothing_runs(browser, server, files):
-    line = Line(server.port)
-    page = Page(browser, line.url)
-    page.forget()
-    page.open()
-    try:
-        page.choose(*files(a__png=png()))
-        page.convert("a.png", "jpg")
-        page.reaches("a.png", "completed")
-        thumbnail = page.one(".row .thumbnail img")
-        page.wait(lambda: page.driver.execute_script("return arguments[0].naturalWidth", thumbnail) > 0)  # the last that is asked for
-        page.driver.execute_async_script("setTimeout(arguments[0], 3000)")
-        before = dict(line.seen)
-        page.driver.execute_async_script("setTimeout(arguments[0], 5000)")
-        assert line.seen == before
-    finally:
-        page.close()
-        line.close()
-
-
-def test_a_server_that_goes_away_and_comes_back(browser, server, files):
-    line = Line(server.port)
-    page = Page(browser, line.url)
-    page.forget()
-    page.open()
-    page.refusals_expected = True
-    try:
-        page.choose(*files(a__docx=slow_docx(8000)))
-        page.convert("a.docx", "pdf")
-        page.reaches("a.docx", "queued", "scanning", "processing")
-        line.set_down(True)
-        page.says("The server can't be reached.")
-        line.set_down(False)
-        page.reaches("a.docx", "completed", timeout=240)
-        page.wait(lambda: "can't be reached" not in page.text())
-    finally:
-        page.close()
-        line.close()
+    page.choose(*files(a__docx=slow_docx(8000)))
+    page.convert("a.docx", "pdf")
+    page.reaches("a.docx", "queued", "scanning", "processing")
+    line.set_down(True)
+    page.says("The server can't be reached.")
+    line.set_down(False)
+    page.reaches("a.docx", "completed", timeout=240)
+    page.wait(lambda: "can't be reached" not in page.text())

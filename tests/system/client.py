@@ -104,3 +104,9 @@ def problem(answer, status, code):
     assert body["code"] == code and body["status"] == status and body["type"] == "about:blank"
     assert body["title"] and body["detail"].endswith((".", "\"")) and body["request_id"] == answer.headers["X-Request-Id"]
     return body
+
+
+def new_client(server):
+    client = Client(server.url)
+    client.init()
+    return client

@@ -70,6 +70,14 @@ def other(server):
 
 
 @pytest.fixture
+def stack(own_server, request):
+    """A server with two slots that the test has for itself, and a session; with the engines that its file names."""
+    server = own_server(getattr(request.module, "ENGINES", "image pdf"), DECANT_JOBS="2")
+    with session(server) as client:
+        yield server, client
+
+
+@pytest.fixture
 def programs():
     """A folder with all programs, where the worker's user may look too."""
     with tempfile.TemporaryDirectory() as folder:

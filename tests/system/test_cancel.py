@@ -13,18 +13,12 @@ import celery.result
 import pytest
 import requests
 
-from client import Client, problem
+from client import Client, new_client, problem
 from exposition import parse, value
 from fixtures import pdf, png, slow_docx, slow_pdf
 from processes import processes
 from server import eventually, still, work_folders
 from sse import Events
-
-
-def new_client(server):
-    client = Client(server.url)
-    client.init()
-    return client
 
 
 def cancel(client, job_id, **kwargs):
@@ -69,14 +63,6 @@ def assert_cancelled(server, client, job_id):
     assert not list(folder.glob("converted/*")) and not work_folders(folder)
     problem(client.token(job_id), 409, "wrong_state")
     return job
-
-
-@pytest.fixture
-def stack(own_server):
-    server = own_server("image pdf", DECANT_JOBS="2")
-    client = new_client(server)
-    yield server, client
-    client.close()
 
 
 def test_a_job_that_waits(stack):

@@ -3,18 +3,11 @@
 import os
 import threading
 
-import pytest
 import requests
 
-from client import Client, problem
+from client import Client, new_client, problem
 from exposition import parse, value
 from fixtures import eicar, pdf, png
-
-
-def new_client(server):
-    client = Client(server.url)
-    client.init()
-    return client
 
 
 def duplicate(client, job_id, **kwargs):
@@ -24,14 +17,6 @@ def duplicate(client, job_id, **kwargs):
 def upload_of(server, client, job_id):
     (path,) = (server.data / "storage" / client.session_id / job_id / "uploads").iterdir()
     return path
-
-
-@pytest.fixture
-def stack(own_server):
-    server = own_server("image pdf", DECANT_JOBS="2")
-    client = new_client(server)
-    yield server, client
-    client.close()
 
 
 def test_a_copy_is_a_job_of_its_own(stack):

@@ -6,7 +6,7 @@ import time
 import pytest
 import requests
 
-from client import Client, problem
+from client import new_client, problem
 from disk import on_small_disk
 from fixtures import noise, png, slow_pdf
 from server import eventually, still, work_folders
@@ -14,16 +14,10 @@ from server import eventually, still, work_folders
 PAUSE_S = 10  # longer than a lease, and than whoever asks Redis waits for its answer
 
 
-def begun(server):
-    client = Client(server.url)
-    client.init()
-    return client
-
-
 def test_redis_paused(own_server):
     """Its answers are late, not lost: what ran meanwhile completes, and once; who asks is told to come back."""
     server = own_server("image pdf", DECANT_CLAMD="off")
-    client = begun(server)
+    client = new_client(server)
     jobs = [client.start("slow.pdf", slow_pdf(), "png"), client.start("a.png", png(), "jpg"), client.start("b.png", png(), "webp")]
     eventually(lambda: client.status(jobs[0]).json()["status"] == "processing")
     with still(server.children("redis-server")[0]):
@@ -66,7 +60,7 @@ def said(server):
 def test_the_disk_is_full_while_converting(small_disk):
     """What doesn't fit is tried again, fails as no fault of its own and leaves nothing; what fits goes on; uploads are refused; and when there is room
     again all is well."""
-    client = begun(small_disk)
+    client = new_client(small_disk)
     storage = small_disk.data / "storage"
     large, small = (client.upload("a.png", png(width, width)).json()["job_id"] for width in (LARGE, 8))
     filler = fill(storage)
@@ -93,7 +87,7 @@ def test_what_has_no_room_completes_when_there_is_some(tmp_path):
     """Whatever a library makes of it: at a full disk no file is called damaged or too complex."""
     with on_small_disk(tmp_path, "image pdf", DECANT_MAX_RETRIES="10") as server:
         server.start()
-        client = begun(server)
+        client = new_client(server)
         jobs = {client.upload("a.ppm", noise(400)).json()["job_id"]: target for target in TARGETS}
         jobs[client.upload("a.pdf", slow_pdf(20)).json()["job_id"]] = "png"
         filler = fill(server.data / "storage", but=64 << 10)  # none of the results; but Redis, whose log lies there too, has to take in all jobs
@@ -108,7 +102,7 @@ def test_what_has_no_room_completes_when_there_is_some(tmp_path):
 def test_an_engine_that_hangs_or_crashes_on_one_file(own_server, greedy):
     """Each file says what becomes of it; those beside it and after it are converted."""
     server = own_server("office image", DECANT_BINDIR=greedy, DECANT_CLAMD="off", DECANT_JOBS="4", DECANT_JOB_TIMEOUT="4")
-    client = begun(server)
+    client = new_client(server)
     hangs, crashes = (client.start("a.txt", text, "pdf") for text in (b"hang", b"crash"))
     assert client.wait(client.start("a.png", png(), "jpg"))["status"] == "completed"
     assert client.wait(client.start("a.txt", b"modest", "pdf"))["status"] == "completed"

@@ -10,7 +10,7 @@ import time
 import celery
 import kombu
 
-from client import Client
+from client import new_client
 from fixtures import docx, pdf, png, slow_docx
 from server import BIN
 
@@ -24,12 +24,6 @@ def stopped(server):
         yield
     finally:
         os.kill(worker, signal.SIGCONT)
-
-
-def new_client(server):
-    client = Client(server.url)
-    client.init()
-    return client
 
 
 def wait_status(client, job_id, status, timeout=300):

@@ -6,21 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from client import Client, problem
+from client import Client, new_client, problem
 from fixtures import eicar, pdf, png, slow_pdf
 from server import eventually, still, work_folders
 from sse import Events
 
+ENGINES = "image pdf pages"  # of stack
 PASSWORD = "xyzzy Grüße 471"
 BROKEN = b"%PDF-1.4\n" + b"nothing of a document " * 200 + b"\n%%EOF\n"
 FRESH = {"error_code": None, "error_message": None, "completed_at": None, "started_at": None, "output": None, "progress": 0, "attempts": 0,
          "engine": None, "engine_version": None, "sandbox": None, "queue_ms": None, "duration_ms": None, "cpu_ms": 0, "peak_kib": 0, "fonts_substituted": None}
-
-
-def new_client(server):
-    client = Client(server.url)
-    client.init()
-    return client
 
 
 def retry(client, job_id, **body):
@@ -38,14 +33,6 @@ def folder(server, client, job_id):
 def upload_of(server, client, job_id):
     (path,) = (folder(server, client, job_id) / "uploads").iterdir()
     return path
-
-
-@pytest.fixture
-def stack(own_server):
-    server = own_server("image pdf pages", DECANT_JOBS="2")
-    client = new_client(server)
-    yield server, client
-    client.close()
 
 
 @pytest.fixture
