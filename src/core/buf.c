@@ -2,6 +2,7 @@
 
 #include "core/str.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -97,6 +98,16 @@ int buf_append_u64(struct buf *b, uint64_t number)
 static bool json_takes(unsigned char c, bool utf8)
 {
     return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && (c < 0x80 || utf8);
+}
+
+int buf_append_escaped(struct buf *b, const char *s)
+{
+    for (; *s; s++)
+        if (isalnum((unsigned char)*s) || strchr("-._~", *s))
+            buf_append(b, s, 1);
+        else
+            buf_printf(b, "%%%02X", (unsigned char)*s);
+    return b->error;
 }
 
 int buf_append_json(struct buf *b, const char *s)

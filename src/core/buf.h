@@ -34,6 +34,9 @@ int buf_append_u64(struct buf *b, uint64_t number);
  */
 int buf_append_json(struct buf *b, const char *s);
 
+/* With whatever has a meaning in a URL or a form escaped (RFC 3986, section 2.3: all but the unreserved). */
+int buf_append_escaped(struct buf *b, const char *s);
+
 static inline int buf_error(const struct buf *b)
 {
     return b->error;

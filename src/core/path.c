@@ -257,6 +257,22 @@ ssize_t path_read(int fd, uint64_t offset, void *data, size_t len)
     return (ssize_t)got;
 }
 
+int path_write(int fd, uint64_t offset, const void *data, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t n = pwrite(fd, (const char *)data + done, len - done, (off_t)(offset + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
 int path_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len)
 {
     _cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

@@ -45,6 +45,9 @@ int path_reopen(int fd) _warn_unused_;
 /* Up to `len` bytes at `offset`, fewer only at the end of the file: their number, or -errno. */
 ssize_t path_read(int fd, uint64_t offset, void *data, size_t len) _warn_unused_;
 
+/* Writes all of it at `offset`: 0 or -errno, and then some of it may be there. */
+int path_write(int fd, uint64_t offset, const void *data, size_t len) _warn_unused_;
+
 /* Reads a whole regular file of at most `max` bytes into a new NUL-terminated string. `path` may lead
  * anywhere: for names that we chose. -EINVAL when it is no regular file, -EFBIG. */
 int path_read_file(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len) _warn_unused_;

@@ -99,20 +99,46 @@ int privilege_become(const struct privilege_ids *ids)
     return getppid() == parent ? 0 : -ESRCH;
 }
 
+static int become(const char *setting, const char *user, const struct privilege_ids *ids)
+{
+    int r = privilege_become(ids);
+
+    if (r < 0)
+        fprintf(stderr, "%s: could not become \"%s\": %s\n", setting, user, strerror(-r));
+    return r;
+}
+
+static bool is_root(void)
+{
+    return geteuid() == 0 || getuid() == 0;
+}
+
 int privilege_drop(const char *user)
 {
     struct privilege_ids ids;
     int r;
 
-    if (geteuid() != 0 && getuid() != 0)
+    if (!is_root())
         return 0;
     r = privilege_find("DECANT_USER", user, &ids);
+    return r < 0 ? r : become("DECANT_USER", user, &ids);
+}
+
+int privilege_drop_beside(const char *worker, const char *setting, const char *user)
+{
+    struct privilege_ids workers, ids;
+    int r;
+
+    if (!is_root())
+        return 0;
+    r = privilege_find("DECANT_USER", worker, &workers);
     if (r < 0)
         return r;
-    r = privilege_become(&ids);
+    r = privilege_find(setting, user, &ids);
     if (r < 0)
-        fprintf(stderr, "DECANT_USER: could not become \"%s\": %s\n", user, strerror(-r));
-    return r;
+        return r;
+    ids.gid = workers.gid;
+    return become(setting, user, &ids);
 }
 
 static bool is_among(const int *capabilities, int one)

@@ -27,6 +27,9 @@ int privilege_become(const struct privilege_ids *ids) _warn_unused_;
 /* Started as root: finds `user`, DECANT_USER, and becomes it. Started as anybody else: does nothing. 0, or
  * -errno after having printed the reason. */
 int privilege_drop(const char *user) _warn_unused_;
+/* The same for `user`, which `setting` names, in the group of `worker`, DECANT_USER: what they share, such as
+ * the storage and Redis' socket, is the group's. */
+int privilege_drop_beside(const char *worker, const char *setting, const char *user) _warn_unused_;
 
 /* The ids of `user`, or of "nobody" when there is no such user. -ENOENT when there is neither. */
 int privilege_lookup(const char *user, uid_t *ret_uid, gid_t *ret_gid) _warn_unused_;

@@ -2,6 +2,13 @@
 
 #include <errno.h>
 
+bool str_is_plain(const char *s, size_t max)
+{
+    size_t len = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+
+    return len > 0 && len <= max && !s[len];
+}
+
 int str_to_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret)
 {
     uint64_t value = 0;
@@ -32,6 +39,36 @@ const char *words_next(const char *list, const char **ret_word, size_t *ret_len)
     *ret_word = list;
     *ret_len = strcspn(list, between);
     return list + *ret_len;
+}
+
+int str_to_size(const char *s, uint64_t min, uint64_t max, uint64_t *ret)
+{
+    static const struct {
+        char suffix;
+        unsigned shift;
+    } units[] = {{'k', 10}, {'K', 10}, {'M', 20}, {'G', 30}, {'T', 40}};
+    char digits[24];
+    size_t n = strlen(s);
+    unsigned shift = 0;
+    uint64_t value;
+    int r;
+
+    if (n == 0 || n >= sizeof digits)
+        return -EINVAL;
+    memcpy(digits, s, n + 1);
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+        if (digits[n - 1] == units[i].suffix) {
+            shift = units[i].shift;
+            digits[n - 1] = '\0';
+        }
+    r = str_to_u64(digits, 0, UINT64_MAX >> shift, &value);
+    if (r < 0)
+        return r;
+    value <<= shift;
+    if (value < min || value > max)
+        return -ERANGE;
+    *ret = value;
+    return 0;
 }
 
 bool words_have_n(const char *list, const char *word, size_t len)

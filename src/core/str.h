@@ -26,8 +26,15 @@ static inline const char *str_base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Is `s` such as names of options are: 1 to `max` ASCII letters, digits, "_", "." and "-"? Then it can be
+ * repeated anywhere. */
+bool str_is_plain(const char *s, size_t max);
+
 /* Parses a whole decimal number, no sign, no blanks: 0, -EINVAL, or -ERANGE outside [min, max]. */
 int str_to_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret) _warn_unused_;
+
+/* The same for bytes: "100M" is 100 × 2^20, with k or K, M, G and T; no suffix counts bytes. */
+int str_to_size(const char *s, uint64_t min, uint64_t max, uint64_t *ret) _warn_unused_;
 
 /* Is `word` (of `len` bytes) one of the words in `list`, which has spaces or commas between? Case-sensitive.
  */

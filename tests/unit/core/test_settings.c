@@ -40,6 +40,7 @@ static void defaults_hold(void **state)
     assert_int_equal(s.max_upload_bytes, 100 << 20);
     assert_int_equal(s.session_ttl_s, 86400);
     assert_int_equal(s.token_ttl_s, 600);
+    assert_int_equal(s.result_cache_s, 3600);
     assert_string_equal(s.accel_prefix, "");
     assert_null(s.redis_password_file);
 }
@@ -198,6 +199,35 @@ static void the_least_deadline_fits_the_longest(void **state)
     assert_int_equal(load(&s, PROGRAM_SERVE, ARGS("--job-timeout-min=5", "--job-timeout=5", "--")), 4);
 }
 
+/* Both sides of it are told what they need, or nothing. */
+static void single_sign_on_is_whole_or_not_at_all(void **state)
+{
+    static const struct {
+        const char *variable, *value, *complaint; /* complaint NULL: none */
+    } steps[] = {
+        {"DECANT_OIDC_SCOPES", "profile", NULL},
+        {"DECANT_OIDC_ISSUER", "http://login.example.com", "DECANT_OIDC_ISSUER: "},
+        {"DECANT_OIDC_ISSUER", "https://login.example.com/?a=b", "DECANT_OIDC_ISSUER: "},
+        {"DECANT_OIDC_ISSUER", "https://login.example.com/", "DECANT_OIDC_CLIENT_ID"},
+        {"DECANT_OIDC_CLIENT_ID", "decant", "DECANT_PUBLIC_URL"},
+        {"DECANT_PUBLIC_URL", "https://convert.example.com/", "DECANT_PUBLIC_URL"},
+        {"DECANT_PUBLIC_URL", "https://convert.example.com", "DECANT_OIDC_SCOPES"},
+        {"DECANT_OIDC_SCOPES", "email openid", NULL},
+        {"DECANT_OIDC_PLAN_CLAIM", "groups", "DECANT_OIDC_PREMIUM"},
+        {"DECANT_OIDC_PREMIUM", "staff", NULL},
+        {"DECANT_OIDC_PLAN_CLAIM", "", "DECANT_OIDC_PREMIUM"},
+        {"DECANT_OIDC_ISSUER", "", NULL},
+    };
+    struct settings s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        setenv(steps[i].variable, steps[i].value, 1);
+        assert_int_equal(load(&s, PROGRAM_SERVE, NULL), steps[i].complaint ? -EINVAL : 1);
+        if (steps[i].complaint)
+            assert_non_null(strstr(captured.text, steps[i].complaint));
+    }
+}
+
 static void what_other_programs_read_is_ignored(void **state)
 {
     struct settings s;
@@ -300,6 +330,7 @@ int main(void)
         TEST(a_bad_value_is_refused_by_the_name_of_its_variable),
         TEST(a_bad_flag_is_refused),
         TEST(the_least_deadline_fits_the_longest),
+        TEST(single_sign_on_is_whole_or_not_at_all),
         TEST(what_other_programs_read_is_ignored),
         TEST(help_prints_the_table),
         TEST(the_password_comes_by_file),

@@ -153,12 +153,23 @@ static void utf8_is_checked(void **state)
     }
 }
 
+static void plain_texts_are_told(void **state)
+{
+    assert_true(str_is_plain("image_dpi-2.x", 13));
+    assert_false(str_is_plain("image_dpi-2.x", 12));
+    assert_false(str_is_plain("", 12));
+    assert_false(str_is_plain("a b", 12));
+    assert_false(str_is_plain("dpi\n", 12));
+    assert_false(str_is_plain("\xc3\xa9", 12));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_read_strictly),      cmocka_unit_test(words_are_walked),
         cmocka_unit_test(whole_words_are_found),          cmocka_unit_test(secrets_are_compared),
         cmocka_unit_test(text_is_cut_between_characters), cmocka_unit_test(utf8_is_checked),
+        cmocka_unit_test(plain_texts_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
