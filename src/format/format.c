@@ -11,7 +11,6 @@
 #include "core/str.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 #define OOXML "application/vnd.openxmlformats-officedocument."
 #define ODF   "application/vnd.oasis.opendocument."
@@ -599,64 +598,6 @@ const struct format formats[] = {
          "0=\\x00\\x01\\x00\\x00|0=OTTO|0=true"),
 };
 const size_t n_formats = ARRAY_SIZE(formats);
-
-const struct format *format_by_id(const char *id)
-{
-    for (size_t i = 0; id && i < n_formats; i++)
-        if (str_eq(formats[i].id, id))
-            return &formats[i];
-    return NULL;
-}
-
-/* The length of the longest of its extensions that the name ends with, with the dot; 0: none. ".docx" is a
- * hidden file without an extension, as the shell sees it. */
-static size_t match_extension(const struct format *f, const char *filename, size_t len)
-{
-    const char *word;
-    size_t n, longest = 0;
-
-    for (const char *p = f->extensions; (p = words_next(p, &word, &n));) {
-        const char *dot = n + 1 < len ? filename + len - n - 1 : NULL;
-
-        if (dot && n + 1 > longest && *dot == '.' && dot[-1] != '/' && strncasecmp(word, dot + 1, n) == 0)
-            longest = n + 1;
-    }
-    return longest;
-}
-
-static const struct format *find_by_name(const char *filename, size_t *ret_len)
-{
-    size_t len = filename ? strlen(filename) : 0, longest = 0;
-    const struct format *found = NULL;
-
-    for (size_t i = 0; i < n_formats; i++) {
-        size_t n = match_extension(&formats[i], filename, len);
-
-        if (n > longest) {
-            longest = n;
-            found = &formats[i];
-        }
-    }
-    *ret_len = longest;
-    return found;
-}
-
-const struct format *format_by_name(const char *filename)
-{
-    size_t n;
-
-    return find_by_name(filename, &n);
-}
-
-const char *format_extension_of(const char *filename)
-{
-    const char *dot = strrchr(filename, '.');
-    size_t n;
-
-    if (find_by_name(filename, &n))
-        return filename + strlen(filename) - n;
-    return dot && dot != filename ? dot : filename + strlen(filename);
-}
 
 const char *format_category_name(enum format_category category)
 {
