@@ -8,6 +8,7 @@
 #include "http/internal.h"
 
 #include "core/clock.h"
+#include "core/xalloc.h"
 #include "http/tcp.h"
 
 #include <fcntl.h>
@@ -34,10 +35,8 @@ static bool admit(struct http_connection *conn)
 
 static struct http_connection *connection_new(struct http_loop *l, struct MHD_Connection *mhd)
 {
-    struct http_connection *conn = calloc(1, sizeof *conn);
+    struct http_connection *conn = xcalloc(1, sizeof *conn);
 
-    if (!conn)
-        abort();
     conn->loop = l;
     conn->mhd = mhd;
     conn->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;

@@ -30,8 +30,8 @@ enum http_body {
     HTTP_BODY_STREAM, /* the handler runs after the header, and calls http_request_stream or replies */
 };
 
-/* A method and an exact path. GET routes answer HEAD too. Wrong methods get 405 with Allow from this table.
- */
+/* A method and a path, in which one segment may be `{name}` and stands for any that is not empty. The first
+ * route that fits is taken. GET routes answer HEAD too. Wrong methods get 405 with Allow from this table. */
 struct http_route {
     const char *method, *path;
     enum http_body body;
@@ -72,8 +72,11 @@ struct http_config {
  * made. */
 int http_address_free(const char *listen, uint16_t port) _warn_unused_;
 
-/* Binds and listens; -errno such as -EADDRINUSE. The loop is driven by the caller (uv_run). */
+/* Binds and listens; -errno such as -EADDRINUSE. The loop is driven by the caller (uv_run). Connections wait,
+ * as the kernel has them wait, until http_loop_begin(). */
 int http_loop_new(uv_loop_t *loop, const struct http_config *config, struct http_loop **ret) _warn_unused_;
+/* Takes connections from now on; once more, or while it ends, it does nothing. */
+void http_loop_begin(struct http_loop *l);
 uint16_t http_loop_port(const struct http_loop *l);
 /* Stops accepting; connections end after their present answer. */
 void http_loop_quiesce(struct http_loop *l);
@@ -89,6 +92,8 @@ const char *http_request_id(const struct http_request *req); /* UUID, also in X-
 const struct trace *http_request_trace(struct http_request *req);
 const char *http_request_method(const struct http_request *req);
 const char *http_request_path(const struct http_request *req);
+/* What stands in the path for the route's `{name}`, as it was sent: not decoded. NULL: the route has none. */
+const char *http_request_param(const struct http_request *req);
 const char *http_request_header(const struct http_request *req, const char *name); /* NULL: absent */
 /* The line before `before` (a value that this has given) with that name, the last one for NULL; NULL: none.
  */
@@ -127,6 +132,8 @@ void http_request_stream(struct http_request *req, const struct http_stream *str
 
 /* --- replies; headers are set before the reply and copied; the last value of a name counts */
 void http_reply_header(struct http_request *req, const char *name, const char *value);
+/* A line Set-Cookie; others stay. */
+void http_reply_cookie(struct http_request *req, const char *cookie);
 void http_reply(struct http_request *req, unsigned status, const char *content_type, const void *body,
                 size_t len);
 /* `body` outlives the loop, and is not copied. */

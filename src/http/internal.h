@@ -69,6 +69,7 @@ struct http_request {
     uint64_t answer_bytes;
 
     const char *method, *path, *query;
+    const char *param;                   /* of the path; NULL: none */
     const char *authority;               /* of a target in absolute form; NULL: another form */
     const char *wire_uri, *wire_uri_end; /* where the URI was in MHD's buffer; only compared */
     struct http_pair *headers;

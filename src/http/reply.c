@@ -34,20 +34,36 @@ static void reply_free(struct reply *reply)
 }
 #define _cleanup_reply_ _cleanup_(reply_free)
 
+/* A line break would let a value write headers of its own. */
+static bool is_one_line(const char *value)
+{
+    return !value[strcspn(value, "\r\n")];
+}
+
+static void add_header(struct http_request *req, const char *name, const char *value)
+{
+    if (req->n_reply_headers == HTTP_REPLY_HEADERS_MAX)
+        abort();
+    req->reply_headers[req->n_reply_headers++] =
+        (struct http_pair){http_request_strdup(req, name), http_request_strdup(req, value)};
+}
+
+void http_reply_cookie(struct http_request *req, const char *cookie)
+{
+    if (is_one_line(cookie))
+        add_header(req, "Set-Cookie", cookie);
+}
+
 void http_reply_header(struct http_request *req, const char *name, const char *value)
 {
-    /* A line break would let a value write headers of its own. */
-    if (value[strcspn(value, "\r\n")])
+    if (!is_one_line(value))
         return;
     for (size_t i = 0; i < req->n_reply_headers; i++)
         if (strcasecmp(req->reply_headers[i].name, name) == 0) {
             req->reply_headers[i].value = http_request_strdup(req, value);
             return;
         }
-    if (req->n_reply_headers == HTTP_REPLY_HEADERS_MAX)
-        abort();
-    req->reply_headers[req->n_reply_headers++] =
-        (struct http_pair){http_request_strdup(req, name), http_request_strdup(req, value)};
+    add_header(req, name, value);
 }
 
 static void default_content_type(struct http_request *req, const char *content_type)

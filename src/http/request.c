@@ -11,6 +11,7 @@
 #include "http/internal.h"
 
 #include "core/str.h"
+#include "core/xalloc.h"
 
 #include <ctype.h>
 #include <strings.h>
@@ -25,10 +26,8 @@ struct http_chunk {
 
 static void add_chunk(struct http_request *req, size_t size)
 {
-    struct http_chunk *chunk = calloc(1, sizeof *chunk + size);
+    struct http_chunk *chunk = xcalloc(1, sizeof *chunk + size);
 
-    if (!chunk)
-        abort();
     chunk->size = size;
     chunk->next = req->memory;
     req->memory = chunk;
@@ -86,10 +85,8 @@ static char *origin_form(struct http_request *req, const char *uri)
 
 struct http_request *http_request_new(struct http_connection *conn, const char *uri)
 {
-    struct http_request *req = calloc(1, sizeof *req);
+    struct http_request *req = xcalloc(1, sizeof *req);
 
-    if (!req)
-        abort();
     req->refs = 1;
     req->conn = conn;
     req->config = &conn->loop->config;
@@ -347,6 +344,11 @@ const char *http_request_method(const struct http_request *req)
 const char *http_request_path(const struct http_request *req)
 {
     return req->path;
+}
+
+const char *http_request_param(const struct http_request *req)
+{
+    return req->param;
 }
 
 const char *http_request_header(const struct http_request *req, const char *name)

@@ -175,10 +175,8 @@ static void on_prepare(uv_prepare_t *handle)
         schedule(l);
 }
 
-static void start_handles(struct http_loop *l, int epoll_fd)
+static void init_handles(struct http_loop *l)
 {
-    unsigned sweep_ms = http_connection_sweep_ms(&l->config);
-
     l->poll.data = l->prepare.data = l->spin.data = l->timer.data = l->sweep.data = l->beat.data = l;
     uv_prepare_init(l->uv, &l->prepare);
     uv_idle_init(l->uv, &l->spin);
@@ -186,10 +184,6 @@ static void start_handles(struct http_loop *l, int epoll_fd)
     uv_timer_init(l->uv, &l->sweep);
     uv_timer_init(l->uv, &l->beat);
     l->open_handles = 6;
-    uv_poll_start(&l->poll, UV_READABLE, on_poll);
-    uv_prepare_start(&l->prepare, on_prepare);
-    uv_timer_start(&l->sweep, on_sweep, sweep_ms, sweep_ms);
-    http_loop_wake(l);
 }
 
 int http_loop_new(uv_loop_t *loop, const struct http_config *config, struct http_loop **ret)
@@ -216,9 +210,21 @@ int http_loop_new(uv_loop_t *loop, const struct http_config *config, struct http
         MHD_stop_daemon(l->daemon);
         return r;
     }
-    start_handles(l, epoll_fd);
+    init_handles(l);
     *ret = TAKE_PTR(l);
     return 0;
+}
+
+void http_loop_begin(struct http_loop *l)
+{
+    unsigned sweep_ms = http_connection_sweep_ms(&l->config);
+
+    if (l->quiescing || uv_is_active((uv_handle_t *)&l->prepare))
+        return;
+    uv_poll_start(&l->poll, UV_READABLE, on_poll);
+    uv_prepare_start(&l->prepare, on_prepare);
+    uv_timer_start(&l->sweep, on_sweep, sweep_ms, sweep_ms);
+    http_loop_wake(l);
 }
 
 uint16_t http_loop_port(const struct http_loop *l)

@@ -96,10 +96,18 @@ static void on_inspect(struct http_request *req)
                               header, "method", http_request_method(req), "id", http_request_id(req)));
 }
 
+static void on_thing(struct http_request *req)
+{
+    reply_text(req, 200, http_request_param(req));
+}
+
 static void on_twice(struct http_request *req)
 {
     http_reply_header(req, "X-Twice", "first");
     http_reply_header(req, "x-twice", "second");
+    http_reply_cookie(req, "one=1; Path=/");
+    http_reply_cookie(req, "two=2; Path=/");
+    http_reply_cookie(req, "three=3\r\nX-Injected: yes");
     reply_text(req, 200, "");
 }
 
@@ -381,6 +389,9 @@ static const struct http_route routes[] = {
     {.method = "GET", .path = "/events", .handler = on_events},
     {.method = "GET", .path = "/hello", .handler = on_hello},
     {.method = "GET", .path = "/inspect", .handler = on_inspect},
+    {.method = "GET", .path = "/things/{id}", .handler = on_thing},
+    {.method = "DELETE", .path = "/things/{id}", .handler = on_thing},
+    {.method = "GET", .path = "/things/{id}/part", .handler = on_thing},
     {.method = "GET", .path = "/twice", .handler = on_twice},
     {.method = "GET", .path = "/no-json", .handler = on_no_json},
     {.method = "GET", .path = "/wait", .handler = on_wait},
@@ -444,6 +455,7 @@ static void *run(void *arg)
     assert_int_equal(uv_loop_init(&server.uv), 0);
     assert_int_equal(uv_async_init(&server.uv, &server.command, on_command), 0);
     assert_int_equal(http_loop_new(&server.uv, &server_config, &server.loop), 0);
+    http_loop_begin(server.loop);
     server.port = http_loop_port(server.loop);
     pthread_barrier_wait(&server.ready);
     uv_run(&server.uv, UV_RUN_DEFAULT);

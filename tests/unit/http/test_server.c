@@ -79,6 +79,32 @@ static void test_routing(void **state)
     assert_string_equal(response_header(&r, "Allow"), "GET, HEAD, POST");
 }
 
+static void assert_thing(const char *request, const char *param)
+{
+    _cleanup_response_ struct response r = exchange(request);
+
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, param);
+}
+
+static void test_paths_that_vary(void **state)
+{
+    assert_thing("GET /things/abc HTTP/1.1\r\nHost: a\r\n\r\n", "abc");
+    assert_thing("GET /things/a%2fb?c=d HTTP/1.1\r\nHost: a\r\n\r\n", "a%2fb");
+    assert_thing("DELETE /things/abc HTTP/1.1\r\nHost: a\r\n\r\n", "abc");
+    assert_thing("GET /things/abc/part HTTP/1.1\r\nHost: a\r\n\r\n", "abc");
+    assert_refused("GET /things HTTP/1.1\r\nHost: a\r\n\r\n", 404);
+    assert_refused("GET /things/ HTTP/1.1\r\nHost: a\r\n\r\n", 404);
+    assert_refused("GET /things//part HTTP/1.1\r\nHost: a\r\n\r\n", 404);
+    assert_refused("GET /things/abc/ HTTP/1.1\r\nHost: a\r\n\r\n", 404);
+    assert_refused("GET /things/abc/parts HTTP/1.1\r\nHost: a\r\n\r\n", 404);
+    assert_refused("DELETE /things/abc/part HTTP/1.1\r\nHost: a\r\n\r\n", 405);
+
+    _cleanup_response_ struct response r = exchange("PUT /things/abc HTTP/1.1\r\nHost: a\r\n\r\n");
+
+    assert_string_equal(response_header(&r, "Allow"), "GET, HEAD, DELETE");
+}
+
 static void test_last_value_of_a_reply_header(void **state)
 {
     _cleanup_response_ struct response r = exchange("GET /twice HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -86,6 +112,16 @@ static void test_last_value_of_a_reply_header(void **state)
     assert_null(strstr(r.text, "first"));
     assert_null(strstr(r.text, "prepared"));
     assert_string_equal(response_header(&r, "X-Twice"), "second");
+}
+
+static void test_several_cookies(void **state)
+{
+    _cleanup_response_ struct response r = exchange("GET /twice HTTP/1.1\r\nHost: a\r\n\r\n");
+
+    assert_non_null(strstr(r.text, "Set-Cookie: one=1; Path=/\r\n"));
+    assert_non_null(strstr(r.text, "Set-Cookie: two=2; Path=/\r\n"));
+    assert_null(strstr(r.text, "three"));
+    assert_null(strstr(r.text, "Injected"));
 }
 
 /* jansson makes nothing of text that is no UTF-8: one answer fails, not the server. */
@@ -485,7 +521,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hello, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_head, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_routing, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_paths_that_vary, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_last_value_of_a_reply_header, server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(test_several_cookies, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_no_json, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_absolute_form, server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(test_keep_alive, server_setup, server_teardown),
