@@ -198,16 +198,20 @@ int storage_keeps(struct storage *s, uint64_t reserve)
     return r < 0 ? r : available < reserve ? -ENOSPC : 0;
 }
 
+static int has_room(struct storage *s, uint64_t expected, uint64_t reserve)
+{
+    uint64_t needed;
+
+    return __builtin_add_overflow(expected, reserve, &needed) ? -ENOSPC : storage_keeps(s, needed);
+}
+
 int storage_upload_begin(struct storage *s, uint64_t expected, uint64_t reserve, struct storage_upload *ret)
 {
-    uint64_t available = 0, needed;
-    int r = storage_free_bytes(s, &available);
+    int r = has_room(s, expected, reserve);
 
     *ret = (struct storage_upload){.fd = -1};
     if (r < 0)
         return r;
-    if (__builtin_add_overflow(expected, reserve, &needed) || needed > available)
-        return -ENOSPC;
     if (!s->named) {
         int fd = path_tmpfile(s->root, STORAGE_FILE_MODE);
 
@@ -313,18 +317,23 @@ static int new_path(const char *session_id, const char *job_id, const char *fold
     return 0;
 }
 
-static int name_upload(struct storage *s, const struct storage_upload *u, const char *path, const char *name)
+/* Opens, and makes, the folder of a stored path whose name begins at `name`. */
+static int make_folder(struct storage *s, const char *path, const char *name)
 {
     char folder[STORAGE_PATH_MAX], *below;
-    _cleanup_close_ int session = -1, dir = -1;
+    _cleanup_close_ int session = -1;
 
     snprintf(folder, sizeof folder, "%.*s", (int)(name - 1 - path), path);
     below = strchr(folder, '/');
     *below++ = '\0';
     session = path_make_dir(s->root, folder, s->session_mode);
-    if (session < 0)
-        return session;
-    dir = path_make_dir(session, below, STORAGE_BELOW);
+    return session < 0 ? session : path_make_dir(session, below, STORAGE_BELOW);
+}
+
+static int name_upload(struct storage *s, const struct storage_upload *u, const char *path, const char *name)
+{
+    _cleanup_close_ int dir = make_folder(s, path, name);
+
     if (dir < 0)
         return dir;
     if (!*u->incoming)
@@ -332,11 +341,11 @@ static int name_upload(struct storage *s, const struct storage_upload *u, const 
     return renameat(s->incoming, u->incoming, dir, name) < 0 ? -errno : 0;
 }
 
-int storage_upload_commit(struct storage *s, struct storage_upload *u, const char *session_id,
-                          const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX])
+static int commit(struct storage *s, struct storage_upload *u, const char *session_id, const char *job_id,
+                  const char *folder, const char *ext, char ret_path[STORAGE_PATH_MAX])
 {
     const char *name;
-    int r = u->fd < 0 ? -EBADF : new_path(session_id, job_id, UPLOADS, ext, ret_path, &name);
+    int r = u->fd < 0 ? -EBADF : new_path(session_id, job_id, folder, ext, ret_path, &name);
 
     if (r == 0)
         r = name_upload(s, u, ret_path, name);
@@ -344,6 +353,55 @@ int storage_upload_commit(struct storage *s, struct storage_upload *u, const cha
         *u->incoming = '\0'; /* it has left that folder: nothing to unlink there */
     storage_upload_abort(s, u);
     return r;
+}
+
+int storage_upload_commit(struct storage *s, struct storage_upload *u, const char *session_id,
+                          const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX])
+{
+    return commit(s, u, session_id, job_id, UPLOADS, ext, ret_path);
+}
+
+int storage_upload_commit_result(struct storage *s, struct storage_upload *u, const char *session_id,
+                                 const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX])
+{
+    return commit(s, u, session_id, job_id, CONVERTED, ext, ret_path);
+}
+
+/* --- uploads that come in pieces */
+
+int storage_partial_create(struct storage *s, uint64_t expected, uint64_t reserve, const char *session_id,
+                           const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX])
+{
+    _cleanup_close_ int dir = -1, fd = -1;
+    const char *name;
+    int r = new_path(session_id, job_id, UPLOADS, ext, ret_path, &name);
+
+    if (r == 0)
+        r = has_room(s, expected, reserve);
+    if (r < 0)
+        return r;
+    dir = make_folder(s, ret_path, name);
+    if (dir < 0)
+        return dir;
+    fd = path_open(dir, name, O_RDWR | O_CREAT | O_EXCL, STORAGE_FILE_MODE);
+    return fd < 0 ? fd : 0;
+}
+
+int storage_partial_open(struct storage *s, const char *path)
+{
+    _cleanup_close_ int fd =
+        storage_path_valid(path) ? path_open(s->root, path, O_RDWR | O_NONBLOCK, 0) : -EINVAL;
+    struct stat st;
+
+    if (fd < 0)
+        return fd;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EINVAL;
+    return st.st_nlink > 0 ? TAKE_FD(fd) : -ENOENT; /* 0: removed by who had it before */
 }
 
 /* --- the worker's side */

@@ -1,6 +1,7 @@
 /* The storage tree:
  *
  *     {root}/{session_id}/{job_id}/uploads/{uuid}.{ext}
+ *         also while it still comes in pieces, and there is no job yet
  *     {root}/{session_id}/{job_id}/converted/{uuid}.{ext}
  *     {root}/{session_id}/{job_id}/preview/{uuid}-{size}.png
  *         pictures of the result of that name, for as long as the job has it
@@ -73,7 +74,21 @@ int storage_upload_send(const struct storage_upload *u) _warn_unused_;
 /* Gives the file its name under uploads/ and fills `ret_path`. The upload is over, whatever is returned. */
 int storage_upload_commit(struct storage *s, struct storage_upload *u, const char *session_id,
                           const char *job_id, const char *ext, char ret_path[STORAGE_PATH_MAX]) _warn_unused_;
+/* The same as the job's result, under converted/: for a copy of one. */
+int storage_upload_commit_result(struct storage *s, struct storage_upload *u, const char *session_id,
+                                 const char *job_id, const char *ext,
+                                 char ret_path[STORAGE_PATH_MAX]) _warn_unused_;
 void storage_upload_abort(struct storage *s, struct storage_upload *u);
+
+/* --- uploads that come in pieces: a file that is where that of its job will be from the first byte on, so
+ * that nothing has to be moved when the last one is there. storage_remove_job() gives it up. */
+/* Makes an empty one and fills `ret_path`. -ENOSPC as storage_upload_begin(). */
+int storage_partial_create(struct storage *s, uint64_t expected, uint64_t reserve, const char *session_id,
+                           const char *job_id, const char *ext,
+                           char ret_path[STORAGE_PATH_MAX]) _warn_unused_;
+/* Opens it for reading and writing, for one at a time, whatever process or machine that is in: -EBUSY while
+ * somebody else has it open so. Closing it lets the next one have it. */
+int storage_partial_open(struct storage *s, const char *path) _warn_unused_;
 
 /* --- for the worker */
 /* Opens the job's folder (O_RDONLY|O_DIRECTORY) or -ENOENT. */

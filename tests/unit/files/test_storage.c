@@ -160,6 +160,24 @@ static void a_copy_is_a_file_of_its_own(void **state)
     assert_content(f, copy, "hello");
 }
 
+static void a_copy_becomes_a_result(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX], copy[STORAGE_PATH_MAX], opened[STORAGE_PATH_MAX], other[ID_UUID_LEN + 1];
+    struct storage_upload u;
+    _cleanup_close_ int fd = -1;
+
+    upload(f, "hello", path);
+    id_uuid(other);
+    assert_int_equal(storage_upload_copy(f->storage, path, 5, 0, NULL, &u), 0);
+    assert_int_equal(storage_upload_commit_result(f->storage, &u, f->session, other, "pdf", copy), 0);
+    assert_content(f, copy, "hello");
+    fd = storage_open_result(f->storage, f->session, other, copy, opened);
+    assert_true(fd >= 0);
+    assert_string_equal(opened, copy);
+    assert_int_equal(storage_upload_commit_result(f->storage, &u, f->session, other, "pdf", copy), -EBADF);
+}
+
 static void what_can_not_be_copied_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -673,6 +691,31 @@ static void pictures_belong_to_one_result(void **state)
     assert_int_equal(count(f, folder), 0);
 }
 
+static void an_upload_in_pieces_is_one_writers_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    char path[STORAGE_PATH_MAX];
+    int fd;
+
+    assert_int_equal(storage_partial_create(f->storage, 0, 0, f->session, f->job, "png", path), 0);
+    assert_true(storage_has_file(f->storage, path));
+    fd = storage_partial_open(f->storage, path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "ab", 2), 2);
+    assert_int_equal(storage_partial_open(f->storage, path), -EBUSY);
+    close(fd);
+    fd = storage_partial_open(f->storage, path);
+    assert_int_equal(lseek(fd, 0, SEEK_END), 2); /* what has come stays */
+    close(fd);
+    assert_int_equal(storage_remove_job(f->storage, f->session, f->job), 0);
+    assert_int_equal(storage_partial_open(f->storage, path), -ENOENT);
+    assert_int_equal(storage_partial_open(f->storage, "../x"), -EINVAL);
+    assert_int_equal(storage_partial_create(f->storage, UINT64_MAX, 1, f->session, f->job, "png", path),
+                     -ENOSPC);
+    assert_int_equal(storage_partial_create(f->storage, 0, 0, f->session, "x", "png", path), -EINVAL);
+    assert_int_equal(count(f, f->session), 0);
+}
+
 int main(void)
 {
     umask(0); /* as those who use it */
@@ -681,10 +724,12 @@ int main(void)
         TEST(an_upload_appears_when_it_is_committed),
         TEST(without_unnamed_files_it_has_a_random_name),
         TEST(a_copy_is_a_file_of_its_own),
+        TEST(a_copy_becomes_a_result),
         TEST(what_can_not_be_copied_leaves_nothing),
         TEST(a_broken_upload_leaves_nothing),
         TEST(a_commit_that_fails_leaves_nothing),
         TEST(a_full_disk_is_told_in_advance),
+        TEST(an_upload_in_pieces_is_one_writers_at_a_time),
         TEST(leftovers_are_removed_and_uploads_under_way_are_not),
         TEST(pictures_belong_to_one_result),
         TEST(a_sweep_leaves_the_upload_and_the_result_that_counts),
