@@ -3,7 +3,8 @@
  * something succeeds.
  *
  * A name in tcp:HOST:PORT is looked up anew at each connection, by the C library in this process: it gets the
- * resolver's files to read, and port 53 for long answers. An address (or unix:) needs nothing of that.
+ * resolver's files to read, and port 53 for long answers. An address (or unix:) needs nothing of that. The
+ * courier, which connects to strangers, has the same.
  *
  * Whom sentinels will name is not known yet, and a rule can't be added later: so the ports of all that they
  * may name are a setting. */
@@ -100,24 +101,31 @@ static int allow_peer(const char *url, int ruleset, int abi, bool *named)
     return port ? landlock_allow_connect(ruleset, abi, port) : 0;
 }
 
+static int allow_ports(const char *ports, int ruleset, int abi)
+{
+    unsigned port;
+    int r = 0;
+
+    while (r == 0 && ports && (ports = ports_next(ports, &port)))
+        r = landlock_allow_connect(ruleset, abi, port);
+    return r;
+}
+
 /* They, and whom they may name. */
 static int allow_sentinels(const char *url, const char *ports, int ruleset, int abi, bool *named)
 {
     struct sentinels s;
     int r = sentinels_parse(url, &s);
-    unsigned port;
 
     for (size_t i = 0; r == 0 && i < s.n; i++)
         r = allow_peer(s.places[i], ruleset, abi, named);
-    while (r == 0 && (ports = ports_next(ports, &port)))
-        r = landlock_allow_connect(ruleset, abi, port);
-    return r;
+    return r < 0 ? r : allow_ports(ports, ruleset, abi);
 }
 
 static int allow_peers(const struct confinement *c, int ruleset, int abi)
 {
-    bool named = false;
-    int r = 0;
+    bool named = c->outgoing;
+    int r = allow_ports(c->outgoing, ruleset, abi);
 
     for (size_t i = 0; r == 0 && i < CONFINE_PEERS_MAX; i++)
         if (c->peers[i] && sentinels_meant(c->peers[i]))
@@ -132,8 +140,12 @@ static int allow_peers(const struct confinement *c, int ruleset, int abi)
 static int enter_landlock(const struct confinement *c, int abi)
 {
     _cleanup_close_ int ruleset = landlock_begin(abi);
-    int r = ruleset < 0 ? ruleset : landlock_allow(ruleset, abi, c->storage, LANDLOCK_READ_WRITE, false);
+    int r = ruleset < 0 ? ruleset : 0;
 
+    if (r == 0 && c->storage)
+        r = landlock_allow(ruleset, abi, c->storage, LANDLOCK_READ_WRITE, false);
+    if (r == 0 && c->readable)
+        r = landlock_allow(ruleset, abi, c->readable, LANDLOCK_READ, false);
     if (r == 0)
         r = allow_peers(c, ruleset, abi);
     if (r == 0)
