@@ -3,9 +3,9 @@
  * one line of ASCII that gives it back. */
 #include "fuzz.h"
 
-#include "api/filename.h"
 #include "core/cleanup.h"
 #include "core/str.h"
+#include "format/filename.h"
 
 #include <ctype.h>
 

@@ -151,6 +151,7 @@ static void start(void)
                                        .error = on_error};
 
     require(uv_loop_init(&server.uv) == 0 && http_loop_new(&server.uv, &config, &server.loop) == 0);
+    http_loop_begin(server.loop);
 }
 
 /* --- the client */

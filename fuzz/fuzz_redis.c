@@ -10,8 +10,11 @@
 #include "core/str.h"
 #include "queue/monitor.h"
 #include "queue/queue.h"
+#include "state/account.h"
+#include "state/api_key.h"
 #include "state/job_events.h"
 #include "state/redis_link.h"
+#include "state/refresh.h"
 #include "state/session.h"
 #include "state/token.h"
 #include "state/worker_info.h"
@@ -315,6 +318,53 @@ static void on_bell(void *arg, int err)
     require(err == 0);
 }
 
+/* What calls act on has to be well-formed whatever Redis says. */
+static void require_account(const struct account *a)
+{
+    require(id_is_uuid(a->id) && id_is_token(a->space) && *a->name && memchr(a->oidc, '\0', sizeof a->oidc));
+}
+
+static void on_account(void *arg, int err, const struct account *account)
+{
+    answered(err);
+    require((err == 0) == (account != NULL));
+    if (account)
+        require_account(account);
+}
+
+static void on_login(void *arg, int err, const struct account *account, const char *password)
+{
+    on_account(arg, err, account);
+    require(strlen(password) < SIZE_MAX && (err == 0 || !*password));
+}
+
+static void on_accounts(void *arg, int err, const struct account *accounts, size_t n)
+{
+    answered(err);
+    for (size_t i = 0; err == 0 && i < n; i++)
+        require_account(&accounts[i]);
+}
+
+static void on_keys(void *arg, int err, const struct api_key *keys, size_t n)
+{
+    answered(err);
+    for (size_t i = 0; err == 0 && i < n; i++)
+        require(api_key_id_valid(keys[i].id) && id_is_uuid(keys[i].account));
+}
+
+static void on_refresh(void *arg, int err, const struct refresh *f)
+{
+    answered(err);
+    require((err == 0) == (f != NULL));
+    if (f)
+        require(id_is_token(f->token) && id_is_uuid(f->family) && id_is_uuid(f->account));
+}
+
+static void on_change(void *arg, int err, const redisReply *reply)
+{
+    answered(err);
+}
+
 static struct queue *queue;
 static struct queue_claim *claim;
 
@@ -397,6 +447,8 @@ static void ring(struct redis *r)
 static const char *const pairs[] = {"status", "scanning", "progress", "5", NULL};
 static const struct job new_job = {.job_id = JOB, .session_id = SESSION, .original_filename = "a.txt"};
 static const struct job_quota quota = {.jobs = 10, .session_bytes = 1000};
+static const struct plan plans[PLANS] = {{.name = "free", .retention_s = 86400},
+                                         {.name = "premium", .retention_s = 864000}};
 static const struct worker_info info = {.id = "w"};
 
 /* clang-format off */
@@ -404,7 +456,7 @@ static const struct worker_info info = {.id = "w"};
 
 QUESTION(ask_session, session_load(r, SESSION, on_session, NULL))
 QUESTION(ask_closing, session_load_closing(r, SESSION, on_session, NULL))
-QUESTION(make_session, session_create(r, 60, on_session, NULL))
+QUESTION(make_session, session_create(r, 60, "", "", "free", on_session, NULL))
 QUESTION(begin_close, session_begin_close(r, SESSION, on_closing, NULL))
 QUESTION(ask_running, session_running(r, SESSION, on_closing, NULL))
 QUESTION(finish_close, session_finish_close(r, SESSION, on_reply, NULL))
@@ -415,6 +467,13 @@ QUESTION(update_job, job_update(r, SESSION, JOB, NULL, pairs, on_reply, NULL))
 QUESTION(ask_events, job_events_load(r, SESSION, 0, NULL, on_events, NULL))
 QUESTION(ask_token, token_load(r, SESSION, on_token, NULL))
 QUESTION(make_token, token_create(r, SESSION, JOB, "a.pdf", 60, on_token, NULL))
+QUESTION(ask_account, account_load(r, JOB, NULL, plans, on_account, NULL))
+QUESTION(ask_login, account_load_by_name(r, "ada", on_login, NULL))
+QUESTION(ask_accounts, account_list(r, on_accounts, NULL))
+QUESTION(remove_account, account_remove(r, JOB, on_change, NULL))
+QUESTION(ask_key, api_key_load_account(r, "dk_0123456789ab_" SESSION, plans, on_login, NULL))
+QUESTION(ask_keys, api_key_list(r, NULL, on_keys, NULL))
+QUESTION(rotate, refresh_rotate(r, SESSION, on_refresh, NULL))
 QUESTION(ask_workers, worker_info_list(r, on_workers, NULL))
 QUESTION(put_worker, worker_info_put(r, &info, on_reply, NULL))
 QUESTION(reap, queue_reap(queue, on_queue, NULL))
@@ -432,7 +491,8 @@ static void (*const questions[UINT8_MAX + 1])(struct redis *r) = {
     ['e'] = ask_events, ['t'] = ask_token, ['T'] = make_token, ['w'] = ask_workers, ['W'] = put_worker,
     ['q'] = enqueue, ['C'] = claim_and_finish, ['R'] = reap, ['d'] = due, ['g'] = say_goodbye,
     ['l'] = ask_length, ['n'] = ask_leases, ['x'] = ask_revoked, ['a'] = ask_scheduled, ['k'] = ask_look,
-    ['m'] = watch, ['B'] = ring,
+    ['m'] = watch, ['B'] = ring, ['A'] = ask_account, ['N'] = ask_login, ['L'] = ask_accounts,
+    ['D'] = remove_account, ['K'] = ask_key, ['y'] = ask_keys, ['F'] = rotate,
 };
 /* clang-format on */
 

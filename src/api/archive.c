@@ -1,13 +1,11 @@
 #include "api/archive.h"
 
-#include "api/api.h"
 #include "api/download.h"
 #include "api/metrics.h"
 #include "core/log.h"
 #include "core/path.h"
 #include "core/str.h"
 #include "core/zip.h"
-#include "state/token.h"
 
 #include <errno.h>
 #include <strings.h>
@@ -32,6 +30,7 @@ struct member {
 struct archive {
     struct api *api;
     struct api_call *call; /* until it has its answer */
+    api_handler *gone;     /* … which is this when a result is missing */
     struct http_request *req;
     const struct client_names *client; /* whose slot it has, until the request ends */
     uv_work_t work;
@@ -298,7 +297,7 @@ static void on_looked(uv_work_t *work, int status)
         return;
     }
     if (a->err < 0) {
-        download_fail_token(call);
+        a->gone(call);
         return;
     }
     if (lay_out(a) < 0) {
@@ -346,41 +345,44 @@ static void add_member(struct archive *a, size_t i, const struct token_result *r
 
     /* Not every name came by an upload, which does this. */
     filename_clean(result->original_filename, clean);
-    filename_replace_extension(*clean ? clean : "file", api_output_extension(&job), a->names[i]);
+    filename_replace_extension(*clean ? clean : "file", job_output_extension(&job), a->names[i]);
     archive_name(a->names, i, a->names[i]);
 }
 
-static void on_token(void *arg, int err, size_t job, const struct token_archive *token)
+void archive_send(struct api_call *call, const struct token_archive *what, api_handler *gone)
 {
-    struct api_call *call = arg;
     struct archive *a;
 
-    if (err == -ENOENT) {
-        download_fail_token(call);
-        return;
-    }
-    if (err < 0) {
-        api_fail_state(call, err);
-        return;
-    }
-    err = slots_take(call->api->archives, &call->client);
-    if (err < 0) {
+    if (slots_take(call->api->archives, &call->client) < 0) {
         api_fail(call, API_RATE_LIMITED,
                  "As many archives are being sent as may be at once. Try again in a moment.");
         return;
     }
-    a = archive_new(call, token->n);
+    a = archive_new(call, what->n);
     if (!a) {
         slots_release(call->api->archives, &call->client);
         api_fail(call, API_INTERNAL, "Out of memory.");
         return;
     }
-    snprintf(a->session_id, sizeof a->session_id, "%s", token->session_id);
-    snprintf(a->filename, sizeof a->filename, "%s", token->filename);
+    a->gone = gone;
+    snprintf(a->session_id, sizeof a->session_id, "%s", what->session_id);
+    snprintf(a->filename, sizeof a->filename, "%s", what->filename);
     for (size_t i = 0; i < a->n; i++)
-        add_member(a, i, &token->results[i]);
+        add_member(a, i, &what->results[i]);
     go_on(a, look, on_looked);
     http_request_on_end(call->req, on_end, a); /* last: if it is called at once, on_looked() ends all */
+}
+
+static void on_token(void *arg, int err, size_t job, const struct token_archive *token)
+{
+    struct api_call *call = arg;
+
+    if (err == -ENOENT)
+        download_fail_token(call);
+    else if (err < 0)
+        api_fail_state(call, err);
+    else
+        archive_send(call, token, download_fail_token);
 }
 
 void api_download_archive(struct api_call *call)

@@ -37,7 +37,10 @@ static void open_cors(const struct settings *s, struct http_request *req)
     http_reply_header(req, "Access-Control-Allow-Origin", origin);
     http_reply_header(req, "Access-Control-Allow-Credentials", "true");
     http_reply_header(req, "Access-Control-Expose-Headers",
-                      "Accept-Ranges, Content-Disposition, Content-Range, Retry-After, X-Request-Id");
+                      "Accept-Ranges, Content-Disposition, Content-Range, Idempotent-Replayed, Location, "
+                      "Preference-Applied, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, "
+                      "Tus-Resumable, Tus-Version, Upload-Expires, Upload-Job, Upload-Length, "
+                      "Upload-Metadata, Upload-Offset, X-Job-Id, X-Request-Id");
 }
 
 void browser_vary(struct http_request *req, const char *field)
@@ -67,7 +70,9 @@ void browser_preflight(struct api_call *call)
     if (buf_error(&methods) == 0 && is_configured(call->api->settings, http_request_header(req, "Origin"))) {
         http_reply_header(req, "Access-Control-Allow-Methods", methods.data);
         http_reply_header(req, "Access-Control-Allow-Headers",
-                          "Authorization, Content-Type, Last-Event-ID, Range, X-CSRF-Token");
+                          "Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID, "
+                          "Prefer, Range, Tus-Resumable, Upload-Checksum, Upload-Length, Upload-Metadata, "
+                          "Upload-Offset, X-CSRF-Token");
         http_reply_header(req, "Access-Control-Max-Age", "600");
     }
     api_reply(call, 204, NULL, "", 0);

@@ -2,28 +2,93 @@
 #include "api/api.h"
 
 #include "api/browser.h"
+#include "api/idempotency.h"
 #include "api/metrics.h"
 #include "api/peer.h"
 #include "core/log.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 
 #include <errno.h>
 
-static const struct api_endpoint *endpoint_of(struct api_call *call)
+static const struct api_endpoint *endpoint_of(const struct api_call *call)
 {
     return http_request_route(call->req);
 }
 
+bool api_call_needs(const struct api_call *call, enum api_needs needs)
+{
+    return (endpoint_of(call)->needs & needs) == needs;
+}
+
 static void call_end(struct api_call *call)
 {
-    http_request_unref(call->req);
+    struct http_request *req = call->req;
+
+    idempotency_abandon(call);
+    if (call->told)
+        free(call);
+    http_request_unref(req);
+}
+
+struct api_call *api_call_within(const struct api_call *call, api_told_fn *fn, void *arg)
+{
+    struct api_call *within = xmalloc(sizeof *within);
+
+    *within = *call;
+    within->req = http_request_ref(call->req);
+    within->ahead = NULL;
+    within->idempotency = NULL; /* that of the call around it */
+    within->told = fn;
+    within->told_arg = arg;
+    return within;
+}
+
+/* False: it is the client who has to hear. */
+static bool tell(struct api_call *call, const struct api_end *end)
+{
+    if (!call->told)
+        return false;
+    call->told(call->told_arg, end);
+    call_end(call);
+    return true;
+}
+
+static void reply_json(struct api_call *call, unsigned status, json_t *json)
+{
+    if (tell(call, &(struct api_end){.status = status, .json = json})) {
+        json_decref(json);
+        return;
+    }
+    http_reply_header(call->req, "Cache-Control", "no-store");
+    http_reply_json(call->req, status, json);
+    call_end(call);
+}
+
+struct kept_reply {
+    struct api_call *call;
+    unsigned status;
+    json_t *json;
+};
+
+static void on_reply_kept(void *arg)
+{
+    struct kept_reply *reply = arg;
+
+    reply_json(reply->call, reply->status, reply->json);
 }
 
 void api_reply_json(struct api_call *call, unsigned status, json_t *json)
 {
-    http_reply_header(call->req, "Cache-Control", "no-store");
-    http_reply_json(call->req, status, json);
-    call_end(call);
+    struct kept_reply *reply;
+
+    if (!idempotency_is_open(call)) {
+        reply_json(call, status, json);
+        return;
+    }
+    reply = http_request_alloc(call->req, sizeof *reply);
+    *reply = (struct kept_reply){call, status, json};
+    idempotency_end(call, status, json, on_reply_kept, reply);
 }
 
 void api_reply(struct api_call *call, unsigned status, const char *type, const void *body, size_t len)
@@ -75,17 +140,15 @@ void api_reply_stored(struct api_call *call, const char *type, int fd, const cha
 
 void api_abandon(struct api_call *call)
 {
-    call_end(call);
+    if (!tell(call, &(struct api_end){0}))
+        call_end(call);
 }
 
 /* `client` is the keyed hash of the client's address, and needed where the error is audited alone.
  * `retry_after_s`: 0 for none. */
-static void reply_problem(struct http_request *req, const char *client, enum api_error error,
-                          const char *detail, uint64_t retry_after_s)
+static void reply_info(struct http_request *req, const char *client, const struct api_error_info *info,
+                       const char *detail, uint64_t retry_after_s)
 {
-    const struct api_error_info *info = api_error_info(error);
-
-    metrics_error(((struct api *)http_request_app(req))->metrics, error);
     if (info->audit)
         log_audit(info->code, LOG_S("request_id", http_request_id(req)),
                   LOG_S("trace_id", http_request_trace(req)->id), LOG_S("client", client));
@@ -95,6 +158,8 @@ static void reply_problem(struct http_request *req, const char *client, enum api
         snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)retry_after_s);
         http_reply_header(req, "Retry-After", seconds);
     }
+    if (info->challenge)
+        http_reply_header(req, "WWW-Authenticate", info->challenge);
     http_reply_header(req, "Content-Type", "application/problem+json");
     http_reply_header(req, "Cache-Control", "no-store");
     http_reply_json(req, info->status,
@@ -103,8 +168,23 @@ static void reply_problem(struct http_request *req, const char *client, enum api
                               http_request_id(req)));
 }
 
+static void reply_problem(struct http_request *req, const char *client, enum api_error error,
+                          const char *detail, uint64_t retry_after_s)
+{
+    metrics_error(((struct api *)http_request_app(req))->metrics, error);
+    reply_info(req, client, api_error_info(error), detail, retry_after_s);
+}
+
+void api_fail_as(struct api_call *call, const struct api_error_info *error, const char *detail)
+{
+    reply_info(call->req, call->address, error, detail, error->retry_after_s);
+    call_end(call);
+}
+
 void api_fail(struct api_call *call, enum api_error error, const char *detail)
 {
+    if (tell(call, &(struct api_end){.error = error, .detail = detail}))
+        return;
     if (error == API_RATE_LIMITED)
         metrics_refused(call->api->metrics, endpoint_of(call)->limit, NULL);
     reply_problem(call->req, call->address, error, detail, api_error_info(error)->retry_after_s);
@@ -147,7 +227,7 @@ void api_http_error(struct http_request *req, unsigned status)
     reply_problem(req, client, error, detail, api_error_info(error)->retry_after_s);
 }
 
-static void fail_limited(struct api_call *call)
+void api_fail_limited(struct api_call *call)
 {
     metrics_refused(call->api->metrics, call->verdict.limit, &call->verdict);
     limiter_tell(call->req, &call->verdict);
@@ -157,13 +237,71 @@ static void fail_limited(struct api_call *call)
     call_end(call);
 }
 
+static void fail_auth_required(struct api_call *call)
+{
+    api_fail(call, API_AUTH_REQUIRED, "Log in with POST /auth/login, or send an API key as a bearer.");
+}
+
+/* False: the call has been failed, as nobody is known who may make it. */
+static bool is_known(struct api_call *call)
+{
+    int err = call->identity.err;
+
+    if (err == -EACCES)
+        api_fail(call, API_AUTH_INVALID,
+                 "This bearer is none, or no longer one: log in again, or use another key.");
+    else if (err == -ENOENT && api_call_needs(call, API_NEEDS_ACCOUNT))
+        fail_auth_required(call);
+    else if (err == -ENOENT)
+        api_fail(
+            call, API_SESSION_REQUIRED,
+            "Send an API key as a bearer, or start a session with GET /session/init and send its cookie.");
+    else if (err < 0)
+        api_fail_state(call, err);
+    return err == 0;
+}
+
+static bool has_csrf_token(const struct api_call *call)
+{
+    return str_eq_secret(http_request_header(call->req, "X-CSRF-Token"), call->session.csrf_token);
+}
+
+unsigned api_needed_scope(enum api_needs needs)
+{
+    if ((needs & API_NEEDS_SESSION) != API_NEEDS_SESSION)
+        return 0;
+    return (needs & API_NEEDS_CSRF) == API_NEEDS_CSRF && !(needs & API_READS) ? SCOPE_CONVERT : SCOPE_READ;
+}
+
+/* False: the call has been failed, as whoever makes it may not. */
+static bool may(struct api_call *call)
+{
+    unsigned scope = api_needed_scope(endpoint_of(call)->needs);
+
+    bool by_cookie = call->identity.bearer == BEARER_NONE && !call->identity.anonymous;
+
+    if (api_call_needs(call, API_NEEDS_CSRF) && by_cookie && !has_csrf_token(call))
+        api_fail(call, API_CSRF_INVALID, "Send the session's csrf_token in the header X-CSRF-Token.");
+    else if (api_call_needs(call, API_NEEDS_ACCOUNT) && !*call->account.id)
+        fail_auth_required(call);
+    else if (scope && !(call->scopes & scope))
+        api_fail(call, API_SCOPE_REQUIRED,
+                 scope == SCOPE_READ ? "This key does not have the scope \"read\"."
+                                     : "This key does not have the scope \"convert\".");
+    else if (api_call_needs(call, API_NEEDS_PREMIUM) && call->plan != &call->api->plans[PLAN_PREMIUM])
+        api_fail(call, API_PLAN_REQUIRED, "This is for accounts of the plan \"premium\".");
+    else
+        return true;
+    return false;
+}
+
 /* Those are all who were asked. */
 static void decide(struct api_call *call)
 {
     const struct api_endpoint *endpoint = endpoint_of(call);
 
     if (call->limit_err == 0 && !call->verdict.granted) {
-        fail_limited(call);
+        api_fail_limited(call);
         return;
     }
     /* What needs no Redis is there without it. */
@@ -173,20 +311,8 @@ static void decide(struct api_call *call)
     }
     if (call->verdict.counted && endpoint->limit != LIMIT_READ)
         limiter_tell(call->req, &call->verdict);
-    if (call->session_err == -ENOENT) {
-        api_fail(call, API_SESSION_REQUIRED, "Start a session with GET /session/init, and send its cookie.");
-        return;
-    }
-    if (call->session_err < 0) {
-        api_fail_state(call, call->session_err);
-        return;
-    }
-    if (endpoint->needs >= API_NEEDS_CSRF &&
-        !str_eq_secret(http_request_header(call->req, "X-CSRF-Token"), call->session.csrf_token)) {
-        api_fail(call, API_CSRF_INVALID, "Send the session's csrf_token in the header X-CSRF-Token.");
-        return;
-    }
-    endpoint->handler(call);
+    if (is_known(call) && may(call))
+        endpoint->handler(call);
 }
 
 static void answered(struct api_call *call)
@@ -205,19 +331,8 @@ static void on_limit(void *arg, int err, const struct limit_verdict *verdict)
     answered(call);
 }
 
-static void on_session(void *arg, int err, const struct session *session)
+static void on_identity(struct api_call *call)
 {
-    struct api_call *call = arg;
-
-    if (err == -ENOENT && endpoint_of(call)->needs == API_NEEDS_CSRF_TO_CLOSE_IT && !call->closing_tried) {
-        call->closing_tried = true;
-        session_load_closing(call->api->redis, http_request_cookie(call->req, "session_id"), on_session,
-                             call);
-        return;
-    }
-    call->session_err = err;
-    if (err == 0)
-        call->session = *session;
     answered(call);
 }
 
@@ -225,13 +340,14 @@ static void on_session(void *arg, int err, const struct session *session)
 static bool is_out_of_place(struct api_call *call)
 {
     const struct settings *s = call->api->settings;
-    enum api_needs needs = endpoint_of(call)->needs;
 
     if (!browser_may_use_host(s, call->req)) {
         api_fail(call, API_NOT_FOUND, "This is not served on this host: downloads have a host of their own.");
         return true;
     }
-    if ((needs == API_NEEDS_OUR_PAGE || needs >= API_NEEDS_CSRF) && !browser_may_change(s, call->req)) {
+    /* No browser adds a bearer by itself. */
+    if (api_call_needs(call, API_NEEDS_OUR_PAGE) && call->identity.bearer == BEARER_NONE &&
+        !browser_may_change(s, call->req)) {
         api_fail(call, API_CSRF_INVALID,
                  "The browser sends this for a page of another origin. Behind a proxy, have it pass the Host "
                  "header on; other origins are allowed by DECANT_CORS_ORIGINS.");
@@ -240,14 +356,18 @@ static bool is_out_of_place(struct api_call *call)
     return false;
 }
 
-static void identify(struct api_call *call)
+/* False: the call has been failed. Where an address is past its limit no time is spent on what it sends: to
+ * find an access token's signature wrong takes more than all else. */
+static bool identify(struct api_call *call)
 {
-    const char *session_id = http_request_cookie(call->req, "session_id");
-
     peer_name_client(call->req, call->address);
     call->client.of[CLIENT_ADDRESS] = call->address;
-    if (id_is_token(session_id))
-        call->client.of[CLIENT_SESSION] = session_id;
+    if (limiter_refuses(call->api->limiter, endpoint_of(call)->limit, &call->client, &call->verdict)) {
+        api_fail_limited(call);
+        return false;
+    }
+    identity_read(call);
+    return true;
 }
 
 /* False: the call has been failed. */
@@ -259,13 +379,13 @@ static bool check_limit(struct api_call *call)
         call->awaited++;
         limiter_ask(call->api->limiter, limit, &call->client, on_limit, call);
     } else if (!call->verdict.granted) {
-        fail_limited(call);
+        api_fail_limited(call);
         return false;
     }
     return true;
 }
 
-/* The limits and the session are asked for in one turn of Redis. */
+/* The limits and who calls are asked for in one turn of Redis. */
 void api_dispatch(struct http_request *req)
 {
     struct api_call *call = http_request_alloc(req, sizeof *call);
@@ -273,12 +393,13 @@ void api_dispatch(struct http_request *req)
 
     call->req = http_request_ref(req);
     call->api = http_request_app(req);
-    identify(call);
-    if (is_out_of_place(call) || !check_limit(call))
+    call->plan = &call->api->plans[PLAN_FREE];
+    if (!identify(call) || is_out_of_place(call) || !check_limit(call))
         return;
-    if (endpoint->needs >= API_NEEDS_SESSION) {
+    if (!call->identity.anonymous &&
+        (api_call_needs(call, API_NEEDS_SESSION) || call->identity.bearer != BEARER_NONE)) {
         call->awaited++;
-        session_load(call->api->redis, http_request_cookie(req, "session_id"), on_session, call);
+        identity_ask(call, on_identity);
     }
     if (endpoint->ahead)
         endpoint->ahead(call);

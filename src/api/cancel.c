@@ -1,8 +1,7 @@
-/* POST /cancel. What waits is cancelled at once; what is under way when its worker has seen its process end:
- * the answer waits for that a while. */
-#include "api/api.h"
+/* POST /cancel and POST /v1/jobs/{id}/cancel. What waits is cancelled at once; what is under way when its
+ * worker has seen its process end: the answer waits for that a while. */
+#include "api/cancel.h"
 
-#include "api/body.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/outcome.h"
@@ -10,6 +9,38 @@
 #include <errno.h>
 
 enum { STOP_WAIT_MS = 3000, TRIES_MAX = 3 };
+
+void cancel_task(struct api *api, const char *session_id, const char *job_id, const char *task_id,
+                 queue_fn *fn, void *arg)
+{
+    const char *code = outcome_code(OUTCOME_CANCELLED), *sentence = outcome_sentence(OUTCOME_CANCELLED);
+    char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX], now[CLOCK_RFC3339_LEN + 1];
+    const char *const set[] = {"status",
+                               job_status_name(JOB_CANCELLED),
+                               "completed_at",
+                               now,
+                               "error_code",
+                               code,
+                               "error_message",
+                               sentence,
+                               "worker",
+                               "",
+                               "cancelling",
+                               "",
+                               "sealed_secrets",
+                               "",
+                               NULL};
+    const struct queue_hash hash = {
+        .key = key, .field = "status", .expected = JOB_OPEN, .channel = channel, .set = set};
+    const struct queue_cancellation cancellation = {
+        .id = task_id, .why = sentence, .stop_channel = JOB_STOP_CHANNEL, .crowd = crowd};
+
+    clock_rfc3339(clock_real_ms(), now);
+    job_key(key, session_id, job_id);
+    job_crowd(crowd, session_id);
+    snprintf(channel, sizeof channel, JOB_CHANNEL_PREFIX "%s", job_id);
+    queue_cancel(api->queue, &cancellation, &hash, fn, arg);
+}
 
 struct cancel {
     struct api_call *call;
@@ -53,38 +84,6 @@ static void on_cancelled(void *arg, int err)
     api_reply_end(c->call, c->job_id, err == 0 ? 0 : STOP_WAIT_MS);
 }
 
-static void cancel_task(struct cancel *c)
-{
-    const char *sid = c->call->session.id, *code = outcome_code(OUTCOME_CANCELLED);
-    const char *sentence = outcome_sentence(OUTCOME_CANCELLED);
-    char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX], now[CLOCK_RFC3339_LEN + 1];
-    const char *const set[] = {"status",
-                               job_status_name(JOB_CANCELLED),
-                               "completed_at",
-                               now,
-                               "error_code",
-                               code,
-                               "error_message",
-                               sentence,
-                               "worker",
-                               "",
-                               "cancelling",
-                               "",
-                               "sealed_secrets",
-                               "",
-                               NULL};
-    const struct queue_hash hash = {
-        .key = key, .field = "status", .expected = JOB_OPEN, .channel = channel, .set = set};
-    const struct queue_cancellation cancellation = {
-        .id = c->task_id, .why = sentence, .stop_channel = JOB_STOP_CHANNEL, .crowd = crowd};
-
-    clock_rfc3339(clock_real_ms(), now);
-    job_key(key, sid, c->job_id);
-    job_crowd(crowd, sid);
-    snprintf(channel, sizeof channel, JOB_CHANNEL_PREFIX "%s", c->job_id);
-    queue_cancel(c->call->api->queue, &cancellation, &hash, on_cancelled, c);
-}
-
 /* Asked for twice, it is answered twice. */
 static void on_job_to_cancel(void *arg, int err, const struct job *job)
 {
@@ -98,7 +97,7 @@ static void on_job_to_cancel(void *arg, int err, const struct job *job)
         fail_state(c, job->status);
     } else {
         snprintf(c->task_id, sizeof c->task_id, "%s", job->task_id);
-        cancel_task(c);
+        cancel_task(c->call->api, c->call->session.id, c->job_id, c->task_id, on_cancelled, c);
     }
 }
 
@@ -107,19 +106,25 @@ static void try_again(struct cancel *c)
     job_load(c->call->api->redis, c->call->session.id, c->job_id, on_job_to_cancel, c);
 }
 
-void api_cancel(struct api_call *call)
+static void cancel_job(struct api_call *call, const char *job_id)
 {
     struct cancel *c = http_request_alloc(call->req, sizeof *c);
-    size_t len;
-    const char *text = http_request_body(call->req, &len), *why;
-    _cleanup_(body_free) struct body body = {0};
 
-    if (body_read_job(text, len, &body, &why) < 0) {
-        api_fail(call, API_BAD_REQUEST, why);
-        return;
-    }
     c->call = call;
-    c->job_id = http_request_strdup(call->req, body.job_id);
+    c->job_id = job_id;
     c->tries = TRIES_MAX;
     try_again(c);
+}
+
+void api_cancel(struct api_call *call)
+{
+    const char *job_id = api_named_job(call);
+
+    if (job_id)
+        cancel_job(call, job_id);
+}
+
+void api_job_cancel(struct api_call *call)
+{
+    cancel_job(call, http_request_param(call->req));
 }

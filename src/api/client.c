@@ -1,6 +1,6 @@
 #include "api/client.h"
 
-#include "api/networks.h"
+#include "core/networks.h"
 #include "core/str.h"
 
 #include <arpa/inet.h>
@@ -48,11 +48,9 @@ void clients_free(struct clients *c)
 
 struct in6_addr client_of_peer(const struct sockaddr *peer)
 {
-    if (peer && peer->sa_family == AF_INET6)
-        return ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
-    if (peer && peer->sa_family == AF_INET)
-        return networks_mapped(&((const struct sockaddr_in *)(const void *)peer)->sin_addr);
-    return loopback;
+    struct in6_addr address;
+
+    return peer && networks_of_sockaddr(peer, &address) == 0 ? address : loopback;
 }
 
 bool client_is_proxy(const struct clients *c, const struct in6_addr *address)

@@ -10,6 +10,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What a limit can count by. */
 enum client_kind { CLIENT_SESSION, CLIENT_ADDRESS, CLIENT_USER, CLIENT_KINDS };
@@ -21,6 +22,7 @@ extern const char *const client_kind_names[CLIENT_KINDS];
  * most ID_TOKEN_LEN of them. */
 struct client_names {
     const char *of[CLIENT_KINDS];
+    uint64_t factor; /* how many times the rates of sessions and users it has; 0 is 1 */
 };
 
 enum { CLIENT_ADDRESS_LEN = 32 };

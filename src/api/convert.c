@@ -5,29 +5,42 @@
 #include "api/api.h"
 
 #include "api/body.h"
+#include "api/idempotency.h"
+#include "api/reuse.h"
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/str.h"
+#include "core/webhook.h"
 #include "engine/catalogue.h"
 #include "engine/secrets.h"
+#include "state/webhooks.h"
 
 #include <assert.h>
 #include <errno.h>
+
+enum { SET_MAX = JOB_RESET_MAX + 32 };
 
 struct convert {
     struct api_call *call;
     struct body body;
     bool again;         /* a retry */
+    job_fn *on_job;     /* the first one */
     const char *job_id; /* lives as long as the request; of many the first */
     const struct format *target;
     json_t *wanted, *stored_options; /* `wanted`: the options, of the body or those stored; NULL: none */
     char *options;
     char *sealed_secrets; /* NULL: there are none */
     char secret_options[SECRETS_NAMES_MAX];
+    const char *callback_url; /* "": none; lives as long as the request, or the body */
     char task_id[ID_UUID_LEN + 1];
     struct queue_place place;
     const struct catalogue_route *route;
     json_t *inputs; /* of many: what is stored of them (state/job.h) */
     char *inputs_text;
+    json_t *sources; /* what tells each input from any other file, for reuse.h */
+    struct reuse reuse;
+    char now[CLOCK_RFC3339_LEN + 1];
+    const char *set[SET_MAX]; /* what becomes of the job's hash */
 
     uv_work_t work; /* a retry: are the files still there? */
     const char **files;
@@ -41,6 +54,8 @@ static void convert_release(void *arg)
     struct convert *c = arg;
 
     c->left = true;
+    reuse_stop(&c->reuse);
+    json_decref(c->sources);
     json_decref(c->inputs);
     free(c->inputs_text);
     json_decref(c->stored_options);
@@ -58,6 +73,18 @@ static bool has_left(struct convert *c)
     return true;
 }
 
+/* `task_id` "": there was none. Takes over `wait`. */
+static void reply_started(struct api_call *call, const char *job_id, const char *task_id,
+                          enum job_status status, const char *target, uint64_t position, json_t *wait,
+                          bool cached)
+{
+    api_reply_json(call, 202,
+                   json_pack("{s:s, s:s?, s:s, s:s, s:I, s:o, s:b}", "job_id", job_id, "task_id",
+                             *task_id ? task_id : NULL, "status", job_status_name(status), "target_format",
+                             target, "queue_position", (json_int_t)position, "estimated_wait_ms", wait,
+                             "cached", cached));
+}
+
 static void reply_queued(struct convert *c)
 {
     struct http_request *req = c->call->req;
@@ -68,22 +95,40 @@ static void reply_queued(struct convert *c)
 
     log_info("task queued", LOG_S("job_id", c->job_id), LOG_S("task_id", c->task_id),
              LOG_S("trace_id", http_request_trace(req)->id), LOG_S("request_id", http_request_id(req)));
-    api_reply_json(c->call, 202,
-                   json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "job_id", c->job_id, "task_id", c->task_id,
-                             "status", job_status_name(JOB_QUEUED), "target_format", c->target->id,
-                             "queue_position", (json_int_t)c->place.ahead, "estimated_wait_ms", wait));
+    reply_started(c->call, c->job_id, c->task_id, JOB_QUEUED, c->target->id, c->place.ahead, wait, false);
+}
+
+/* This very request has been here before, and has started the job: only its answer was lost. True after
+ * having answered. */
+static bool was_started_by_this(struct convert *c, const struct job *job)
+{
+    const char *mark = idempotency_mark(c->call);
+
+    if (!*mark || !str_eq(job->idempotency, mark))
+        return false;
+    reply_started(c->call, job->job_id, job->task_id, job->status, job->target_format, 0, json_null(),
+                  job->cached);
+    return true;
+}
+
+static void fail_just_started(struct convert *c)
+{
+    api_fail(c->call, API_WRONG_STATE, "This job has just been started by another call.");
 }
 
 static void on_enqueued(void *arg, int err)
 {
     struct convert *c = arg;
 
+    if (err == 0) { /* also when the client has left: it may ask again, and is to hear the same */
+        reuse_note(&c->reuse);
+        reply_queued(c);
+        return;
+    }
     if (has_left(c))
         return;
-    if (err == 0)
-        reply_queued(c);
-    else if (err == -EBUSY)
-        api_fail(c->call, API_WRONG_STATE, "This job has just been started by another call.");
+    if (err == -EBUSY)
+        fail_just_started(c);
     else if (err == -EDQUOT)
         api_fail(c->call, API_RATE_LIMITED,
                  "This session has as many conversions waiting or under way as it may have.");
@@ -93,35 +138,31 @@ static void on_enqueued(void *arg, int err)
         api_fail_state(c->call, err);
 }
 
-enum { SET_MAX = JOB_RESET_MAX + 16 };
-
-/* What becomes of the job's hash. */
-static void set_fields(const struct convert *c, const char *set[SET_MAX])
+/* What becomes of the job's hash, and then `more` (pairs). */
+static void set_fields(struct convert *c, const char *const more[])
 {
-    const char *const own[] = {"status",
-                               job_status_name(JOB_QUEUED),
-                               "target_format",
-                               c->target->id,
-                               "task_id",
-                               c->task_id,
-                               "options",
-                               c->options,
-                               "inputs",
-                               c->inputs_text ? c->inputs_text : "",
-                               "secret_options",
-                               c->secret_options,
-                               "sealed_secrets",
-                               c->sealed_secrets ? c->sealed_secrets : "",
-                               NULL};
-    size_t n = c->again ? job_reset(set) : 0;
+    const char *const own[] = {"target_format",  c->target->id,
+                               "options",        c->options,
+                               "inputs",         c->inputs_text ? c->inputs_text : "",
+                               "secret_options", c->secret_options,
+                               "sealed_secrets", c->sealed_secrets ? c->sealed_secrets : "",
+                               "fingerprint",    c->reuse.fingerprint,
+                               "idempotency",    idempotency_mark(c->call),
+                               "callback_url",   c->callback_url};
+    size_t n = c->again ? job_reset(c->set) : 0, i;
 
-    static_assert(ARRAY_SIZE(own) <= SET_MAX - JOB_RESET_MAX, "raise SET_MAX");
-    memcpy(set + n, own, sizeof own);
+    memcpy(c->set + n, own, sizeof own);
+    n += ARRAY_SIZE(own);
+    for (i = 0; more[i]; i++) {
+        assert(n + i + 1 < SET_MAX);
+        c->set[n + i] = more[i];
+    }
+    c->set[n + i] = NULL;
 }
 
 static void enqueue(struct convert *c)
 {
-    const char *sid = c->call->session.id, *set[SET_MAX];
+    const char *sid = c->call->session.id;
     char crowd[JOB_CROWD_MAX], key[JOB_KEY_MAX], channel[JOB_CHANNEL_MAX], session[SESSION_OPEN_KEY_MAX];
     char traceparent[TRACEPARENT_LEN + 1];
     _cleanup_json_ json_t *kwargs = json_pack("{s:s, s:s}", "session_id", sid, "job_id", c->job_id);
@@ -129,20 +170,21 @@ static void enqueue(struct convert *c)
                                     .field = "status",
                                     .expected = c->again ? "failed cancelled" : "uploaded",
                                     .channel = channel,
-                                    .set = set};
+                                    .set = c->set};
     const struct queue_task task = {.id = c->task_id,
                                     .name = "decant.convert",
                                     .kwargs = kwargs,
                                     .family = catalogue_route_family(c->route),
+                                    .priority = (unsigned)c->call->plan->priority,
                                     .crowd = crowd,
-                                    .crowd_max = c->call->api->settings->session_queue,
+                                    .crowd_max = c->call->plan->queue,
                                     .needed = session, /* closing it cancels jobs, which could be retried */
                                     .traceparent = traceparent,
                                     .place = &c->place};
 
     trace_next(http_request_trace(c->call->req), traceparent);
     id_uuid(c->task_id);
-    set_fields(c, set);
+    set_fields(c, REDIS("status", job_status_name(JOB_QUEUED), "task_id", c->task_id));
     job_key(key, sid, c->job_id);
     job_crowd(crowd, sid);
     session_open_key(session, sid);
@@ -188,8 +230,7 @@ static bool choose_route(struct convert *c, const struct format *from)
 
     c->route = c->inputs ? catalogue_find_many(from, c->target) : catalogue_find(from, c->target);
     if (!c->route && c->inputs)
-        api_fail(c->call, API_UNSUPPORTED_TARGET,
-                 "Several files can become one PDF or one archive, and nothing else.");
+        api_fail(c->call, API_UNSUPPORTED_TARGET, catalogue_why_not_many(c->target));
     else if (!c->route)
         fail_unsupported(c);
     else if (catalogue_check_options(c->route, c->wanted, why, sizeof why) < 0)
@@ -199,12 +240,65 @@ static bool choose_route(struct convert *c, const struct format *from)
     return false;
 }
 
+static void on_reuse_tried(void *arg, int err)
+{
+    struct convert *c = arg;
+
+    if (err == 0) { /* as on_enqueued() does */
+        log_info("result reused", LOG_S("job_id", c->job_id),
+                 LOG_S("trace_id", http_request_trace(c->call->req)->id),
+                 LOG_S("request_id", http_request_id(c->call->req)));
+        reply_started(c->call, c->job_id, "", JOB_COMPLETED, c->target->id, 0, json_integer(0), true);
+        return;
+    }
+    if (has_left(c))
+        return;
+    if (err == -EBUSY)
+        fail_just_started(c);
+    else if (!c->call->api->redis) /* the server has stopped meanwhile */
+        api_fail_state(c->call, -ENOTCONN);
+    else
+        enqueue(c);
+}
+
+static void reuse_or_enqueue(struct convert *c)
+{
+    reuse_identify(&c->reuse, c->route, c->wanted, c->sources);
+    clock_rfc3339(clock_real_ms(), c->now);
+    set_fields(c, REDIS("status", job_status_name(JOB_COMPLETED), "progress", "100", "cached", "1",
+                        "started_at", c->now, "completed_at", c->now, "queue_ms", "0", "duration_ms", "0"));
+    reuse_try(&c->reuse, c->set, on_reuse_tried, c);
+}
+
+static void proceed(struct convert *c)
+{
+    if (c->again || c->secret_options[0])
+        enqueue(c);
+    else
+        reuse_or_enqueue(c);
+}
+
+static void on_watched(void *arg, int err, const redisReply *reply)
+{
+    struct convert *c = arg;
+
+    if (has_left(c))
+        return;
+    if (err < 0)
+        api_fail_state(c->call, err);
+    else
+        proceed(c);
+}
+
 static void go(struct convert *c)
 {
     if (!separate_secrets(c))
         return;
     c->route = catalogue_route_with(c->route, c->wanted);
-    enqueue(c);
+    if (*c->callback_url && str_eq(c->call->api->settings->webhooks, "on"))
+        webhooks_watch(c->call->api->redis, c->call->session.id, c->job_id, on_watched, c);
+    else
+        proceed(c);
 }
 
 /* --- of many jobs: each is looked at, the first among them */
@@ -219,8 +313,17 @@ static bool fits(const struct convert *c, const struct format *from)
     return from && (!each || each == from || catalogue_find(from, each));
 }
 
+static int add_source(struct convert *c, const struct job *job, const char *name)
+{
+    if (!c->sources)
+        c->sources = json_array();
+    return json_array_append_new(c->sources, json_pack("[s, s, s]", job->sha256, job->source_format, name));
+}
+
 static int add_input(struct convert *c, const struct job *job)
 {
+    if (add_source(c, job, job->original_filename) < 0)
+        return -1;
     return json_array_append_new(c->inputs, json_pack("{s:s, s:s, s:s}", "path", job->stored_path, "name",
                                                       job->original_filename, "format", job->source_format));
 }
@@ -233,6 +336,8 @@ static void on_many(void *arg, int err, const struct job *job)
         return;
     if (err < 0) {
         api_fail_state(c->call, err);
+    } else if (json_array_size(c->inputs) == 0 && was_started_by_this(c, job)) {
+        return;
     } else if (job->status != JOB_UPLOADED) {
         api_fail(c->call, API_WRONG_STATE, "One of these jobs has been started already.");
     } else if (!c->route && !choose_route(c, format_by_id(job->source_format))) {
@@ -269,9 +374,15 @@ static void on_job_to_convert(void *arg, int err, const struct job *job)
         return;
     if (err < 0)
         api_fail_state(c->call, err);
+    else if (was_started_by_this(c, job))
+        return;
     else if (job->status != JOB_UPLOADED)
         api_fail(c->call, API_WRONG_STATE, "This job has been started already.");
-    else if (choose_route(c, format_by_id(job->source_format)))
+    else if (!choose_route(c, format_by_id(job->source_format)))
+        return;
+    else if (add_source(c, job, "") < 0) /* whose name no engine hears of */
+        api_fail(c->call, API_INTERNAL, "Out of memory.");
+    else
         go(c);
 }
 
@@ -311,6 +422,7 @@ static void fail_for_secrets(struct convert *c, const char *names)
 /* False after having failed the call. */
 static bool take_stored(struct convert *c, const struct job *job)
 {
+    c->callback_url = http_request_strdup(c->call->req, job->callback_url);
     c->target = format_by_id(job->target_format);
     c->wanted = c->body.options;
     if (!c->wanted && *job->options)
@@ -378,6 +490,8 @@ static void on_job_to_retry(void *arg, int err, const struct job *job)
         return;
     if (err < 0) {
         api_fail_state(c->call, err);
+    } else if (was_started_by_this(c, job)) {
+        return;
     } else if (job->status != JOB_FAILED && job->status != JOB_CANCELLED) {
         fail_retry(c, job->status);
     } else if (!*job->target_format) { /* what fails before it is started has lost its file (job_lose) */
@@ -395,11 +509,10 @@ static void on_job_to_retry(void *arg, int err, const struct job *job)
 typedef int body_read_fn(const char *text, size_t len, struct body *ret, const char **ret_why);
 
 /* NULL: the call has been failed. */
-static struct convert *convert_new(struct api_call *call, body_read_fn *read)
+static struct convert *convert_new(struct api_call *call, body_read_fn *read, const char *text, size_t len)
 {
     struct convert *c = http_request_alloc(call->req, sizeof *c);
-    size_t len;
-    const char *text = http_request_body(call->req, &len), *why;
+    const char *why;
 
     c->call = call;
     if (read(text, len, &c->body, &why) < 0) {
@@ -407,31 +520,79 @@ static struct convert *convert_new(struct api_call *call, body_read_fn *read)
         return NULL;
     }
     c->job_id = http_request_strdup(call->req, c->body.job_id);
+    c->reuse.call = call;
+    c->reuse.job_id = c->job_id;
     http_request_on_end(call->req, convert_release, c);
     outlook_refresh(&call->api->outlook, call->api->redis);
     return c;
 }
 
-void api_convert(struct api_call *call)
+bool api_allow_callback(struct api_call *call, const char *url)
 {
-    struct convert *c = convert_new(call, body_read_convert);
+    const struct settings *s = call->api->settings;
+    const char *why;
+    int r;
 
-    if (!c)
+    if (str_eq(s->webhooks, "off")) {
+        api_fail(call, API_CALLBACK_REFUSED, "This server sends no webhooks (DECANT_WEBHOOKS is off).");
+        return false;
+    }
+    if (!*call->account.id) {
+        api_fail(call, API_CALLBACK_REFUSED, "\"callback_url\" is for calls of an account.");
+        return false;
+    }
+    r = webhook_url_allowed(call->account.webhook_hosts, s->courier_ports, url, &why);
+    if (r < 0)
+        api_fail(call, r == -EINVAL ? API_BAD_REQUEST : API_CALLBACK_REFUSED, why);
+    return r == 0;
+}
+
+static void on_begun(void *arg, const struct idempotency_answer *before)
+{
+    struct convert *c = arg;
+
+    if (has_left(c))
         return;
-    c->target = c->body.target;
-    c->wanted = c->body.options;
-    if (c->body.job_ids && (c->inputs = json_array()))
+    if (before)
+        idempotency_repeat(c->call, before);
+    else if (c->inputs)
         load_next(c);
     else
-        job_load(call->api->redis, call->session.id, c->job_id, on_job_to_convert, c);
+        job_load(c->call->api->redis, c->call->session.id, c->job_id, c->on_job, c);
+}
+
+void api_convert_body(struct api_call *call, const char *text, size_t len)
+{
+    struct convert *c = convert_new(call, body_read_convert, text, len);
+
+    if (!c || (c->body.callback_url && !api_allow_callback(call, c->body.callback_url)))
+        return;
+    c->on_job = on_job_to_convert;
+    c->callback_url = c->body.callback_url ? c->body.callback_url : "";
+    c->target = c->body.target;
+    c->wanted = c->body.options;
+    if (c->body.job_ids)
+        c->inputs = json_array();
+    idempotency_begin(call, c->body.json, on_begun, c);
+}
+
+void api_convert(struct api_call *call)
+{
+    size_t len;
+    const char *text = http_request_body(call->req, &len);
+
+    api_convert_body(call, text, len);
 }
 
 void api_retry(struct api_call *call)
 {
-    struct convert *c = convert_new(call, body_read_retry);
+    size_t len;
+    const char *text = http_request_body(call->req, &len);
+    struct convert *c = convert_new(call, body_read_retry, text, len);
 
     if (!c)
         return;
     c->again = true;
-    job_load(call->api->redis, call->session.id, c->job_id, on_job_to_retry, c);
+    c->on_job = on_job_to_retry;
+    idempotency_begin(call, c->body.json, on_begun, c);
 }

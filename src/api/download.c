@@ -1,11 +1,12 @@
-/* POST /download_token and GET /download. */
+/* POST /download_token, GET /download and GET /v1/jobs/{id}/result. */
 #include "api/download.h"
 
 #include "api/body.h"
-#include "api/filename.h"
+#include "api/failure.h"
 #include "api/metrics.h"
 #include "core/clock.h"
 #include "core/str.h"
+#include "format/filename.h"
 #include "state/token.h"
 
 #include <errno.h>
@@ -42,6 +43,11 @@ static void on_token_made(void *arg, int err, const struct token *token)
         reply_token(call, "/download?token=", token->token, token->expires_at);
 }
 
+void download_name(const struct job *job, char ret[FILENAME_MAX_BYTES + 1])
+{
+    filename_replace_extension(job->original_filename, job_output_extension(job), ret);
+}
+
 static void on_job_to_download(void *arg, int err, const struct job *job)
 {
     struct token_request *t = arg;
@@ -56,7 +62,7 @@ static void on_job_to_download(void *arg, int err, const struct job *job)
         on_token_made(t->call, -EBUSY, NULL);
         return;
     }
-    filename_replace_extension(job->original_filename, api_output_extension(job), name);
+    download_name(job, name);
     token_create(api->redis, t->call->session.id, t->body.job_id, name, api->settings->token_ttl_s,
                  on_token_made, t->call);
 }
@@ -80,18 +86,28 @@ static void on_archive_token_made(void *arg, int err, size_t job, const struct t
     }
 }
 
+void download_archive_name(unsigned part, char ret[DOWNLOAD_ARCHIVE_NAME_MAX])
+{
+    char now[CLOCK_RFC3339_LEN + 1];
+
+    clock_rfc3339(clock_real_ms(), now);
+    if (part > 0)
+        snprintf(ret, DOWNLOAD_ARCHIVE_NAME_MAX, "decant-%.10s-%u.zip", now, part);
+    else
+        snprintf(ret, DOWNLOAD_ARCHIVE_NAME_MAX, "decant-%.10s.zip", now);
+}
+
 static void make_archive_token(struct token_request *t)
 {
     _Static_assert((int)TOKEN_RESULTS_MAX == (int)BODY_JOBS_MAX, "one request names what one token holds");
     struct api *api = t->call->api;
     const char *ids[BODY_JOBS_MAX];
-    char now[CLOCK_RFC3339_LEN + 1], filename[64];
+    char filename[DOWNLOAD_ARCHIVE_NAME_MAX];
     const json_t *id;
     size_t i;
 
     json_array_foreach(t->body.job_ids, i, id) ids[i] = json_string_value(id);
-    clock_rfc3339(clock_real_ms(), now);
-    snprintf(filename, sizeof filename, "decant-%.10s.zip", now);
+    download_archive_name(t->body.part, filename);
     token_create_archive(api->redis, t->call->session.id, ids, json_array_size(t->body.job_ids), filename,
                          api->settings->token_ttl_s, on_archive_token_made, t->call);
 }
@@ -147,21 +163,38 @@ static void on_sent(void *arg)
                          s->accel_bytes ? s->accel_bytes : http_request_answer_bytes(req));
 }
 
-static void count_when_sent(struct api_call *call, int fd)
+static void count_when_sent(struct api_call *call, int fd, bool by_nginx)
 {
     struct sending *s = http_request_alloc(call->req, sizeof *s);
     struct stat st;
 
     s->call = call;
-    if (*call->api->settings->accel_prefix && fstat(fd, &st) == 0)
+    if (by_nginx && fstat(fd, &st) == 0)
         s->accel_bytes = (uint64_t)st.st_size;
     http_request_on_end(call->req, on_sent, s);
+}
+
+bool download_send(struct api_call *call, const struct download *d)
+{
+    char path[STORAGE_PATH_MAX];
+    /* Also for nginx, which would follow where this does not go. */
+    _cleanup_close_ int fd =
+        storage_open_result(call->api->storage, d->session_id, d->job_id, d->file_path, path);
+
+    if (fd < 0)
+        return false;
+    download_headers(call, d->filename);
+    count_when_sent(call, fd, *call->api->settings->accel_prefix && !d->ourselves);
+    if (d->ourselves)
+        api_reply_file(call, d->mime_type, TAKE_FD(fd));
+    else
+        api_reply_stored(call, d->mime_type, TAKE_FD(fd), path);
+    return true;
 }
 
 static void on_token(void *arg, int err, const struct token *token)
 {
     struct api_call *call = arg;
-    char path[STORAGE_PATH_MAX];
 
     if (err == -ENOENT) {
         download_fail_token(call);
@@ -172,17 +205,14 @@ static void on_token(void *arg, int err, const struct token *token)
         return;
     }
 
-    /* Also for nginx, which would follow where this does not go. */
-    _cleanup_close_ int fd =
-        storage_open_result(call->api->storage, token->session_id, token->job_id, token->file_path, path);
+    const struct download d = {.session_id = token->session_id,
+                               .job_id = token->job_id,
+                               .file_path = token->file_path,
+                               .filename = token->filename,
+                               .mime_type = token->mime_type};
 
-    if (fd < 0) {
+    if (!download_send(call, &d))
         download_fail_token(call);
-        return;
-    }
-    download_headers(call, token->filename);
-    count_when_sent(call, fd);
-    api_reply_stored(call, token->mime_type, TAKE_FD(fd), path);
 }
 
 void api_download(struct api_call *call)
@@ -193,4 +223,41 @@ void api_download(struct api_call *call)
         token_load(call->api->redis, token, on_token, call);
     else
         api_fail(call, API_BAD_REQUEST, "The parameter \"token\" is missing.");
+}
+
+/* --- GET /v1/jobs/{id}/result */
+
+static void on_job_with_result(void *arg, int err, const struct job *job)
+{
+    struct api_call *call = arg;
+    char name[FILENAME_MAX_BYTES + 1];
+
+    if (err < 0) {
+        api_fail_state(call, err);
+        return;
+    }
+    if (job->status != JOB_COMPLETED && job_status_is_final(job->status)) {
+        api_fail_as(call, failure_info(job->error_code), job->error_message);
+        return;
+    }
+    if (job->status != JOB_COMPLETED) {
+        api_fail(call, API_WRONG_STATE, "There is no result yet: the job is not completed.");
+        return;
+    }
+
+    const struct download d = {.session_id = call->session.id,
+                               .job_id = job->job_id,
+                               .file_path = job->converted_path,
+                               .filename = name,
+                               .mime_type = job->output_mime_type};
+
+    download_name(job, name);
+    if (!download_send(call, &d))
+        api_fail(call, API_WRONG_STATE, "The result of this job is no longer stored.");
+}
+
+void api_result(struct api_call *call)
+{
+    job_load_shown(call->api->redis, call->session.id, http_request_param(call->req), on_job_with_result,
+                   call);
 }

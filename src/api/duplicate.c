@@ -1,7 +1,6 @@
 /* POST /duplicate: a new job with a copy of the file that another one was uploaded with. */
 #include "api/intake.h"
 
-#include "api/body.h"
 #include "engine/catalogue.h"
 
 #include <errno.h>
@@ -109,15 +108,11 @@ static void on_request_end(void *arg)
 void api_duplicate(struct api_call *call)
 {
     struct duplicate *d = http_request_alloc(call->req, sizeof *d);
-    size_t len;
-    const char *text = http_request_body(call->req, &len), *why;
-    _cleanup_(body_free) struct body body = {0};
+    const char *job_id = api_named_job(call);
 
-    if (body_read_job(text, len, &body, &why) < 0) {
-        api_fail(call, API_BAD_REQUEST, why);
+    if (!job_id)
         return;
-    }
     intake_begin(&d->in, call, false);
     http_request_on_end(call->req, on_request_end, d);
-    job_load(call->api->redis, call->session.id, body.job_id, on_source, d);
+    job_load(call->api->redis, call->session.id, job_id, on_source, d);
 }

@@ -12,12 +12,15 @@
  * - News of a job whose status is not new is progress: it waits until the job was last looked at PROGRESS_MS
  * ago.
  * - When the subscription comes to stand again after Redis was away, all cursors go back to the beginning.
+ * - A client of an account may be none any more (its login has ended, its key was revoked): after the life of
+ * an access token its stream ends, at the next look; it comes back at once, and is looked at as any call.
  * - The script knows whether the session still is one. It is asked at news of its closing, at its expiry, and
  * now and then. */
 #include "api/events.h"
 
 #include "core/clock.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "state/job_events.h"
 
 #include <assert.h>
@@ -29,7 +32,7 @@ enum {
     RETRY_MS = 1000,
     CHECK_MS = 60 * 1000,
     ID_BYTES = 64, /* "id: 1732226400000\nevent: job\ndata: " and the end */
-    EVENT_BYTES_MAX = ID_BYTES + API_JOB_BYTES_MAX,
+    EVENT_BYTES_MAX = ID_BYTES + JOB_JSON_BYTES_MAX,
 };
 static_assert((int)EVENT_BYTES_MAX <= (int)HTTP_EVENT_BYTES_MAX, "an event is sent in one piece");
 
@@ -37,9 +40,12 @@ struct client {
     struct client *prev, *next;
     struct followed *followed;
     struct http_event_stream *stream;
+    uint64_t until_ms; /* of an account: it has to come again, and to prove that it still is that */
     uint64_t cursor;
     bool ready;
-    char address[CLIENT_ADDRESS_LEN + 1];
+    /* By which it has its slot, "" none: those of whoever called, and not of the session, which may be an
+     * account's space. */
+    char names[CLIENT_KINDS][ID_TOKEN_LEN + 1];
 };
 
 struct followed_job {
@@ -116,10 +122,25 @@ static void retire(struct followed *f)
     uv_close((uv_handle_t *)&f->timer, on_timer_closed);
 }
 
+static void keep_names(struct client *c, const struct client_names *names)
+{
+    for (int kind = 0; kind < CLIENT_KINDS; kind++)
+        if (names->of[kind])
+            snprintf(c->names[kind], sizeof c->names[kind], "%s", names->of[kind]);
+}
+
+static void release_slot(struct api *api, const struct client *c)
+{
+    struct client_names names = {0};
+
+    for (int kind = 0; kind < CLIENT_KINDS; kind++)
+        names.of[kind] = *c->names[kind] ? c->names[kind] : NULL;
+    slots_release(api->event_streams, &names);
+}
+
 static void client_free(struct client *c)
 {
     struct followed *f = c->followed;
-    const struct client_names names = {{[CLIENT_SESSION] = f->session_id, [CLIENT_ADDRESS] = c->address}};
 
     if (c->prev)
         c->prev->next = c->next;
@@ -127,7 +148,7 @@ static void client_free(struct client *c)
         f->clients = c->next;
     if (c->next)
         c->next->prev = c->prev;
-    slots_release(f->api->event_streams, &names);
+    release_slot(f->api, c);
     free(c);
 }
 
@@ -225,6 +246,17 @@ static void load(struct followed *f, uint64_t since, uint64_t now_ms, const char
     f->all = f->check = false;
 }
 
+static void end_those_whose_time_is_over(struct followed *f, uint64_t now_ms)
+{
+    for (struct client *c = f->clients, *next; c; c = next) {
+        next = c->next;
+        if (now_ms < c->until_ms)
+            continue;
+        http_event_stream_end(c->stream);
+        client_free(c);
+    }
+}
+
 static void refresh(struct followed *f)
 {
     const char *changed[JOB_EVENTS_CHANGED_MAX + 1];
@@ -232,6 +264,11 @@ static void refresh(struct followed *f)
 
     if (f->loading)
         return; /* on_events comes here again */
+    end_those_whose_time_is_over(f, now_ms);
+    if (!f->clients) {
+        retire(f);
+        return;
+    }
     f->check = f->check || now_ms >= check_due_ms(f, now_ms);
     if (now_ms < f->retry_ms || (since == UINT64_MAX && !f->check)) {
         arm(f, now_ms);
@@ -280,9 +317,7 @@ static struct followed_job *job_of(struct followed *f, const char *id)
         job = job->next;
     if (job)
         return job;
-    job = calloc(1, sizeof *job);
-    if (!job)
-        abort();
+    job = xcalloc(1, sizeof *job);
     snprintf(job->id, sizeof job->id, "%s", id);
     job->followed = f;
     job->changed = job->at_once = true;
@@ -292,6 +327,17 @@ static struct followed_job *job_of(struct followed *f, const char *id)
     return job;
 }
 
+static void forget_job(struct followed *f, const char *id)
+{
+    for (struct followed_job **link = &f->jobs, *job; (job = *link); link = &job->next)
+        if (str_eq(job->id, id)) {
+            *link = job->next;
+            job_watch_remove(job->watch);
+            free(job);
+            return;
+        }
+}
+
 /* Those whose cursor is before `since` joined, or began anew, after the load was sent: they would miss some.
  */
 static bool takes(const struct client *c)
@@ -299,16 +345,30 @@ static bool takes(const struct client *c)
     return c->ready && c->cursor >= c->followed->since;
 }
 
+static void write_job(struct followed *f, struct buf *text, const struct job *job)
+{
+    job_of(f, job->job_id)->status = job->status;
+    buf_append_str(text, "\nevent: job\ndata: ");
+    job_json_write(text, job);
+}
+
+static void write_removed(struct followed *f, struct buf *text, const char *job_id)
+{
+    forget_job(f, job_id);
+    buf_printf(text, "\nevent: deleted\ndata: {\"job_id\": \"%s\"}", job_id);
+}
+
 static void tell(struct followed *f, const struct job_event *event)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(EVENT_BYTES_MAX);
 
-    job_of(f, event->job.job_id)->status = event->job.status;
-    buf_reserve(&text, API_JOB_BYTES);
+    buf_reserve(&text, JOB_JSON_BYTES);
     buf_append_str(&text, "id: ");
     buf_append_u64(&text, event->id);
-    buf_append_str(&text, "\nevent: job\ndata: ");
-    api_job_write(&text, &event->job);
+    if (event->removed)
+        write_removed(f, &text, event->job.job_id);
+    else
+        write_job(f, &text, &event->job);
     buf_append_str(&text, "\n\n");
     for (struct client *c = f->clients; c; c = c->next)
         if (takes(c) && c->cursor < event->id) {
@@ -372,9 +432,7 @@ static struct followed *follow(struct api *api, const char *session_id)
         f = f->next;
     if (f)
         return f;
-    f = calloc(1, sizeof *f);
-    if (!f)
-        abort();
+    f = xcalloc(1, sizeof *f);
     snprintf(f->session_id, sizeof f->session_id, "%s", session_id);
     f->api = api;
     f->all = true;
@@ -423,10 +481,9 @@ void api_events(struct api_call *call)
                 : "Too many clients listen for events just now. Try again in a moment.");
         return;
     }
-    c = calloc(1, sizeof *c);
-    if (!c)
-        abort();
-    snprintf(c->address, sizeof c->address, "%s", call->address);
+    c = xcalloc(1, sizeof *c);
+    keep_names(c, &call->client);
+    c->until_ms = *call->account.id ? clock_mono_ms() + api->settings->access_ttl_s * 1000 : UINT64_MAX;
     http_reply_header(call->req, "Cache-Control", "no-store");
     http_reply_header(call->req, "X-Accel-Buffering", "no"); /* nginx would hold events back */
     r = http_event_stream_open(call->req, &ops, c, &c->stream);
@@ -435,8 +492,8 @@ void api_events(struct api_call *call)
         api_abandon(call);
         return;
     }
+    release_slot(api, c);
     free(c);
-    slots_release(api->event_streams, &call->client);
     if (r < 0)
         api_fail(call, API_UNAVAILABLE,
                  "The server is about to stop, or out of resources. Try again in a moment.");

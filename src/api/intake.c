@@ -2,9 +2,13 @@
 
 #include "api/metrics.h"
 #include "core/log.h"
+#include "core/path.h"
 #include "engine/catalogue.h"
 
 #include <errno.h>
+
+/* The disk's reserve is looked after when so much has been written. */
+enum { RESERVE_STEP = 1024 * 1024 };
 
 void intake_begin(struct intake *in, struct api_call *call, bool sent)
 {
@@ -35,6 +39,37 @@ void intake_let_go(struct intake *in)
     in->has_slot = false;
 }
 
+int intake_write(struct intake *in, const void *data, size_t len)
+{
+    uint64_t end = in->size + len;
+    int r = end >= in->reserve_due ? storage_keeps(in->api->storage, in->api->settings->reserve_bytes) : 0;
+
+    if (end >= in->reserve_due)
+        in->reserve_due = end + RESERVE_STEP;
+    if (r == 0)
+        r = path_write(in->file.fd, in->size, data, len);
+    if (r == 0)
+        in->size = end;
+    return r;
+}
+
+/* In this order: of a file that did not get through to a file server no more can be read than what did. */
+int intake_check(struct intake *in)
+{
+    int r = storage_upload_send(&in->file);
+
+    return r < 0 ? r : sniff_check(in->api->sniffer, in->file.fd, in->format, in->mime);
+}
+
+void intake_set_hash(struct intake *in, struct sha256_ctx *sha256)
+{
+    uint8_t digest[SHA256_DIGEST_SIZE];
+
+    sha256_digest(sha256, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        sprintf(in->hash + 2 * i, "%02x", digest[i]);
+}
+
 void intake_fail(struct intake *in, enum api_error error, const char *detail)
 {
     intake_let_go(in);
@@ -62,24 +97,59 @@ void intake_abandon(struct intake *in)
 
 struct job_quota intake_quota(const struct intake *in)
 {
-    const struct settings *s = in->api->settings;
+    const struct plan *plan = in->call->plan;
+    uint64_t usual_s = *in->call->account.id ? plan->retention_s : 0;
 
-    return (struct job_quota){
-        .jobs = s->max_jobs, .session_bytes = s->session_quota_bytes, .all_bytes = s->storage_quota_bytes};
+    return (struct job_quota){.jobs = plan->max_jobs,
+                              .session_bytes = plan->stored_bytes,
+                              .all_bytes = in->api->settings->storage_quota_bytes,
+                              .keep_s = in->keep_s ? in->keep_s : usual_s};
+}
+
+json_t *intake_describe(const struct job *job)
+{
+    const struct format *format = format_by_id(job->source_format);
+
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:o}", "job_id", job->job_id, "original_filename",
+                     job->original_filename, "size", (json_int_t)job->size, "mime_type", job->mime_type,
+                     "format", job->source_format, "status", job_status_name(job->status), "created_at",
+                     job->created_at, "targets", format ? catalogue_targets(format) : json_array());
+}
+
+static struct job job_of(const struct intake *in)
+{
+    return (struct job){
+        .job_id = in->job_id,
+        .session_id = in->call->session.id,
+        .original_filename = in->filename,
+        .source_format = in->format->id,
+        .target_format = "",
+        .mime_type = in->mime,
+        .sha256 = in->hash,
+        .size = in->size,
+        .stored_path = in->stored_path,
+        .status = JOB_UPLOADED,
+        .created_at = in->created_at,
+        .queue_ms = JOB_UNKNOWN,
+        .duration_ms = JOB_UNKNOWN,
+    };
+}
+
+json_t *intake_describe_new(const struct intake *in)
+{
+    const struct job job = job_of(in);
+
+    return intake_describe(&job);
 }
 
 static void reply(struct intake *in)
 {
-    struct api_call *call = TAKE_PTR(in->call);
+    json_t *json = intake_describe_new(in);
 
     intake_let_go(in);
     if (in->sent)
         metrics_upload(in->api->metrics, in->format, in->size);
-    api_reply_json(call, 201,
-                   json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:o}", "job_id", in->job_id,
-                             "original_filename", in->filename, "size", (json_int_t)in->size, "mime_type",
-                             in->mime, "format", in->format->id, "status", job_status_name(JOB_UPLOADED),
-                             "created_at", in->created_at, "targets", catalogue_targets(in->format)));
+    api_reply_json(TAKE_PTR(in->call), 201, json);
 }
 
 void intake_fail_job(struct intake *in, int err)
@@ -116,24 +186,35 @@ static void on_job_created(void *arg, int err, const struct job *job)
 
 static void create_job(struct intake *in)
 {
-    struct job job = {
-        .job_id = in->job_id,
-        .session_id = in->call->session.id,
-        .original_filename = in->filename,
-        .source_format = in->format->id,
-        .target_format = "",
-        .mime_type = in->mime,
-        .sha256 = in->hash,
-        .size = in->size,
-        .stored_path = in->stored_path,
-        .status = JOB_UPLOADED,
-        .created_at = in->created_at,
-        .queue_ms = JOB_UNKNOWN,
-        .duration_ms = JOB_UNKNOWN,
-    };
+    const struct job job = job_of(in);
     const struct job_quota quota = intake_quota(in);
 
     job_create(in->api->redis, &job, &quota, on_job_created, in);
+}
+
+void intake_store_arrived(struct intake *in, job_fn *fn, void *arg)
+{
+    const struct job job = job_of(in);
+
+    job_create_arrived(in->api->redis, &job, intake_quota(in).keep_s, fn, arg);
+}
+
+static void on_session_looked_for(void *arg, int err, const struct job *job)
+{
+    struct intake *in = arg;
+
+    if (err == -ENOENT)
+        intake_fail_job(in, err);
+    else
+        intake_fail_disk(in, -ENOENT);
+}
+
+/* A folder that goes while the file comes into it: that of a session which is being closed, most likely. */
+static void look_for_session(struct intake *in)
+{
+    const struct job_quota quota = intake_quota(in);
+
+    job_look_for_room(in->api->redis, in->call->session.id, 0, &quota, on_session_looked_for, in);
 }
 
 void intake_store(struct intake *in)
@@ -144,7 +225,9 @@ void intake_store(struct intake *in)
     clock_rfc3339(clock_real_ms(), in->created_at);
     r = storage_upload_commit(in->api->storage, &in->file, in->call->session.id, in->job_id, in->format->id,
                               in->stored_path);
-    if (r < 0)
+    if (r == -ENOENT)
+        look_for_session(in);
+    else if (r < 0)
         intake_fail_disk(in, r);
     else
         create_job(in);

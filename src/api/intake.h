@@ -1,10 +1,10 @@
-/* A new file of a session, from when it is begun to the job that it becomes: what POST /upload and POST
- * /duplicate have in common. A part of theirs, in the request's memory. */
+/* A new file of a session, from when it is begun to the job that it becomes: what POST /upload, POST
+ * /duplicate and uploads in pieces (tus.h) have in common. A part of theirs, in the request's memory. */
 #pragma once
 
 #include "api/api.h"
-#include "api/filename.h"
 #include "core/clock.h"
+#include "format/filename.h"
 
 #include <nettle/sha2.h>
 
@@ -15,10 +15,13 @@ struct intake {
     bool has_slot;
     bool sent; /* by a client: counted as an upload */
     struct storage_upload file;
+    uint64_t reserve_due; /* size at which to look after the disk's reserve */
+    uint64_t
+        keep_s; /* for how long its job is kept if nobody says otherwise (job_kept.h); 0: as others are */
 
     /* known when it is stored */
     const struct format *format;
-    uint64_t size;
+    uint64_t size; /* of what is there */
     char filename[FILENAME_MAX_BYTES + 1];
     char hash[2 * SHA256_DIGEST_SIZE + 1], mime[SNIFF_MIME_MAX];
 
@@ -32,8 +35,21 @@ bool intake_take_slot(struct intake *in);
  * the other would else meet its own limit. But a client that leaves while its file is worked on gives nothing
  * back before that has ended: it could have any number of files in the making, and of checks waiting. */
 void intake_let_go(struct intake *in);
+/* Writes what comes next of it, behind the `size` bytes that are there. 0 or -errno, for intake_fail_disk().
+ */
+int intake_write(struct intake *in, const void *data, size_t len);
+/* Where it has to be, and what it says? To be called on a thread, as both may take long. 0, or an error as of
+ * sniff_check(). */
+int intake_check(struct intake *in);
+/* Of all its bytes. */
+void intake_set_hash(struct intake *in, struct sha256_ctx *sha256);
 /* The file has been written, and is known: its name on disk, its job, and the answer. */
 void intake_store(struct intake *in);
+/* The same for one that has come in pieces, and has its name: whatever `fn` is told, it answers. */
+void intake_store_arrived(struct intake *in, job_fn *fn, void *arg);
+/* What is answered about a file that has become a job. */
+json_t *intake_describe(const struct job *job);
+json_t *intake_describe_new(const struct intake *in);
 
 /* How much there may be of it and the others. */
 struct job_quota intake_quota(const struct intake *in);

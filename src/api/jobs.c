@@ -1,6 +1,7 @@
-/* GET /job_status, and waiting for a job's end. */
+/* GET /job_status and GET /v1/jobs/{id}, and waiting for a job's end. */
 #include "api/api.h"
 
+#include "api/body.h"
 #include "core/str.h"
 
 #include <errno.h>
@@ -54,10 +55,10 @@ static void on_status_change(void *arg, const char *news)
 
 static void reply_status(struct api_call *call, unsigned status, const struct job *job)
 {
-    _cleanup_buf_ struct buf json = BUF_INIT(API_JOB_BYTES_MAX);
+    _cleanup_buf_ struct buf json = BUF_INIT(JOB_JSON_BYTES_MAX);
 
-    buf_reserve(&json, API_JOB_BYTES);
-    api_job_write(&json, job);
+    buf_reserve(&json, JOB_JSON_BYTES);
+    job_json_write(&json, job);
     if (buf_error(&json)) {
         api_fail(call, API_INTERNAL, "The job has more to say than there is room for.");
         return;
@@ -134,6 +135,14 @@ static void status_wait_start(struct status_wait *w)
     load_status(w);
 }
 
+/* In the path, or as a parameter. */
+static const char *job_asked_for(const struct http_request *req)
+{
+    const char *id = http_request_param(req);
+
+    return id ? id : http_request_query(req, "job_id");
+}
+
 static void on_status_ahead(void *arg, int err, const struct job *job)
 {
     struct status_wait *w = arg;
@@ -150,11 +159,11 @@ static void on_status_ahead(void *arg, int err, const struct job *job)
  * before the first look. */
 void api_job_status_ahead(struct api_call *call)
 {
-    const char *job_id = http_request_query(call->req, "job_id"),
-               *session_id = http_request_cookie(call->req, "session_id");
+    const char *job_id = job_asked_for(call->req), *session_id = http_request_cookie(call->req, "session_id");
     struct status_wait *w;
 
-    if (http_request_query(call->req, "wait") || !id_is_uuid(job_id) || !id_is_token(session_id))
+    if (call->identity.bearer != BEARER_NONE || http_request_query(call->req, "wait") ||
+        !id_is_uuid(job_id) || !id_is_token(session_id))
         return;
     w = call->ahead = status_wait_new(call, job_id);
     w->loading = true;
@@ -164,8 +173,7 @@ void api_job_status_ahead(struct api_call *call)
 
 void api_job_status(struct api_call *call)
 {
-    const char *job_id = http_request_query(call->req, "job_id"),
-               *wait = http_request_query(call->req, "wait");
+    const char *job_id = job_asked_for(call->req), *wait = http_request_query(call->req, "wait");
     struct status_wait *w = call->ahead;
     uint64_t seconds = 0;
 
@@ -195,4 +203,17 @@ void api_reply_end(struct api_call *call, const char *job_id, uint64_t wait_ms)
     w->for_end = true;
     w->wait_ms = wait_ms;
     status_wait_start(w);
+}
+
+const char *api_named_job(struct api_call *call)
+{
+    size_t len;
+    const char *text = http_request_body(call->req, &len), *why;
+    _cleanup_(body_free) struct body body = {0};
+
+    if (body_read_job(text, len, &body, &why) < 0) {
+        api_fail(call, API_BAD_REQUEST, why);
+        return NULL;
+    }
+    return http_request_strdup(call->req, body.job_id);
 }

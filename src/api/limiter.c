@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +26,8 @@ static const struct {
     [LIMIT_CONVERT] = {"convert", "DECANT_RATE_CONVERT", offsetof(struct settings, rate_convert), 1},
     [LIMIT_READ] = {"read", "DECANT_RATE_READ", offsetof(struct settings, rate_read), 16},
     [LIMIT_DOWNLOAD] = {"download", "DECANT_RATE_DOWNLOAD", offsetof(struct settings, rate_download), 1},
+    [LIMIT_LOGIN] = {"login", "DECANT_RATE_LOGIN", offsetof(struct settings, rate_login), 1},
+    [LIMIT_GUESS] = {"guess", "DECANT_RATE_GUESS", offsetof(struct settings, rate_guess), 1},
     [LIMIT_PAGE] = {"page", "DECANT_RATE_PAGE", offsetof(struct settings, rate_page), 16},
 };
 
@@ -112,6 +115,8 @@ int limits_load(const struct settings *settings, struct limits *ret, const char 
             *ret_variable = classes[i].variable;
             return -EINVAL;
         }
+        if (ret->of[i][CLIENT_USER].burst == 0)
+            ret->of[i][CLIENT_USER] = ret->of[i][CLIENT_SESSION];
     }
     return 0;
 }
@@ -125,10 +130,16 @@ struct entry {
     char names[CLIENT_KINDS][ID_TOKEN_LEN + 1];
 };
 
+struct known_factor {
+    char name[ID_TOKEN_LEN + 1];
+    uint64_t factor;
+};
+
 struct limiter {
     struct redis *redis;
     const struct limits *limits;
     struct entry entries[ENTRIES];
+    struct known_factor factors[ENTRIES];
 };
 
 struct limiter *limiter_new(struct redis *redis, const struct limits *limits)
@@ -152,17 +163,21 @@ static const char *name_of(const struct client_names *client, int kind)
     return client->of[kind] ? client->of[kind] : "";
 }
 
-/* One place for each; whoever comes last has it. The names are hexadecimal digits that nobody can choose. */
+/* The names are hexadecimal digits that nobody can choose; one place for each, whoever comes last has it. */
+static unsigned long digits_of(const char *name)
+{
+    char digits[sizeof "0123456"] = "";
+
+    memccpy(digits, name, '\0', sizeof digits - 1);
+    return strtoul(digits, NULL, 16);
+}
+
 static struct entry *place_of(struct limiter *l, enum limit_class limit, const struct client_names *client)
 {
     unsigned long place = limit;
 
-    for (int kind = 0; kind < CLIENT_KINDS; kind++) {
-        char digits[sizeof "0123456"] = "";
-
-        memccpy(digits, name_of(client, kind), '\0', sizeof digits - 1);
-        place = place * 31 + strtoul(digits, NULL, 16);
-    }
+    for (int kind = 0; kind < CLIENT_KINDS; kind++)
+        place = place * 31 + digits_of(name_of(client, kind));
     return &l->entries[place % ENTRIES];
 }
 
@@ -174,6 +189,34 @@ static bool belongs(const struct entry *e, enum limit_class limit, const struct 
         if (!str_eq(e->names[kind], name_of(client, kind)))
             return false;
     return true;
+}
+
+uint64_t limiter_factor(const struct limiter *l, const char *name)
+{
+    const struct known_factor *known = &l->factors[digits_of(name) % ENTRIES];
+
+    return str_eq(known->name, name) ? known->factor : 1;
+}
+
+void limiter_set_factor(struct limiter *l, const char *name, uint64_t factor)
+{
+    struct known_factor *known = &l->factors[digits_of(name) % ENTRIES];
+
+    if (factor == 1 && !str_eq(known->name, name))
+        return; /* what is the rule needs no place */
+    snprintf(known->name, sizeof known->name, "%s", name);
+    known->factor = factor;
+}
+
+static struct rate rate_of(const struct limiter *l, enum limit_class limit, enum client_kind kind,
+                           const struct client_names *client)
+{
+    struct rate rate = l->limits->of[limit][kind];
+    uint64_t factor = kind == CLIENT_ADDRESS || client->factor == 0 ? 1 : client->factor;
+
+    rate.count *= factor;
+    rate.burst *= factor;
+    return rate;
 }
 
 /* By which of its names there is a limit for this client. */
@@ -207,12 +250,24 @@ bool limiter_knows(struct limiter *l, enum limit_class limit, const struct clien
     return true;
 }
 
+bool limiter_refuses(struct limiter *l, enum limit_class limit, const struct client_names *client,
+                     struct limit_verdict *ret)
+{
+    const struct entry *e = place_of(l, limit, client);
+
+    if (!belongs(e, limit, client) || e->verdict.granted || clock_mono_ms() >= e->until_ms)
+        return false;
+    *ret = e->verdict;
+    return true;
+}
+
 /* --- asking */
 
 struct asking {
     struct limiter *limiter;
     enum limit_class limit;
     enum client_kind kinds[CLIENT_KINDS];
+    struct rate rates[CLIENT_KINDS]; /* of each of `kinds` */
     char names[CLIENT_KINDS][ID_TOKEN_LEN + 1];
     limiter_fn *fn;
     void *arg;
@@ -224,14 +279,17 @@ static void remember(struct asking *a, const struct limit_verdict *verdict, uint
     struct entry *e = place_of(a->limiter, a->limit, &client);
     uint64_t kept_ms =
         !verdict->granted ? (verdict->retry_ms < REFUSED_MS ? verdict->retry_ms : REFUSED_MS) : KEPT_MS;
+    uint64_t now_ms = clock_mono_ms();
+    /* Redis refills the bucket while units of it lie here: nobody shall have more than a bucket is large. */
+    uint64_t room = verdict->rate.burst - verdict->remaining;
 
     if (verdict->granted && left == 0)
         return;
-    if (verdict->granted && belongs(e, a->limit, &client) && e->verdict.granted)
+    if (verdict->granted && belongs(e, a->limit, &client) && e->verdict.granted && now_ms < e->until_ms)
         left += e->left; /* of answers to others that were asked at the same time */
     e->verdict = *verdict;
-    e->left = left;
-    e->until_ms = clock_mono_ms() + kept_ms;
+    e->left = left < room ? left : room;
+    e->until_ms = now_ms + kept_ms;
     memcpy(e->names, a->names, sizeof e->names);
 }
 
@@ -248,7 +306,7 @@ static void on_taken(void *arg, int err, const struct rate_answer *answer)
                                      .counted = true,
                                      .limit = a->limit,
                                      .kind = a->kinds[answer->bucket],
-                                     .rate = a->limiter->limits->of[a->limit][a->kinds[answer->bucket]],
+                                     .rate = a->rates[answer->bucket],
                                      .remaining = answer->remaining,
                                      .reset_ms = answer->reset_ms,
                                      .retry_ms = answer->retry_ms};
@@ -273,13 +331,11 @@ static void name_bucket(enum limit_class limit, enum client_kind kind, const cha
 void limiter_ask(struct limiter *l, enum limit_class limit, const struct client_names *client, limiter_fn *fn,
                  void *arg)
 {
-    struct asking *a = calloc(1, sizeof *a);
+    struct asking *a = xcalloc(1, sizeof *a);
     struct rate_bucket buckets[CLIENT_KINDS];
     char names[CLIENT_KINDS][RATE_NAME_MAX];
     size_t n;
 
-    if (!a)
-        abort(); /* as redis.c does: no memory, no answer */
     a->limiter = l;
     a->limit = limit;
     a->fn = fn;
@@ -289,9 +345,34 @@ void limiter_ask(struct limiter *l, enum limit_class limit, const struct client_
         snprintf(a->names[kind], sizeof a->names[kind], "%s", name_of(client, kind));
     for (size_t i = 0; i < n; i++) {
         name_bucket(limit, a->kinds[i], client->of[a->kinds[i]], names[i]);
-        buckets[i] = (struct rate_bucket){names[i], l->limits->of[limit][a->kinds[i]]};
+        a->rates[i] = rate_of(l, limit, a->kinds[i], client);
+        buckets[i] = (struct rate_bucket){names[i], a->rates[i]};
     }
     rate_take(l->redis, buckets, n, classes[limit].handful, on_taken, a);
+}
+
+/* --- forgetting */
+
+static void on_forgotten(void *arg, int err, const redisReply *reply)
+{
+}
+
+void limiter_forget(struct limiter *l, enum limit_class limit, const struct client_names *client)
+{
+    struct entry *e = place_of(l, limit, client);
+    char names[CLIENT_KINDS][RATE_NAME_MAX];
+    enum client_kind kinds[CLIENT_KINDS];
+    const char *filled[CLIENT_KINDS];
+    size_t n = find_buckets(l, limit, client, kinds);
+
+    if (belongs(e, limit, client))
+        e->until_ms = 0;
+    for (size_t i = 0; i < n; i++) {
+        name_bucket(limit, kinds[i], client->of[kinds[i]], names[i]);
+        filled[i] = names[i];
+    }
+    if (n > 0)
+        rate_fill(l->redis, filled, n, on_forgotten, NULL);
 }
 
 static uint64_t seconds_of(uint64_t ms)

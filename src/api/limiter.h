@@ -19,6 +19,8 @@ enum limit_class {
     LIMIT_CONVERT,
     LIMIT_READ,
     LIMIT_DOWNLOAD,
+    LIMIT_LOGIN,
+    LIMIT_GUESS, /* of a password: no route is of it, auth_guess.h */
     LIMIT_PAGE,
     LIMIT_CLASSES
 };
@@ -43,6 +45,11 @@ struct limiter *limiter_new(struct redis *redis, const struct limits *limits);
 /* After its connection. NULL is fine. */
 void limiter_free(struct limiter *l);
 
+/* How many times the rates whoever goes by this name has, when it was last told here: 1 where it never was. A
+ * client's plan is known only when Redis has answered, and its limits are asked for in the same turn. */
+uint64_t limiter_factor(const struct limiter *l, const char *name);
+void limiter_set_factor(struct limiter *l, const char *name, uint64_t factor);
+
 struct limit_verdict {
     bool granted;
     bool counted; /* false: no limit is set, nothing is to be told of it */
@@ -55,10 +62,16 @@ struct limit_verdict {
 /* True: the verdict is known without Redis. Else limiter_ask. */
 bool limiter_knows(struct limiter *l, enum limit_class limit, const struct client_names *client,
                    struct limit_verdict *ret);
+/* Is it known here that this client is refused now? Takes nothing. */
+bool limiter_refuses(struct limiter *l, enum limit_class limit, const struct client_names *client,
+                     struct limit_verdict *ret);
 /* err: as in redis.h; `verdict` only where it is 0. `client` is used up when this returns. */
 typedef void limiter_fn(void *arg, int err, const struct limit_verdict *verdict);
 void limiter_ask(struct limiter *l, enum limit_class limit, const struct client_names *client, limiter_fn *fn,
                  void *arg);
+
+/* What the client has used up of its limits is given back, a moment later. */
+void limiter_forget(struct limiter *l, enum limit_class limit, const struct client_names *client);
 
 /* The fields RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10), and RateLimit-Limit,
  * -Remaining and -Reset, which its first versions had and most clients know. A bucket is told as its size and

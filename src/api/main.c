@@ -10,8 +10,11 @@
 #include "api/kept.h"
 #include "api/metrics.h"
 #include "api/metrics_access.h"
+#include "api/openapi/openapi.h"
 #include "api/pages.h"
 #include "api/peer.h"
+#include "api/tus.h"
+#include "auth/jwt_keys.h"
 #include "core/privilege.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
@@ -26,15 +29,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { EXIT_CONFIG = 78, DRAIN_POLL_MS = 50, SHARED_NOFILE = 256 };
-enum { HEAP_SPARE_BYTES = 256 * 1024, TRIM_INTERVAL_S = 60 };
+enum { EXIT_CONFIG = 78, BEGIN_MS = 3000, DRAIN_POLL_MS = 50, SHARED_NOFILE = 256 };
+enum { HEAP_SPARE_BYTES = 256 * 1024, MINUTE_S = 60 };
 enum { FOLDER_MAX = 1024 };
 
 struct loop_thread {
     struct api api;
     uv_loop_t loop;
     uv_async_t stop;
-    uv_timer_t drain;
+    uv_timer_t begin, drain;
+    bool tells; /* of Redis: one does for all */
     uint64_t drain_until_ms;
     pthread_t thread;
 };
@@ -50,6 +54,7 @@ static void loop_end(struct loop_thread *t)
     job_watcher_free(TAKE_PTR(t->api.watcher));
     events_free(TAKE_PTR(t->api.events));
     limiter_free(TAKE_PTR(t->api.limiter));
+    uv_close((uv_handle_t *)&t->begin, NULL);
     uv_close((uv_handle_t *)&t->drain, NULL);
     uv_close((uv_handle_t *)&t->stop, NULL);
 }
@@ -71,6 +76,35 @@ static void on_stop(uv_async_t *async)
     uv_timer_start(&t->drain, on_drain, 0, DRAIN_POLL_MS);
 }
 
+static void prepare(struct http_request *req)
+{
+    browser_prepare(req);
+    tus_prepare(req);
+}
+
+/* A loop takes requests when it has its connection to Redis, else who came first would be refused, though
+ * another loop may have said that all is well; or when it knows that it can't have one, or not soon. */
+static void on_begin(uv_timer_t *timer)
+{
+    struct loop_thread *t = timer->data;
+
+    http_loop_begin(t->api.http);
+}
+
+static void on_redis_trouble(void *arg, const char *trouble)
+{
+    struct loop_thread *t = arg;
+
+    if (t->api.http)
+        http_loop_begin(t->api.http);
+    if (!t->tells)
+        return;
+    if (*trouble)
+        log_error("Redis can't be reached, and most requests are refused", LOG_S("why", trouble));
+    else
+        log_info("Redis answers");
+}
+
 /* `api` has what the loops share. */
 static int loop_start(struct loop_thread *t, const struct api *api, const struct limits *limits,
                       const struct http_config *http)
@@ -89,14 +123,16 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
     config.app = &t->api;
     uv_loop_init(&t->loop);
     uv_async_init(&t->loop, &t->stop, on_stop);
+    uv_timer_init(&t->loop, &t->begin);
     uv_timer_init(&t->loop, &t->drain);
-    t->stop.data = t->drain.data = t;
+    t->stop.data = t->begin.data = t->drain.data = t;
     r = redis_new(&t->loop, api->redis_config, &t->api.redis);
     if (r < 0) {
         log_error(REDIS_URL_WRONG);
         return r;
     }
     redis_measure(t->api.redis, metrics_redis(t->api.metrics));
+    redis_on_trouble(t->api.redis, on_redis_trouble, t);
     r = job_watcher_new(&t->loop, api->redis_config, &t->api.watcher);
     if (r < 0)
         return r;
@@ -115,6 +151,8 @@ static int loop_start(struct loop_thread *t, const struct api *api, const struct
     r = http_loop_new(&t->loop, &config, &t->api.http);
     if (r < 0)
         log_error("can't listen", LOG_S("address", s->listen), LOG_U("port", s->port), LOG_E(r));
+    else
+        uv_timer_start(&t->begin, on_begin, BEGIN_MS, 0);
     return r;
 }
 
@@ -158,14 +196,6 @@ static void raise_nofile(const struct settings *s)
                  LOG_U("descriptors", limit.rlim_cur));
 }
 
-static void on_redis_trouble(void *arg, const char *trouble)
-{
-    if (*trouble)
-        log_error("Redis can't be reached, and most requests are refused", LOG_S("why", trouble));
-    else
-        log_info("Redis answers");
-}
-
 static void end_threads(struct loop_thread *threads, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -207,16 +237,33 @@ static void trim_heap(void)
 #endif
 }
 
+/* What an operator has put there or taken away. Keys that can't be used leave us with those we have. */
+static void look_at_keys(struct jwt_keys *keys)
+{
+    struct jwt_trouble trouble;
+    int r = keys ? jwt_keys_reload(keys, &trouble) : 0;
+
+    if (r < 0)
+        log_error("the keys for access tokens stay as they were", LOG_S("why", trouble.why),
+                  LOG_S("file", trouble.file), LOG_E(r));
+    else if (r > 0)
+        log_info("the keys for access tokens are others now");
+}
+
 /* Waits in the main thread until the first signal ends the loops and all threads are done. A second one does
  * not wait for the requests that are under way: whatever is cut off by it leaves nothing half-done. */
-static void wait_for_end(struct loop_thread *threads, size_t n, const sigset_t *signals)
+static void wait_for_end(struct loop_thread *threads, size_t n, struct jwt_keys *keys,
+                         const sigset_t *signals)
 {
-    const struct timespec interval = {.tv_sec = TRIM_INTERVAL_S};
+    const struct timespec interval = {.tv_sec = MINUTE_S};
     int sig;
 
-    while ((sig = sigtimedwait(signals, NULL, &interval)) < 0)
-        if (errno == EAGAIN)
+    while ((sig = sigtimedwait(signals, NULL, &interval)) < 0 || sig == SIGHUP) {
+        if (sig < 0 && errno == EAGAIN)
             trim_heap();
+        if (sig == SIGHUP || errno == EAGAIN)
+            look_at_keys(keys);
+    }
     log_info("stopping", LOG_S("signal", strsignal(sig)));
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
     end_threads(threads, n);
@@ -235,9 +282,12 @@ static int make_slots(const struct settings *s, struct api *api)
     } all[] = {
         {&api->connections, {UINT64_MAX, {UINT64_MAX, s->address_connections, UINT64_MAX}}},
         {&api->event_streams,
-         {s->max_event_streams, {s->session_event_streams, s->address_event_streams, UINT64_MAX}}},
-        {&api->uploads, {s->max_uploads, {s->session_uploads, s->address_uploads, UINT64_MAX}}},
+         {s->max_event_streams,
+          {s->session_event_streams, s->address_event_streams, s->session_event_streams}}},
+        {&api->uploads, {s->max_uploads, {s->session_uploads, s->address_uploads, s->session_uploads}}},
         {&api->archives, {s->max_archives, {UINT64_MAX, s->address_archives, UINT64_MAX}}},
+        {&api->anonymous_calls, {UINT64_MAX, {UINT64_MAX, s->anonymous_calls, UINT64_MAX}}},
+        {&api->logins, {s->max_logins, {UINT64_MAX, (s->max_logins + 1) / 2, UINT64_MAX}}},
     };
     int r = 0;
 
@@ -253,6 +303,8 @@ static void cleanup_shared(struct api *api)
     slots_free(api->event_streams);
     slots_free(api->uploads);
     slots_free(api->archives);
+    slots_free(api->anonymous_calls);
+    slots_free(api->logins);
 }
 
 /* What the settings say of clients and limits. */
@@ -287,16 +339,22 @@ static void cleanup_access(struct metrics_access **access)
     metrics_access_free(*access);
 }
 
+static void cleanup_keys(struct jwt_keys **keys)
+{
+    jwt_keys_free(*keys);
+}
+
 /* What never changes while the server runs. */
 struct texts {
     struct pages *pages; /* NULL: there are none */
-    struct kept formats;
+    struct kept formats, openapi;
 };
 
 static void cleanup_texts(struct texts *texts)
 {
     pages_free(texts->pages);
     kept_clear(&texts->formats);
+    kept_clear(&texts->openapi);
 }
 
 static int load_pages(const char *folder, struct pages **ret)
@@ -319,6 +377,36 @@ static int load_pages(const char *folder, struct pages **ret)
     return r;
 }
 
+static int load_keys(const char *folder, struct jwt_keys **ret)
+{
+    struct jwt_trouble trouble;
+    int r = folder ? jwt_keys_load(folder, ret, &trouble) : 0;
+
+    if (r < 0)
+        log_error("set DECANT_JWT_KEYS to a folder of keys that decant jwt-key has made",
+                  LOG_S("folder", folder), LOG_S("why", trouble.why), LOG_S("file", trouble.file), LOG_E(r));
+    return r;
+}
+
+/* Who comes back from the provider gets a login of ours. */
+static int check_sign_on(const struct settings *s)
+{
+    if (!*s->oidc_issuer || s->jwt_keys)
+        return 0;
+    log_error("DECANT_OIDC_ISSUER needs DECANT_JWT_KEYS: without keys nobody can be logged in");
+    return -EINVAL;
+}
+
+static int make_openapi(const struct settings *s, struct kept *ret)
+{
+    char buffer[256], *why = buffer;
+    int r = openapi_make(s, ret, buffer, sizeof buffer);
+
+    if (r < 0)
+        log_error("openapi.json can't be made", LOG_S("why", why));
+    return r;
+}
+
 static int load_texts(const struct settings *s, struct texts *ret)
 {
     char usual[FOLDER_MAX];
@@ -326,14 +414,19 @@ static int load_texts(const struct settings *s, struct texts *ret)
 
     if (r == 0 && (!s->web || *s->web))
         r = load_pages(s->web ? s->web : usual, &ret->pages);
-    return r < 0 ? r : api_formats_make(&ret->formats);
+    if (r == 0)
+        r = api_formats_make(&ret->formats);
+    return r < 0 ? r : make_openapi(s, &ret->openapi);
 }
 
 /* Everything is open by now, and there is one thread: the others inherit it. */
 static int confine(const struct settings *s)
 {
-    const struct confinement c = {
-        .policy = policy_api, .storage = s->storage, .peers = {s->redis}, .ports = s->redis_ports};
+    const struct confinement c = {.policy = policy_api,
+                                  .storage = s->storage,
+                                  .readable = s->jwt_keys,
+                                  .peers = {s->redis},
+                                  .ports = s->redis_ports};
     const char *why;
     int r = confine_process(&c, &why);
 
@@ -351,11 +444,14 @@ static int serve(const struct settings *s, const sigset_t *signals)
     const char *why;
     struct seal_public seal;
     struct limits limits;
+    struct plan plans[PLANS];
     _cleanup_(cleanup_clients) struct clients *clients = NULL;
     _cleanup_(cleanup_metrics) struct metrics_block *metrics = NULL;
     _cleanup_(cleanup_access) struct metrics_access *access = NULL;
     _cleanup_(cleanup_texts) struct texts texts = {0};
-    _cleanup_(cleanup_shared) struct api api = {.settings = s, .seal = s->seal_public ? &seal : NULL};
+    _cleanup_(cleanup_keys) struct jwt_keys *keys = NULL;
+    _cleanup_(cleanup_shared) struct api api = {
+        .settings = s, .plans = plans, .seal = s->seal_public ? &seal : NULL};
     int r;
 
     tame_heap();
@@ -363,14 +459,22 @@ static int serve(const struct settings *s, const sigset_t *signals)
         log_error("DECANT_SEAL_PUBLIC is not a public key of 64 hexadecimal digits");
         return EXIT_CONFIG;
     }
+    if (plans_load(s, plans, &why) < 0) {
+        log_error("a plan is not words like jobs=5000 retention=30d, or allows larger files than "
+                  "DECANT_MAX_UPLOAD",
+                  LOG_S("setting", why));
+        return EXIT_CONFIG;
+    }
     if (read_limits(s, &limits, &clients) < 0 || metrics_access_new(s, &access) < 0)
         return EXIT_CONFIG;
-    if (load_texts(s, &texts) < 0)
+    if (check_sign_on(s) < 0 || load_texts(s, &texts) < 0 || load_keys(s->jwt_keys, &keys) < 0)
         return EXIT_CONFIG;
     routes = api_routes(s, texts.pages, &n_routes);
     api.pages = texts.pages;
     api.formats = &texts.formats;
+    api.openapi = &texts.openapi;
     api.clients = clients;
+    api.jwt_keys = keys;
     api.metrics_access = access;
     r = redis_config_load(s, &redis, &why);
     if (r < 0) {
@@ -397,7 +501,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
         .rate_window_ms = (unsigned)s->rate_window_s * 1000,
         .routes = routes,
         .n_routes = n_routes,
-        .prepare = browser_prepare,
+        .prepare = prepare,
         .error = api_http_error,
         .admit = peer_admit,
         .left = peer_left,
@@ -417,7 +521,7 @@ static int serve(const struct settings *s, const sigset_t *signals)
             return EXIT_CONFIG;
         }
     }
-    redis_on_trouble(threads[0].api.redis, on_redis_trouble, NULL); /* one tells of all */
+    threads[0].tells = true;
     if (confine(s) < 0) {
         abandon(threads, n);
         return EXIT_CONFIG;
@@ -425,29 +529,9 @@ static int serve(const struct settings *s, const sigset_t *signals)
     if (start_threads(threads, n) < 0)
         return EXIT_FAILURE;
     log_info("listening", LOG_S("address", s->listen), LOG_U("port", s->port), LOG_U("loops", n));
-    wait_for_end(threads, n, signals);
+    wait_for_end(threads, n, keys, signals);
     log_info("stopped");
     return EXIT_SUCCESS;
-}
-
-/* A user of its own, in the worker's group: the storage is the group's. */
-static int give_root_away(const struct settings *s)
-{
-    struct privilege_ids worker, ids;
-    int r;
-
-    if (geteuid() != 0)
-        return 0;
-    r = privilege_find("DECANT_USER", s->user, &worker);
-    if (r == 0)
-        r = privilege_find("DECANT_API_USER", s->api_user, &ids);
-    if (r < 0)
-        return r;
-    ids.gid = worker.gid;
-    r = privilege_become(&ids);
-    if (r < 0)
-        log_error("DECANT_API_USER: the API can't become this user", LOG_S("user", s->api_user), LOG_E(r));
-    return r;
 }
 
 int main(int argc, char **argv)
@@ -464,7 +548,8 @@ int main(int argc, char **argv)
     }
     settings_log_init(&settings, "decant-api");
     catalogue_choose(settings.engines);
-    if (give_root_away(&settings) < 0 || sodium_init() < 0 || privilege_forbid_core() < 0)
+    if (privilege_drop_beside(settings.user, "DECANT_API_USER", settings.api_user) < 0 || sodium_init() < 0 ||
+        privilege_forbid_core() < 0)
         return EXIT_CONFIG;
     confine_prepare();
     seal_wipe_json();
@@ -476,6 +561,8 @@ int main(int argc, char **argv)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    if (settings.jwt_keys)
+        sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     return serve(&settings, &signals);
 }

@@ -31,8 +31,9 @@ struct upload_metrics {
 };
 
 struct other_metrics {
-    counter downloads, download_bytes;
+    counter downloads, download_bytes, results_reused;
     counter previews[2]; /* kept, made */
+    counter logins[LOGIN_OUTCOMES];
     counter connections, connections_ended, connections_refused;
     counter errors[API_ERROR_COUNT_];
     counter refused[LIMIT_CLASSES][CLIENT_KINDS + 1];
@@ -140,6 +141,16 @@ void metrics_download(struct metrics *m, uint64_t bytes)
 void metrics_preview(struct metrics *m, bool waited)
 {
     counter_add(&m->all.previews[waited], 1);
+}
+
+void metrics_reused(struct metrics *m)
+{
+    counter_add(&m->all.results_reused, 1);
+}
+
+void metrics_login(struct metrics *m, enum login_outcome outcome)
+{
+    counter_add(&m->all.logins[outcome], 1);
 }
 
 void metrics_error(struct metrics *m, enum api_error error)
@@ -295,6 +306,9 @@ static void write_files(struct buf *out, const struct metrics *m)
                    "Results that were sent to the end, or handed to nginx.", counter_read(&m->all.downloads));
     metrics_single(out, "decant_download_bytes_total", "counter", "Bytes of these.",
                    counter_read(&m->all.download_bytes));
+    metrics_single(out, "decant_results_reused_total", "counter",
+                   "Conversions that were answered with a copy of a result.",
+                   counter_read(&m->all.results_reused));
 }
 
 static void write_previews(struct buf *out, const struct metrics *m)
@@ -306,6 +320,19 @@ static void write_previews(struct buf *out, const struct metrics *m)
                    "Pictures of results that were answered, by whether they were there.");
     for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
         metrics_sample(out, name, labels[i], counter_read(&m->all.previews[i]));
+}
+
+static void write_logins(struct buf *out, const struct metrics *m)
+{
+    static const char name[] = "decant_logins_total";
+    static const char *const labels[LOGIN_OUTCOMES] = {[LOGIN_SUCCEEDED] = "outcome=\"succeeded\"",
+                                                       [LOGIN_FAILED] = "outcome=\"failed\"",
+                                                       [LOGIN_LOCKED] = "outcome=\"locked\"",
+                                                       [LOGIN_BUSY] = "outcome=\"busy\""};
+
+    metrics_family(out, name, "counter", "Logins by name and password, by how they ended.");
+    for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
+        metrics_sample(out, name, labels[i], counter_read(&m->all.logins[i]));
 }
 
 static void write_refusals(struct buf *out, const struct metrics *m)
@@ -523,6 +550,7 @@ static int write_own(struct buf *out, struct api *api)
     write_connections(out, api, &sum->loops[0]);
     write_files(out, &sum->loops[0]);
     write_previews(out, &sum->loops[0]);
+    write_logins(out, &sum->loops[0]);
     write_refusals(out, &sum->loops[0]);
     write_redis(out, &sum->loops[0]);
     metrics_block_free(sum);

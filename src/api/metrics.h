@@ -28,6 +28,10 @@ void metrics_upload(struct metrics *m, const struct format *format, uint64_t byt
 void metrics_download(struct metrics *m, uint64_t bytes);
 /* `waited`: it was made for this request, or for one at the same time. */
 void metrics_preview(struct metrics *m, bool waited);
+/* A conversion was answered with a copy of a result. */
+void metrics_reused(struct metrics *m);
+enum login_outcome { LOGIN_SUCCEEDED, LOGIN_FAILED, LOGIN_LOCKED, LOGIN_BUSY, LOGIN_OUTCOMES };
+void metrics_login(struct metrics *m, enum login_outcome outcome);
 void metrics_error(struct metrics *m, enum api_error error);
 /* A 429: by a rate, and then which name of the client was limited; or by how much there may be at once. */
 void metrics_refused(struct metrics *m, enum limit_class limit, const struct limit_verdict *verdict);

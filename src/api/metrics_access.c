@@ -1,7 +1,7 @@
 #include "api/metrics_access.h"
 
-#include "api/networks.h"
 #include "api/peer.h"
+#include "core/networks.h"
 #include "core/secret.h"
 #include "core/str.h"
 

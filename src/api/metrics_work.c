@@ -73,6 +73,14 @@ static const char *nth_origin(size_t i)
     return i < ARRAY_SIZE(values) ? values[i] : NULL;
 }
 
+/* webhooks_done() counts them. */
+static const char *nth_delivery(size_t i)
+{
+    static const char *const values[] = {"delivered", "retried", "failed", "dropped"};
+
+    return i < ARRAY_SIZE(values) ? values[i] : NULL;
+}
+
 /* The values that a label may have: NULL after the last one. */
 typedef const char *label_values(size_t i);
 
@@ -80,8 +88,9 @@ static const struct label {
     const char *name;
     label_values *values;
 } all_labels[] = {
-    {"engine", nth_engine}, {"source", nth_format}, {"target", nth_format},   {"outcome", nth_outcome},
-    {"ending", nth_ending}, {"reason", nth_reason}, {"verdict", nth_verdict}, {"origin", nth_origin},
+    {"engine", nth_engine},   {"source", nth_format}, {"target", nth_format},
+    {"outcome", nth_outcome}, {"ending", nth_ending}, {"reason", nth_reason},
+    {"verdict", nth_verdict}, {"origin", nth_origin}, {"delivery", nth_delivery},
 };
 
 static label_values *values_of(const char *name, size_t len)

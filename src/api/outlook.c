@@ -74,6 +74,7 @@ void outlook_learn(struct outlook *o, const struct worker_info *workers, size_t 
 {
     const char *const *families = catalogue_families();
 
+    editions_learn(&o->editions, workers, n);
     for (size_t i = 0; i < QUEUE_FAMILIES_MAX && families[i]; i++)
         o->families[i] = learn_family(families[i], workers, n);
 }

@@ -4,6 +4,7 @@
  * same family. It is a guess: what waits in front may be larger than what came before. */
 #pragma once
 
+#include "api/editions.h"
 #include "queue/queue.h"
 #include "state/worker_info.h"
 
@@ -23,6 +24,7 @@ struct outlook_family {
 struct outlook {
     uint64_t asked_ms;                                  /* 0: never */
     struct outlook_family families[QUEUE_FAMILIES_MAX]; /* as catalogue_families() has them */
+    struct editions editions;                           /* what works on them */
 };
 
 /* Asks Redis if what is known is older than OUTLOOK_KEPT_MS. The answer is there before those to commands

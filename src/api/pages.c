@@ -25,6 +25,7 @@ static const struct {
     {"css", "text/css; charset=utf-8", true},
     {"svg", "image/svg+xml", true},
     {"png", "image/png", false},
+    {"jpg", "image/jpeg", false},
     {"ico", "image/x-icon", true},
     {"webmanifest", "application/manifest+json", true},
     {"json", "application/json", true},
@@ -111,13 +112,21 @@ static int read_forms(struct pages *p, const char *file, bool compress, struct k
     return r == 0 && compress ? kept_compress(kept) : r;
 }
 
-static int add_file(struct pages *p, const char *file)
+/* "/" of "index.html", "/docs" of "docs/index.html", "/x.txt" of "x.txt", with `end` behind it; new. */
+static char *path_of(const char *file, const char *end)
 {
-    int type = find_type(file);
+    const char *name = str_base_name(file);
+    size_t folder = name > file ? (size_t)(name - file) - 1 : 0;
+    int len = (int)(str_eq(name, index_file) ? folder : strlen(file));
+    char *path;
+
+    return asprintf(&path, "/%.*s%s", len, file, end) < 0 ? NULL : path;
+}
+
+static int add_page(struct pages *p, const char *file, int type, const char *end)
+{
     struct page *page;
 
-    if (type < 0)
-        return 0;
     if (p->n == PAGES_FILES_MAX)
         return -EMFILE;
     page = realloc(p->page, (p->n + 1) * sizeof *page);
@@ -126,11 +135,23 @@ static int add_file(struct pages *p, const char *file)
     p->page = page;
     page += p->n;
     *page = (struct page){.kept = {.type = types[type].type}};
-    if (asprintf(&page->path, "/%s", str_eq(file, index_file) ? "" : file) < 0)
+    page->path = path_of(file, end);
+    if (!page->path)
         return -ENOMEM;
     page->kept.cache = str_starts(page->path, assets) ? "public, max-age=31536000, immutable" : "no-cache";
     p->n++;
     return read_forms(p, file, types[type].compress, &page->kept);
+}
+
+/* What is typed with a slash at its end is the same page, as links within are to "/…". */
+static int add_file(struct pages *p, const char *file)
+{
+    const char *name = str_base_name(file);
+    bool of_folder = name > file && str_eq(name, index_file);
+    int type = find_type(file);
+    int r = type < 0 ? 0 : add_page(p, file, type, "");
+
+    return r == 0 && of_folder ? add_page(p, file, type, "/") : r;
 }
 
 static int read_folder(struct pages *p, const char *folder, unsigned depth);
@@ -249,4 +270,14 @@ void api_page(struct api_call *call)
     for (size_t i = 0; i < ARRAY_SIZE(headers); i++)
         http_reply_header(call->req, headers[i].name, headers[i].value);
     kept_reply(call, kept);
+}
+
+void api_docs(struct api_call *call)
+{
+    const struct pages *pages = call->api->pages;
+
+    if (pages && pages_find(pages, http_request_path(call->req)))
+        api_page(call);
+    else
+        api_fail(call, API_NOT_FOUND, "This server has no web page. GET /openapi.json says the same.");
 }

@@ -8,9 +8,10 @@ enum { PAGES_FILES_MAX = 500, PAGES_BYTES_MAX = 16 * 1024 * 1024 };
 
 struct pages;
 
-/* Reads index.html, which is served as "/", and whatever lies beside and below it with an extension that a
- * page may have. `x.br` and `x.gz` are forms of `x`; without the latter we compress. What begins with a dot,
- * or has other characters in its name than addresses have without escapes, is passed over, and so are links.
+/* Reads index.html, which is served as "/" (docs/index.html as "/docs" and "/docs/"), and whatever lies
+ * beside and below it with an extension that a page may have. `x.br` and `x.gz` are forms of `x`; without the
+ * latter we compress. What begins with a dot, or has other characters in its name than addresses have without
+ * escapes, is passed over, and so are links.
  *
  * -ENOENT, -ENOTDIR or -EACCES: there is no such folder (or no index.html in it) that we can open; -EMFILE
  * more than PAGES_FILES_MAX files, -EFBIG more than PAGES_BYTES_MAX bytes; or another -errno of reading. */

@@ -134,7 +134,7 @@ static void on_enqueued(void *arg, int err)
         fail_state(p, err);
 }
 
-/* Priority 0, as a conversion has it: the queue of its own is what keeps it from waiting behind those. */
+/* With the priority of a conversion: the queue of its own is what keeps it from waiting behind those. */
 static void enqueue(struct preview *p)
 {
     struct api_call *call = p->call;
@@ -153,8 +153,9 @@ static void enqueue(struct preview *p)
                                     .name = TASK_PREVIEW,
                                     .kwargs = kwargs,
                                     .family = CATALOGUE_PREVIEWS,
+                                    .priority = (unsigned)call->plan->priority,
                                     .crowd = crowd,
-                                    .crowd_max = call->api->settings->session_queue,
+                                    .crowd_max = call->plan->queue,
                                     .traceparent = traceparent};
 
     trace_next(http_request_trace(call->req), traceparent);
@@ -189,7 +190,7 @@ static void on_record(void *arg, int err, enum preview_status status, const char
     case PREVIEW_FAILED:
         fail_failed(p, code);
         break;
-    case PREVIEW_CANCELLED: /* never told: such a one is wanted again, or its session is gone */
+    case PREVIEW_CANCELLED: /* never told: such a one is wanted again, or its session or job is gone */
         fail_state(p, -ENOENT);
         break;
     }
@@ -245,7 +246,7 @@ static void wait_for_it(struct preview *p)
 
 static bool has_picture(const struct job *job)
 {
-    return catalogue_preview(format_by_id(api_output_extension(job)), format_by_id(job->target_format), NULL);
+    return catalogue_preview(format_by_id(job_output_extension(job)), format_by_id(job->target_format), NULL);
 }
 
 static void on_job(void *arg, int err, const struct job *job)

@@ -1,7 +1,9 @@
 #include "api/readiness.h"
 
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "engine/catalogue.h"
+#include "state/courier.h"
 
 #include <errno.h>
 
@@ -12,8 +14,9 @@ struct asking {
     void *arg;
 };
 
-/* `extra` (taken over, may be NULL) holds more members for the part. */
-static void add_part(struct readiness *r, const char *name, bool ok, const char *detail, json_t *extra)
+/* Without which files are converted all the same. `extra` (taken over, may be NULL) holds more members for
+ * the part. */
+static void add_side_part(struct readiness *r, const char *name, bool ok, const char *detail, json_t *extra)
 {
     json_t *part = json_pack("{s:b}", "ok", ok);
 
@@ -22,6 +25,11 @@ static void add_part(struct readiness *r, const char *name, bool ok, const char 
     if (extra)
         json_object_update_new(part, extra);
     json_object_set_new(r->parts, name, part);
+}
+
+static void add_part(struct readiness *r, const char *name, bool ok, const char *detail, json_t *extra)
+{
+    add_side_part(r, name, ok, detail, extra);
     r->ready = r->ready && ok;
 }
 
@@ -181,6 +189,23 @@ static void add_engines(struct readiness *r)
 
 /* --- */
 
+static unsigned works_of_courier(const struct settings *s)
+{
+    return (str_eq(s->webhooks, "on") ? COURIER_WEBHOOKS : 0) | (*s->oidc_issuer ? COURIER_SIGN_ON : 0);
+}
+
+static void add_courier(struct readiness *r, unsigned works)
+{
+    static const char *const missing[] = {
+        [COURIER_WEBHOOKS] = "No courier is running that sends webhooks: they wait.",
+        [COURIER_SIGN_ON] = "No courier is running for single sign-on: nobody can log in by it.",
+        [COURIER_WEBHOOKS | COURIER_SIGN_ON] = "No courier is running, or not for both: webhooks wait, or "
+                                               "nobody can log in by single sign-on.",
+    };
+
+    add_side_part(r, "courier", r->has_courier, r->has_courier ? NULL : missing[works], NULL);
+}
+
 static void on_workers(void *arg, int err, const struct worker_info *workers, size_t n)
 {
     _cleanup_free_ struct asking *a = arg;
@@ -197,8 +222,18 @@ static void on_workers(void *arg, int err, const struct worker_info *workers, si
     add_workers(r);
     add_engines(r);
     add_scanner(r);
+    if (works_of_courier(a->api->settings))
+        add_courier(r, works_of_courier(a->api->settings));
     a->fn(a->arg, r);
     json_decref(r->parts);
+}
+
+static void on_courier(void *arg, int err, bool lives)
+{
+    struct asking *a = arg;
+
+    a->readiness.has_courier = lives;
+    worker_info_list(a->api->redis, on_workers, a);
 }
 
 static void on_look(void *arg, int err, const struct queue_look *look)
@@ -208,15 +243,16 @@ static void on_look(void *arg, int err, const struct queue_look *look)
     a->readiness.has_queue = err == 0;
     if (err == 0)
         a->readiness.queue = *look;
-    worker_info_list(a->api->redis, on_workers, a);
+    if (works_of_courier(a->api->settings))
+        courier_lives(a->api->redis, works_of_courier(a->api->settings), on_courier, a);
+    else
+        on_courier(a, 0, false);
 }
 
 void readiness_ask(struct api *api, readiness_fn *fn, void *arg)
 {
-    struct asking *a = calloc(1, sizeof *a);
+    struct asking *a = xcalloc(1, sizeof *a);
 
-    if (!a)
-        abort(); /* as redis.c does: no memory, no answer */
     *a = (struct asking){.api = api, .fn = fn, .arg = arg};
     queue_look(api->queue, on_look, a);
 }

@@ -7,8 +7,8 @@
 
 struct readiness {
     json_t *parts; /* {"redis": {"ok": true}, …}; a new reference is to be taken by whoever keeps it */
-    bool ready;    /* all of them are ok */
-    bool has_redis, has_queue, has_storage;
+    bool ready;    /* all of them are ok, but perhaps the courier: files are converted without it */
+    bool has_redis, has_queue, has_storage, has_courier;
     struct queue_look queue;
     uint64_t free_bytes;
     const struct worker_info *workers;

@@ -1,4 +1,5 @@
-/* The route table: method, path, how the body is read, what must be proved first, and the handler. */
+/* The route table: method, path, how the body is read, what must be proved first, and the handler. Each is
+ * described in openapi/operations.json; the server does not start while one is not. */
 #include "api/api.h"
 
 #include "api/browser.h"
@@ -14,24 +15,47 @@ static const struct {
     enum http_body body;
     struct api_endpoint endpoint;
 } table[] = {
-    {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_OUR_PAGE, LIMIT_SESSION, NULL, api_session_init}},
+    {"GET", "/session/init", HTTP_BODY_NONE, {API_NEEDS_OUR_PAGE | API_KNOWS_BEARERS, LIMIT_SESSION, NULL, api_session_init}},
     {"POST", "/upload", HTTP_BODY_STREAM, {API_NEEDS_CSRF, LIMIT_UPLOAD, NULL, api_upload}},
+    {"OPTIONS", "/files", HTTP_BODY_NONE, {API_KNOWS_BEARERS, LIMIT_PAGE, NULL, api_tus_options}},
+    {"POST", "/files", HTTP_BODY_STREAM, {API_NEEDS_CSRF, LIMIT_UPLOAD, NULL, api_tus_create}},
+    {"GET", "/files/{id}", HTTP_BODY_NONE, {API_NEEDS_CSRF, LIMIT_READ, NULL, api_tus_show}},
+    {"PATCH", "/files/{id}", HTTP_BODY_STREAM, {API_NEEDS_CSRF, LIMIT_UPLOAD, NULL, api_tus_append}},
+    {"DELETE", "/files/{id}", HTTP_BODY_NONE, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_tus_remove}},
+    {"POST", "/files/{id}", HTTP_BODY_STREAM, {API_NEEDS_CSRF, LIMIT_UPLOAD, NULL, api_tus_override}},
     {"POST", "/duplicate", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_UPLOAD, NULL, api_duplicate}},
     {"POST", "/convert", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_convert}},
     {"POST", "/retry", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_retry}},
     {"POST", "/cancel", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_cancel}},
+    {"POST", "/delete", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_delete}},
     {"GET", "/job_status", HTTP_BODY_NONE, {API_NEEDS_SESSION, LIMIT_READ, api_job_status_ahead, api_job_status}},
     {"GET", "/events", HTTP_BODY_NONE, {API_NEEDS_SESSION, LIMIT_READ, NULL, api_events}},
-    {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_DOWNLOAD, NULL, api_download_token}},
+    {"GET", "/history", HTTP_BODY_NONE, {API_NEEDS_PREMIUM, LIMIT_READ, NULL, api_history}},
+    {"DELETE", "/history", HTTP_BODY_NONE, {API_NEEDS_CSRF | API_NEEDS_PREMIUM, LIMIT_CONVERT, NULL, api_history_empty}},
+    {"POST", "/download_token", HTTP_BODY_MEMORY, {API_NEEDS_CSRF | API_READS, LIMIT_DOWNLOAD, NULL, api_download_token}},
     {"GET", "/download", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_DOWNLOAD, NULL, api_download}},
     {"GET", "/preview", HTTP_BODY_NONE, {API_NEEDS_SESSION, LIMIT_DOWNLOAD, NULL, api_preview}},
     {"GET", "/download/archive", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_DOWNLOAD, NULL, api_download_archive}},
-    {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF_TO_CLOSE_IT, LIMIT_SESSION, NULL, api_session_close}},
+    {"POST", "/v1/convert", HTTP_BODY_STREAM, {API_NEEDS_CSRF | API_MAY_BE_ANONYMOUS, LIMIT_UPLOAD, NULL, api_one_call}},
+    {"GET", "/v1/jobs/{id}", HTTP_BODY_NONE, {API_NEEDS_SESSION, LIMIT_READ, api_job_status_ahead, api_job_status}},
+    {"DELETE", "/v1/jobs/{id}", HTTP_BODY_NONE, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_job_delete}},
+    {"GET", "/v1/jobs/{id}/result", HTTP_BODY_NONE, {API_NEEDS_SESSION, LIMIT_DOWNLOAD, NULL, api_result}},
+    {"POST", "/v1/jobs/{id}/cancel", HTTP_BODY_MEMORY, {API_NEEDS_CSRF, LIMIT_CONVERT, NULL, api_job_cancel}},
+    {"POST", "/session/close", HTTP_BODY_MEMORY, {API_NEEDS_CSRF | API_MAY_BE_CLOSING, LIMIT_SESSION, NULL, api_session_close}},
+    {"POST", "/auth/login", HTTP_BODY_MEMORY, {API_NEEDS_OUR_PAGE, LIMIT_LOGIN, NULL, api_auth_login}},
+    {"POST", "/auth/refresh", HTTP_BODY_MEMORY, {API_NEEDS_OUR_PAGE, LIMIT_SESSION, NULL, api_auth_refresh}},
+    {"POST", "/auth/logout", HTTP_BODY_MEMORY, {API_NEEDS_OUR_PAGE, LIMIT_SESSION, NULL, api_auth_logout}},
+    {"GET", "/auth/me", HTTP_BODY_NONE, {API_NEEDS_ACCOUNT, LIMIT_READ, NULL, api_auth_me}},
+    {"GET", "/auth/oidc/login", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_LOGIN, NULL, api_oidc_login}},
+    {"GET", "/auth/oidc/callback", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_LOGIN, NULL, api_oidc_callback}},
+    {"GET", "/.well-known/jwks.json", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_auth_jwks}},
     {"GET", "/", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_index}},
     {"GET", "/formats", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_formats}},
     {"GET", "/healthz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_NONE, NULL, api_healthz}},
     {"GET", "/readyz", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_readyz}},
     {"GET", "/metrics", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_NONE, NULL, api_metrics}},
+    {"GET", "/openapi.json", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_openapi}},
+    {"GET", "/docs", HTTP_BODY_NONE, {API_NEEDS_NOTHING, LIMIT_PAGE, NULL, api_docs}},
 };
 /* clang-format on */
 
@@ -76,6 +100,26 @@ const char *route_path(size_t index)
     return index < ARRAY_SIZE(table) ? table[index].path : unlisted[index - ARRAY_SIZE(table)].path;
 }
 
+static size_t body_max(const struct settings *settings, enum http_body body)
+{
+    /* Boundaries, part headers and small fields around the file. */
+    const uint64_t framing = 64 * 1024;
+
+    return body == HTTP_BODY_STREAM ? settings->max_upload_bytes + framing : JSON_BODY_MAX;
+}
+
+bool route_get(size_t index, const struct settings *settings, struct route *ret)
+{
+    if (index >= ARRAY_SIZE(table))
+        return false;
+    *ret = (struct route){.method = table[index].method,
+                          .path = table[index].path,
+                          .body = table[index].body,
+                          .body_max = body_max(settings, table[index].body),
+                          .endpoint = &table[index].endpoint};
+    return true;
+}
+
 static bool has_path(const struct http_route *routes, size_t n, const char *method, const char *path)
 {
     for (size_t i = 0; i < n; i++)
@@ -113,8 +157,6 @@ static size_t add_pages(struct http_route *routes, size_t n, const struct pages 
 
 struct http_route *api_routes(const struct settings *settings, const struct pages *pages, size_t *ret_n)
 {
-    /* Boundaries, part headers and small fields around the file. */
-    const uint64_t framing = 64 * 1024;
     size_t n = ARRAY_SIZE(table), most = n + (pages ? pages_count(pages) : 0);
     struct http_route *routes = calloc(2 * most, sizeof *routes);
 
@@ -125,8 +167,7 @@ struct http_route *api_routes(const struct settings *settings, const struct page
             .method = table[i].method,
             .path = table[i].path,
             .body = table[i].body,
-            .body_max =
-                table[i].body == HTTP_BODY_STREAM ? settings->max_upload_bytes + framing : JSON_BODY_MAX,
+            .body_max = body_max(settings, table[i].body),
             .handler = api_dispatch,
             .data = &table[i].endpoint,
         };

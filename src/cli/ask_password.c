@@ -50,9 +50,8 @@ static void on_interrupt(int signal_number)
 }
 
 /* The terminal shows again what is typed, whatever happens in between. */
-int ask_password(char **ret)
+int ask_password(const char *question, char **ret)
 {
-    static const char question[] = "Password of the document: ";
     struct sigaction action = {.sa_handler = on_interrupt}, before;
     _cleanup_close_ int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     struct termios shown, hidden;
@@ -64,7 +63,7 @@ int ask_password(char **ret)
     hidden.c_lflag &= ~(tcflag_t)ECHO;
     hidden.c_lflag |= ECHONL;
     sigaction(SIGINT, &action, &before);
-    if (tcsetattr(tty, TCSAFLUSH, &hidden) < 0 || write(tty, question, sizeof question - 1) < 0)
+    if (tcsetattr(tty, TCSAFLUSH, &hidden) < 0 || write(tty, question, strlen(question)) < 0)
         r = -errno;
     else
         r = read_line(tty, ret);

@@ -1,5 +1,5 @@
-/* Where `decant convert` gets a document's password from. Never from the command line, which everybody on the
- * machine can read. */
+/* Where commands get passwords from, of documents and of accounts. Never from the command line, which
+ * everybody on the machine can read. */
 #pragma once
 
 #include "core/cleanup.h"
@@ -10,4 +10,4 @@ int read_password_file(const char *path, char **ret) _warn_unused_;
 
 /* Asks on the terminal, without showing what is typed. -ENXIO when there is none, -EINTR when the question
  * was broken off; otherwise as above. */
-int ask_password(char **ret) _warn_unused_;
+int ask_password(const char *question, char **ret) _warn_unused_;

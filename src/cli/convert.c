@@ -9,7 +9,9 @@
  * Started as root the engines still run as settings.engine_user, who comes into a job's folder by its
  * descriptor and can't pass the one above; files are read and written as root, as cp would. */
 #include "cli/commands.h"
+#include "cli/convert_standard.h"
 #include "cli/convert_task.h"
+#include "cli/remote_convert.h"
 
 #include "core/log.h"
 #include "core/path.h"
@@ -201,13 +203,22 @@ static int make_output_folder(const struct convert_plan *plan)
     return CONVERT_EXIT_OUTPUT;
 }
 
+/* While signals still end us: it may be long in coming. */
+static int take_input(const struct convert_plan *plan)
+{
+    int r = convert_is_standard(plan->items[0].input) ? convert_standard_take_input() : 0;
+
+    if (r == 0)
+        return 0;
+    fprintf(stderr, "decant convert: -: %s (input_unreadable)\n", strerror(-r));
+    return CONVERT_EXIT_INPUT;
+}
+
 static int convert_all(struct convert_plan *plan)
 {
     struct run run = {.plan = plan, .tmp_fd = -1, .workspace_fd = -1};
-    int status = make_output_folder(plan), r;
+    int status, r;
 
-    if (status != 0)
-        return status;
     convert_view_init(&run.view, plan);
     r = set_up(&run);
     if (r < 0) {
@@ -238,7 +249,11 @@ int cmd_convert(int argc, char **argv)
         return r == -ECANCELED ? EXIT_SUCCESS : CONVERT_EXIT_USAGE;
     settings_log_init(&plan.settings, "decant");
     signal(SIGPIPE, SIG_IGN); /* so that a closed pipe can't keep us from cleaning up */
-    status = convert_all(&plan);
+    status = make_output_folder(&plan);
+    if (status == 0)
+        status = take_input(&plan);
+    if (status == 0)
+        status = plan.server ? remote_convert(&plan) : convert_all(&plan);
     convert_plan_free(&plan);
     return status;
 }

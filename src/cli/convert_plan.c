@@ -1,6 +1,7 @@
 #include "cli/convert_plan.h"
 
 #include "cli/ask_password.h"
+#include "cli/convert_standard.h"
 #include "cli/convert_words.h"
 #include "core/buf.h"
 #include "core/str.h"
@@ -38,13 +39,29 @@ static char *output_for(const char *input, const char *output_dir, const struct 
 
 static int complain_route(const struct format *from, const struct format *to, const char *input)
 {
-    fprintf(stderr, "decant convert: %s can't be converted into %s: %s\n", from->id, to->id, input);
+    fprintf(stderr, "decant convert: %s can't be converted into %s; `decant formats` lists what can: %s\n",
+            from->id, to->id, input);
     return -EINVAL;
 }
 
-static const struct format *format_of(const char *input)
+const char *convert_item_input(const struct convert_item *item, size_t i)
 {
-    const struct format *from = format_by_name(str_base_name(input));
+    return item->n_inputs > 0 ? item->inputs[i] : item->input;
+}
+
+static const char *name_of(const struct convert_plan *plan, const char *input)
+{
+    return convert_is_standard(input) ? plan->standard_name : str_base_name(input);
+}
+
+const char *convert_item_name(const struct convert_plan *plan, const struct convert_item *item, size_t i)
+{
+    return name_of(plan, convert_item_input(item, i));
+}
+
+static const struct format *format_of(const struct convert_plan *plan, const char *input)
+{
+    const struct format *from = format_by_name(name_of(plan, input));
 
     if (!from)
         words_complain("what type of file is this? `decant formats` lists the known endings: ", input);
@@ -61,7 +78,7 @@ static bool is_same_file(const char *a, const char *b)
 static int plan_item(struct convert_plan *plan, const struct words *w, const char *input,
                      const struct format *to, char *output)
 {
-    const struct format *from = format_of(input);
+    const struct format *from = format_of(plan, input);
     struct convert_item *item = &plan->items[plan->n_items++];
 
     item->input = input;
@@ -73,20 +90,23 @@ static int plan_item(struct convert_plan *plan, const struct words *w, const cha
     if (w->to && !w->force && is_same_file(input, output))
         return words_complain(
             "the result would take the place of its input; --force does so, -o names another: ", input);
+    item->to = to;
+    if (plan->server)
+        return 0;
     item->route = catalogue_find(from, to);
     return item->route ? 0 : complain_route(from, to, input);
 }
 
 /* Can each of them become what is to be put together? */
-static int check_inputs(const struct convert_item *item, const struct format *each)
+static int check_inputs(const struct convert_plan *plan, const struct convert_item *item)
 {
     for (size_t i = 0; i < item->n_inputs; i++) {
-        const struct format *from = format_of(item->inputs[i]);
+        const struct format *from = format_of(plan, item->inputs[i]);
 
         if (!from)
             return -EINVAL;
-        if (each && from != each && !catalogue_find(from, each))
-            return complain_route(from, each, item->inputs[i]);
+        if (plan->each && from != plan->each && !catalogue_find(from, plan->each))
+            return complain_route(from, plan->each, item->inputs[i]);
     }
     return 0;
 }
@@ -104,14 +124,17 @@ static int plan_merge(struct convert_plan *plan, const struct words *w)
     item->output = strdup(w->merge);
     if (!item->output)
         return -ENOMEM;
-    from = format_of(item->input);
+    from = format_of(plan, item->input);
     if (!from)
         return -EINVAL;
+    item->to = to;
+    if (plan->server)
+        return to ? 0 : words_complain("many files become a PDF or an archive, and nothing else: ", w->merge);
     item->route = catalogue_find_many(from, to);
     if (!item->route)
         return words_complain("many files become a PDF or an archive, and nothing else: ", w->merge);
     plan->each = catalogue_each(item->route, w->options);
-    return check_inputs(item, plan->each);
+    return check_inputs(plan, item);
 }
 
 static int plan_pair(struct convert_plan *plan, const struct words *w)
@@ -123,6 +146,8 @@ static int plan_pair(struct convert_plan *plan, const struct words *w)
                                   ? "it takes an INPUT and an OUTPUT, or --to FORMAT; --help tells more"
                                   : "several inputs need --to FORMAT",
                               NULL);
+    if (convert_is_standard(plan->files[1]))
+        return words_complain("a result goes to standard output by --to FORMAT -o -", NULL);
     to = format_by_name(str_base_name(plan->files[1]));
     if (!to)
         return words_complain("which format is this to be? Name it with --to, or use a known ending: ",
@@ -130,17 +155,74 @@ static int plan_pair(struct convert_plan *plan, const struct words *w)
     return plan_item(plan, w, plan->files[0], to, strdup(plan->files[1]));
 }
 
+/* By its name, or as an ending says it: JPG, jpeg. */
+static const struct format *format_called(const char *word)
+{
+    const struct format *format = format_by_id(word);
+    _cleanup_free_ char *name = NULL;
+
+    if (!format && asprintf(&name, "x.%s", word) >= 0)
+        format = format_by_name(name);
+    if (!format)
+        words_complain("there is no such format; `decant formats` lists all: ", word);
+    return format;
+}
+
+/* Standard input stands alone, and gets a name. */
+static int take_standard_input(struct convert_plan *plan, const struct words *w)
+{
+    size_t n_inputs = w->to || w->merge ? w->n_files : w->n_files > 0;
+    const struct format *from;
+    bool is_there = false;
+
+    for (size_t i = 0; i < n_inputs; i++)
+        is_there = is_there || convert_is_standard(plan->files[i]);
+    if (!is_there)
+        return w->from ? words_complain("--from is for standard input, which is called -", NULL) : 0;
+    if (n_inputs > 1 || w->merge)
+        return words_complain("standard input is converted by itself, and not with other files", NULL);
+    if (convert_is_standard(w->password_file) || convert_is_standard(w->new_password_file))
+        return words_complain("standard input can't be a document and a password at once", NULL);
+    if (!w->from)
+        return words_complain("standard input has no name that tells its format; --from FORMAT does", NULL);
+    from = format_called(w->from);
+    if (!from)
+        return -EINVAL;
+    snprintf(plan->standard_name, sizeof plan->standard_name, "stdin.%s", from->id);
+    return 0;
+}
+
+/* Terminals obey what is in a file, and this one comes from anywhere. */
+static int check_standard_output(const struct words *w)
+{
+    if (w->n_files > 1)
+        return words_complain("one result alone fits on standard output", NULL);
+    if (w->json)
+        return words_complain("--json and a result can't both be on standard output", NULL);
+    if (isatty(STDOUT_FILENO) && !w->force)
+        return words_complain(
+            "a result is not for a terminal; send it elsewhere by > or |, or insist by --force", NULL);
+    return 0;
+}
+
 static int plan_many(struct convert_plan *plan, const struct words *w)
 {
-    const struct format *to = format_by_id(w->to);
+    const struct format *to = format_called(w->to);
     int r = 0;
 
     if (!to)
-        return words_complain("there is no format ", w->to);
+        return -EINVAL;
     if (w->n_files == 0)
         return words_complain("no input files", NULL);
-    for (size_t i = 0; i < w->n_files && r == 0; i++)
-        r = plan_item(plan, w, plan->files[i], to, output_for(plan->files[i], w->output_dir, to));
+    if (convert_is_standard(w->output_dir ? w->output_dir : plan->files[0])) {
+        r = check_standard_output(w);
+        return r < 0 ? r : plan_item(plan, w, plan->files[0], to, strdup("-"));
+    }
+    for (size_t i = 0; i < w->n_files && r == 0; i++) {
+        const char *input = convert_is_standard(plan->files[i]) ? plan->standard_name : plan->files[i];
+
+        r = plan_item(plan, w, plan->files[i], to, output_for(input, w->output_dir, to));
+    }
     return r;
 }
 
@@ -179,6 +261,9 @@ static int plan_items(struct convert_plan *plan, struct words *w)
         return words_complain("-o needs --to FORMAT", NULL);
     if (w->merge && w->to)
         return words_complain("--merge and --to exclude each other", NULL);
+    r = take_standard_input(plan, w);
+    if (r < 0)
+        return r;
     r = w->merge ? plan_merge(plan, w) : w->to ? plan_many(plan, w) : plan_pair(plan, w);
     return r < 0 ? r : check_distinct(plan);
 }
@@ -226,7 +311,8 @@ static int get_secrets(const struct words *w, json_t *secrets)
     if (w->password_file && w->ask_password)
         return words_complain("--password-file and --ask-password exclude each other", NULL);
     if (w->password_file || w->ask_password) {
-        r = w->ask_password ? ask_password(&word) : read_password_file(w->password_file, &word);
+        r = w->ask_password ? ask_password("Password of the document: ", &word)
+                            : read_password_file(w->password_file, &word);
         if (r == -ENXIO && w->ask_password)
             return words_complain("there is no terminal to ask for the password; use --password-file", NULL);
         r = r < 0 ? tell_unread(r) : add_secret(secrets, ENGINE_PASSWORD, word);
@@ -262,14 +348,14 @@ static int settle_options(struct convert_plan *plan, json_t *options, json_t *se
 {
     int r;
 
-    if (json_object_get(secrets, ENGINE_PASSWORD) && (r = check_password(plan)) < 0)
+    if (!plan->server && json_object_get(secrets, ENGINE_PASSWORD) && (r = check_password(plan)) < 0)
         return r;
     if (json_object_get(secrets, ENGINE_NEW_PASSWORD))
         json_object_set(options, ENGINE_NEW_PASSWORD, json_object_get(secrets, ENGINE_NEW_PASSWORD));
-    r = check_options(plan, options);
+    r = plan->server ? 0 : check_options(plan, options);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < plan->n_items; i++)
+    for (size_t i = 0; i < plan->n_items && !plan->server; i++)
         plan->items[i].route = catalogue_route_with(plan->items[i].route, options);
     if (json_object_update(options, secrets) < 0)
         return -ENOMEM;
@@ -293,6 +379,18 @@ static int add_options(struct convert_plan *plan, const struct words *w)
     return r;
 }
 
+static void take_words(struct convert_plan *plan, const struct words *w)
+{
+    plan->json = w->json;
+    plan->force = w->force;
+    plan->quiet = w->quiet;
+    plan->output_dir = convert_is_standard(w->output_dir) ? NULL : w->output_dir;
+    plan->server = w->server;
+    plan->ca_file = w->ca_file;
+    plan->keep = w->keep;
+    plan->insecure_http = w->insecure_http;
+}
+
 int convert_plan_make(struct convert_plan *plan, int argc, char **argv)
 {
     struct words w = {0};
@@ -303,13 +401,13 @@ int convert_plan_make(struct convert_plan *plan, int argc, char **argv)
     if (r == 0)
         r = load_settings(plan, &w);
     if (r == 0)
-        r = plan_items(plan, &w);
+        r = words_check_place(&w);
     if (r == 0) {
-        plan->json = w.json;
-        plan->force = w.force;
-        plan->output_dir = w.output_dir;
-        r = add_options(plan, &w);
+        take_words(plan, &w);
+        r = plan_items(plan, &w);
     }
+    if (r == 0)
+        r = add_options(plan, &w);
     words_free(&w);
     if (r < 0)
         convert_plan_free(plan);

@@ -9,11 +9,12 @@
 #include <stddef.h>
 
 struct convert_item {
-    const char *input;         /* as it was given; of many the first */
+    const char *input;         /* as it was given; of many the first; "-": standard input */
     const char *const *inputs; /* those that become one file, in their order */
     size_t n_inputs;           /* 0: there is one */
-    char *output;
-    const struct catalogue_route *route;
+    char *output;              /* "-": standard output */
+    const struct format *to;
+    const struct catalogue_route *route; /* NULL: a server looks for one */
 };
 
 struct convert_plan {
@@ -21,11 +22,19 @@ struct convert_plan {
     struct convert_item *items;
     size_t n_items;
     const char **files;        /* as they were given */
+    char standard_name[32];    /* what standard input is called where a file has a name: "stdin.txt" */
     const struct format *each; /* what each of many is to become; NULL: what it is */
     char *options;             /* JSON object, with passwords in it if they were given */
     const char *output_dir;    /* NULL: none was given */
-    bool json, force;
+    bool json, force, quiet;
+    /* By whom it is converted; NULL: here. Then items have no route: the server decides. */
+    const char *server, *ca_file;
+    bool keep, insecure_http;
 };
+
+/* Its input `i`, and the name of that without folders. */
+const char *convert_item_input(const struct convert_item *item, size_t i);
+const char *convert_item_name(const struct convert_plan *plan, const struct convert_item *item, size_t i);
 
 /* Returns 0, or -EINVAL after having told standard error what is wrong, or -ECANCELED when --help was asked
  * for and printed. `argv` must outlive the plan. */
@@ -37,4 +46,5 @@ enum {
     CONVERT_EXIT_USAGE = 2,
     CONVERT_EXIT_INPUT = 3,
     CONVERT_EXIT_OUTPUT = 4,
+    /* 5 and 6 are those of client/remote.h */
 };

@@ -2,25 +2,19 @@
 #pragma once
 
 #include "cli/convert_plan.h"
-#include "engine/fonts.h"
+#include "cli/convert_result.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-struct convert_result {
-    char *output;    /* where it really went; NULL without a result */
-    int exit_status; /* 0: converted */
-    const char *error_code;
-    char error_message[256];
-    uint64_t ms, pages, cpu_ms, peak_kib, pss_kib;
-    struct font_list fonts;
-};
+#include <stdio.h>
 
 struct convert_view {
-    bool json, bar; /* bar: standard error is a terminal */
+    bool json, quiet, bar; /* bar: standard error is a terminal, and it is wanted there */
+    FILE *text; /* for what was converted: standard error where the result itself is on standard output */
     size_t n_items, n_over;
     uint64_t percents;   /* sum over all items */
     const char *current; /* the input that moved last */
+    const char *stage;   /* what is done with it ("sending"); NULL: the obvious */
 };
 
 void convert_view_init(struct convert_view *v, const struct convert_plan *plan);

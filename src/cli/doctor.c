@@ -183,8 +183,8 @@ static void say_scanner(struct doctor *d, const struct scanner_info *info)
         say(d, *info->remark ? WEAK : GOOD, "scanner", info->detail, *info->remark ? info->remark : NULL);
     else
         say(d, WEAK, "scanner", info->detail,
-            "start clamd, or set DECANT_CLAMD; `decant serve` starts one of its own. Without it nothing is "
-            "converted");
+            "`decant serve` starts one of its own. A worker that is started alone converts nothing without "
+            "one: start clamd, or set DECANT_CLAMD");
 }
 
 static void on_scanner_changed(void *arg)

@@ -9,6 +9,12 @@
 
 enum { LABEL_WIDTH = 34 };
 
+#define USAGE                                                                                                \
+    "usage: decant formats [--json | --markdown]\n\n"                                                        \
+    "Lists the formats, and what the engines of this machine convert each of them into.\n\n"                 \
+    "      --json             as a server's GET /formats, with the options of each conversion\n"             \
+    "      --markdown         as docs/formats.md"
+
 /* printf counts bytes, a terminal characters. */
 static int padding(const char *s, size_t width)
 {
@@ -176,7 +182,7 @@ int cmd_formats(int argc, char **argv)
     if (argc == 2 && str_eq(argv[1], "--markdown"))
         return print_page();
     if (argc > 1) {
-        fprintf(str_eq(argv[1], "--help") ? stdout : stderr, "usage: decant formats [--json | --markdown]\n");
+        fprintf(str_eq(argv[1], "--help") ? stdout : stderr, "%s\n", USAGE);
         return str_eq(argv[1], "--help") ? EXIT_SUCCESS : 2;
     }
     print_table();

@@ -8,12 +8,19 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"serve", cmd_serve, "start the whole platform on this machine"},
-    {"convert", cmd_convert, "convert files here and now, in the same sandbox, without a server"},
+    {"convert", cmd_convert, "convert files: here and now, in the same sandbox without a server, or by one"},
+    {"login", cmd_login, "log in to a server, which then converts with `decant convert --server`"},
+    {"logout", cmd_logout, "end such a login"},
+    {"jobs", cmd_jobs, "list, fetch and end what a server has of yours"},
     {"formats", cmd_formats, "list what can be converted into what"},
     {"doctor", cmd_doctor,
      "check engines, sandbox, scanner and fonts, and say what to do about what is missing"},
     {"queue", cmd_queue, "tell how the queue is, and handle its dead letters"},
+    {"user", cmd_user, "manage accounts"},
+    {"key", cmd_key, "manage the API keys of accounts"},
     {"seal-key", cmd_seal_key, "make the key that document passwords are sealed with"},
+    {"jwt-key", cmd_jwt_key, "make the next key that access tokens are signed with"},
+    {"webhook", cmd_webhook, "say where webhooks may go, and tell what became of them"},
     {"version", cmd_version, "print the version"},
 };
 

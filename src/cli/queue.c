@@ -1,26 +1,22 @@
-/* `decant queue`: how the queue is, and its dead letters. It connects as the servers do; beside a `decant
- * serve` it finds that one's Redis in the data folder.
+/* `decant queue`: how the queue is, and its dead letters.
  *
  * A replayed conversion takes its job along, from `failed` back to `queued`, in the same script; where that
  * is not to be had (the session has ended, the job is in another state) the letter stays where it is. */
 #include "cli/commands.h"
 
-#include "core/settings.h"
+#include "cli/redis_operator.h"
 #include "core/str.h"
 #include "engine/catalogue.h"
 #include "queue/envelope.h"
 #include "queue/operate.h"
 #include "state/job.h"
-#include "state/redis_config.h"
 #include "worker/runner.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { EXIT_USAGE = 2, PATIENCE_MS = 5000, REASON_WIDTH = 60, ID_WIDTH = 128 };
+enum { REASON_WIDTH = 60, ID_WIDTH = 128 };
 
 #define USAGE                                                                                                \
     "usage: decant queue [OPTIONS] status [--json]\n"                                                        \
@@ -33,50 +29,36 @@ enum { EXIT_USAGE = 2, PATIENCE_MS = 5000, REASON_WIDTH = 60, ID_WIDTH = 128 };
     "never "                                                                                                 \
     "been tried."
 
-struct operator
-{
-    uv_loop_t loop;
-    struct settings settings;
-    struct redis_config config;
-    struct redis *redis;
+struct queue_operator {
+    struct redis_operator base;
     struct queue *queue;
-    /* the answer that is waited for */
-    bool answered;
-    int err;
-    json_t *json;
+    json_t *json; /* of the last answer */
 };
 
 static void on_done(void *arg, int err)
 {
-    struct operator* o = arg;
+    struct queue_operator *o = arg;
 
-    o->answered = true;
-    o->err = err;
+    operator_answer(&o->base, err);
 }
 
 static void on_json(void *arg, int err, json_t *json)
 {
-    struct operator* o = arg;
+    struct queue_operator *o = arg;
 
     json_decref(o->json);
     o->json = json;
     on_done(o, err);
 }
 
-/* Redis' own deadline ends it. */
-static int wait_answer(struct operator* o)
+static int wait_answer(struct queue_operator *o)
 {
-    while (!o->answered)
-        uv_run(&o->loop, UV_RUN_ONCE);
-    o->answered = false;
-    return o->err;
+    return operator_wait(&o->base);
 }
 
-static int complain(const char *what, int err)
+static int complain(const struct queue_operator *o, const char *what)
 {
-    fprintf(stderr, "decant queue: %s: %s\n", what,
-            strerror(-err)); // NOLINT(concurrency-mt-unsafe): one thread
-    return EXIT_FAILURE;
+    return operator_complain(&o->base, what, o->base.err);
 }
 
 /* --- status */
@@ -137,24 +119,18 @@ static void print_status(const json_t *status)
     }
 }
 
-static int print_json(const json_t *json)
+static int show_status(void *self, int argc, char **argv)
 {
-    return json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 && putchar('\n') == '\n'
-               ? EXIT_SUCCESS
-               : EXIT_FAILURE;
-}
-
-static int show_status(struct operator* o, int argc, char **argv)
-{
+    struct queue_operator *o = self;
     bool json = argc == 1 && str_eq(argv[0], "--json");
 
     if (argc > 0 && !json)
         return EXIT_USAGE;
     queue_status(o->queue, on_json, o);
     if (wait_answer(o) < 0)
-        return complain("the queue can't be read", o->err);
+        return complain(o, "the queue can't be read");
     if (json)
-        return print_json(o->json);
+        return operator_print_json(o->json);
     print_status(o->json);
     return EXIT_SUCCESS;
 }
@@ -162,7 +138,7 @@ static int show_status(struct operator* o, int argc, char **argv)
 /* --- dead letters */
 
 /* All of them, the newest first; NULL after a complaint. */
-static json_t *list_dead(struct operator* o)
+static json_t *list_dead(struct queue_operator *o)
 {
     json_t *all = json_array();
     size_t page;
@@ -170,7 +146,7 @@ static json_t *list_dead(struct operator* o)
     do {
         queue_dead_list(o->queue, json_array_size(all), QUEUE_DEAD_PAGE, on_json, o);
         if (wait_answer(o) < 0) {
-            complain("the dead letters can't be read", o->err);
+            complain(o, "the dead letters can't be read");
             json_decref(all);
             return NULL;
         }
@@ -195,8 +171,9 @@ static void print_letter(const json_t *row)
     putchar('\n');
 }
 
-static int dead_list(struct operator* o, int argc, char **argv)
+static int dead_list(void *self, int argc, char **argv)
 {
+    struct queue_operator *o = self;
     bool json = argc == 1 && str_eq(argv[0], "--json");
     const json_t *row;
     size_t i;
@@ -209,27 +186,28 @@ static int dead_list(struct operator* o, int argc, char **argv)
     if (!all)
         return EXIT_FAILURE;
     if (json)
-        return print_json(all);
+        return operator_print_json(all);
     printf("%8s  %-20s  %8s  TASK  REASON\n", "ID", "TIME", "BYTES");
     json_array_foreach(all, i, row) print_letter(row);
     return EXIT_SUCCESS;
 }
 
-static int show(struct operator* o, uint64_t id)
+static int show(struct queue_operator *o, uint64_t id)
 {
     queue_dead_show(o->queue, id, on_json, o);
     return wait_answer(o);
 }
 
-static int dead_show(struct operator* o, int argc, char **argv)
+static int dead_show(void *self, int argc, char **argv)
 {
+    struct queue_operator *o = self;
     uint64_t id;
 
     if (argc != 1 || str_to_u64(argv[0], 1, INT64_MAX, &id) < 0)
         return EXIT_USAGE;
     if (show(o, id) < 0)
-        return complain(argv[0], o->err);
-    return print_json(o->json);
+        return complain(o, argv[0]);
+    return operator_print_json(o->json);
 }
 
 /* The message's bytes, from code points up to U+00FF. */
@@ -270,7 +248,7 @@ static void find_job(const json_t *letter, char ret_key[JOB_KEY_MAX], char ret_c
     snprintf(ret_channel, JOB_CHANNEL_MAX, JOB_CHANNEL_PREFIX "%s", job_id);
 }
 
-static int replay(struct operator* o, uint64_t id)
+static int replay(struct queue_operator *o, uint64_t id)
 {
     static const char *const queued[] = {"status",        "queued", "progress",     "0", "error_code", "",
                                          "error_message", "",       "completed_at", "",  NULL};
@@ -286,14 +264,14 @@ static int replay(struct operator* o, uint64_t id)
     return wait_answer(o);
 }
 
-static int drop(struct operator* o, uint64_t id)
+static int drop(struct queue_operator *o, uint64_t id)
 {
     queue_dead_drop(o->queue, id, on_done, o);
     return wait_answer(o);
 }
 
 struct act {
-    int (*run)(struct operator* o, uint64_t id);
+    int (*run)(struct queue_operator *o, uint64_t id);
     const char *done;
 };
 
@@ -316,7 +294,7 @@ static const char *why(int err)
     return strerror(-err); // NOLINT(concurrency-mt-unsafe): one thread
 }
 
-static int act_on(struct operator* o, const struct act *act, uint64_t id)
+static int act_on(struct queue_operator *o, const struct act *act, uint64_t id)
 {
     int r = act->run(o, id);
 
@@ -328,7 +306,7 @@ static int act_on(struct operator* o, const struct act *act, uint64_t id)
 }
 
 /* The oldest first: they have waited longest. */
-static int act_on_all(struct operator* o, const struct act *act)
+static int act_on_all(struct queue_operator *o, const struct act *act)
 {
     _cleanup_json_ json_t *all = list_dead(o);
     int status = all ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -339,7 +317,7 @@ static int act_on_all(struct operator* o, const struct act *act)
     return status;
 }
 
-static int act_on_some(struct operator* o, const struct act *act, int argc, char **argv)
+static int act_on_some(struct queue_operator *o, const struct act *act, int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     uint64_t id;
@@ -355,139 +333,58 @@ static int act_on_some(struct operator* o, const struct act *act, int argc, char
     return argc > 0 ? status : EXIT_USAGE;
 }
 
-static int dead_replay(struct operator* o, int argc, char **argv)
+static int dead_replay(void *self, int argc, char **argv)
 {
+    struct queue_operator *o = self;
     return act_on_some(o, &(struct act){replay, "replayed"}, argc, argv);
 }
 
-static int dead_drop(struct operator* o, int argc, char **argv)
+static int dead_drop(void *self, int argc, char **argv)
 {
+    struct queue_operator *o = self;
     return act_on_some(o, &(struct act){drop, "dropped"}, argc, argv);
 }
 
 /* --- the frame */
 
-static const struct verb {
-    const char *group, *name;
-    int (*run)(struct operator* o, int argc, char **argv);
-} verbs[] = {
-    {NULL, "status", show_status},   {"dead", "list", dead_list}, {"dead", "show", dead_show},
-    {"dead", "replay", dead_replay}, {"dead", "drop", dead_drop},
-};
-
-/* With the number of words that name it. */
-static const struct verb *find_verb(int argc, char **argv, int *ret_words)
+static int make_queue(void *self)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-        int words = verbs[i].group ? 2 : 1;
+    struct queue_operator *o = self;
+    const struct settings *s = &o->base.settings;
 
-        if (argc >= words && (words == 1 || str_eq(argv[0], verbs[i].group)) &&
-            str_eq(argv[words - 1], verbs[i].name)) {
-            *ret_words = words;
-            return &verbs[i];
-        }
-    }
-    return NULL;
+    o->queue = queue_new(o->base.redis, &(struct queue_config){.name = s->queue,
+                                                               .prefix = s->queue_prefix,
+                                                               .families = catalogue_families(),
+                                                               .max_length = s->queue_max});
+    return o->queue
+               ? EXIT_SUCCESS
+               : operator_complain(&o->base,
+                                   "DECANT_QUEUE or DECANT_QUEUE_KEYPREFIX has characters that it can't have",
+                                   -EINVAL);
 }
 
-/* Where no Redis is named, that of a `decant serve` with this data folder, if there is one. */
-static void find_redis(struct settings *s, int argc, char **argv, char *place, size_t size)
+static void end(void *self)
 {
-    if (getenv("DECANT_REDIS")) // NOLINT(concurrency-mt-unsafe): one thread
-        return;
-    for (int i = 1; i < argc && str_starts(argv[i], "--"); i++)
-        if (str_eq(argv[i], "--redis") || str_starts(argv[i], "--redis="))
-            return;
-    if (snprintf(place, size, "unix:%s/redis/redis.sock", s->data) < (int)size &&
-        access(place + strlen("unix:"), F_OK) == 0)
-        s->redis = place;
-}
+    struct queue_operator *o = self;
 
-static void on_patience_over(uv_timer_t *timer)
-{
-    *(bool *)timer->data = true;
-}
-
-static void on_poll(uv_timer_t *timer)
-{
-}
-
-/* The connection is made in the background, and nobody tells. */
-static int wait_connected(struct operator* o)
-{
-    uv_timer_t patience, poll;
-    bool over = false;
-
-    uv_timer_init(&o->loop, &patience);
-    uv_timer_init(&o->loop, &poll);
-    patience.data = &over;
-    uv_timer_start(&patience, on_patience_over, PATIENCE_MS, 0);
-    uv_timer_start(&poll, on_poll, 10, 10);
-    while (!redis_connected(o->redis) && !over)
-        uv_run(&o->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&patience, NULL);
-    uv_close((uv_handle_t *)&poll, NULL);
-    uv_run(&o->loop, UV_RUN_NOWAIT);
-    return redis_connected(o->redis) ? 0 : -ENOTCONN;
-}
-
-static int connect_queue(struct operator* o)
-{
-    const struct settings *s = &o->settings;
-    const char *why;
-    int r = redis_config_load(s, &o->config, &why);
-
-    if (r < 0)
-        return complain(why, r);
-    r = redis_new(&o->loop, &o->config, &o->redis);
-    if (r < 0)
-        return complain(REDIS_URL_WRONG, r);
-    o->queue = queue_new(o->redis, &(struct queue_config){.name = s->queue,
-                                                          .prefix = s->queue_prefix,
-                                                          .families = catalogue_families(),
-                                                          .max_length = s->queue_max});
-    if (!o->queue)
-        return complain("DECANT_QUEUE or DECANT_QUEUE_KEYPREFIX has characters that it can't have", -EINVAL);
-    if (wait_connected(o) == 0)
-        return EXIT_SUCCESS;
-    fprintf(stderr, "decant queue: Redis at %s can't be reached: %s\n", s->redis, redis_trouble(o->redis));
-    return EXIT_FAILURE;
-}
-
-static void disconnect(struct operator* o)
-{
     queue_free(o->queue);
-    redis_free(o->redis);
-    uv_run(&o->loop, UV_RUN_NOWAIT);
-    uv_loop_close(&o->loop);
-    redis_config_clear(&o->config);
     json_decref(o->json);
 }
 
 int cmd_queue(int argc, char **argv)
 {
-    struct operator o = {0};
-    char place[256];
-    const struct verb *verb;
-    int words = 0, status, first = settings_load(&o.settings, PROGRAM_QUEUE, USAGE, argc, argv);
+    static const struct operator_verb verbs[] = {
+        {NULL, "status", show_status},   {"dead", "list", dead_list}, {"dead", "show", dead_show},
+        {"dead", "replay", dead_replay}, {"dead", "drop", dead_drop},
+    };
+    static const struct operator_command command = {.name = "decant queue",
+                                                    .program = PROGRAM_QUEUE,
+                                                    .usage = USAGE,
+                                                    .verbs = verbs,
+                                                    .n_verbs = ARRAY_SIZE(verbs),
+                                                    .ready = make_queue,
+                                                    .done = end};
+    struct queue_operator o = {0};
 
-    if (first == -ECANCELED)
-        return EXIT_SUCCESS;
-    if (first < 0)
-        return EXIT_USAGE;
-    verb = find_verb(argc - first, argv + first, &words);
-    if (!verb) {
-        fputs(USAGE "\n", stderr);
-        return EXIT_USAGE;
-    }
-    signal(SIGPIPE, SIG_IGN);
-    find_redis(&o.settings, argc, argv, place, sizeof place);
-    uv_loop_init(&o.loop);
-    status = connect_queue(&o);
-    if (status == EXIT_SUCCESS)
-        status = verb->run(&o, argc - first - words, argv + first + words);
-    if (status == EXIT_USAGE)
-        fputs(USAGE "\n", stderr);
-    disconnect(&o);
-    return fflush(stdout) == 0 ? status : EXIT_FAILURE;
+    return operator_run(&o.base, &command, &o, argc, argv);
 }

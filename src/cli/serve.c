@@ -6,11 +6,14 @@
  * lie, even below a home directory that the unprivileged users can't enter.
  *
  * Started as root the parts are of several users, so that none of them can reach into another: the API, the
- * engines, and the worker with Redis and clamd. API and worker share a group, and by it the storage and
- * Redis's socket; everything else in the data folder is the worker's alone. Engines are not of that group,
- * and so can't pass the data folder. Started by anybody else all are of that user, and its folders private.
+ * engines, the courier, and the worker with Redis and clamd. API and worker share a group, and by it the
+ * storage and Redis's socket; the courier is of it for the socket; everything else in the data folder is the
+ * worker's alone. Engines are not of that group, and so can't pass the data folder. Started by anybody else
+ * all are of that user, and its folders private.
  */
 #include "cli/commands.h"
+
+#include "auth/jwt_keys.h"
 #include "cli/signatures.h"
 #include "cli/supervisor.h"
 #include "core/buf.h"
@@ -33,13 +36,13 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { EXIT_USAGE = 2, EXIT_CONFIG = 78, READY_POLL_MS = 250, READY_PATIENCE_MS = 90000, N_PARTS = 4 };
+enum { EXIT_USAGE = 2, EXIT_CONFIG = 78, READY_POLL_MS = 250, READY_PATIENCE_MS = 90000, N_PARTS = 5 };
 enum { INHERITED_MAX = 32 }; /* of a path to an inherited descriptor */
-enum { PART_REDIS, PART_CLAMD, PART_WORKER, PART_API };
 
 #define REDIS_SOCKET "redis/redis.sock"
 #define CLAMD_SOCKET "clamav/clamd.sock"
 #define SEAL_KEY     "keys/seal"
+#define JWT_KEYS     "jwt"
 
 #define USAGE                                                                                                \
     "usage: decant serve [OPTIONS]\n\nStarts Redis, the virus scanner, the API and the worker on this "      \
@@ -57,7 +60,7 @@ struct serve {
     uint64_t started_ms;
     bool said_unready;
     bool is_root;
-    struct privilege_ids worker, api; /* if so */
+    struct privilege_ids worker, api, courier; /* if so */
     int data_fd, lock_fd;
     char seal_public[SEAL_PUBLIC_LEN + 1];
     struct cgroup_place *cgroups; /* NULL: none can be had */
@@ -117,6 +120,18 @@ static int prepare_seal(struct serve *s)
     return 0;
 }
 
+/* The keys that access tokens are signed with: the API's alone, and one to begin with. */
+static int prepare_jwt(struct serve *s)
+{
+    _cleanup_close_ int keys = path_make_dir(s->data_fd, JWT_KEYS, 0700);
+    char kid[JWT_KID_MAX + 1];
+    int r = keys < 0 ? keys : s->is_root ? jwt_keys_give(keys, s->api.uid, s->api.gid) : 0;
+
+    if (r == 0)
+        r = jwt_key_make_first(keys, kid);
+    return r < 0 ? complain("can't make a key in the folder", JWT_KEYS, r) : 0;
+}
+
 _noreturn_ static void share_storage(const struct serve *s)
 {
     int r = fchdir(s->data_fd) < 0 ? -errno : privilege_become(&s->worker);
@@ -150,6 +165,11 @@ static int prepare_storage(struct serve *s)
     return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
+static bool has_courier(const struct serve *s)
+{
+    return str_eq(s->settings.webhooks, "on") || *s->settings.oidc_issuer;
+}
+
 /* All of them before anything is made: who is missing is missed at the start. */
 static int find_users(struct serve *s)
 {
@@ -163,7 +183,9 @@ static int find_users(struct serve *s)
         privilege_find("DECANT_API_USER", s->settings.api_user, &s->api) < 0 ||
         privilege_find("DECANT_ENGINE_USER", s->settings.engine_user, &engine) < 0)
         return -ENOENT;
-    s->api.gid = s->worker.gid;
+    if (has_courier(s) && privilege_find("DECANT_COURIER_USER", s->settings.courier_user, &s->courier) < 0)
+        return -ENOENT;
+    s->api.gid = s->courier.gid = s->worker.gid;
     if (engine.uid == s->worker.uid) /* asked for: they share all */
         return 0;
     r = privilege_stranger("DECANT_ENGINE_USER", s->settings.engine_user, &engine, &s->worker);
@@ -195,7 +217,10 @@ static int prepare_data(struct serve *s)
             return complain("can't make the folder", folders[i].name, r);
     }
     r = prepare_storage(s);
-    return r < 0 ? complain("can't prepare the folder", "storage", r) : prepare_seal(s);
+    if (r < 0)
+        return complain("can't prepare the folder", "storage", r);
+    r = prepare_seal(s);
+    return r < 0 ? r : prepare_jwt(s);
 }
 
 /* While we may: the worker has no right to make one. */
@@ -360,6 +385,7 @@ static struct part own_part(const struct serve *s, const char *program, const st
                          .argv = {program, NULL},
                          .user = *user,
                          .needs = {REDIS_SOCKET, scanner},
+                         .heeds_hangup = true,
                          .end_order = 0,
                          .end_timeout_ms = (s->settings.grace_s + 10) * 1000};
 }
@@ -378,6 +404,7 @@ static void export_settings(struct serve *s, const char *bindir, const char *pag
     child.engines = catalogue_names();
     child.seal_public = s->seal_public;
     child.seal_key = SEAL_KEY;
+    child.jwt_keys = JWT_KEYS;
     if (!str_eq(child.clamd, "off"))
         child.clamd = "unix:" CLAMD_SOCKET;
     settings_export(&child);
@@ -414,6 +441,11 @@ static int prepare_parts(struct serve *s)
     *p = own_part(s, "decant-api", &s->api, NULL);
     if ((p++->program_fd = find_own(bindir_fd, "decant-api")) < 0)
         return -ENOENT;
+    if (has_courier(s)) {
+        *p = own_part(s, "decant-courier", &s->courier, NULL);
+        if ((p++->program_fd = find_own(bindir_fd, "decant-courier")) < 0)
+            return -ENOENT;
+    }
     s->supervisor.n_parts = (size_t)(p - s->parts);
     return 0;
 }
@@ -501,17 +533,19 @@ static void on_signal(uv_signal_t *handle, int signum)
     supervisor_end(&s->supervisor);
 }
 
-/* To whom it may concern: the worker, whose engines' libraries were upgraded. When it is the terminal that
- * hangs up, we end as always. */
+/* To whom it may concern: the worker, whose engines' libraries were upgraded, and the API, which has other
+ * keys. When it is the terminal that hangs up, we end as always. */
 static void on_hangup(uv_signal_t *handle, int signum)
 {
     struct serve *s = handle->data;
-    pid_t worker = s->parts[PART_WORKER].pid;
 
     if (s->has_terminal && !isatty(STDIN_FILENO))
         on_signal(handle, signum);
-    else if (worker > 0 && kill(worker, SIGHUP) < 0)
-        log_warn("the worker can't be told to replace its engines", LOG_E(-errno));
+    else
+        for (size_t i = 0; i < s->supervisor.n_parts; i++)
+            if (s->parts[i].heeds_hangup && s->parts[i].pid > 0 && kill(s->parts[i].pid, SIGHUP) < 0)
+                log_warn("a part can't be told to look at what is new", LOG_S("part", s->parts[i].name),
+                         LOG_E(-errno));
 }
 
 static void on_ended(void *arg, int status)

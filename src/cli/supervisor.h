@@ -21,6 +21,7 @@ struct part {
     int program_fd;                  /* O_PATH of the executable */
     struct privilege_ids user;       /* whom it runs as, if we are root */
     bool drops_itself;               /* it is started as root, and becomes its user by itself */
+    bool heeds_hangup;               /* SIGHUP tells it to look at what is new */
     const char *needs[2];    /* Unix sockets, below dir_fd, whose server has to answer first; or NULL */
     bool quiet;              /* what it prints to standard output is dropped */
     unsigned end_order;      /* the least are told to end first; the next when those are gone */

@@ -259,6 +259,14 @@ const struct catalogue_route *catalogue_find_many(const struct format *from, con
     return plan_many(&plan, from, to, false);
 }
 
+const char *catalogue_why_not_many(const struct format *to)
+{
+    for (const struct step_line *line = step_lines; to && line->engine; line++)
+        if (line->kind == CATALOGUE_GATHER && str_eq(line->to, to->id))
+            return "The engine that makes one such file of many does not run on this server.";
+    return "Several files can become one PDF or one archive, and nothing else.";
+}
+
 const struct catalogue_route *catalogue_as_it_is(const struct format *format)
 {
     pthread_once(&once, resolve);

@@ -60,6 +60,9 @@ const struct catalogue_route *catalogue_route_with(const struct catalogue_route 
 /* The way on which many files, each by a route of its own, become one: of `from` is the first of them. NULL
  * when no engine makes one `to` of many. */
 const struct catalogue_route *catalogue_find_many(const struct format *from, const struct format *to);
+/* A sentence, where that was NULL: no engine makes one of many in that format (NULL: one that we don't know),
+ * or the one that does has not been chosen. */
+const char *catalogue_why_not_many(const struct format *to);
 /* The route of a file that is only looked at. */
 const struct catalogue_route *catalogue_as_it_is(const struct format *format);
 /* The way from a result to a picture of its first page, a PNG, with these options. `inside` is what a result
@@ -100,9 +103,22 @@ const char *catalogue_route_family(const struct catalogue_route *route);
 /* --- options: catalogue_options.c */
 
 /* Are these the options of a job (object; NULL is fine) on this route? On failure -EINVAL and a sentence in
- * `ret_why`, which repeats nothing of what the client sent. */
+ * `ret_why`, which repeats nothing of what the client sent but an option's name, if that is plain. */
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
                             size_t size);
+
+/* Does any conversion have an option of that name? */
+bool catalogue_has_option(const char *name);
+/* What the text of a form's field says as the value of an option on this route; new. A number or a switch
+ * where it is written as one ("300", "true"), else the text, as catalogue_check_options() says what is wrong
+ * with it. -ENOENT: the route has no such option; -EINVAL: it is no text. */
+int catalogue_option_of_text(const struct catalogue_route *route, const char *name, const char *text,
+                             json_t **ret) _warn_unused_;
+
+/* What these options come to on a route that was made with them (catalogue_route_with): an array of its
+ * steps, each [engine, from, to, {option: value, …}], where what was not given has its fallback if that is
+ * sure. So two lists that say the same are equal, whatever was written out; new. NULL: no memory. */
+json_t *catalogue_effective(const struct catalogue_route *route, const json_t *options);
 
 /* Can files that go this way be protected by a password that opens them? */
 bool catalogue_takes_password(const struct catalogue_route *route);

@@ -11,7 +11,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { ID_MAX = 64, NUMBER_MAX = 24, CHOICES_TOLD_MAX = 120 /* bytes: a sentence has to end */ };
+enum {
+    ID_MAX = 64,
+    NUMBER_MAX = 24,
+    NAME_TOLD_MAX = 64,
+    CHOICES_TOLD_MAX = 120 /* bytes: a sentence has to end */
+};
 
 static const struct option_line {
     const char *engine, *name;
@@ -265,6 +270,16 @@ static void tell_what_it_may_be(const struct option_line *o, char *ret_why, size
     }
 }
 
+/* Whose name may be anything: what no option could be called is not repeated. */
+static void tell_unknown(const struct catalogue_route *route, const char *name, char *ret_why, size_t size)
+{
+    if (str_is_plain(name, NAME_TOLD_MAX))
+        snprintf(ret_why, size, "A conversion from %s into %s has no option \"%s\".", route->from->id,
+                 route->to->id, name);
+    else
+        snprintf(ret_why, size, "There is an option that a conversion into %s does not have.", route->to->id);
+}
+
 int catalogue_check_options(const struct catalogue_route *route, const json_t *options, char *ret_why,
                             size_t size)
 {
@@ -282,9 +297,8 @@ int catalogue_check_options(const struct catalogue_route *route, const json_t *o
     {
         const struct option_line *o = find_option(whole, name);
 
-        if (!o) { /* whose name may be anything: it is not repeated */
-            snprintf(ret_why, size, "There is an option that a conversion into %s does not have.",
-                     route->to->id);
+        if (!o) {
+            tell_unknown(route, name, ret_why, size);
             return -EINVAL;
         }
         if (!is_valid(o, value)) {
@@ -293,6 +307,38 @@ int catalogue_check_options(const struct catalogue_route *route, const json_t *o
         }
     }
     return 0;
+}
+
+bool catalogue_has_option(const char *name)
+{
+    for (const struct option_line *o = option_lines; o->engine; o++)
+        if (str_eq(o->name, name))
+            return true;
+    return false;
+}
+
+static json_t *value_of_text(const struct option_line *o, const char *text)
+{
+    const bool negative = *text == '-';
+    uint64_t number;
+
+    if (o->kind == OPTION_SWITCH && (str_eq(text, "true") || str_eq(text, "false")))
+        return json_boolean(str_eq(text, "true"));
+    if ((o->kind != OPTION_NUMBER && o->kind != OPTION_SWITCH) ||
+        str_to_u64(text + negative, 0, INT64_MAX, &number) < 0)
+        return json_string(text);
+    return json_integer(negative ? -(json_int_t)number : (json_int_t)number);
+}
+
+int catalogue_option_of_text(const struct catalogue_route *route, const char *name, const char *text,
+                             json_t **ret)
+{
+    const struct option_line *o = find_option(catalogue_route_whole(route), name);
+
+    if (!o)
+        return -ENOENT;
+    *ret = value_of_text(o, text);
+    return *ret ? 0 : -EINVAL;
 }
 
 bool catalogue_takes_password(const struct catalogue_route *route)
@@ -339,6 +385,58 @@ int catalogue_step_options(const struct catalogue_route *route, size_t step, con
     *ret = json_dumps(own, JSON_COMPACT);
     secrets_wipe(all); /* `own` has the same strings */
     return *ret ? 0 : -ENOMEM;
+}
+
+/* --- what they come to */
+
+static json_t *fallback_json(const struct option_line *o);
+
+/* Of an option with several rows an engine goes by the file it has: which row that is, isn't known here. */
+static bool is_only_row(const struct option_line *o)
+{
+    for (const struct option_line *other = option_lines; other->engine; other++)
+        if (other != o && str_eq(other->engine, o->engine) && str_eq(other->name, o->name))
+            return false;
+    return true;
+}
+
+/* New; NULL: the option is not applied, or nobody can tell. */
+static json_t *effective_value(const struct option_line *o, const json_t *given)
+{
+    if (!given)
+        return o->kind != OPTION_SECRET && is_only_row(o) ? fallback_json(o) : NULL;
+    if (o->kind == OPTION_SWITCH && json_is_integer(given))
+        return json_boolean(json_integer_value(given));
+    return as_its_kind(o, (json_t *)given);
+}
+
+static json_t *effective_step(const struct catalogue_route *route, size_t i, const json_t *options)
+{
+    const struct catalogue_step *step = route->steps[i];
+    json_t *values = json_object();
+
+    for (const struct option_line *o = option_lines; o->engine; o++) {
+        json_t *value = find_for_step(route, i, o->name) == o
+                            ? effective_value(o, json_object_get(options, o->name))
+                            : NULL;
+
+        if (value && !json_is_null(value))
+            json_object_set(values, o->name, value);
+        json_decref(value);
+    }
+    return json_pack("[s, s, s, o]", step->engine, step->from->id, step->to->id, values);
+}
+
+json_t *catalogue_effective(const struct catalogue_route *route, const json_t *options)
+{
+    json_t *steps = json_array();
+
+    for (size_t i = 0; i < route->n_steps; i++)
+        if (json_array_append_new(steps, effective_step(route, i, options)) < 0) {
+            json_decref(steps);
+            return NULL;
+        }
+    return steps;
 }
 
 /* --- in GET /formats */

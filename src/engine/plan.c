@@ -4,6 +4,7 @@
 #include "engine/plan.h"
 
 #include "core/str.h"
+#include "core/xalloc.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -78,10 +79,8 @@ static void offer_after(struct way *ways, const struct way *singles, const struc
 /* A pair can take the place of a single step between the same formats, which still counts as a first one. */
 static void offer_pairs(struct way *ways, const struct catalogue_step *steps, size_t n_steps)
 {
-    struct way *singles = calloc(n_formats * n_formats, sizeof *singles);
+    struct way *singles = xcalloc(n_formats * n_formats, sizeof *singles);
 
-    if (!singles)
-        abort();
     memcpy(singles, ways, n_formats * n_formats * sizeof *ways);
     for (size_t i = 0; i < n_steps; i++)
         if (*steps[i].follows)
@@ -147,10 +146,8 @@ static void keep(const struct way *ways, struct plan *ret)
 
     for (size_t i = 0; i < n; i++)
         ret->n_routes += ways[i].steps[0] != NULL;
-    ret->routes = calloc(ret->n_routes + 1, sizeof *ret->routes);
-    ret->best = calloc(n, sizeof *ret->best);
-    if (!ret->routes || !ret->best)
-        abort();
+    ret->routes = xcalloc(ret->n_routes + 1, sizeof *ret->routes);
+    ret->best = xcalloc(n, sizeof *ret->best);
     for (size_t i = 0; i < n; i++) {
         if (!ways[i].steps[0])
             continue;
@@ -195,14 +192,10 @@ static void find_inserts(const struct catalogue_step *steps, size_t n_steps, str
 
 void plan_make(const struct catalogue_step *steps, size_t n_steps, struct plan *ret)
 {
-    struct way *ways = calloc(n_formats * n_formats, sizeof *ways);
+    struct way *ways = xcalloc(n_formats * n_formats, sizeof *ways);
 
-    if (!ways)
-        abort();
-    *ret = (struct plan){.gathers = calloc(n_formats, sizeof *ret->gathers),
-                         .scatters = calloc(n_formats, sizeof *ret->scatters)};
-    if (!ret->gathers || !ret->scatters)
-        abort();
+    *ret = (struct plan){.gathers = xcalloc(n_formats, sizeof *ret->gathers),
+                         .scatters = xcalloc(n_formats, sizeof *ret->scatters)};
     find_manifold(steps, n_steps, ret);
     find_inserts(steps, n_steps, ret);
     offer_singles(ways, steps, n_steps);
@@ -236,9 +229,7 @@ static const struct catalogue_route *remember(struct plan *p, struct catalogue_r
     for (v = p->variants; v && !is_same(&v->route, made);)
         v = v->next;
     if (!v) {
-        v = malloc(sizeof *v);
-        if (!v)
-            abort();
+        v = xmalloc(sizeof *v);
         *v = (struct plan_variant){*made, p->variants};
         p->variants = v;
     }

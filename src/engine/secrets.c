@@ -55,6 +55,16 @@ char *secrets_take(json_t *options)
     return text;
 }
 
+json_t *secrets_masked(const json_t *options)
+{
+    json_t *masked = json_copy((json_t *)options);
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (json_object_get(masked, names[i]))
+            json_object_set_new(masked, names[i], json_true());
+    return masked;
+}
+
 int secrets_join(const char *options, const char *secrets, char **ret)
 {
     _cleanup_json_ json_t *object = json_loads(options, JSON_REJECT_DUPLICATES, NULL);

@@ -17,6 +17,10 @@ void secrets_names(const json_t *options, char ret[SECRETS_NAMES_MAX]);
  * there are none (or no memory). What the options held is wiped. */
 char *secrets_take(json_t *options);
 
+/* The same options with `true` in place of each secret: a new object, which shares the rest. NULL: no memory.
+ */
+json_t *secrets_masked(const json_t *options);
+
 /* Overwrites those that an object has; whoever shares their strings loses them, too. */
 void secrets_wipe(json_t *object);
 

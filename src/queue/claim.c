@@ -9,6 +9,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "queue/envelope.h"
 #include "queue/follow.h"
 #include "queue/monitor.h"
@@ -16,16 +17,16 @@
 #include "queue/result.h"
 
 #include <errno.h>
+#include <strings.h>
 
 enum { NAMES_MAX = 16 * 1024 };
 
 static struct queue_held *held_new(struct queue *q, const char *worker)
 {
-    struct queue_held *held = calloc(1, sizeof *held);
+    struct queue_held *held = xcalloc(1, sizeof *held);
     char id[ID_UUID_LEN + 1];
 
-    if (!held || !(held->worker = strdup(worker)))
-        abort();
+    held->worker = xstrdup(worker);
     id_uuid(id);
     snprintf(held->tag, sizeof held->tag, "%s%s", QUEUE_TAG_PREFIX, id);
     held->queue = q;
@@ -104,9 +105,7 @@ static const char **done_arguments(const char *const fixed[], const struct follo
 
     while (fixed[n])
         n++;
-    argv = calloc(n + n_pairs + 1, sizeof *argv);
-    if (!argv)
-        abort();
+    argv = xcalloc(n + n_pairs + 1, sizeof *argv);
     memcpy(argv, fixed, n * sizeof *argv);
     for (size_t i = 0; i < n_pairs; i++)
         argv[n + i] = f->pairs[i];
@@ -131,6 +130,7 @@ static void finish(struct queue_op *op, const char *worker, const struct queue_c
                    const struct queue_result *result, const struct queue_hash *hash)
 {
     const char *tally = result->tally ? result->tally : "", *name = result->tally ? result->tally_name : "";
+    const char *share = result->tally ? result->tally_share : "";
     const char *reason = result->exc_message ? result->exc_message : result->exc_type;
     _cleanup_follow_ struct follow f = {0};
     _cleanup_free_ char *payload = NULL;
@@ -151,7 +151,7 @@ static void finish(struct queue_op *op, const char *worker, const struct queue_c
 
     _cleanup_free_ const char **argv =
         done_arguments(REDIS(worker, claim->tag, claim->id, result_status(result->state), payload, reason,
-                             tally, name, by, n_messages, n_results),
+                             tally, name, by, share, n_messages, n_results),
                        &f);
 
     queue_eval(op->q, SCRIPT_DONE, argv, hash, on_finished, finishing(op, claim));
@@ -270,10 +270,8 @@ void queue_refresh(struct queue *q, const char *worker, queue_fn *fn, void *arg)
     for (struct queue_held *h = q->held; h; h = h->next)
         n++;
 
-    _cleanup_free_ const char **argv = calloc(N_FIXED + n + 1, sizeof *argv);
+    _cleanup_free_ const char **argv = xcalloc(N_FIXED + n + 1, sizeof *argv);
 
-    if (!argv)
-        abort();
     sure = add_held(q, worker, true, argv, N_FIXED);
     add_held(q, worker, false, argv, sure);
     snprintf(lease, sizeof lease, "%lu", q->config.lease_ms);
@@ -379,16 +377,16 @@ static bool is_claim(const redisReply *reply)
 static struct queue_claim *claim_new(struct queue_held *held, const redisReply *reply)
 {
     const redisReply *message = redis_reply_at(reply, 0);
-    struct queue_claim *claim = calloc(1, sizeof *claim);
+    struct queue_claim *claim = xcalloc(1, sizeof *claim);
 
-    if (!claim || !(claim->tag = strdup(held->tag)) ||
-        !(claim->id = strdup(redis_reply_str(redis_reply_at(reply, 2)))) ||
-        !(claim->message = strndup(message->str, message->len)))
-        abort();
+    claim->tag = xstrdup(held->tag);
+    claim->id = xstrdup(redis_reply_str(redis_reply_at(reply, 2)));
+    claim->message = xstrndup(message->str, message->len);
     claim->deliveries = (uint64_t)redis_reply_int(redis_reply_at(reply, 1));
     claim->queue = queue_by_name(held->queue, redis_reply_str(redis_reply_at(reply, 3)));
     if (!claim->queue)
         claim->queue = QUEUE_BASE;
+    held->queue->served = claim->queue;
     claim->revoked = redis_reply_int(redis_reply_at(reply, 4)) == 1;
     claim->held = held;
     held->claim = claim;
@@ -468,14 +466,14 @@ static void on_claimed(void *arg, int err, const redisReply *reply)
     claiming_end(c, err, NULL);
 }
 
-/* The names of the queues with spaces between, the one first whose turn it is. */
-static char *in_turn(struct queue *q, unsigned queues)
+/* The names of the queues with spaces between, from the one on that follows the one served last: were each
+ * the first in turn, empty ones would give theirs to their neighbour. */
+static char *in_turn(const struct queue *q, unsigned queues)
 {
     _cleanup_buf_ struct buf names = BUF_INIT(NAMES_MAX);
-    size_t first = q->turn++ % q->n_queues;
 
     for (size_t i = 0; i < q->n_queues; i++) {
-        size_t at = (first + i) % q->n_queues;
+        size_t at = ((size_t)ffs((int)q->served) + i) % q->n_queues;
 
         if (queues & QUEUE_BASE << at)
             buf_printf(&names, "%s ", q->names[at]);
@@ -513,10 +511,9 @@ void queue_on_unrun(struct queue *q, queue_unrun_fn *fn, void *arg)
 
 void queue_claim(struct queue *q, const char *worker, unsigned queues, queue_claim_fn *fn, void *arg)
 {
-    struct claiming *c = calloc(1, sizeof *c);
+    struct claiming *c = xcalloc(1, sizeof *c);
 
-    if (!c || !(c->worker = strdup(worker)))
-        abort();
+    c->worker = xstrdup(worker);
     c->q = queue_ref(q);
     c->queues = queues;
     c->fn = fn;

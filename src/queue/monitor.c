@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "queue/describe.h"
 #include "queue/queue_impl.h"
 
@@ -68,10 +69,8 @@ void queue_revoke(struct queue *q, const json_t *ids, queue_fn *fn, void *arg)
         return;
     }
 
-    _cleanup_free_ const char **argv = calloc(N_FIXED + count + 1, sizeof *argv);
+    _cleanup_free_ const char **argv = xcalloc(N_FIXED + count + 1, sizeof *argv);
 
-    if (!argv)
-        abort();
     snprintf(max, sizeof max, "%d", QUEUE_REVOKED_MAX);
     snprintf(ttl, sizeof ttl, "%d", QUEUE_REVOKED_TTL_S);
     argv[0] = max;
@@ -96,10 +95,8 @@ struct question {
 
 static struct question *question_new(struct queue *q, queue_json_fn *fn, void *arg)
 {
-    struct question *question = calloc(1, sizeof *question);
+    struct question *question = xcalloc(1, sizeof *question);
 
-    if (!question)
-        abort();
     *question = (struct question){.q = queue_ref(q), .fn = fn, .arg = arg};
     return question;
 }

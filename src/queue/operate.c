@@ -1,6 +1,7 @@
 #include "queue/operate.h"
 
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "queue/queue_impl.h"
 
 #include <errno.h>
@@ -35,10 +36,8 @@ static void on_answer(void *arg, int err, const redisReply *reply)
 static void ask(struct queue *q, enum queue_script script, const char *const argv[], tell_fn *tell,
                 queue_told_fn *fn, void *arg)
 {
-    struct telling *t = malloc(sizeof *t);
+    struct telling *t = xmalloc(sizeof *t);
 
-    if (!t)
-        abort();
     *t = (struct telling){.q = queue_ref(q), .tell = tell, .fn = fn, .arg = arg};
     queue_eval(q, script, argv, NULL, on_answer, t);
 }

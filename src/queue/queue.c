@@ -5,6 +5,7 @@
 #include "queue/queue.h"
 
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "queue/describe.h"
 #include "queue/envelope.h"
 #include "queue/event.h"
@@ -117,10 +118,8 @@ static void add_queue(struct queue *q, char *name)
 static void add_queues(struct queue *q)
 {
     const char *const *family = q->config.families;
-    char *name = strdup(q->config.name);
+    char *name = xstrdup(q->config.name);
 
-    if (!name)
-        abort();
     add_queue(q, name);
     for (; family && *family; family++) {
         if (asprintf(&name, "%s.%s", q->config.name, *family) < 0)
@@ -139,10 +138,8 @@ struct queue *queue_new(struct redis *r, const struct queue_config *given)
     if (!config_ok(&config))
         return NULL;
 
-    struct queue *q = calloc(1, sizeof *q);
+    struct queue *q = xcalloc(1, sizeof *q);
 
-    if (!q)
-        abort();
     q->r = r;
     q->config = config;
     add_queues(q);
@@ -211,10 +208,8 @@ void queue_free(struct queue *q)
 
 struct queue_op *queue_op_new(struct queue *q, queue_fn *fn, void *arg)
 {
-    struct queue_op *op = calloc(1, sizeof *op);
+    struct queue_op *op = xcalloc(1, sizeof *op);
 
-    if (!op)
-        abort();
     *op = (struct queue_op){.q = queue_ref(q), .fn = fn, .arg = arg};
     return op;
 }
@@ -271,10 +266,8 @@ static void on_failure(void *arg, int err, const redisReply *reply)
 /* A command that does nothing brings the turn of the loop in which the callback may come. */
 void queue_op_fail(struct queue_op *op, int err)
 {
-    struct failure *f = calloc(1, sizeof *f);
+    struct failure *f = xcalloc(1, sizeof *f);
 
-    if (!f)
-        abort();
     *f = (struct failure){.op = op, .err = err};
     redis_command(op->q->r, REDIS("PING"), on_failure, f);
 }
@@ -287,10 +280,8 @@ void queue_eval_list(struct queue *q, enum queue_script script, const char *cons
     while (argv[n])
         n++;
 
-    _cleanup_free_ const char **all = calloc(n + 2, sizeof *all);
+    _cleanup_free_ const char **all = xcalloc(n + 2, sizeof *all);
 
-    if (!all)
-        abort();
     all[0] = q->config.prefix;
     memcpy(all + 1, argv, n * sizeof *all);
     redis_eval(q->r, &scripts[script], 1, all, fn, arg);
@@ -305,10 +296,8 @@ void queue_eval(struct queue *q, enum queue_script script, const char *const fix
         n++;
     room = n + HASH_MAX_ARGS;
 
-    _cleanup_free_ const char **argv = calloc(room + 1, sizeof *argv);
+    _cleanup_free_ const char **argv = xcalloc(room + 1, sizeof *argv);
 
-    if (!argv)
-        abort();
     memcpy(argv, fixed, n * sizeof *argv);
     if (hash) {
         argv[n++] = hash->key;
@@ -429,10 +418,8 @@ static void on_stats(void *arg, int err, const redisReply *reply)
 
 static void ask_stats(struct queue *q, size_t index, queue_length_fn *fn, void *arg)
 {
-    struct stats_op *op = calloc(1, sizeof *op);
+    struct stats_op *op = xcalloc(1, sizeof *op);
 
-    if (!op)
-        abort();
     *op = (struct stats_op){.q = queue_ref(q), .fn = fn, .arg = arg, .index = index};
     queue_eval(q, SCRIPT_STATS, REDIS(q->all), NULL, on_stats, op);
 }
@@ -501,10 +488,8 @@ static void on_look(void *arg, int err, const redisReply *reply)
 
 void queue_look(struct queue *q, queue_look_fn *fn, void *arg)
 {
-    struct look_op *op = calloc(1, sizeof *op);
+    struct look_op *op = xcalloc(1, sizeof *op);
 
-    if (!op)
-        abort();
     *op = (struct look_op){.q = queue_ref(q), .fn = fn, .arg = arg};
     queue_eval(q, SCRIPT_LOOK, REDIS(q->all), NULL, on_look, op);
 }

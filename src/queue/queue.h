@@ -128,8 +128,8 @@ void queue_claim_free(struct queue_claim *c);
 /* err: 0 with a claim that the callee now owns; -EAGAIN nothing is waiting; -EEXIST another process works
  * under this worker's name. Worker names are "decant@HOST:pid:random". A message that is not well-formed is
  * moved to `decant:dead`, one whose ETA is to come to `decant:delayed`, one that has expired is finished as
- * REVOKED, and the next one is tried. Of `queues` each is the first one to be looked into in its turn; within
- * all of them what has a higher priority comes first. */
+ * REVOKED, and the next one is tried. Those of `queues` in which something waits take turns; within all of
+ * them what has a higher priority comes first. */
 typedef void queue_claim_fn(void *arg, int err, struct queue_claim *claim);
 void queue_claim(struct queue *q, const char *worker, unsigned queues, queue_claim_fn *fn, void *arg);
 
@@ -150,8 +150,9 @@ struct queue_result {
     const json_t *result;               /* SUCCESS: the task's value */
     const char *exc_type, *exc_message; /* FAILURE, REVOKED, REJECTED */
     /* Adds to a hash of counts, and to their sum (`tally`:sum), if the change of the hash happens and the
-     * counts have that name. NULL: nothing. */
-    const char *tally, *tally_name;
+     * counts have that name; and only if the hash of key `tally_share` is there, whose field `stored_bytes`,
+     * if it has one, counts along. NULL: nothing. */
+    const char *tally, *tally_name, *tally_share;
     uint64_t tally_by;
 };
 

@@ -55,8 +55,8 @@ struct queue {
     size_t n_queues;
     char *names[QUEUES_MAX]; /* [0] is the base one; the bit of names[i] is 1 << i */
     char *lists[QUEUES_MAX][QUEUE_STEPS];
-    char *all;     /* the names with spaces between, as the scripts want them */
-    unsigned turn; /* which queue comes first in the next claim */
+    char *all;       /* the names with spaces between, as the scripts want them */
+    unsigned served; /* the queue of the last claim; 0: none yet */
     char owner[ID_UUID_LEN + 1];
     char origin[300];
     struct queue_held *held;

@@ -3,8 +3,11 @@
 
 #include "core/clock.h"
 #include "core/str.h"
+#include "core/xalloc.h"
+#include "state/job_create.h"
 #include "state/job_create.lua.h"
 #include "state/job_fields.h"
+#include "state/job_kept.h"
 #include "state/job_lose.lua.h"
 #include "state/job_update.lua.h"
 #include "state/keys.h"
@@ -49,7 +52,7 @@ bool job_status_is_final(enum job_status status)
     return status == JOB_COMPLETED || status == JOB_FAILED || status == JOB_CANCELLED;
 }
 
-enum kind { TEXT, NUMBER, MAYBE /* a number, or JOB_UNKNOWN: "" */, PERCENT, STATUS };
+enum kind { TEXT, FLAG /* "1" or "" */, NUMBER, MAYBE /* a number, or JOB_UNKNOWN: "" */, PERCENT, STATUS };
 
 enum {
     HIDDEN = 1,  /* no client sees it: no event when it alone changes */
@@ -85,6 +88,7 @@ static const struct field {
     FIELD(sealed_secrets, TEXT, HIDDEN | ATTEMPT),
     FIELD(secret_options, TEXT, HIDDEN | ATTEMPT),
     FIELD(cancelling, TEXT, HIDDEN | ATTEMPT),
+    FIELD(callback_url, TEXT, HIDDEN),
     FIELD(created_at, TEXT, 0),
     FIELD(started_at, TEXT, ATTEMPT),
     FIELD(completed_at, TEXT, ATTEMPT),
@@ -98,6 +102,9 @@ static const struct field {
     FIELD(engine, TEXT, ATTEMPT),
     FIELD(engine_version, TEXT, ATTEMPT),
     FIELD(fonts_substituted, TEXT, ATTEMPT),
+    FIELD(cached, FLAG, 0),
+    FIELD(fingerprint, TEXT, HIDDEN),
+    FIELD(idempotency, TEXT, HIDDEN),
     FIELD(sandbox, TEXT, ATTEMPT),
     FIELD(worker, TEXT, HIDDEN | ATTEMPT),
     FIELD(attempts, NUMBER, ATTEMPT),
@@ -120,6 +127,8 @@ static const char *field_text(const struct field *f, const struct job *job, char
         const char *s = *(const char *const *)member;
         return s ? s : "";
     }
+    case FLAG:
+        return *(const bool *)member ? "1" : "";
     case MAYBE:
         if (*(const uint64_t *)member == JOB_UNKNOWN)
             return "";
@@ -144,6 +153,9 @@ static int field_parse(const struct field *f, struct job *job, const char *text)
     switch (f->kind) {
     case TEXT:
         *(const char **)member = text;
+        return 0;
+    case FLAG:
+        *(bool *)member = *text;
         return 0;
     case MAYBE:
         *(uint64_t *)member = JOB_UNKNOWN;
@@ -219,7 +231,7 @@ const char *session_channel(char ret[SESSION_CHANNEL_MAX], const char *session_i
     return ret;
 }
 
-static void job_channel(char ret[JOB_CHANNEL_MAX], const char *job_id)
+void job_channel(char ret[JOB_CHANNEL_MAX], const char *job_id)
 {
     snprintf(ret, JOB_CHANNEL_MAX, JOB_CHANNEL_PREFIX "%s", job_id);
 }
@@ -233,10 +245,8 @@ struct op {
 
 static struct op *op_new(job_fn *fn, redis_reply_fn *reply_fn, void *arg)
 {
-    struct op *op = malloc(sizeof *op);
+    struct op *op = xmalloc(sizeof *op);
 
-    if (!op)
-        abort(); /* as redis.c does: no memory, no answer */
     *op = (struct op){.fn = fn, .reply_fn = reply_fn, .arg = arg};
     return op;
 }
@@ -249,53 +259,62 @@ static void on_created(void *arg, int err, const redisReply *reply)
         op->fn(op->arg, err ? err : script_code(reply), NULL);
 }
 
-/* `look`: only whether there is room for it. */
-static void eval_create(struct redis *r, const struct job *job, bool look, uint64_t now,
-                        const struct job_quota *quota, struct op *op)
+void job_create_eval(struct redis *r, const struct job_create *c, redis_reply_fn *fn, void *arg)
 {
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], key[JOB_KEY_MAX];
+    char partials[SESSION_KEY_MAX], partial[PARTIAL_KEY_MAX];
     char channel[JOB_CHANNEL_MAX], session_news[SESSION_CHANNEL_MAX];
     char max[NUMBER_MAX], size[NUMBER_MAX], session_max[NUMBER_MAX], all_max[NUMBER_MAX];
-    char now_ms[NUMBER_MAX], numbers[N_FIELDS][NUMBER_MAX];
-    const char *argv[16 + 2 * N_FIELDS + 1];
+    char score[NUMBER_MAX], until[NUMBER_MAX] = "";
+    const char *argv[21 + 2 * N_FIELDS + 1];
     size_t n = 0;
 
-    snprintf(max, sizeof max, "%" PRIu64, quota->jobs);
-    snprintf(size, sizeof size, "%" PRIu64, job->size);
-    snprintf(session_max, sizeof session_max, "%" PRIu64, quota->session_bytes);
-    snprintf(all_max, sizeof all_max, "%" PRIu64, quota->all_bytes);
-    snprintf(now_ms, sizeof now_ms, "%" PRIu64, now);
-    job_key(key, job->session_id, job->job_id);
-    job_channel(channel, job->job_id);
+    snprintf(max, sizeof max, "%" PRIu64, c->quota->jobs);
+    snprintf(size, sizeof size, "%" PRIu64, c->size);
+    snprintf(session_max, sizeof session_max, "%" PRIu64, c->quota->session_bytes);
+    snprintf(all_max, sizeof all_max, "%" PRIu64, c->quota->all_bytes);
+    snprintf(score, sizeof score, "%" PRIu64, c->score_ms);
+    if (c->quota->keep_s > 0)
+        snprintf(until, sizeof until, "%" PRIu64, clock_real_ms() + c->quota->keep_s * 1000);
+    job_key(key, c->session_id, c->id);
+    job_channel(channel, c->id);
 
-    argv[n++] = session_key(session, job->session_id, "");
-    argv[n++] = session_key(jobs, job->session_id, ":jobs");
+    argv[n++] = session_key(session, c->session_id, "");
+    argv[n++] = session_key(jobs, c->session_id, ":jobs");
     argv[n++] = key;
     argv[n++] = STORED_KEY;
     argv[n++] = STORED_SUM_KEY;
     argv[n++] = STORED_EXPIRY_KEY;
+    argv[n++] = JOB_KEPT_KEY;
+    argv[n++] = session_key(partials, c->session_id, ":files");
+    argv[n++] = partial_key(partial, c->session_id, c->id);
     argv[n++] = max;
-    argv[n++] = now_ms;
-    argv[n++] = job->job_id;
-    argv[n++] = session_channel(session_news, job->session_id);
+    argv[n++] = score;
+    argv[n++] = c->id;
+    argv[n++] = session_channel(session_news, c->session_id);
     argv[n++] = channel;
-    argv[n++] = job_status_name(job->status);
-    argv[n++] = job->session_id;
+    argv[n++] = job_status_name(JOB_UPLOADED);
+    argv[n++] = c->session_id;
     argv[n++] = size;
     argv[n++] = session_max;
     argv[n++] = all_max;
-    for (size_t i = 0; !look && i < N_FIELDS; i++) {
-        argv[n++] = fields[i].name;
-        argv[n++] = field_text(&fields[i], job, numbers[i]);
+    argv[n++] = until;
+    argv[n++] = c->wanted;
+    for (size_t i = 0; c->pairs && c->pairs[i]; i++) {
+        assert(i < (size_t)2 * N_FIELDS);
+        argv[n++] = c->pairs[i];
     }
     argv[n] = NULL;
-    redis_eval(r, &create_script, 6, argv, on_created, op);
+    redis_eval(r, &create_script, 9, argv, fn, arg);
 }
 
-void job_create(struct redis *r, const struct job *job, const struct job_quota *quota, job_fn *fn, void *arg)
+static void create(struct redis *r, const struct job *job, const char *wanted, const struct job_quota *quota,
+                   job_fn *fn, void *arg)
 {
     struct op *op = op_new(fn, NULL, arg);
     struct job stored = *job;
+    const char *pairs[2 * N_FIELDS + 1] = {NULL};
+    char numbers[N_FIELDS][NUMBER_MAX];
     uint64_t now = clock_real_ms();
     char now_text[CLOCK_RFC3339_LEN + 1];
 
@@ -307,7 +326,29 @@ void job_create(struct redis *r, const struct job *job, const struct job_quota *
     stored.status = JOB_UPLOADED;
     if (!stored.created_at || !*stored.created_at)
         stored.created_at = now_text;
-    eval_create(r, &stored, false, now, quota, op);
+    for (size_t i = 0; i < N_FIELDS; i++) {
+        pairs[2 * i] = fields[i].name;
+        pairs[2 * i + 1] = field_text(&fields[i], &stored, numbers[i]);
+    }
+    job_create_eval(r,
+                    &(struct job_create){.session_id = job->session_id,
+                                         .id = job->job_id,
+                                         .wanted = wanted,
+                                         .size = job->size,
+                                         .score_ms = now,
+                                         .quota = quota,
+                                         .pairs = pairs},
+                    on_created, op);
+}
+
+void job_create(struct redis *r, const struct job *job, const struct job_quota *quota, job_fn *fn, void *arg)
+{
+    create(r, job, "job", quota, fn, arg);
+}
+
+void job_create_arrived(struct redis *r, const struct job *job, uint64_t keep_s, job_fn *fn, void *arg)
+{
+    create(r, job, "arrived", &(struct job_quota){.keep_s = keep_s}, fn, arg);
 }
 
 void job_look_for_room(struct redis *r, const char *session_id, uint64_t size, const struct job_quota *quota,
@@ -318,8 +359,14 @@ void job_look_for_room(struct redis *r, const char *session_id, uint64_t size, c
     if (!id_is_token(session_id))
         redis_defer(r, -ENOENT, on_created, op);
     else
-        eval_create(r, &(struct job){.session_id = session_id, .job_id = "", .size = size}, true,
-                    clock_real_ms(), quota, op);
+        job_create_eval(r,
+                        &(struct job_create){.session_id = session_id,
+                                             .id = "",
+                                             .wanted = "look",
+                                             .size = size,
+                                             .score_ms = clock_real_ms(),
+                                             .quota = quota},
+                        on_created, op);
 }
 
 static void on_loaded(void *arg, int err, const redisReply *reply)

@@ -52,6 +52,8 @@ struct job {
     /* The task that is to be stopped (queue_cancel): it ends as cancelled whatever it has come to. "" none.
      */
     const char *cancelling;
+    /* Where its end is told (state/webhooks.h), of a retry's too; "" nowhere. */
+    const char *callback_url;
     const char *created_at, *started_at, *completed_at;
     const char *error_code, *error_message;
     const char *output_mime_type;
@@ -66,6 +68,9 @@ struct job {
     /* JOB_UNKNOWN until they are known: from when it was put into the queue to the start of its last attempt,
      * and from there to its end. */
     uint64_t queue_ms, duration_ms;
+    bool cached;             /* nothing was converted: it has a copy of another job's result */
+    const char *fingerprint; /* of its conversion (result.h); "" its result is for nobody else */
+    const char *idempotency; /* of the request that has started it (idempotency.h); "" none such */
 };
 
 typedef void job_fn(void *arg, int err, const struct job *job);
@@ -73,12 +78,16 @@ typedef void job_fn(void *arg, int err, const struct job *job);
 struct job_quota {
     uint64_t jobs;                     /* of a session */
     uint64_t session_bytes, all_bytes; /* stored (state/stored.h); 0: no limit */
+    uint64_t keep_s; /* not of how much, but for how long (job_kept.h); 0: as long as its session */
 };
 
 /* Stores a new job: status uploaded, created now unless it says when. err: -ENOENT the session is gone,
  * -EDQUOT it holds as many jobs as it may already, -EFBIG as many bytes, -ENOBUFS all sessions together do,
  * -EEXIST the job is there. `job` is passed as NULL. */
 void job_create(struct redis *r, const struct job *job, const struct job_quota *quota, job_fn *fn, void *arg);
+/* The same for one whose file has come in pieces (partial.h), under the id that these have had; it has had
+ * its room since it was announced. err -ECANCELED: there is none of that id any more. */
+void job_create_arrived(struct redis *r, const struct job *job, uint64_t keep_s, job_fn *fn, void *arg);
 /* What job_create() would say now of one with a file of that size: before the work of making it. */
 void job_look_for_room(struct redis *r, const char *session_id, uint64_t size, const struct job_quota *quota,
                        job_fn *fn, void *arg);

@@ -23,9 +23,11 @@ struct op {
 static int parse_event(struct job_event *event, const redisReply *reply)
 {
     long long id = redis_reply_int(redis_reply_at(reply, 0));
+    int r = job_parse(&event->job, JOB_SHOWN, reply, 1);
 
     event->id = (uint64_t)id;
-    return id <= 0 ? -EPROTO : job_parse(&event->job, JOB_SHOWN, reply, 1);
+    event->removed = r == -ENOENT && id_is_uuid(event->job.job_id);
+    return id <= 0 ? -EPROTO : event->removed ? 0 : r;
 }
 
 static int parse_events(const redisReply *reply, struct job_event events[EVENTS_MAX], struct job_events *ret)
@@ -67,8 +69,9 @@ void job_events_load(struct redis *r, const char *session_id, uint64_t since, co
 {
     struct op *op = malloc(sizeof *op);
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], events[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
+    char numbers[SESSION_KEY_MAX], gone[SESSION_KEY_MAX];
     char after[24], most[24], n_fields[24];
-    const char *argv[7 + JOB_FIELDS_MAX + JOB_EVENTS_CHANGED_MAX + 1];
+    const char *argv[9 + JOB_FIELDS_MAX + JOB_EVENTS_CHANGED_MAX + 1];
     size_t n = 0;
 
     if (!op)
@@ -83,6 +86,8 @@ void job_events_load(struct redis *r, const char *session_id, uint64_t since, co
     argv[n++] = session_key(session, session_id, "");
     argv[n++] = session_key(jobs, session_id, ":jobs");
     argv[n++] = session_key(events, session_id, ":events");
+    argv[n++] = session_key(numbers, session_id, ":numbers");
+    argv[n++] = session_key(gone, session_id, ":gone");
     argv[n++] = session_key(prefix, session_id, ":jobs:");
     argv[n++] = after;
     argv[n++] = most;
@@ -96,5 +101,5 @@ void job_events_load(struct redis *r, const char *session_id, uint64_t since, co
         argv[n++] = changed[i];
     }
     argv[n] = NULL;
-    redis_eval(r, &events_script, 3, argv, on_loaded, op);
+    redis_eval(r, &events_script, 5, argv, on_loaded, op);
 }

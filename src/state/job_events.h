@@ -1,14 +1,17 @@
 /* What happened to the jobs of a session, in order: for clients that follow all of them (GET /events).
  *
  * An event says that what clients can see of a job has changed, and shows its state; a state that nobody
- * looked at is left out. Its id is a number that only grows within the session, whichever process asks: hash
- * `session:{session_id}:events` has the last event of each job, and expires with the session. */
+ * looked at is left out. The last event of a job that was removed says that, for an hour. Its id is a number
+ * that only grows within the session, whichever process asks: hash `session:{session_id}:events` has the last
+ * event of each job, the sorted sets `…:numbers` and `…:gone` the jobs that are there, and those that were
+ * removed, by these numbers. They expire with the session. */
 #pragma once
 
 #include "state/job.h"
 
 struct job_event {
     uint64_t id;
+    bool removed;   /* job_remove(): of the job its id is set alone */
     struct job job; /* as job_load_shown() gives it */
 };
 

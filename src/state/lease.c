@@ -1,5 +1,6 @@
 #include "state/lease.h"
 
+#include "core/xalloc.h"
 #include "state/lease_drop.lua.h"
 #include "state/lease_take.lua.h"
 #include "state/script.h"
@@ -26,11 +27,9 @@ static void on_taken(void *arg, int err, const redisReply *reply)
 void lease_take(struct redis *r, const char *key, const char *owner, uint64_t ms, redis_reply_fn *fn,
                 void *arg)
 {
-    struct op *op = malloc(sizeof *op);
+    struct op *op = xmalloc(sizeof *op);
     char text[24];
 
-    if (!op)
-        abort(); /* as redis.c does: no memory, no answer */
     *op = (struct op){.fn = fn, .arg = arg};
     snprintf(text, sizeof text, "%" PRIu64, ms);
     redis_eval(r, &take_script, 1, REDIS(key, owner, text), on_taken, op);

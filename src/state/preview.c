@@ -1,6 +1,7 @@
 #include "state/preview.h"
 
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "state/keys.h"
 #include "state/preview_take.lua.h"
 #include "state/preview_want.lua.h"
@@ -53,10 +54,8 @@ struct op {
 
 static struct op *op_new(preview_fn *fn, redis_reply_fn *reply_fn, void *arg)
 {
-    struct op *op = malloc(sizeof *op);
+    struct op *op = xmalloc(sizeof *op);
 
-    if (!op)
-        abort(); /* as redis.c does: no memory, no answer */
     *op = (struct op){fn, reply_fn, arg};
     return op;
 }
@@ -88,16 +87,17 @@ void preview_want(struct redis *r, const char *session_id, const char *job_id, c
                   bool again, preview_fn *fn, void *arg)
 {
     struct op *op = op_new(fn, NULL, arg);
-    char session[SESSION_KEY_MAX], all[SESSION_KEY_MAX], key[PREVIEW_KEY_MAX];
+    char session[SESSION_KEY_MAX], all[SESSION_KEY_MAX], key[PREVIEW_KEY_MAX], job[JOB_KEY_MAX];
 
     if (!id_is_token(session_id) || !id_is_uuid(job_id) || !id_is_uuid(result_id)) {
         redis_defer(r, -ENOENT, on_wanted, op);
         return;
     }
     preview_key(key, session_id, result_id);
-    redis_eval(r, &want_script, 3,
+    job_key(job, session_id, job_id);
+    redis_eval(r, &want_script, 4,
                REDIS(session_key(session, session_id, ""), session_key(all, session_id, ":previews"), key,
-                     TTL_MS, job_id, again ? "completed" : ""),
+                     job, TTL_MS, job_id, again ? "completed" : ""),
                on_wanted, op);
 }
 

@@ -23,7 +23,7 @@ enum preview_status {
     PREVIEW_PROCESSING,
     PREVIEW_COMPLETED,
     PREVIEW_FAILED,
-    PREVIEW_CANCELLED, /* its session is being closed, or an operator has revoked the task */
+    PREVIEW_CANCELLED, /* its session is being closed, its job removed, or an operator has revoked the task */
 };
 const char *preview_status_name(enum preview_status status);
 
@@ -33,7 +33,7 @@ unsigned preview_size(uint64_t size);
 
 /* The picture isn't there, and somebody waits for it. What is under way or has failed is told; else it is
  * wanted from now on. `again`: also when one was completed (another size was, or the file is lost). err
- * -ENOENT: the session is gone. `code` is that of the failure, else "". */
+ * -ENOENT: the session or the job is gone. `code` is that of the failure, else "". */
 typedef void preview_fn(void *arg, int err, enum preview_status status, const char *code);
 void preview_want(struct redis *r, const char *session_id, const char *job_id, const char *result_id,
                   bool again, preview_fn *fn, void *arg);

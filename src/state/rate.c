@@ -65,3 +65,16 @@ void rate_take(struct redis *r, const struct rate_bucket buckets[], size_t n, ui
     argv[i] = NULL;
     redis_eval(r, &take_script, n, argv, on_taken, op);
 }
+
+void rate_fill(struct redis *r, const char *const names[], size_t n, redis_reply_fn *fn, void *arg)
+{
+    char keys[RATE_BUCKETS_MAX][sizeof KEY_PREFIX + RATE_NAME_MAX];
+    const char *argv[1 + RATE_BUCKETS_MAX + 1] = {"DEL"};
+
+    assert(n > 0 && n <= RATE_BUCKETS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(keys[i], sizeof keys[i], KEY_PREFIX "%s", names[i]);
+        argv[1 + i] = keys[i];
+    }
+    redis_command(r, argv, fn, arg);
+}

@@ -34,3 +34,6 @@ typedef void rate_fn(void *arg, int err, const struct rate_answer *answer);
 /* Takes as many units as are wanted and all buckets have. */
 void rate_take(struct redis *r, const struct rate_bucket buckets[], size_t n, uint64_t wanted, rate_fn *fn,
                void *arg);
+
+/* Fills buckets again: they are no keys any more. */
+void rate_fill(struct redis *r, const char *const names[], size_t n, redis_reply_fn *fn, void *arg);

@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "state/redis_link.h"
 
 #include <assert.h>
@@ -201,11 +202,9 @@ static int send_script(struct request *q, bool whole)
     redisAsyncContext *ac = redis_link_context(q->redis->link);
     const char *bytes = (const char *)(q->lens + q->n_args);
     size_t argc = q->n_args + 2;
-    _cleanup_free_ const char **argv = calloc(argc, sizeof *argv + sizeof(size_t));
+    _cleanup_free_ const char **argv = xcalloc(argc, sizeof *argv + sizeof(size_t));
     size_t *lens;
 
-    if (!argv)
-        abort();
     lens = (size_t *)(argv + argc);
     if (!atomic_load(&script->known)) {
         whole = true;
@@ -254,10 +253,8 @@ static void on_reply(redisAsyncContext *ac, void *data, void *arg)
 /* Memory for a request is a few hundred bytes; without those no answer of any kind could be given. */
 static struct request *request_new(struct redis *r, size_t extra, redis_reply_fn *fn, void *arg)
 {
-    struct request *q = calloc(1, sizeof *q + extra);
+    struct request *q = xcalloc(1, sizeof *q + extra);
 
-    if (!q)
-        abort();
     q->redis = r;
     q->fn = fn;
     q->arg = arg;

@@ -18,6 +18,7 @@
 #include "core/secret.h"
 #include "core/sentinels.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "state/redis.h"
 #include "state/redis_sentinels.h"
 
@@ -362,8 +363,7 @@ static void on_master(void *arg, const char *host, int port, const char *trouble
         return;
     }
     free(l->host);
-    if (!(l->host = strdup(host)))
-        abort(); /* as redis.c does: no memory, no answer */
+    l->host = xstrdup(host);
     l->port = port;
     reach(l);
 }

@@ -5,6 +5,7 @@
  * first channel once more, which changes nothing and is always answered. (PING would be the obvious means,
  * but hiredis 0.14 hands the next message to PING's callback when one comes before the answer.) */
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "state/redis.h"
 #include "state/redis_link.h"
 
@@ -135,9 +136,7 @@ static char **copy_list(const char *const list[], size_t *ret_n)
 
     for (; list[n]; n++)
         bytes += strlen(list[n]) + 1;
-    copy = malloc((n + 1) * sizeof *copy + bytes);
-    if (!copy)
-        abort();
+    copy = xmalloc((n + 1) * sizeof *copy + bytes);
     p = (char *)(copy + n + 1);
     for (size_t i = 0; i < n; i++) {
         copy[i] = p;

@@ -8,8 +8,19 @@ static const struct {
     const char *code;
     int err;
 } codes[] = {
-    {"OK", 0},         {"ENOENT", -ENOENT}, {"EDQUOT", -EDQUOT}, {"ECANCELED", -ECANCELED},
-    {"EBUSY", -EBUSY}, {"EEXIST", -EEXIST}, {"EFBIG", -EFBIG},   {"ENOBUFS", -ENOBUFS},
+    {"OK", 0},
+    {"ENOENT", -ENOENT},
+    {"EDQUOT", -EDQUOT},
+    {"ECANCELED", -ECANCELED},
+    {"EBUSY", -EBUSY},
+    {"EEXIST", -EEXIST},
+    {"EFBIG", -EFBIG},
+    {"ENOBUFS", -ENOBUFS},
+    {"EINPROGRESS", -EINPROGRESS},
+    {"ETXTBSY", -ETXTBSY},
+    {"EACCES", -EACCES},
+    {"EALREADY", -EALREADY},
+    {"ESTALE", -ESTALE},
 };
 
 int script_code(const redisReply *reply)

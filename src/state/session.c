@@ -3,14 +3,17 @@
 #include "core/clock.h"
 #include "core/outcome.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "state/job.h"
 #include "state/job_fields.h"
+#include "state/job_kept.h"
 #include "state/keys.h"
 #include "state/preview.h"
 #include "state/script.h"
 #include "state/session_begin_close.lua.h"
 #include "state/session_create.lua.h"
 #include "state/session_finish_close.lua.h"
+#include "state/session_kept.lua.h"
 #include "state/session_presence.lua.h"
 #include "state/session_running.lua.h"
 #include "state/stored.h"
@@ -26,7 +29,8 @@ static struct redis_script create_script = {.name = "session_create", .text = se
                            running_script = {.name = "session_running", .text = session_running_lua},
                            finish_close_script = {.name = "session_finish_close",
                                                   .text = session_finish_close_lua},
-                           presence_script = {.name = "session_presence", .text = session_presence_lua};
+                           presence_script = {.name = "session_presence", .text = session_presence_lua},
+                           kept_script = {.name = "session_kept", .text = session_kept_lua};
 
 struct op {
     union {
@@ -39,10 +43,8 @@ struct op {
 
 static struct op *op_new(void *arg)
 {
-    struct op *op = calloc(1, sizeof *op);
+    struct op *op = xcalloc(1, sizeof *op);
 
-    if (!op)
-        abort(); /* as redis.c does: no memory, no answer */
     op->arg = arg;
     return op;
 }
@@ -54,7 +56,8 @@ static void on_created(void *arg, int err, const redisReply *reply)
     op->fn.session(op->arg, err ? err : script_code(reply), &op->session);
 }
 
-void session_create(struct redis *r, uint64_t ttl_s, session_fn *fn, void *arg)
+void session_create(struct redis *r, uint64_t ttl_s, const char *account, const char *login, const char *plan,
+                    session_fn *fn, void *arg)
 {
     struct op *op = op_new(arg);
     struct session *s = &op->session;
@@ -66,10 +69,13 @@ void session_create(struct redis *r, uint64_t ttl_s, session_fn *fn, void *arg)
     id_token(s->csrf_token);
     clock_rfc3339(now, s->created_at);
     clock_rfc3339(expiry, s->expires_at);
+    snprintf(s->account, sizeof s->account, "%s", account);
+    snprintf(s->login, sizeof s->login, "%s", login);
     snprintf(expiry_ms, sizeof expiry_ms, "%" PRIu64, expiry);
     redis_eval(r, &create_script, 1,
                REDIS(session_key(key, s->id, ""), expiry_ms, "csrf_token", s->csrf_token, "created_at",
-                     s->created_at, "expires_at", s->expires_at),
+                     s->created_at, "expires_at", s->expires_at, "plan", plan, *account ? "account" : NULL,
+                     account, "login", login),
                on_created, op);
 }
 
@@ -91,6 +97,10 @@ static void on_loaded(void *arg, int err, const redisReply *reply)
                      take_text(s->created_at, sizeof s->created_at, redis_reply_at(reply, 1)) < 0 ||
                      take_text(s->expires_at, sizeof s->expires_at, redis_reply_at(reply, 2)) < 0))
         err = -ENOENT;
+    if (err == 0 && redis_reply_str(redis_reply_at(reply, 3)) &&
+        (take_text(s->account, sizeof s->account, redis_reply_at(reply, 3)) < 0 ||
+         take_text(s->login, sizeof s->login, redis_reply_at(reply, 4)) < 0))
+        err = -ENOENT;
     op->fn.session(op->arg, err, err ? NULL : s);
 }
 
@@ -105,7 +115,9 @@ static void load(struct redis *r, const char *id, const char *what, session_fn *
         return;
     }
     memcpy(op->session.id, id, sizeof op->session.id);
-    redis_command(r, REDIS("HMGET", session_key(key, id, what), "csrf_token", "created_at", "expires_at"),
+    redis_command(r,
+                  REDIS("HMGET", session_key(key, id, what), "csrf_token", "created_at", "expires_at",
+                        "account", "login"),
                   on_loaded, op);
 }
 
@@ -187,18 +199,26 @@ void session_finish_close(struct redis *r, const char *id, redis_reply_fn *fn, v
     char session[SESSION_KEY_MAX], jobs[SESSION_KEY_MAX], tokens[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
     char closing[SESSION_KEY_MAX], events[SESSION_KEY_MAX], waiting[SESSION_KEY_MAX];
     char previewing[SESSION_KEY_MAX], previews[SESSION_KEY_MAX];
+    char answers[SESSION_KEY_MAX], answered[SESSION_KEY_MAX], results[SESSION_KEY_MAX], made[SESSION_KEY_MAX];
+    char numbers[SESSION_KEY_MAX], gone[SESSION_KEY_MAX];
+    char partials[SESSION_KEY_MAX], partial_prefix[SESSION_KEY_MAX], refused[SESSION_KEY_MAX];
 
     if (!id_is_token(id)) {
         redis_defer(r, -ENOENT, fn, arg);
         return;
     }
-    redis_eval(r, &finish_close_script, 11,
+    redis_eval(r, &finish_close_script, 22,
                REDIS(session_key(session, id, ""), session_key(jobs, id, ":jobs"),
                      session_key(tokens, id, ":tokens"), session_key(closing, id, ":closing"),
                      session_key(events, id, ":events"), session_key(waiting, id, ":waiting"),
                      session_key(previewing, id, ":previewing"), session_key(previews, id, ":previews"),
-                     STORED_KEY, STORED_SUM_KEY, STORED_EXPIRY_KEY, session_key(prefix, id, ":jobs:"),
-                     TOKEN_KEY_PREFIX, id),
+                     STORED_KEY, STORED_SUM_KEY, STORED_EXPIRY_KEY, session_key(answers, id, ":answers"),
+                     session_key(answered, id, ":answered"), session_key(results, id, ":results"),
+                     session_key(made, id, ":made"), JOB_KEPT_KEY, session_key(numbers, id, ":numbers"),
+                     session_key(gone, id, ":gone"), session_key(partials, id, ":files"),
+                     session_key(refused, id, ":refused"), WEBHOOK_DUE_KEY, WEBHOOK_ALL_KEY,
+                     session_key(prefix, id, ":jobs:"), TOKEN_KEY_PREFIX, id,
+                     session_key(partial_prefix, id, ":files:"), WEBHOOK_KEY_PREFIX),
                fn, arg);
 }
 
@@ -240,9 +260,12 @@ void session_presence(struct redis *r, const char (*ids)[ID_TOKEN_LEN + 1], size
     redis_eval(r, &presence_script, 0, argv, on_presence, op);
 }
 
-void session_job_ids(struct redis *r, const char *id, redis_reply_fn *fn, void *arg)
+void session_kept(struct redis *r, const char *id, redis_reply_fn *fn, void *arg)
 {
-    char key[SESSION_KEY_MAX];
+    char jobs[SESSION_KEY_MAX], partials[SESSION_KEY_MAX], prefix[SESSION_KEY_MAX];
 
-    redis_command(r, REDIS("ZRANGE", session_key(key, id, ":jobs"), "0", "-1"), fn, arg);
+    redis_eval(r, &kept_script, 4,
+               REDIS(session_key(jobs, id, ":jobs"), session_key(partials, id, ":files"), STORED_KEY,
+                     STORED_SUM_KEY, session_key(prefix, id, ":files:"), id),
+               fn, arg);
 }

@@ -2,6 +2,8 @@
 
 #include "core/clock.h"
 #include "core/str.h"
+#include "core/xalloc.h"
+#include "state/account_fields.h"
 #include "state/job.h"
 #include "state/keys.h"
 #include "state/script.h"
@@ -27,10 +29,8 @@ struct op {
 static struct op *op_new(token_fn *fn, void *arg, const char *filename)
 {
     size_t size = strlen(filename) + 1;
-    struct op *op = calloc(1, sizeof *op + size);
+    struct op *op = xcalloc(1, sizeof *op + size);
 
-    if (!op)
-        abort(); /* as redis.c does: no memory, no answer */
     op->fn = fn;
     op->arg = arg;
     memcpy(op->filename, filename, size);
@@ -137,7 +137,8 @@ void token_load(struct redis *r, const char *token, token_fn *fn, void *arg)
         return;
     }
     memcpy(op->token, token, sizeof op->token);
-    redis_eval(r, &load_script, 1, REDIS(token_key(key, token), SESSION_KEY_PREFIX, ":jobs:"), on_loaded, op);
+    redis_eval(r, &load_script, 1,
+               REDIS(token_key(key, token), SESSION_KEY_PREFIX, ":jobs:", ACCOUNT_KEY_PREFIX), on_loaded, op);
 }
 
 /* --- of many results */
@@ -151,10 +152,8 @@ struct archive_op {
 
 static struct archive_op *archive_op_new(token_archive_fn *fn, void *arg)
 {
-    struct archive_op *op = calloc(1, sizeof *op);
+    struct archive_op *op = xcalloc(1, sizeof *op);
 
-    if (!op)
-        abort();
     op->fn = fn;
     op->arg = arg;
     return op;
@@ -233,6 +232,7 @@ void token_load_archive(struct redis *r, const char *token, token_archive_fn *fn
         return;
     }
     memcpy(op->token, token, sizeof op->token);
-    redis_eval(r, &load_archive_script, 1, REDIS(token_key(key, token), SESSION_KEY_PREFIX, ":jobs:"),
+    redis_eval(r, &load_archive_script, 1,
+               REDIS(token_key(key, token), SESSION_KEY_PREFIX, ":jobs:", ACCOUNT_KEY_PREFIX),
                on_archive_loaded, op);
 }

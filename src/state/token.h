@@ -29,7 +29,8 @@ typedef void token_fn(void *arg, int err, const struct token *token);
  * `filename` is computed by the caller. */
 void token_create(struct redis *r, const char *session_id, const char *job_id, const char *filename,
                   uint64_t ttl_s, token_fn *fn, void *arg);
-/* -ENOENT also when the session is gone or closing, or the job has not just that file as its result. */
+/* -ENOENT also when the session is gone or closing, or of an account that is disabled, or the job has not
+ * just that file as its result. */
 void token_load(struct redis *r, const char *token, token_fn *fn, void *arg);
 
 /* --- of many results, which are downloaded as one archive */
@@ -54,5 +55,5 @@ typedef void token_archive_fn(void *arg, int err, size_t job, const struct token
  * the token and when that expires. */
 void token_create_archive(struct redis *r, const char *session_id, const char *const job_ids[], size_t n,
                           const char *filename, uint64_t ttl_s, token_archive_fn *fn, void *arg);
-/* All but when it expires. -ENOENT also when one of the results is no more what it was made for. */
+/* All but when it expires. -ENOENT as above, for any of the results. */
 void token_load_archive(struct redis *r, const char *token, token_archive_fn *fn, void *arg);

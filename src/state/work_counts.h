@@ -21,6 +21,7 @@ enum work_family {
     WORK_PREVIEWS,
     WORK_KILLS,
     WORK_RESTARTS,
+    WORK_WEBHOOKS,
     WORK_VERDICTS,
     WORK_SCAN,
     WORK_REDIS,

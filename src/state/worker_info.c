@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "state/worker_info_list.lua.h"
 #include "state/worker_info_put.lua.h"
 
@@ -101,10 +102,8 @@ static void on_list(void *arg, int err, const redisReply *reply)
 void worker_info_list(struct redis *r, worker_info_fn *fn, void *arg)
 {
     char now[NUMBER_MAX], most[NUMBER_MAX];
-    struct list_call *call = malloc(sizeof *call);
+    struct list_call *call = xmalloc(sizeof *call);
 
-    if (!call)
-        abort(); /* a few bytes: there is nobody left to tell */
     *call = (struct list_call){fn, arg};
     redis_eval(r, &list_script, 1,
                REDIS(INDEX, number(now, clock_real_ms()), number(most, WORKER_INFO_MAX), KEY_PREFIX), on_list,

@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "worker/control_impl.h"
 
 #include <errno.h>
@@ -112,9 +113,7 @@ static void on_message(void *arg, const char *channel, const char *message)
         pidbox_request_free(&request);
         return;
     }
-    call = calloc(1, sizeof *call);
-    if (!call)
-        abort(); /* as the queue does: no memory, no answer */
+    call = xcalloc(1, sizeof *call);
     *call = (struct control_call){.control = c, .request = request};
     c->refs++;
     run(call);

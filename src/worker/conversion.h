@@ -73,6 +73,8 @@ struct conversion_output {
     uint64_t size;
 };
 
+enum { CONVERSION_FAILED_NAME_MAX = 256 };
+
 struct conversion_report {
     enum outcome outcome;
     const char *detail;          /* the signature; why no verdict, engine or result could be had; else "" */
@@ -90,7 +92,9 @@ struct conversion_report {
     bool transient;                /* no fault of the file, and another time it may be otherwise */
     bool forbidden_call;           /* the engine's process was ended by seccomp */
     int publish_error;             /* what publish() returned */
-    size_t failed_input;           /* of many: which was the first that failed */
+    /* Of many: which it failed by, and the name of that one (in an archive, too); "": by none of them. */
+    size_t failed_input;
+    const char *failed_name; /* shorter than CONVERSION_FAILED_NAME_MAX */
 };
 
 enum conversion_stage { CONVERSION_SCANNING, CONVERSION_CONVERTING };

@@ -36,6 +36,7 @@ struct each {
     json_t *scattered; /* instead of inputs, when a step has taken the upload apart (engine/folder.h) */
     size_t n, i, n_good;
     enum outcome first_failure;
+    char failed_name[CONVERSION_FAILED_NAME_MAX];
     char in[CONVERSION_WORK_MAX], out[CONVERSION_WORK_MAX]; /* "": not made yet */
     json_t *gathered;
     struct buf problems;
@@ -297,6 +298,7 @@ static void on_indexed(uv_work_t *work, int status)
 {
     struct conversion *c = work->data;
 
+    c->report.failed_name = ""; /* what comes now is about all of them */
     if (c->cancelled)
         conversion_each_done(c, OUTCOME_CANCELLED, NULL, 0);
     else
@@ -313,6 +315,16 @@ static void queue(struct each *e, uv_work_cb work, uv_after_work_cb after)
     uv_queue_work(e->parent->shared->loop, &e->parent->work, work, after);
 }
 
+static void blame(struct each *e)
+{
+    struct conversion_report *report = &e->parent->report;
+
+    snprintf(e->failed_name, sizeof e->failed_name, "%.*s",
+             (int)utf8_clip(e->name, sizeof e->failed_name - 1), e->name);
+    report->failed_input = e->i;
+    report->failed_name = e->failed_name;
+}
+
 /* Goes on with the next one, unless none may fail. */
 static void fail_file(struct each *e, enum outcome outcome)
 {
@@ -320,10 +332,11 @@ static void fail_file(struct each *e, enum outcome outcome)
 
     if (e->first_failure == OUTCOME_OK) {
         e->first_failure = outcome;
-        c->report.failed_input = e->i;
+        blame(e);
     }
     if (e->strict || c->cancelled || outcome == OUTCOME_INFECTED || outcome == OUTCOME_INTERNAL ||
         outcome == OUTCOME_SCANNER_UNAVAILABLE || outcome == OUTCOME_CANCELLED) {
+        blame(e); /* whichever failed before */
         conversion_each_done(c, c->cancelled ? OUTCOME_CANCELLED : outcome, NULL, 0);
         return;
     }

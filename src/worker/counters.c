@@ -4,6 +4,7 @@
 
 #include "core/cleanup.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "state/job.h"
 
 #include <stdio.h>
@@ -248,10 +249,8 @@ static void on_told(void *arg, int err, const redisReply *reply)
 
 static struct batch *batch_new(struct telling *t)
 {
-    struct batch *b = calloc(1, sizeof *b);
+    struct batch *b = xcalloc(1, sizeof *b);
 
-    if (!b)
-        abort(); /* as redis.c does: no memory, no answer */
     b->telling = t;
     t->awaited++;
     return b;
@@ -266,11 +265,9 @@ static void send_batch(struct batch *b)
 
 void counters_tell(struct counters *c, redis_reply_fn *fn, void *arg)
 {
-    struct telling *t = malloc(sizeof *t);
+    struct telling *t = xmalloc(sizeof *t);
     struct batch *b;
 
-    if (!t)
-        abort();
     *t = (struct telling){.counters = c, .fn = fn, .arg = arg};
     set_redis(c);
     b = batch_new(t);

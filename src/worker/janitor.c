@@ -10,8 +10,11 @@
 #include "state/job.h"
 #include "state/lease.h"
 #include "state/session.h"
+#include "worker/retirement.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LEASE_KEY "decant:janitor"
@@ -32,16 +35,16 @@ struct janitor {
     enum session_presence presence[SESSION_PRESENCE_MAX];
     size_t n, at; /* of the batch; the one that is looked at */
 
-    /* of the session that is reconciled: the jobs that Redis knows of, and, of these, how many have lost
-     * their folder: they are moved to the front */
+    /* of the session that is reconciled: the jobs and partial uploads that Redis knows of, and, of these, how
+     * many have lost their folder: they are moved to the front */
     char (*jobs)[ID_UUID_LEN + 1];
     size_t n_jobs, n_lost;
     char (*littered)[ID_UUID_LEN + 1]; /* those in whose folders attempts have left something */
     size_t n_littered;
     char keep[STORAGE_PATH_MAX]; /* the result of the one that is swept */
 
-    unsigned sessions_removed, jobs_removed, jobs_lost, jobs_swept; /* in this round */
-    int error;                                                      /* the first of this round */
+    unsigned sessions_removed, jobs_removed, jobs_lost, jobs_swept, jobs_retired; /* in this round */
+    int error; /* the first of this round */
     janitor_fn *over;
     void *over_arg;
 };
@@ -59,10 +62,10 @@ static void note_error(struct janitor *j, int r)
 
 static void log_round(const struct janitor *j)
 {
-    if (j->sessions_removed + j->jobs_removed + j->jobs_lost + j->jobs_swept > 0)
+    if (j->sessions_removed + j->jobs_removed + j->jobs_lost + j->jobs_swept + j->jobs_retired > 0)
         log_info("cleaned up", LOG_U("sessions_removed", j->sessions_removed),
                  LOG_U("jobs_removed", j->jobs_removed), LOG_U("jobs_lost", j->jobs_lost),
-                 LOG_U("jobs_swept", j->jobs_swept));
+                 LOG_U("jobs_swept", j->jobs_swept), LOG_U("jobs_retired", j->jobs_retired));
     /* That Redis is away is said by others. */
     if (j->error < 0 && j->error != -ECANCELED && j->error != -ENOTCONN && j->error != -ETIMEDOUT)
         log_warn("not everything could be cleaned up; it is tried again", LOG_E(j->error));
@@ -179,20 +182,23 @@ static void on_running(void *arg, int err, unsigned running)
 
 /* --- one session of the batch: its jobs and its folders */
 
+/* Ids are strings, and a folder begins with its own. */
+static_assert(offsetof(struct storage_job, id) == 0, "folders are found by their ids");
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* Both are sorted: an account may have ten thousand jobs. `folders` is NULL where there are none. */
 static bool has_folder(const struct storage_job *folders, size_t n, const char *id)
 {
-    for (size_t i = 0; i < n; i++)
-        if (str_eq(folders[i].id, id))
-            return true;
-    return false;
+    return n > 0 && bsearch(id, folders, n, sizeof *folders, compare_ids);
 }
 
 static bool has_job(const struct janitor *j, const char *id)
 {
-    for (size_t i = 0; i < j->n_jobs; i++)
-        if (str_eq(j->jobs[i], id))
-            return true;
-    return false;
+    return bsearch(id, j->jobs, j->n_jobs, sizeof *j->jobs, compare_ids);
 }
 
 static void remove_orphans(struct janitor *j, const struct storage_job *folders, size_t n)
@@ -233,6 +239,9 @@ static void compare(struct janitor *j)
     note_error(j, r);
     if (r < 0 || !jobs)
         return;
+    qsort(jobs, j->n_jobs, sizeof *jobs, compare_ids);
+    if (n > 0)
+        qsort(folders, n, sizeof *folders, compare_ids);
     remove_orphans(j, folders, n);
     note_error(j, find_litter(j, folders, n));
     for (size_t i = 0; i < j->n_jobs; i++)
@@ -339,7 +348,7 @@ static void look_at_next(struct janitor *j)
             return;
         }
         if (j->presence[j->at] == SESSION_OPEN && j->thorough) {
-            session_job_ids(j->config.redis, current(j), on_job_ids, j);
+            session_kept(j->config.redis, current(j), on_job_ids, j);
             return;
         }
     }
@@ -390,13 +399,43 @@ static void list_batch(struct janitor *j)
     j->n = r < 0 ? 0 : storage_walk_next(j->walk, j->ids, ARRAY_SIZE(j->ids));
 }
 
+static void on_retired(void *arg, int err, unsigned jobs)
+{
+    struct janitor *j = arg;
+
+    j->jobs_retired = jobs;
+    note_error(j, err);
+    if (goes_on(j, 0))
+        do_then(j, list_batch, look_up_batch);
+}
+
+static bool is_over(void *arg)
+{
+    const struct janitor *j = arg;
+
+    return j->over != NULL;
+}
+
+/* Before the first batch. */
+static void retire(struct janitor *j)
+{
+    int r = retirement_begin(j->config.loop, j->config.redis, j->config.storage, is_over, on_retired, j);
+
+    if (r < 0)
+        end_round(j, r);
+}
+
 static void on_lease(void *arg, int err, const redisReply *reply)
 {
     struct janitor *j = arg;
 
     /* Another worker's turn is no error. */
-    if (goes_on(j, err == -EBUSY ? -ECANCELED : err))
+    if (!goes_on(j, err == -EBUSY ? -ECANCELED : err))
+        return;
+    if (j->walk)
         do_then(j, list_batch, look_up_batch);
+    else
+        retire(j);
 }
 
 /* --- rounds */
@@ -413,7 +452,7 @@ static void on_timer(uv_timer_t *timer)
     if (j->busy)
         return;
     j->busy = true;
-    j->sessions_removed = j->jobs_removed = j->jobs_lost = j->jobs_swept = 0;
+    j->sessions_removed = j->jobs_removed = j->jobs_lost = j->jobs_swept = j->jobs_retired = 0;
     j->error = 0;
     j->thorough = j->rounds++ % j->config.thorough == 0;
     ask_for_next_batch(j);

@@ -1,8 +1,8 @@
 /* Keeps the storage in step with Redis, whose expiry ends sessions and jobs. Of all workers one at a time
  * does it, by a lease; each step bears being done twice, and one that fails is done in a later round.
  *
- *     every round       folders of sessions that Redis no longer knows are removed; a closing that was cut
- *                       short is finished
+ *     every round       jobs whose time is over are ended (retirement.h); folders of sessions that Redis no
+ *                       longer knows are removed; a closing that was cut short is finished
  *     some rounds, too  in sessions that are open: folders without a job are removed, when nothing has
  *                       changed in them for a minute (an upload is named before its job is known); jobs
  *                       without a folder have failed; what a worker that died has left in the folder of a

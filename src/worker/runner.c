@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/str.h"
+#include "core/xalloc.h"
 #include "engine/secrets.h"
 #include "state/job.h"
 
@@ -480,10 +481,8 @@ static uint64_t waited_since(uint64_t queued_ms)
 struct runner *runner_start(const struct runner_context *context, const char *worker,
                             struct queue_claim *claim, runner_over_fn *over, void *arg)
 {
-    struct runner *r = calloc(1, sizeof *r);
+    struct runner *r = xcalloc(1, sizeof *r);
 
-    if (!r)
-        abort();
     *r = (struct runner){.context = context,
                          .kind = find_kind(claim->name),
                          .claim = claim,

@@ -110,6 +110,8 @@ static void on_converted(void *arg, const struct conversion_report *report)
     r->attempt.outcome = report->outcome;
     r->attempt.scanned = report->scanned;
     r->infected_input = report->failed_input;
+    snprintf(r->failed_name, sizeof r->failed_name, "%s", report->failed_name);
+    r->attempt.failed_name = r->failed_name;
     r->attempt.output_format = report->format;
     r->attempt.output_size = report->size;
     r->attempt.output_pages = report->pages;

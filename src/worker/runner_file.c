@@ -1,5 +1,7 @@
 #include "worker/runner_parts.h"
 
+#include "core/xalloc.h"
+
 static void prepare_file(struct runner *r)
 {
     exchange_task_prepare(r->file, r->context->storage, r->context->conversions, r->claim->id,
@@ -40,9 +42,7 @@ static void sweep_file(struct runner *r)
 
 void runner_begin_file(struct runner *r)
 {
-    r->file = calloc(1, sizeof *r->file);
-    if (!r->file)
-        abort();
+    r->file = xcalloc(1, sizeof *r->file);
     r->dropped = r->revoked || r->claim->gave_up; /* there is nothing to drop */
     if (r->revoked)
         runner_do_then(r, sweep_file, runner_call_off);

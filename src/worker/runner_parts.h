@@ -83,7 +83,7 @@ struct runner {
     int settled;                      /* what the queue said of it */
     const char *kill, *killed;        /* why the sandbox ended it, and in which engine; NULL: it did not */
     char published[STORAGE_PATH_MAX]; /* "" or the result under its final name */
-    char signature[160], engine_version[128];
+    char signature[160], engine_version[128], failed_name[CONVERSION_FAILED_NAME_MAX];
     struct font_list fonts;
 };
 

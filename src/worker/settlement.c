@@ -70,6 +70,16 @@ static void set_fonts(struct settlement *s, const struct font_list *fonts)
     set(s, "fonts_substituted", s->fonts);
 }
 
+static void set_stored(struct settlement *s, const char *session_id, const char *job_id,
+                       const struct attempt *a)
+{
+    job_key(s->job, session_id, job_id);
+    s->result.tally = STORED_KEY;
+    s->result.tally_name = session_id;
+    s->result.tally_by = a->output_size;
+    s->result.tally_share = s->job;
+}
+
 static void make_completed(struct settlement *s, const char *session_id, const char *job_id,
                            const struct attempt *a)
 {
@@ -96,9 +106,18 @@ static void make_completed(struct settlement *s, const char *session_id, const c
     s->result.result = s->value;
     if (a->exchanged)
         return;
-    s->result.tally = STORED_KEY;
-    s->result.tally_name = session_id;
-    s->result.tally_by = a->output_size;
+    set_stored(s, session_id, job_id, a);
+}
+
+/* For people. What tasks say of themselves names no files. */
+static const char *tell_failure(struct settlement *s, const struct attempt *a)
+{
+    const char *sentence = outcome_sentence(a->outcome), *name = a->failed_name ?: "";
+
+    if (!*name)
+        return sentence;
+    snprintf(s->message, sizeof s->message, "%s: %s", name, sentence);
+    return s->message;
 }
 
 static void make_failed(struct settlement *s, enum queue_state state, const struct attempt *a)
@@ -107,7 +126,7 @@ static void make_failed(struct settlement *s, enum queue_state state, const stru
 
     set(s, "status", job_status_name(JOB_FAILED));
     set(s, "error_code", code);
-    set(s, "error_message", sentence);
+    set(s, "error_message", tell_failure(s, a));
     set_record(s, a);
     s->result = (struct queue_result){.state = state, .exc_type = code, .exc_message = sentence};
 }
@@ -234,9 +253,7 @@ void settlement_make_preview(struct settlement *s, enum ending ending, const cha
     } else {
         s->value = json_pack("{s:s, s:I}", "job_id", job_id, "size", (json_int_t)a->output_size);
         s->result.result = s->value;
-        s->result.tally = STORED_KEY;
-        s->result.tally_name = session_id;
-        s->result.tally_by = a->output_size;
+        set_stored(s, session_id, job_id, a);
     }
 }
 

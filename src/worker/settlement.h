@@ -46,9 +46,11 @@ struct attempt {
     const char *exchanged; /* the result's path, of a task without a job; NULL of others */
     /* SKIPPED; REFUSED and REJECTED: a code and a sentence; CALLED_OFF: Celery's word for how */
     const char *reason, *reason_text;
+    /* FAILED: by which file of many; NULL or "": it is about one, or they could not become one */
+    const char *failed_name;
 };
 
-enum { SETTLEMENT_FIELDS = 48, SETTLEMENT_NUMBERS = 8 };
+enum { SETTLEMENT_FIELDS = 48, SETTLEMENT_NUMBERS = 8, SETTLEMENT_MESSAGE_MAX = 600 };
 
 /* `hash` and `result` point into it and into the arguments of settlement_make. */
 struct settlement {
@@ -59,7 +61,8 @@ struct settlement {
     json_t *value;
     char *fonts;
     char key[MAX(JOB_KEY_MAX, PREVIEW_KEY_MAX)], channel[MAX(JOB_CHANNEL_MAX, PREVIEW_CHANNEL_MAX)];
-    char now[32], mime[128], layers[64];
+    char job[JOB_KEY_MAX]; /* whose bytes are counted */
+    char now[32], mime[128], layers[64], message[SETTLEMENT_MESSAGE_MAX];
     const char *fields[SETTLEMENT_FIELDS];
     size_t n_fields;
     char numbers[SETTLEMENT_NUMBERS][24];

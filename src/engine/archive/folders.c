@@ -1,6 +1,7 @@
 /* Archives that are taken apart into a folder of files, and made of one (engine/folder.h). */
 #include "engine/archive/archive.h"
 
+#include "core/path.h"
 #include "engine/archive/entries.h"
 #include "engine/archive/pack.h"
 #include "engine/folder.h"
@@ -19,33 +20,22 @@ static enum outcome of_errno(int r)
 
 /* --- apart */
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0)
-            return -errno;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 static enum outcome unpack_file(struct engine_job *job, struct entries *from, int folder, const char *file)
 {
     static char data[BLOCK];
     _cleanup_close_ int fd = folder_open_file(folder, file, O_WRONLY | O_CREAT | O_TRUNC);
     enum outcome outcome;
+    uint64_t size = 0;
     size_t n;
     int r;
 
     if (fd < 0)
         return of_errno(fd);
     while ((outcome = entries_read(from, data, sizeof data, &n)) == OUTCOME_OK && n > 0) {
-        r = write_all(fd, data, n);
+        r = path_write(fd, size, data, n);
         if (r < 0)
             return of_errno(r);
+        size += n;
         engine_progress(job, entries_progress(from));
     }
     return outcome;

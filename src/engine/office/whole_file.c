@@ -1,5 +1,7 @@
 #include "engine/office/whole_file.h"
 
+#include "core/path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 
@@ -19,15 +21,5 @@ int whole_file_write(const char *path, const char *data, size_t len)
 {
     _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-    if (fd < 0)
-        return -errno;
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0)
-            return -errno;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
+    return fd < 0 ? -errno : path_write(fd, 0, data, len);
 }

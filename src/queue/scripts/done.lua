@@ -1,6 +1,7 @@
--- done: WORKER TAG ID STATUS META REASON TALLY NAME BY N_MESSAGES N_RESULTS (LIST MESSAGE)… (ID META)… [hash]. TALLY is
--- empty when nothing is to be counted, META when nobody wants the result, REASON unless the message goes to the dead
--- letters. The messages follow this task; the results are those of tasks that won't run.
+-- done: WORKER TAG ID STATUS META REASON TALLY NAME BY SHARE N_MESSAGES N_RESULTS (LIST MESSAGE)… (ID META)… [hash]. TALLY
+-- is empty when nothing is to be counted; SHARE is what it is counted for (state/stored.h). META is empty when nobody wants the
+-- result, REASON unless the message goes to the dead letters. The messages follow this task; the results are those of tasks that
+-- won't run.
 --
 -- ECANCELED: the job is to be cancelled, and nothing has changed: it has to end as REVOKED.
 --
@@ -9,9 +10,9 @@
 -- for longer than Redis should ever be away; without one, nothing but a wrong error code is at stake.
 local worker, tag, id, status, meta, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local result = 'celery-task-meta-' .. id
-local tally, name, by = ARGV[7], ARGV[8], ARGV[9]
-local n_messages, n_results = tonumber(ARGV[10]), tonumber(ARGV[11])
-local first_result = 12 + 2 * n_messages
+local tally, name, by, share = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local n_messages, n_results = tonumber(ARGV[11]), tonumber(ARGV[12])
+local first_result = 13 + 2 * n_messages
 local hash = first_result + 2 * n_results
 local answer_ttl = ARGV[hash] and 3600 or 60
 
@@ -51,7 +52,7 @@ end
 if meta ~= '' and (status == 'SUCCESS' or not succeeded(result)) then
     store(result, meta)
 end
-for i = 12, first_result - 1, 2 do
+for i = 13, first_result - 1, 2 do
     follow(ARGV[i], ARGV[i + 1])
 end
 for i = first_result, hash - 1, 2 do
@@ -63,10 +64,13 @@ end
 if code == 'OK' then
     hash_set(hash)
 end
--- Not for a name that has been given back: nobody would do it again.
-if tally ~= '' and code == 'OK' and redis.call('HEXISTS', tally, name) == 1 then
+-- Not for a name, or for a share, that has been given back: nobody would do it again.
+if tally ~= '' and code == 'OK' and redis.call('HEXISTS', tally, name) == 1 and redis.call('EXISTS', share) == 1 then
     redis.call('HINCRBY', tally, name, by)
     redis.call('INCRBY', tally .. ':sum', by)
+    if redis.call('HEXISTS', share, 'stored_bytes') == 1 then
+        redis.call('HINCRBY', share, 'stored_bytes', by)
+    end
 end
 redis.call('SET', FINISHED .. tag, code, 'EX', answer_ttl)
 return code

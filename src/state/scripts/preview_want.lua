@@ -1,7 +1,7 @@
--- KEYS: the session, its previews (set), this one. ARGV: time to live (ms), job id, the status that is no answer ("": each is one).
--- Answers the status and the error_code. One that was cancelled while its session is open (an operator has revoked the task) may be wanted again. The set never ends before one of its members.
+-- KEYS: the session, its previews (set), this one, the job. ARGV: time to live (ms), job id, the status that is no answer ("": each is one).
+-- Answers the status and the error_code. One that was cancelled while its job is there (an operator has revoked the task) may be wanted again. The set never ends before one of its members.
 local limit = redis.call('PEXPIRETIME', KEYS[1])
-if limit < 0 then
+if limit < 0 or redis.call('EXISTS', KEYS[4]) == 0 then
     return {'ENOENT'}
 end
 local status, code = unpack(redis.call('HMGET', KEYS[3], 'status', 'error_code'))

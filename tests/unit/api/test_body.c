@@ -19,8 +19,25 @@ static void test_convert(void **state)
     assert_string_equal(body.job_id, "j");
     assert_string_equal(body.target->id, "jpg");
     assert_int_equal(json_object_size(body.options), 1);
+    assert_null(body.callback_url);
     body_free(&body);
     assert_null(body.json);
+}
+
+static void test_callback_url(void **state)
+{
+    static const char with[] =
+        "{\"job_id\": \"j\", \"target_format\": \"pdf\", \"callback_url\": \"https://a\"}";
+    static const char without[] = "{\"job_id\": \"j\", \"target_format\": \"pdf\", \"callback_url\": null}";
+    const char *why;
+    struct body body;
+
+    assert_int_equal(body_read_convert(with, strlen(with), &body, &why), 0);
+    assert_string_equal(body.callback_url, "https://a");
+    body_free(&body);
+    assert_int_equal(body_read_convert(without, strlen(without), &body, &why), 0);
+    assert_null(body.callback_url);
+    body_free(&body);
 }
 
 static void test_retry(void **state)
@@ -106,7 +123,9 @@ static void test_refused(void **state)
     expect_refused("", "JSON object");
     expect_refused("[]", "JSON object");
     expect_refused("{\"job_id\": \"j\"} x", "JSON object");
-    expect_refused("{\"job_id\": \"j\", \"job_id\": \"k\"}", "JSON object");
+    expect_refused("{\"job_id\": \"j\", \"job_id\": \"k\"}", "there twice");
+    expect_refused("{\"job_id\": \"j\", \"options\": {\"dpi\": 99999999999999999999}}", "too large");
+    expect_refused("{\"job_id\": \"j\", \"options\": {\"dpi\": 1e400}}", "too large");
     expect_refused("{\"job_id\": \"a\\u0000b\", \"target_format\": \"pdf\"}", "JSON object");
     expect_refused("{\"target_format\": \"pdf\"}", "job_id");
     expect_refused("{\"job_id\": 1, \"target_format\": \"pdf\"}", "job_id");
@@ -117,6 +136,7 @@ static void test_refused(void **state)
     expect_refused("{\"job_ids\": [\"j\", 7], \"target_format\": \"pdf\"}", "1 to 100");
     expect_refused("{\"job_id\": \"j\", \"target_format\": null}", "target_format");
     expect_refused("{\"job_id\": \"j\", \"target_format\": \"pdf\", \"options\": []}", "options");
+    expect_refused("{\"job_id\": \"j\", \"target_format\": \"pdf\", \"callback_url\": []}", "callback_url");
 }
 
 static void test_download_token(void **state)
@@ -142,6 +162,10 @@ static void test_download_of_many(void **state)
         {"{\"job_ids\": [\"a\", \"b\", \"a\"]}", "twice"},
         {"{\"job_ids\": []}", "1 to 100"},
         {"{\"job_ids\": [\"a\"], \"job_id\": \"a\"}", "exclude"},
+        {"{\"job_ids\": [\"a\"], \"part\": 9999}", NULL},
+        {"{\"job_ids\": [\"a\"], \"part\": 10000}", "part"},
+        {"{\"job_ids\": [\"a\"], \"part\": 0}", "part"},
+        {"{\"job_ids\": [\"a\"], \"part\": \"2\"}", "part"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -158,13 +182,45 @@ static void test_download_of_many(void **state)
     }
 }
 
+static void test_login(void **state)
+{
+    static const char good[] = "{\"name\": \"Ada\", \"password\": \"a pass word\", \"more\": 1}";
+    static const char *const refused[] = {"",
+                                          "[]",
+                                          "{}",
+                                          "{\"name\": \"a\"}",
+                                          "{\"password\": \"a\"}",
+                                          "{\"name\": \"\", \"password\": \"a\"}",
+                                          "{\"name\": \"a\", \"password\": \"\"}",
+                                          "{\"name\": 1, \"password\": \"a\"}",
+                                          "{\"name\": \"a\", \"password\": [\"a\"]}",
+                                          "{\"name\": \"a\", \"name\": \"b\", \"password\": \"c\"}",
+                                          "{\"name\": \"a\\u0000b\", \"password\": \"c\"}"};
+    const char *why;
+    struct body body;
+
+    assert_int_equal(body_read_login(good, strlen(good), &body, &why), 0);
+    assert_string_equal(body.name, "Ada");
+    assert_string_equal(body.password, "a pass word");
+    body_free(&body);
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        assert_int_equal(body_read_login(refused[i], strlen(refused[i]), &body, &why), -EINVAL);
+        assert_null(body.json);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convert),          cmocka_unit_test(test_retry),
-        cmocka_unit_test(test_many_jobs),        cmocka_unit_test(test_names_of_targets),
-        cmocka_unit_test(test_refused),          cmocka_unit_test(test_download_token),
+        cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_callback_url),
+        cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_many_jobs),
+        cmocka_unit_test(test_names_of_targets),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_download_token),
         cmocka_unit_test(test_download_of_many),
+        cmocka_unit_test(test_login),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

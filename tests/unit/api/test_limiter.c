@@ -82,7 +82,9 @@ static void the_variable_is_named(void **state)
                          .rate_convert = "many",
                          .rate_read = "off",
                          .rate_download = "off",
-                         .rate_page = "off"};
+                         .rate_page = "off",
+                         .rate_login = "off",
+                         .rate_guess = "off"};
     struct limits limits;
     const char *variable = NULL;
 
@@ -202,6 +204,23 @@ static void a_cheap_class_asks_now_and_then(void **state)
     assert_int_equal(f->verdict.kind, CLIENT_ADDRESS);
 }
 
+/* Asked by several requests at once, while the bucket is full again within microseconds. */
+static void no_more_is_left_than_a_bucket_holds(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(limits_parse("session=1000000/s:20", f->limits.of[LIMIT_READ]), 0);
+    for (int i = 0; i < 10; i++) {
+        f->done = false;
+        limiter_ask(f->limiter, LIMIT_READ, &f->client, on_verdict, f);
+        while (!f->done)
+            uv_run(&f->loop, UV_RUN_ONCE);
+        assert_true(f->verdict.granted);
+    }
+    assert_true(limiter_knows(f->limiter, LIMIT_READ, &f->client, &f->verdict));
+    assert_in_range(f->verdict.remaining, 0, 19);
+}
+
 static void a_refusal_is_remembered(void **state)
 {
     struct fixture *f = *state;
@@ -214,7 +233,28 @@ static void a_refusal_is_remembered(void **state)
         assert_false(may(f, LIMIT_UPLOAD));
     /* Once a second at most; on a machine that stalls, as often as it does. */
     assert_in_range(f->asked - before, 0, 100);
+    for (int i = 0; i < 100 && !limiter_refuses(f->limiter, LIMIT_UPLOAD, &f->client, &f->verdict); i++)
+        assert_false(may(f, LIMIT_UPLOAD));
+    assert_true(f->verdict.counted && !f->verdict.granted);
+    assert_false(limiter_refuses(f->limiter, LIMIT_READ, &f->client, &f->verdict));
     assert_true(may(f, LIMIT_READ)); /* other classes have buckets of their own */
+}
+
+/* Of that class alone, and although the refusal was remembered. */
+static void what_was_used_up_is_given_back(void **state)
+{
+    struct fixture *f = *state;
+
+    while (may(f, LIMIT_UPLOAD))
+        ;
+    while (may(f, LIMIT_READ))
+        ;
+    limiter_forget(f->limiter, LIMIT_UPLOAD, &f->client);
+    for (int i = 1; i <= 3; i++)
+        assert_true(may(f, LIMIT_UPLOAD));
+    assert_false(may(f, LIMIT_UPLOAD));
+    assert_false(may(f, LIMIT_READ));
+    limiter_forget(f->limiter, LIMIT_NONE, &f->client); /* has no limit */
 }
 
 static void without_a_limit_nothing_is_asked(void **state)
@@ -238,7 +278,9 @@ int main(void)
         cmocka_unit_test(the_variable_is_named),
         cmocka_unit_test_setup_teardown(a_costly_class_is_counted_one_by_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cheap_class_asks_now_and_then, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_more_is_left_than_a_bucket_holds, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refusal_is_remembered, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_used_up_is_given_back, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_limit_nothing_is_asked, setup, teardown),
     };
 

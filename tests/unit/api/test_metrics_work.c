@@ -75,6 +75,7 @@ static void few_series_are_there_from_the_first(void **state)
     assert_has(text, "decant_sandbox_kills_total{engine=\"office\",reason=\"forbidden_call\"} 0");
     assert_has(text, "decant_engine_restarts_total{engine=\"image\"} 0");
     assert_has(text, "decant_scanner_verdicts_total{verdict=\"unavailable\",origin=\"none\"} 0");
+    assert_has(text, "decant_webhook_attempts_total{delivery=\"dropped\"} 0");
     assert_has(text, "decant_tasks_ended_total{ending=\"lost\"} 0");
     assert_has(text, "decant_worker_redis_command_failures_total 0");
     assert_null(strstr(text, "decant_sandbox_kills_total{engine=\"pdf\",reason=\"timed_out\"} 0"));

@@ -134,7 +134,64 @@ static void names_may_begin_with_a_dash(void **state)
     assert_string_equal(plan.items[0].output, "-a.jpg");
 }
 
+/* Where that is no terminal: the test's is a file or a pipe when it matters. */
+static void standard_input_and_output(void **state)
+{
+    assert_int_equal(MAKE("-", "--from", "MD", "--to", "pdf", "-f"), 0);
+    assert_string_equal(plan.items[0].input, "-");
+    assert_string_equal(plan.items[0].output, "-");
+    assert_string_equal(convert_item_name(&plan, plan.items, 0), "stdin.md");
+    assert_string_equal(plan.items[0].route->from->id, "md");
+    reset(NULL);
+    assert_int_equal(MAKE("-", "--from=txt", "--to", "pdf", "-o", "out"), 0);
+    assert_string_equal(plan.items[0].output, "out/stdin.pdf");
+    reset(NULL);
+    assert_int_equal(MAKE("-", "out.pdf", "--from", "txt"), 0);
+    assert_string_equal(plan.items[0].output, "out.pdf");
+    reset(NULL);
+    assert_int_equal(MAKE("a/x.txt", "--to", "pdf", "-o", "-", "-f"), 0);
+    assert_string_equal(plan.items[0].output, "-");
+    assert_string_equal(convert_item_name(&plan, plan.items, 0), "x.txt");
+    assert_null(plan.output_dir);
+    reset(NULL);
+    assert_int_equal(MAKE("-", "--to", "pdf"), -EINVAL);
+    assert_int_equal(MAKE("-", "--from", "nonsense", "--to", "pdf"), -EINVAL);
+    assert_int_equal(MAKE("x.txt", "--from", "md", "--to", "pdf"), -EINVAL);
+    assert_int_equal(MAKE("-", "x.txt", "--from", "txt", "--to", "pdf", "-o", "out"), -EINVAL);
+    assert_int_equal(MAKE("-", "x.txt", "--from", "txt", "--merge", "all.pdf"), -EINVAL);
+    assert_int_equal(MAKE("x.txt", "y.txt", "--to", "pdf", "-o", "-"), -EINVAL);
+    assert_int_equal(MAKE("x.txt", "-"), -EINVAL);
+    assert_int_equal(MAKE("-", "--from", "txt", "--to", "pdf", "-f", "--json"), -EINVAL);
+    assert_int_equal(MAKE("-", "--from", "pdf", "--to", "txt", "-f", "--password-file", "-"), -EINVAL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, reset, reset)
+
+/* What it makes of names is the same; what can be converted, and by which options, is the server's to say. */
+static void by_a_server(void **state)
+{
+    assert_int_equal(MAKE("--server", "a.example", "a.docx", "--to", "pdf", "-o", "out", "--option",
+                          "nothing=1", "--keep", "--jobs", "2", "-q"),
+                     0);
+    assert_string_equal(plan.server, "a.example");
+    assert_string_equal(plan.items[0].output, "out/a.pdf");
+    assert_string_equal(plan.items[0].to->id, "pdf");
+    assert_null(plan.items[0].route);
+    assert_string_equal(plan.options, "{\"nothing\":1}");
+    assert_int_equal(plan.settings.jobs, 2);
+    assert_true(plan.keep && plan.quiet && !plan.insecure_http);
+    reset(NULL);
+    assert_int_equal(MAKE("--server=a", "a.docx", "b.png", "--merge", "all.pdf"), 0);
+    assert_int_equal(plan.items[0].n_inputs, 2);
+    reset(NULL);
+    assert_int_equal(MAKE("--server=a", "a.docx", "b.nonsense"), -EINVAL);
+    assert_int_equal(MAKE("--server=a", "a.docx", "b.odt", "--merge", "nonsense"), -EINVAL);
+    assert_int_equal(MAKE("--server=a", "a.docx", "a.pdf", "--clamd", "off"), -EINVAL);
+    assert_int_equal(MAKE("--server=a", "a.docx", "a.pdf", "--clamd=off"), -EINVAL);
+    assert_int_equal(MAKE("a.docx", "a.pdf", "--keep"), -EINVAL);
+    assert_int_equal(MAKE("a.docx", "a.pdf", "--ca-file", "x"), -EINVAL);
+    assert_int_equal(MAKE("a.docx", "a.pdf", "--server"), -EINVAL);
+}
 
 int main(void)
 {
@@ -148,6 +205,8 @@ int main(void)
         TEST(refuses_what_makes_no_sense),
         TEST(two_inputs_never_become_one_output),
         TEST(names_may_begin_with_a_dash),
+        TEST(standard_input_and_output),
+        TEST(by_a_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

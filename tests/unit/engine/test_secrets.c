@@ -27,6 +27,17 @@ static void they_are_taken_out_of_the_options(void **state)
     assert_false(secrets_among(NULL));
 }
 
+static void they_are_masked(void **state)
+{
+    _cleanup_json_ json_t *options = json_loads("{\"password\": \"x\", \"width\": 7}", 0, NULL);
+    _cleanup_json_ json_t *masked = secrets_masked(options);
+
+    assert_true(json_is_true(json_object_get(masked, "password")));
+    assert_int_equal(json_integer_value(json_object_get(masked, "width")), 7);
+    assert_int_equal(json_object_size(masked), 2);
+    assert_string_equal(json_string_value(json_object_get(options, "password")), "x");
+}
+
 static void they_are_named(void **state)
 {
     static const struct {
@@ -64,6 +75,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_are_taken_out_of_the_options),
+        cmocka_unit_test(they_are_masked),
         cmocka_unit_test(they_are_named),
         cmocka_unit_test(they_are_put_back),
     };

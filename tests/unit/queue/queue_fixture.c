@@ -171,7 +171,9 @@ int done_with_tally(struct fixture *f, const struct queue_claim *c, const char *
 {
     struct answer a = {0};
 
-    queue_done(f->q, W1, c, &(struct queue_result){.tally = "tally", .tally_name = name, .tally_by = by},
+    queue_done(f->q, W1, c,
+               &(struct queue_result){
+                   .tally = "tally", .tally_name = name, .tally_share = hash->key, .tally_by = by},
                hash, on_answer, &a);
     return wait_for(f, &a);
 }

@@ -49,7 +49,7 @@ int enqueue_placed(struct fixture *f, const char *id, const char *family, unsign
 struct queue_look look(struct fixture *f);
 /* A task of its own, with that crowd. */
 int enqueue_in(struct fixture *f, const char *crowd, uint64_t max, const struct queue_hash *hash);
-/* As W1, successfully, adding to "tally". */
+/* As W1, successfully, adding to "tally", for that hash. */
 int done_with_tally(struct fixture *f, const struct queue_claim *c, const char *name, uint64_t by,
                     const struct queue_hash *hash);
 /* NULL with *ret_err set when there is none. */

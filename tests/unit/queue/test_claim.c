@@ -73,6 +73,26 @@ static void test_queues_in_turn(void **state)
     assert_int_equal(err, -EAGAIN);
 }
 
+/* What lies behind empty queues has no turns of theirs. */
+static void test_turns_of_empty_queues(void **state)
+{
+    struct fixture *f = *state;
+    char id[ID_UUID_LEN + 1];
+    unsigned last = 0;
+
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(enqueue_family(f, id_of(i, id), NULL, 0), 0);
+        assert_int_equal(enqueue_family(f, id_of(i + 10, id), "quick", 0), 0);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        struct queue_claim *c = claim(f);
+
+        assert_int_not_equal(c->queue, last);
+        last = c->queue;
+        queue_claim_free(c);
+    }
+}
+
 static void test_some_queues(void **state)
 {
     struct fixture *f = *state;
@@ -404,12 +424,24 @@ int main(void)
 {
 #define QUEUE_TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        QUEUE_TEST(test_empty),       QUEUE_TEST(test_order),         QUEUE_TEST(test_unacked),
-        QUEUE_TEST(test_fresh_tags),  QUEUE_TEST(test_poison),        QUEUE_TEST(test_much_poison),
-        QUEUE_TEST(test_huge),        QUEUE_TEST(test_gave_up),       QUEUE_TEST(test_eta),
-        QUEUE_TEST(test_eta_order),   QUEUE_TEST(test_too_many_etas), QUEUE_TEST(test_past_eta),
-        QUEUE_TEST(test_expired),     QUEUE_TEST(test_same_name),     QUEUE_TEST(test_queues_in_turn),
-        QUEUE_TEST(test_some_queues), QUEUE_TEST(test_move),
+        QUEUE_TEST(test_empty),
+        QUEUE_TEST(test_order),
+        QUEUE_TEST(test_unacked),
+        QUEUE_TEST(test_fresh_tags),
+        QUEUE_TEST(test_poison),
+        QUEUE_TEST(test_much_poison),
+        QUEUE_TEST(test_huge),
+        QUEUE_TEST(test_gave_up),
+        QUEUE_TEST(test_eta),
+        QUEUE_TEST(test_eta_order),
+        QUEUE_TEST(test_too_many_etas),
+        QUEUE_TEST(test_past_eta),
+        QUEUE_TEST(test_expired),
+        QUEUE_TEST(test_same_name),
+        QUEUE_TEST(test_queues_in_turn),
+        QUEUE_TEST(test_turns_of_empty_queues),
+        QUEUE_TEST(test_some_queues),
+        QUEUE_TEST(test_move),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,13 +261,14 @@ static void test_tally(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         redis_server_do(f->server, "HSET tally s1 10 s2 5");
         redis_server_do(f->server, "SET tally:sum 15");
-        redis_server_do(f->server, "HSET job status processing");
+        redis_server_do(f->server, "HSET job status processing stored_bytes 3");
         assert_int_equal(enqueue(f, A, 0, NULL), 0);
         c = claim(f);
         for (int again = 0; again < 2; again++) { /* the first answer is kept */
             assert_int_equal(done_with_tally(f, c, names[i], 7, &to_completed), 0);
             assert_string_equal(redis_server_str(f->server, "HGET tally s1"), i == 0 ? "17" : "10");
             assert_string_equal(redis_server_str(f->server, "GET tally:sum"), i == 0 ? "22" : "15");
+            assert_string_equal(redis_server_str(f->server, "HGET job stored_bytes"), i == 0 ? "10" : "3");
         }
         queue_claim_free(c);
     }
@@ -277,6 +278,14 @@ static void test_tally(void **state)
     assert_int_equal(enqueue(f, A, 0, NULL), 0);
     c = claim(f);
     assert_int_equal(done_with_tally(f, c, "s1", 7, &to_completed), -EBUSY);
+    assert_string_equal(redis_server_str(f->server, "GET tally:sum"), "15");
+    queue_claim_free(c);
+
+    /* For whom it was has been removed. */
+    redis_server_do(f->server, "DEL job");
+    assert_int_equal(enqueue(f, A, 0, NULL), 0);
+    c = claim(f);
+    assert_int_equal(done_with_tally(f, c, "s1", 7, &to_completed), -ENOENT);
     assert_string_equal(redis_server_str(f->server, "GET tally:sum"), "15");
     queue_claim_free(c);
 }

@@ -109,7 +109,7 @@ int do_session_create(struct fixture *f, uint64_t ttl_s, struct session *ret)
 {
     struct result r = {0};
 
-    session_create(f->r, ttl_s, take_session, &r);
+    session_create(f->r, ttl_s, "", "", "free", take_session, &r);
     answer_wait(f, &r.answer);
     if (r.answer.err == 0)
         *ret = r.session;

@@ -164,6 +164,61 @@ static void test_many(void **state)
     assert_int_equal(since, part.last);
 }
 
+static long long calls(struct fixture *f, const char *command)
+{
+    char text[64];
+    const char *stats = redis_server_str(f->server, "INFO commandstats"), *found;
+
+    snprintf(text, sizeof text, "cmdstat_%s:calls=", command);
+    found = strstr(stats, text);
+    return found ? strtoll(found + strlen(text), NULL, 10) : 0;
+}
+
+/* Many jobs are no reason to look at many: neither for one that has changed, nor for a page. */
+static void test_few_of_many(void **state)
+{
+    struct fixture *f = *state;
+    struct session session;
+    struct seen first, page;
+    char id[ID_UUID_LEN + 1];
+
+    assert_int_equal(do_session_create(f, 100, &session), 0);
+    for (int i = 0; i < 150; i++)
+        make_job(f, session.id, JOB_QUEUED, id);
+    first = load(f, session.id, 0, NULL);
+    redis_server_do(f->server, "CONFIG RESETSTAT");
+    assert_int_equal(do_job_update(f, session.id, id, REDIS("status", "processing")), 0);
+    assert_int_equal(load(f, session.id, first.last, REDIS(id)).n, 1);
+    assert_in_range(calls(f, "hmget"), 1, 8);
+    page = load(f, session.id, 0, REDIS(NULL));
+    assert_true(page.more);
+    assert_in_range(calls(f, "hmget"), 1, 80);
+    assert_int_equal(calls(f, "hgetall"), 0);
+}
+
+/* What has ended is not looked at again, unless it was begun again. */
+static void test_again_unseen(void **state)
+{
+    struct fixture *f = *state;
+    struct session session;
+    struct seen first, then;
+    char a[ID_UUID_LEN + 1], b[ID_UUID_LEN + 1];
+
+    assert_int_equal(do_session_create(f, 100, &session), 0);
+    make_job(f, session.id, JOB_FAILED, a);
+    make_job(f, session.id, JOB_FAILED, b);
+    first = load(f, session.id, 0, NULL);
+    redis_server_do(f->server, "HSET session:%s:jobs:%s task_id next progress 50", session.id, a);
+    then = load(f, session.id, first.last, NULL);
+    assert_int_equal(then.n, 1);
+    assert_string_equal(then.job_ids[0], a);
+    redis_server_do(f->server, "HSET session:%s:jobs:%s status queued", session.id, b);
+    then = load(f, session.id, then.last, NULL);
+    assert_int_equal(then.n, 1);
+    assert_string_equal(then.job_ids[0], b);
+    assert_int_equal(load(f, session.id, then.last, NULL).n, 0);
+}
+
 /* Redis may lose its last second; numbers that were given then don't come again. */
 static void test_lost_count(void **state)
 {
@@ -208,6 +263,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_no_client_sees, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_other_sessions, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_many, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_few_of_many, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_again_unseen, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_lost_count, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_end_of_session, fixture_setup, fixture_teardown),
     };

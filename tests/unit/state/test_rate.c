@@ -80,6 +80,29 @@ static void a_bucket_is_filled_again(void **state)
     assert_int_equal(take(f, "a", quick, 5).granted, 2);
 }
 
+static void on_filled(void *arg, int err, const redisReply *reply)
+{
+    assert_int_equal(err, 0);
+    *(bool *)arg = true;
+}
+
+static void buckets_are_filled_at_once(void **state)
+{
+    struct fixture *f = *state;
+    const char *const names[] = {"a", "b"};
+    bool done = false;
+
+    assert_int_equal(take(f, "a", slow, 5).granted, 5);
+    assert_int_equal(take(f, "b", slow, 2).granted, 2);
+    assert_int_equal(take(f, "c", slow, 5).granted, 5);
+    rate_fill(f->r, names, 2, on_filled, &done);
+    while (!done)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    assert_int_equal(take(f, "a", slow, 5).granted, 5);
+    assert_int_equal(take(f, "b", slow, 5).granted, 5);
+    assert_int_equal(take(f, "c", slow, 1).granted, 0);
+}
+
 static void as_many_as_there_are(void **state)
 {
     struct fixture *f = *state;
@@ -150,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_bucket_has_its_burst, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_bucket_is_filled_again, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(buckets_are_filled_at_once, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(as_many_as_there_are, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(all_or_none, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_clock_set_back_locks_nobody_out, fixture_setup, fixture_teardown),

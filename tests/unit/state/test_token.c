@@ -303,6 +303,38 @@ static void test_archive_bound(void **state)
     assert_int_equal(load_archive(f, made.token, &loaded), -ENOENT);
 }
 
+/* Links of either kind, where the session is an account's space. */
+static void test_of_an_account(void **state)
+{
+    struct fixture *f = *state;
+    struct session s;
+    char job[ID_UUID_LEN + 1], token[ID_TOKEN_LEN + 1];
+    const char *jobs[] = {job};
+    struct archive_seen made, loaded;
+    const struct {
+        const char *change;
+        int err;
+    } rows[] = {
+        {"HSET account:ann disabled %s", 0},
+        {"HSET account:ann disabled 2026-01-01T00:00:00.000Z", -ENOENT},
+        {"HDEL account:ann disabled", -ENOENT}, /* it is gone */
+    };
+
+    assert_int_equal(do_session_create(f, 60, &s), 0);
+    redis_server_do(f->server, "HSET session:%s account ann", s.id);
+    make_job(f, s.id, JOB_COMPLETED, job);
+    assert_int_equal(do_token_create(f, s.id, job, 600, token), 0);
+    assert_int_equal(create_archive(f, s.id, jobs, 1, &made), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        redis_server_do(f->server, rows[i].change, "");
+#pragma GCC diagnostic pop
+        assert_int_equal(do_token_load(f, token), rows[i].err);
+        assert_int_equal(load_archive(f, made.token, &loaded), rows[i].err);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_archive, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_archive_refused, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_archive_bound, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_of_an_account, fixture_setup, fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

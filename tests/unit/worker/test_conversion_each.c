@@ -176,6 +176,7 @@ struct fixture {
     bool done, converting;
     enum outcome outcome;
     size_t failed_input;
+    char failed_name[CONVERSION_FAILED_NAME_MAX];
     char published[64];
     unsigned percent;
 };
@@ -272,6 +273,7 @@ static void on_done(void *arg, const struct conversion_report *report)
     f->done = true;
     f->outcome = report->outcome;
     f->failed_input = report->failed_input;
+    strcpy(f->failed_name, report->failed_name);
 }
 
 static void start(struct fixture *f)
@@ -332,6 +334,7 @@ static void none_of_a_document_may_be_missing(void **state)
     engine.fails = "0002.txt";
     assert_int_equal(run(f), OUTCOME_CORRUPT_INPUT);
     assert_int_equal(f->failed_input, 1);
+    assert_string_equal(f->failed_name, "A.txt");
     assert_int_equal(engine.gathered, 0);
 }
 
@@ -343,6 +346,20 @@ static void one_that_is_infected_ends_it(void **state)
     assert_int_equal(run(f), OUTCOME_INFECTED);
     assert_int_equal(f->failed_input, 1);
     assert_int_equal(engine.gathered, 0);
+}
+
+/* It is the one that is removed then. */
+static void one_that_failed_before_is_not_infected(void **state)
+{
+    struct fixture *f = *state;
+
+    f->route.to = f->gather.from = f->gather.to = format_by_id("zip");
+    f->options = "{\"each\": \"pdf\"}";
+    engine.fails = "0001.txt";
+    f->inputs[1].path = "uploads/x.txt";
+    assert_int_equal(run(f), OUTCOME_INFECTED);
+    assert_int_equal(f->failed_input, 1);
+    assert_string_equal(f->failed_name, "A.txt");
 }
 
 static void one_that_is_gone_ends_it(void **state)
@@ -486,6 +503,7 @@ int main(void)
         EACH_TEST(each_is_converted_and_scanned_and_gathered),
         EACH_TEST(none_of_a_document_may_be_missing),
         EACH_TEST(one_that_is_infected_ends_it),
+        EACH_TEST(one_that_failed_before_is_not_infected),
         EACH_TEST(one_that_is_gone_ends_it),
         EACH_TEST(it_is_cancelled_in_the_middle),
         EACH_TEST(an_archive_says_what_is_missing),

@@ -328,6 +328,7 @@ static struct conversion_report report_of(enum outcome outcome)
                                       .scanned = true,
                                       .engine = "test",
                                       .engine_version = "Test 1",
+                                      .failed_name = "",
                                       .cpu_ms = 12,
                                       .peak_kib = 34,
                                       .pss_kib = 21,
