@@ -4,7 +4,7 @@ import "./style/base.css";
 import "./style/controls.css";
 import "./style/page.css";
 import "./style/rows.css";
-import { language, t } from "./text";
+import { formatLabel, language, t } from "./text";
 import { App } from "./ui/App";
 import { ModelContext } from "./ui/context";
 
@@ -15,6 +15,7 @@ const model = createModel({
     title: t("notify.done", { count: completed }),
     body: failed > 0 ? t("notify.failed", { count: failed }) : "",
   }),
+  formatLabel,
 });
 const root = document.getElementById("app");
 

@@ -1,32 +1,33 @@
 // What can become what, as GET /formats says it.
 
+import type { Environment } from "./environment";
 import type { Catalogue, TargetGroup } from "./model";
 import type { Format, Formats, OptionSpec } from "./types";
 
 const LIKELY = 6;
 
-/** How well a target fits what was typed: the less the better, null not at all. */
-function rank(id: string, format: Format | undefined, words: readonly string[]): number | null {
+/** How well a target of these labels fits what was typed: the less the better, null not at all. */
+function rank(id: string, format: Format | undefined, labels: readonly string[], words: readonly string[]): number | null {
   const names = [id, ...(format?.extensions ?? [])];
-  const label = format?.label.toLowerCase() ?? "";
   let worst = 0;
   for (const word of words) {
     if (names.includes(word)) continue;
     else if (names.some((name) => name.startsWith(word))) worst = Math.max(worst, 1);
-    else if (` ${label}`.includes(` ${word}`)) worst = Math.max(worst, 2);
-    else if (label.includes(word) || names.some((name) => name.includes(word))) worst = Math.max(worst, 3);
+    else if (labels.some((label) => ` ${label}`.includes(` ${word}`))) worst = Math.max(worst, 2);
+    else if ([...labels, ...names].some((name) => name.includes(word))) worst = Math.max(worst, 3);
     else return null;
   }
   return worst;
 }
 
-export function createCatalogue(formats: Formats): Catalogue {
+export function createCatalogue(formats: Formats, formatLabel: Environment["formatLabel"]): Catalogue {
   const byExtension = new Map<string, string>();
   for (const [id, format] of Object.entries(formats.formats))
     if (format.targets.length > 0) for (const extension of format.extensions) if (!byExtension.has(extension)) byExtension.set(extension, id);
 
   const format = (id: string) => (Object.hasOwn(formats.formats, id) ? formats.formats[id] : undefined);
-  const label = (id: string) => format(id)?.label ?? id.toUpperCase();
+  const english = (id: string) => format(id)?.label ?? id.toUpperCase();
+  const label = (id: string) => formatLabel(id, english(id));
   const entry = (id: string) => ({ id, label: label(id) });
 
   /** In the order in which categories come. */
@@ -48,10 +49,23 @@ export function createCatalogue(formats: Formats): Catalogue {
 
   function found(targets: readonly string[], words: readonly string[]): TargetGroup[] {
     const ranked = targets.flatMap((id) => {
-      const place = rank(id, format(id), words);
+      // In both languages: who knows it by its English name finds it by that.
+      const labels = [label(id), english(id)].map((each) => each.toLowerCase());
+      const place = rank(id, format(id), labels, words);
       return place === null ? [] : [{ id, place }];
     });
     return byCategory(ranked.sort((a, b) => a.place - b.place).map(({ id }) => id)); /* a stable sort: the likelier first */
+  }
+
+  /** What most of these can become comes first, then what is likeliest: by the mean of its places among their targets. */
+  function ofMany(sources: readonly string[]): string[] {
+    const found = new Map<string, { files: number; places: number }>();
+    for (const source of sources)
+      for (const [place, id] of (format(source)?.targets ?? []).entries()) {
+        const { files, places } = found.get(id) ?? { files: 0, places: 0 };
+        found.set(id, { files: files + 1, places: places + place });
+      }
+    return [...found].sort(([, a], [, b]) => b.files - a.files || a.places / a.files - b.places / b.files).map(([id]) => id);
   }
 
   return {
@@ -66,8 +80,8 @@ export function createCatalogue(formats: Formats): Catalogue {
       }
       return null;
     },
-    targets(source, query) {
-      const targets = format(source)?.targets ?? [];
+    targets(sources, query) {
+      const targets = ofMany(sources);
       const words = query
         .toLowerCase()
         .split(/[\s.]+/)

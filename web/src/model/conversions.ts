@@ -38,6 +38,10 @@ export interface Conversions {
   cancel(key: string): void;
   retry(key: string, options?: Options): void;
   remove(key: string): void;
+  /** The row alone: of what it has on the server there is nothing any more. */
+  drop(key: string): void;
+  /** What is about to be asked for it, and may not be any more. */
+  callOff(key: string): void;
   again(entry: HistoryEntry, target: string | null): void;
   againRow(key: string, target: string): void;
   /** Of an upload, or a copy. */
@@ -111,6 +115,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
   }
 
   async function stop(key: string, jobId: string): Promise<void> {
+    if (items.get(key)?.phase === "deleting") return; /* which stops it */
     jobs.stopping(key);
     items.update(key, { phase: "stopping", stalled: null });
     try {
@@ -146,6 +151,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     items.update(key, { phase: "starting", problem: null, stalled: null, wanted: false, progress: 0 });
     try {
       const answer = await insistently(key, control.signal, queueTries, call);
+      if (answer.status === "completed") await jobs.refresh(jobId); /* else it is followed, as the others are */
       accepted(item, jobId, answer);
       if (control.signal.aborted) await stop(key, jobId);
     } catch (thrown) {
@@ -161,7 +167,7 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     const [missing] = withoutValue(secrets, options);
     if (missing !== undefined) return { code: "secret_missing", detail: missing };
     const wrong = firstInvalid(specs, options);
-    return wrong ? { code: "bad_option", detail: wrong.name } : null;
+    return wrong ? { code: "bad_option", detail: wrong.name, label: wrong.label } : null;
   }
 
   /** False, and a problem in the row, where its options can't be that. */
@@ -256,9 +262,16 @@ export function createConversions({ env, api, session, items, history, jobs, upl
     const target = item.target && answer.targets.includes(item.target) ? item.target : null;
     const ready: Item = { ...item, jobId: answer.job_id, name: answer.original_filename, size: answer.size, format: answer.format, target };
     copies.delete(key);
-    history.put(entryOf(ready, answer, now.expires_at, catalogue()));
+    history.put(entryOf(ready, answer, now, catalogue()));
     items.update(key, { ...ready, phase: "ready", sent: answer.size, stalled: null, problem: null, wanted: false });
     if (item.wanted) convert(key);
+  }
+
+  function drop(key: string): void {
+    items.remove(key);
+    copies.delete(key);
+    edited.delete(key);
+    uploads.drop(key);
   }
 
   /** What the row has on the server goes on there, if nobody stops it. */
@@ -350,12 +363,11 @@ export function createConversions({ env, api, session, items, history, jobs, upl
       const item = items.get(key);
       if (!item) return;
       if (item.jobId) history.update(item.jobId, { row: false });
-      items.remove(key);
-      copies.delete(key);
-      edited.delete(key);
-      uploads.drop(key);
+      drop(key);
       abandon(item);
     },
+    drop,
+    callOff: (key) => starting.get(key)?.abort(),
     again(entry, target) {
       addCopy(entry.job_id, { ...entry, name: entry.original_filename, format: entry.source_format }, target);
     },

@@ -1,19 +1,23 @@
 // Puts the model together. Each store knows what it needs and nothing of the page; here they get to know each other.
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
+import { createAccountHistory } from "./account-history";
 import { createApi } from "./api";
 import { watchBatch } from "./batch";
 import { createCatalogue } from "./catalogue";
 import { createClock } from "./clock";
 import { createConversions } from "./conversions";
+import { createDeletions } from "./deletions";
 import { createDownloads } from "./downloads";
 import { browser, type Environment } from "./environment";
+import { createEverything } from "./everything";
 import { asFailure } from "./failure";
 import { follow } from "./follow";
 import { createHeld } from "./held";
 import { createHistory } from "./history";
 import { createItems, isRunning, newItem } from "./items";
 import { createJobs } from "./jobs";
+import { createLogin } from "./login";
 import type { Catalogue, Model } from "./model";
 import { createNotices } from "./notices";
 import { createNotify } from "./notify";
@@ -22,6 +26,7 @@ import { followOthers } from "./others";
 import { reconcile, restoreRows } from "./restore";
 import { createSession } from "./session";
 import { createTabs } from "./tabs";
+import { ownerOf, type HistoryEntry, type Problem, type Session } from "./types";
 import { createUploads } from "./uploads";
 import { backoffMs, sleep } from "./waiting";
 
@@ -30,39 +35,64 @@ export function createModel(given: Partial<Environment> = {}): Model {
   const clock = createClock(env.now);
   const api = createApi(env, clock);
   const notices = createNotices();
-  const session = createSession(env, api, clock, notices);
   const tabs = createTabs(env);
-  const items = createItems();
+  const login = createLogin(env, api, tabs);
+  const session = createSession(env, login, clock, notices);
+  const items = createItems(env);
   const history = createHistory(tabs);
+  const accountHistory = createAccountHistory(api, history, notices);
   const jobs = createJobs(api, items, history, clock);
   const notify = createNotify(env);
   const now = createNow(env, clock);
   const catalogue = signal<Catalogue | null>(null);
   const overall = watchBatch(items, notify.ended);
 
+  // "Everything was deleted" is about an empty page, and would be read as if it were about the files that came after it.
+  const empty = computed(() => items.list.value.length === 0);
+  effect(() => {
+    if (!empty.value) notices.withdraw("deleted_everything", "deleted_files");
+  });
+
+  let shown: { account: string; loaded: Promise<boolean> } | null = null;
+  let begun = false;
+  let handing: Promise<unknown> = Promise.resolve();
+
   let open: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {
     open = resolve;
   });
 
-  const needs = { env, api, clock, session, items, history, jobs, notices, tabs, catalogue: () => catalogue.value };
-  const held = createHeld(env, () => session.current.value, history);
+  const needs = { env, api, clock, session, items, history, accountHistory, jobs, notices, tabs, catalogue: () => catalogue.value };
+  const held = createHeld(() => session.current.value, history, clock);
   const uploads = createUploads({ ...needs, ready, held });
   const conversions = createConversions({ ...needs, uploads, held });
+  const deletions = createDeletions({ ...needs, conversions });
   const downloads = createDownloads({ ...needs, session: () => session.current.value });
+  const deleteEverything = createEverything({ ...needs, conversions, uploads, deletions });
   followOthers({ ...needs, uploads });
   uploads.listener.uploaded = conversions.uploaded;
+
+  const lines = computed<readonly HistoryEntry[]>(() => {
+    const own = new Set(history.entries.value.map(({ job_id }) => job_id));
+    const others = accountHistory.lines.value.filter(({ job_id, status }) => !own.has(job_id) && status !== "uploaded");
+    if (others.length === 0) return history.shown.value;
+    return [...history.shown.value, ...others].sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp));
+  });
 
   /** Also of rows that were removed: their end belongs into the history. */
   const running = computed(() => {
     const rows = items.list.value.filter((item) => isRunning(item.phase) || (item.job !== null && isRunning(item.job.status)));
-    const lines = history.entries.value.filter((entry) => isRunning(entry.status) && !entry.lost);
+    const lines = [...history.entries.value, ...accountHistory.lines.value].filter((entry) => isRunning(entry.status) && !entry.lost);
     return [...new Set([...rows.flatMap(({ jobId }) => jobId ?? []), ...lines.map((entry) => entry.job_id)])];
   });
 
   api.listener = { reached: session.reached, stale: session.renew };
   session.listener = {
-    holds: () => items.list.value.some((item) => item.jobId !== null) || held.entries().some((entry) => entry.status === "completed"),
+    holds: () =>
+      !session.current.value?.account && (items.list.value.some((item) => item.jobId !== null) || held.entries().some((entry) => entry.status === "completed")),
+    handedOver(current) {
+      handing = handOver(current).catch(asFailure);
+    },
     replaced(current) {
       for (const { jobId } of items.list.value) if (jobId) jobs.lose(jobId);
       for (const entry of history.entries.value)
@@ -74,7 +104,7 @@ export function createModel(given: Partial<Environment> = {}): Model {
   async function loadCatalogue(): Promise<void> {
     for (let attempt = 0; !catalogue.value; attempt++) {
       try {
-        catalogue.value = createCatalogue(await api.formats());
+        catalogue.value = createCatalogue(await api.formats(), env.formatLabel);
       } catch {
         await sleep(backoffMs(attempt, env.random()));
         await session.reachable();
@@ -82,29 +112,70 @@ export function createModel(given: Partial<Environment> = {}): Model {
     }
   }
 
-  async function deleteEverything(): Promise<void> {
-    try {
-      await api.close();
-    } catch (thrown) {
-      const failure = asFailure(thrown);
-      // A session that has ended is what was asked for.
-      if (failure.problem.code !== "session_required") return notices.problem(failure);
+  /** The page of whoever that is: rows and lines of the one are nothing to the other. What was added before anybody was known is to be sent by who it is. */
+  function showOf(account: string): Promise<boolean> {
+    if (shown?.account === account) return shown.loaded;
+    if (begun) {
+      uploads.dropAll();
+      items.clear();
+      notices.clear();
+    } else {
+      for (const { key, jobId } of items.list.value) if (jobId) items.remove(key);
     }
-    uploads.dropAll();
-    items.clear();
-    void history.clear();
-    // Only then the others: they are to come into the new session, and not to begin another one.
-    await session.closed();
-    tabs.tell({ type: "closed" });
-    notices.info("deleted_everything");
+    const loaded = history.load(account).then((mine) => {
+      if (mine) restoreRows(items, history, clock);
+      return mine;
+    });
+    shown = { account, loaded };
+    return loaded;
   }
+
+  async function handOver(current: Session): Promise<void> {
+    const loaded = showOf(ownerOf(current));
+    begun = true;
+    void history.clearOthers();
+    const others = accountHistory.begin(current, loaded);
+    if (await loaded) await reconcile(items, history, jobs, clock, current);
+    await others;
+  }
+
+  async function signIn(name: string, password: string): Promise<Problem | null> {
+    try {
+      await session.change(() => login.signIn(name, password));
+      return null;
+    } catch (thrown) {
+      return asFailure(thrown).problem;
+    }
+  }
+
+  async function signOut(): Promise<void> {
+    try {
+      await session.change(login.signOut);
+    } catch (thrown) {
+      notices.problem(asFailure(thrown));
+    }
+  }
+
+  const followed: Pick<typeof jobs, "apply" | "lose" | "isGone"> = {
+    ...jobs,
+    apply(job) {
+      jobs.apply(job);
+      accountHistory.apply(job);
+    },
+    lose(jobId, problem) {
+      jobs.lose(jobId, problem);
+      accountHistory.drop([jobId]);
+    },
+  };
 
   return {
     session: session.current,
     catalogue,
     connection: session.connection,
     items: items.list,
-    history: history.shown,
+    history: lines,
+    historyKept: history.kept,
+    historyMore: accountHistory.more,
     notices: notices.list,
     overall,
     now: now.time,
@@ -112,14 +183,15 @@ export function createModel(given: Partial<Environment> = {}): Model {
 
     async start() {
       // What the history says is shown before the server has answered; a browser whose IndexedDB hangs can convert all the same.
-      const loaded = history.load().then(() => restoreRows(items, history, clock));
+      const trouble = login.trouble();
+      if (trouble) notices.problem(trouble);
+      // Whose it is has to be known first where somebody has signed in.
+      if (!login.mayLast()) void showOf("");
       await Promise.all([session.start(), loadCatalogue()]);
       now.start();
       open();
-      follow({ ...needs, running });
-      await loaded;
-      const known = session.current.value;
-      if (known) await reconcile(items, history, jobs, clock, known);
+      follow({ ...needs, jobs: followed, deleted: deletions.happened, running });
+      await handing;
     },
     add(files) {
       const rows = files.map((file) => ({ file, key: items.newKey() }));
@@ -135,6 +207,7 @@ export function createModel(given: Partial<Environment> = {}): Model {
     cancel: conversions.cancel,
     retry: conversions.retry,
     remove: conversions.remove,
+    delete: deletions.row,
     downloadLink: downloads.link,
     downloadAll: downloads.downloadAll,
     download: downloads.download,
@@ -142,16 +215,12 @@ export function createModel(given: Partial<Environment> = {}): Model {
     previewUrl: (jobId, size) => `/preview?job_id=${encodeURIComponent(jobId)}&size=${size}`,
     again: conversions.again,
     againRow: conversions.againRow,
-    forget(jobId) {
-      const entry = history.get(jobId);
-      if (entry) held.forgetting([entry]);
-      return history.forget(jobId);
-    },
-    forgetAll() {
-      held.forgetting(history.entries.value.filter((entry) => !entry.row));
-      return history.forgetAll();
-    },
+    forget: deletions.entry,
+    forgetAll: deletions.past,
+    showMoreHistory: accountHistory.loadMore,
     deleteEverything,
+    signIn,
+    signOut,
     setNotifies: notify.set,
     dismiss: notices.dismiss,
   };

@@ -100,8 +100,13 @@ export function createDownloads({ env, api, clock, session, items, history, jobs
       if (url !== null) env.save(url);
     },
     async downloadAll(jobIds = completed()) {
+      const count = Math.ceil(jobIds.length / ARCHIVE_MAX);
+      if (count > 1) notices.info("several_downloads", { count, most: ARCHIVE_MAX });
       try {
-        for (let from = 0; from < jobIds.length; from += ARCHIVE_MAX) env.save((await api.downloadToken(jobIds.slice(from, from + ARCHIVE_MAX))).url);
+        for (let part = 1; part <= count; part++) {
+          const results = jobIds.slice((part - 1) * ARCHIVE_MAX, part * ARCHIVE_MAX);
+          env.save((await api.downloadToken(results, count > 1 ? part : undefined)).url);
+        }
       } catch (thrown) {
         failed(null, thrown);
       }

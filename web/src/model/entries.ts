@@ -4,7 +4,7 @@ import type { StoredEntry } from "./history-store";
 import { isEnded, isRunning, newItem } from "./items";
 import type { Catalogue } from "./model";
 import { withoutSecrets } from "./options";
-import type { Item, Job, Problem, Uploaded } from "./types";
+import { ownerOf, type HistoryEntry, type Item, type Job, type Problem, type Session, type Uploaded } from "./types";
 
 /** What `job` says that the history keeps. */
 export function kept(job: Job): Partial<StoredEntry> {
@@ -23,7 +23,34 @@ export function kept(job: Job): Partial<StoredEntry> {
   };
 }
 
-export function entryOf(item: Item, answer: Uploaded, expiresAt: string, catalogue: Catalogue | null): StoredEntry {
+/** When what was made then ends. */
+export function endOf(session: Session, createdAt: string): string {
+  return session.account ? new Date(Date.parse(createdAt) + session.account.retention_seconds * 1000).toISOString() : session.expires_at;
+}
+
+/** Of a job that was sent by another browser, or a program. */
+export function lineOf(job: Job, expiresAt: string): HistoryEntry {
+  return {
+    job_id: job.job_id,
+    original_filename: job.original_filename,
+    target_format: job.target_format ?? "",
+    download_token: null,
+    status: job.status,
+    timestamp: job.created_at,
+    source_format: job.source_format,
+    size: job.size,
+    output: job.output,
+    error_code: job.error_code,
+    error_message: job.error_message,
+    options: {},
+    secrets: [],
+    expires_at: expiresAt,
+    token_expires_at: null,
+    lost: false,
+  };
+}
+
+export function entryOf(item: Item, answer: Uploaded, session: Session, catalogue: Catalogue | null): StoredEntry {
   return {
     job_id: answer.job_id,
     original_filename: answer.original_filename,
@@ -38,10 +65,12 @@ export function entryOf(item: Item, answer: Uploaded, expiresAt: string, catalog
     error_message: null,
     options: withoutSecrets(catalogue, item.options),
     secrets: item.secrets,
-    expires_at: expiresAt,
+    expires_at: endOf(session, answer.created_at),
     token_expires_at: null,
     lost: false,
+    account: ownerOf(session),
     row: true,
+    place: item.place,
     download_url: null,
     task_id: null,
   };
@@ -55,6 +84,7 @@ export function problemOf(code: string | null, message: string | null): Problem 
 /** Until the server has said more of it. */
 export function itemOf(key: string, entry: StoredEntry): Item {
   return newItem(key, {
+    place: entry.place,
     name: entry.original_filename,
     size: entry.size,
     format: entry.source_format,

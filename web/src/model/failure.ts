@@ -25,24 +25,27 @@ const CODES: Record<number, string> = {
   507: "storage_full",
 };
 
-const TRANSIENT = new Set([0, 408, 429, 500, 502, 503, 504]);
+const TRANSIENT = new Set([0, 408, 423, 429, 500, 502, 503, 504]);
+/** An upload in pieces stands elsewhere than was thought; the next attempt asks where. */
+const TRANSIENT_CODES = new Set(["offset_mismatch"]);
 
 function retryAfter(header: string | null): number | null {
   const seconds = Number(header ?? Number.NaN);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds : null;
 }
 
+/** A detail that is but the title, as a sentence, says no more than the code. */
 function codeAndDetail(body: string): { code: unknown; detail: unknown } {
   try {
-    const said = JSON.parse(body) as { code?: unknown; detail?: unknown } | null;
-    return { code: said?.code, detail: said?.detail };
+    const said = JSON.parse(body) as { code?: unknown; title?: unknown; detail?: unknown } | null;
+    return { code: said?.code, detail: said?.detail === `${said?.title}.` ? "" : said?.detail };
   } catch {
     return { code: undefined, detail: undefined };
   }
 }
 
 /** An answer, from a server that has much to do. */
-const BUSY = new Set([429, 500, 503]);
+const BUSY = new Set([423, 429, 500, 503]);
 
 export const stallOf = ({ status }: Failure): Stall => (BUSY.has(status) ? "busy" : "network");
 
@@ -71,5 +74,6 @@ export function asFailure(thrown: unknown): Failure {
 }
 
 export function isTransient(failure: Failure): boolean {
-  return failure.problem.code !== "unexpected" && failure.problem.code !== "unreadable" && TRANSIENT.has(failure.status);
+  const { code } = failure.problem;
+  return code !== "unexpected" && code !== "unreadable" && (TRANSIENT.has(failure.status) || TRANSIENT_CODES.has(code));
 }

@@ -10,7 +10,7 @@ import type { Environment } from "./environment";
 import { asFailure } from "./failure";
 import type { Jobs } from "./jobs";
 import type { SessionKeeper } from "./session";
-import type { Job } from "./types";
+import { ownerOf, type Job } from "./types";
 import { backoffMs, sleep } from "./waiting";
 
 const FIRST_EVENT_MS = 10_000;
@@ -25,7 +25,7 @@ const LEAST_MS = 500;
 const CLOSED = 2;
 
 /** Asks for the jobs in turn, whoever was asked least recently first. */
-function createPolling(env: Environment, api: Api, session: SessionKeeper, jobs: Jobs, running: ReadonlySignal<readonly string[]>) {
+function createPolling(env: Environment, api: Api, session: SessionKeeper, jobs: FollowNeeds["jobs"], running: ReadonlySignal<readonly string[]>) {
   const asked = new Map<string, number>();
   const asking = new Set<string>();
   let control: AbortController | null = null;
@@ -87,13 +87,15 @@ export interface FollowNeeds {
   env: Environment;
   api: Api;
   session: SessionKeeper;
-  jobs: Jobs;
+  jobs: Pick<Jobs, "apply" | "lose" | "isGone">;
+  /** Somebody has deleted it on the server. */
+  deleted(jobId: string): void;
   /** Ids of the jobs that are under way. */
   running: ReadonlySignal<readonly string[]>;
 }
 
 /** Begins; the answer ends it. */
-export function follow({ env, api, session, jobs, running }: FollowNeeds): () => void {
+export function follow({ env, api, session, jobs, deleted, running }: FollowNeeds): () => void {
   const polling = createPolling(env, api, session, jobs, running);
   let source: EventSource | null = null;
   let failures = 0;
@@ -113,12 +115,21 @@ export function follow({ env, api, session, jobs, running }: FollowNeeds): () =>
     source = null;
   }
 
-  function heard(event: MessageEvent<string>): void {
+  function speaks(): void {
     failures = 0;
     heardAt = env.now();
     polling.stop();
     expect(SILENCE_MS, open);
+  }
+
+  function heard(event: MessageEvent<string>): void {
+    speaks();
     jobs.apply(JSON.parse(event.data) as Job);
+  }
+
+  function heardOfDeletion(event: MessageEvent<string>): void {
+    speaks();
+    deleted((JSON.parse(event.data) as Pick<Job, "job_id">).job_id);
   }
 
   function nothingCame(): void {
@@ -141,6 +152,7 @@ export function follow({ env, api, session, jobs, running }: FollowNeeds): () =>
     const stream = new env.EventSource("/events");
     source = stream;
     stream.addEventListener("job", heard);
+    stream.addEventListener("deleted", heardOfDeletion);
     stream.onerror = () => failed(stream);
     expect(FIRST_EVENT_MS, nothingCame);
   }
@@ -152,8 +164,12 @@ export function follow({ env, api, session, jobs, running }: FollowNeeds): () =>
   }
 
   let following = false;
+  let whose = "";
   const ended = effect(() => {
     const any = running.value.length > 0;
+    const before = whose;
+    whose = ownerOf(session.current.value);
+    if (any && following && whose !== before) return open(); /* the stream that there is tells of somebody else's */
     if (any === following) return polling.pump();
     following = any;
     if (any) open();

@@ -5,8 +5,12 @@ import type { HistoryEntry } from "./types";
 
 /** What is kept of a conversion besides what is shown of it. */
 export interface StoredEntry extends HistoryEntry {
+  /** Whose it is: an account's id, "" nobody's. */
+  account: string;
   /** It is a row of the page: comes back after a reload. */
   row: boolean;
+  /** Of that row, as Item has it. */
+  place: number;
   /** Of `download_token`: it may lie on another origin. */
   download_url: string | null;
   /** Changes when the job runs again; null before it runs. */
@@ -14,10 +18,13 @@ export interface StoredEntry extends HistoryEntry {
 }
 
 export interface HistoryStore {
-  all(): Promise<StoredEntry[]>;
+  /** It outlives the page. */
+  readonly keeps: boolean;
+  of(account: string): Promise<StoredEntry[]>;
   put(entries: readonly StoredEntry[]): Promise<void>;
   remove(jobIds: readonly string[]): Promise<void>;
-  clear(): Promise<void>;
+  /** Of all accounts that it is to go for; "" is nobody's. */
+  clear(goes: (account: string) => boolean): Promise<void>;
   close(): void;
 }
 
@@ -51,7 +58,9 @@ function complete(entry: Partial<StoredEntry> & Pick<StoredEntry, "job_id">): St
     expires_at: entry.timestamp ?? "1970-01-01T00:00:00Z",
     token_expires_at: null,
     lost: false,
+    account: "",
     row: false,
+    place: Date.parse(entry.timestamp ?? "1970-01-01T00:00:00Z"),
     download_url: null,
     task_id: null,
     ...entry,
@@ -65,19 +74,26 @@ async function openIndexedDb(): Promise<HistoryStore> {
     blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
   });
 
+  async function all(): Promise<StoredEntry[]> {
+    return (await database.getAllFromIndex("history", "timestamp")).map(complete);
+  }
+
+  async function remove(jobIds: readonly string[]): Promise<void> {
+    const change = database.transaction("history", "readwrite");
+    await Promise.all([...jobIds.map((id) => change.store.delete(id)), change.done]);
+  }
+
   return {
-    async all() {
-      return (await database.getAllFromIndex("history", "timestamp")).map(complete);
-    },
+    keeps: true,
+    of: async (account) => (await all()).filter((entry) => entry.account === account),
     async put(entries) {
       const change = database.transaction("history", "readwrite");
       await Promise.all([...entries.map((entry) => change.store.put(entry)), change.done]);
     },
-    async remove(jobIds) {
-      const change = database.transaction("history", "readwrite");
-      await Promise.all([...jobIds.map((id) => change.store.delete(id)), change.done]);
+    remove,
+    async clear(goes) {
+      await remove((await all()).filter(({ account }) => goes(account)).map(({ job_id }) => job_id));
     },
-    clear: () => database.clear("history"),
     close: () => database.close(),
   };
 }
@@ -85,7 +101,7 @@ async function openIndexedDb(): Promise<HistoryStore> {
 /** Keeps nothing: the history in memory is all that there is. */
 function nowhere(): HistoryStore {
   const done = () => Promise.resolve();
-  return { all: () => Promise.resolve([]), put: done, remove: done, clear: done, close: () => undefined };
+  return { keeps: false, of: () => Promise.resolve([]), put: done, remove: done, clear: done, close: () => undefined };
 }
 
 export async function openHistoryStore(): Promise<HistoryStore> {

@@ -1,6 +1,9 @@
 // What was converted, in this browser: the newest 500. The list is in memory and is what the page looks at; each change goes to IndexedDB and to the other
 // tabs behind it. What is uploaded and not converted yet is kept, too, so that its row comes back, but isn't shown as history.
 //
+// It is that of whoever is signed in. What is nobody's stays in the database meanwhile, and is neither shown nor changed; of an account nothing stays when it
+// isn't signed in any more.
+//
 // No password ever gets here: options are stored without them (options.ts).
 
 import { computed, signal, type ReadonlySignal } from "@preact/signals";
@@ -15,17 +18,24 @@ export interface History {
   readonly entries: ReadonlySignal<readonly StoredEntry[]>;
   /** Of these what has been converted, or is to be. */
   readonly shown: ReadonlySignal<readonly HistoryEntry[]>;
-  load(): Promise<void>;
+  /** It outlives the page; false as soon as it is known that this browser keeps nothing. */
+  readonly kept: ReadonlySignal<boolean>;
+  /** Whose it is: an account's id, "" nobody's. */
+  readonly account: string;
+  /** Of whoever that is from now on. False: it has become another one's in the meantime. */
+  load(account: string): Promise<boolean>;
   get(jobId: string): StoredEntry | undefined;
   /** Adds it, or takes the place of the one there is. */
   put(entry: StoredEntry): void;
   /** Nothing where it isn't there (it was cleared), or where nothing changes. */
   update(jobId: string, change: Partial<StoredEntry>): void;
   forget(jobId: string): Promise<void>;
-  /** All but what is a row. */
-  forgetAll(): Promise<void>;
-  /** All; other tabs are told when the session is closed. */
+  /** The same for what is no longer on the server: other tabs take its rows away, too. */
+  deleted(jobIds: readonly string[]): Promise<void>;
+  /** All of that one; other tabs are told when the session is closed. */
   clear(): Promise<void>;
+  /** What the database has of accounts that aren't signed in (any more). */
+  clearOthers(): Promise<void>;
   /** What another tab has written already. */
   took(entry: StoredEntry): void;
   forgotten(jobIds: readonly string[]): void;
@@ -40,7 +50,12 @@ function changes(entry: StoredEntry, change: Partial<StoredEntry>): boolean {
 
 export function createHistory(tabs: Tabs): History {
   const entries = signal<readonly StoredEntry[]>([]);
-  const opened = openHistoryStore();
+  let owner = "";
+  const kept = signal(true);
+  const opened = openHistoryStore().then((store) => {
+    kept.value = store.keeps;
+    return store;
+  });
   // One write after the other, so that the last one is what stays.
   let writes: Promise<void> = Promise.resolve();
 
@@ -58,9 +73,9 @@ export function createHistory(tabs: Tabs): History {
     else entries.value = [...without([entry.job_id]), entry].sort(newestFirst);
   }
 
-  function forget(jobIds: readonly string[]): Promise<void> {
+  function forget(jobIds: readonly string[], type: "forget" | "deleted" = "forget"): Promise<void> {
     entries.value = without(jobIds);
-    tabs.tell({ type: "forget", jobIds });
+    tabs.tell({ type, jobIds });
     return write((to) => to.remove(jobIds));
   }
 
@@ -85,11 +100,20 @@ export function createHistory(tabs: Tabs): History {
   return {
     entries,
     shown: computed(() => entries.value.filter((entry) => entry.status !== "uploaded")),
-    async load() {
-      const stored = await (await opened).all().catch(() => []);
+    kept,
+    get account() {
+      return owner;
+    },
+    async load(account) {
+      if (owner !== account) entries.value = [];
+      owner = account;
+      await writes; /* of this tab, while it was another one's */
+      const stored = await (await opened).of(account).catch(() => []);
+      if (owner !== account) return false;
       const known = new Set(entries.value.map((entry) => entry.job_id));
       entries.value = [...entries.value, ...stored.filter((entry) => !known.has(entry.job_id))].sort(newestFirst);
       prune();
+      return true;
     },
     get,
     put,
@@ -98,15 +122,19 @@ export function createHistory(tabs: Tabs): History {
       if (entry && changes(entry, change)) put({ ...entry, ...change });
     },
     forget: (jobId) => forget([jobId]),
-    forgetAll() {
-      const past = entries.value.filter((entry) => !entry.row).map((entry) => entry.job_id);
-      return forget(past);
-    },
+    deleted: (jobIds) => forget(jobIds, "deleted"),
     clear() {
       entries.value = [];
-      return write((to) => to.clear());
+      const account = owner;
+      return write((to) => to.clear((of) => of === account));
     },
-    took: keep,
+    clearOthers() {
+      const account = owner;
+      return write((to) => to.clear((of) => of !== "" && of !== account));
+    },
+    took(entry) {
+      if (entry.account === owner) keep(entry);
+    },
     forgotten(jobIds) {
       entries.value = without(jobIds);
     },

@@ -1,6 +1,7 @@
 // The rows: a list that is replaced at each change, and never changed in place.
 
 import { signal, type ReadonlySignal } from "@preact/signals";
+import type { Environment } from "./environment";
 import type { Item, Phase } from "./types";
 
 const ENDED: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
@@ -20,6 +21,7 @@ export const isUnderWay = ({ phase }: Item) => UNDER_WAY.has(phase) || isRunning
 export function newItem(key: string, about: Pick<Item, "name" | "size" | "format"> & Partial<Item>): Item {
   return {
     key,
+    place: 0,
     phase: "waiting",
     target: null,
     options: {},
@@ -39,6 +41,7 @@ export interface Items {
   readonly list: ReadonlySignal<readonly Item[]>;
   get(key: string): Item | undefined;
   ofJob(jobId: string): Item | undefined;
+  /** Behind the others, or where they have stood before: uploads don't end in the order in which they began. */
   add(items: readonly Item[]): void;
   /** Nothing where it isn't there any more. */
   update(key: string, change: Partial<Omit<Item, "key">>): void;
@@ -47,16 +50,23 @@ export interface Items {
   newKey(): string;
 }
 
-export function createItems(): Items {
+export function createItems(env: Pick<Environment, "now">): Items {
   const list = signal<readonly Item[]>([]);
   let keys = 0;
+  let last = 0;
+
+  function placed(item: Item): Item {
+    const place = item.place || Math.max(env.now(), last + 1);
+    last = Math.max(last, place);
+    return place === item.place ? item : { ...item, place };
+  }
 
   return {
     list,
     get: (key) => list.value.find((item) => item.key === key),
     ofJob: (jobId) => list.value.find((item) => item.jobId === jobId),
     add(items) {
-      if (items.length > 0) list.value = [...list.value, ...items];
+      if (items.length > 0) list.value = [...list.value, ...items.map(placed)].sort((a, b) => a.place - b.place);
     },
     update(key, change) {
       const at = list.value.findIndex((item) => item.key === key);

@@ -43,6 +43,7 @@ export function createJobs(api: Api, items: Items, history: History, clock: Cloc
   }
 
   function phaseOf(item: Item, job: Job): Phase {
+    if (item.phase === "deleting") return "deleting"; /* until that has ended, one way or the other */
     if (job.status === "uploaded") return "ready";
     return stopping.has(item.key) && !isEnded(job.status) ? "stopping" : job.status;
   }

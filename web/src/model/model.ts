@@ -2,6 +2,7 @@
 // in a row, in `notice`, or in `connection`.
 
 import type { ReadonlySignal } from "@preact/signals";
+import type { More } from "./account-history";
 import type { Formats, HistoryEntry, Item, OptionSpec, Options, OptionValue, Problem, Session } from "./types";
 
 export interface TargetGroup {
@@ -15,8 +16,8 @@ export interface Catalogue {
   /** The format that a name says by its (longest) extension; null: none that is taken. */
   formatOf(filename: string): string | null;
   label(format: string): string;
-  /** The likeliest first, then by category; only what can be reached. `query` finds ids, labels and extensions; "" is all. */
-  targets(format: string, query: string): TargetGroup[];
+  /** What at least one file of these formats can become: the likeliest of most first, then by category. `query` finds ids, labels and extensions; "" is all. */
+  targets(formats: readonly string[], query: string): TargetGroup[];
   /** Can all of these formats become `target`? */
   reaches(format: string, target: string): boolean;
   /** Options for that pair, in the server's order, each name once. */
@@ -39,8 +40,12 @@ export interface Model {
   /** "starting" before the first answer; "lost" while the server can't be reached. */
   readonly connection: ReadonlySignal<"starting" | "up" | "lost">;
   readonly items: ReadonlySignal<readonly Item[]>;
-  /** The newest first; what is a row at present is in it, too. */
+  /** The newest first; what is a row at present is in it, too. Of who is signed in, also what others have sent, as far as it has been loaded. */
   readonly history: ReadonlySignal<readonly HistoryEntry[]>;
+  /** This browser keeps it; false: it is gone with the page, and so are the rows. */
+  readonly historyKept: ReadonlySignal<boolean>;
+  /** Is there more of it on the server? */
+  readonly historyMore: ReadonlySignal<More>;
   readonly notices: ReadonlySignal<readonly Notice[]>;
   /** How many rows are under way (uploads and conversions), and their mean percent. */
   readonly overall: ReadonlySignal<{ running: number; percent: number }>;
@@ -64,8 +69,10 @@ export interface Model {
   cancel(key: string): void;
   /** A failed upload is sent again; a failed or cancelled conversion runs again, with `options` (a password, …) in place of its own. */
   retry(key: string, options?: Options): void;
-  /** Takes the row away; what is under way is cancelled first. The history keeps it. */
+  /** Takes the row away; what is under way is cancelled first. The history keeps it, and the server its files. */
   remove(key: string): void;
+  /** Deletes it on the server, and then the row and its line in the history. */
+  delete(key: string): Promise<void>;
   /** A fresh link (the one there is if it lives long enough); null: see the row's problem. */
   downloadLink(jobId: string): Promise<string | null>;
   /** One ZIP (of a hundred at most: then several) of all results among the rows, or of these. */
@@ -79,11 +86,18 @@ export interface Model {
   again(entry: HistoryEntry, target: string | null): void;
   /** The same for a row that has a job (completed, failed, cancelled), with its options: converted at once. */
   againRow(key: string, target: string): void;
+  /** Deletes it on the server, where that still has it, and then from the history. */
   forget(jobId: string): Promise<void>;
-  /** All of the history but what is a row. */
+  /** The same for all of the history but what is a row. What can't be deleted stays, with a notice. */
   forgetAll(): Promise<void>;
-  /** POST /session/close, and a new session. The history goes, too. */
+  showMoreHistory(): Promise<void>;
+  /** Without an account: the session, and the history with it. With one: all files that the account has or, of the plan free, that this browser knows. */
   deleteEverything(): Promise<void>;
+
+  /** The page becomes the account's: what it had without one is deleted. Else the answer is why not. */
+  signIn(name: string, password: string): Promise<Problem | null>;
+  /** The account keeps its files. */
+  signOut(): Promise<void>;
 
   setNotifies(on: boolean): Promise<void>;
   dismiss(notice: Notice): void;

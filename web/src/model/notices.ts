@@ -7,6 +7,9 @@ export interface Notices {
   info(text: string, values?: Record<string, string | number>): void;
   problem(failure: Failure): void;
   dismiss(notice: Notice): void;
+  /** What they say is so no longer. */
+  withdraw(...texts: readonly string[]): void;
+  clear(): void;
 }
 
 export function createNotices(): Notices {
@@ -22,6 +25,12 @@ export function createNotices(): Notices {
     problem: ({ problem }) => say({ kind: "problem", text: problem.code, problem, values: {} }),
     dismiss(notice) {
       list.value = list.value.filter((other) => other !== notice);
+    },
+    withdraw(...texts) {
+      list.value = list.peek().filter((notice) => !texts.includes(notice.text));
+    },
+    clear() {
+      list.value = [];
     },
   };
 }

@@ -1,5 +1,6 @@
 // What another tab did, done here.
 
+import type { AccountHistory } from "./account-history";
 import type { Clock } from "./clock";
 import { itemOf } from "./entries";
 import type { History } from "./history";
@@ -7,6 +8,7 @@ import type { StoredEntry } from "./history-store";
 import { isEnded, isRunning, type Items } from "./items";
 import type { Jobs } from "./jobs";
 import type { Catalogue } from "./model";
+import type { Notices } from "./notices";
 import { withoutSecrets } from "./options";
 import type { SessionKeeper } from "./session";
 import type { Tabs } from "./tabs";
@@ -19,12 +21,14 @@ export interface OthersNeeds {
   session: SessionKeeper;
   items: Items;
   history: History;
+  accountHistory: AccountHistory;
   jobs: Jobs;
   uploads: Uploads;
+  notices: Notices;
   catalogue(): Catalogue | null;
 }
 
-export function followOthers({ clock, tabs, session, items, history, jobs, uploads, catalogue }: OthersNeeds): void {
+export function followOthers({ clock, tabs, session, items, history, accountHistory, jobs, uploads, notices, catalogue }: OthersNeeds): void {
   /** A password is never told: what was typed here stays. */
   function optionsOf(item: Item, entry: StoredEntry): Pick<Item, "options" | "secrets"> {
     const told = withoutSecrets(catalogue(), item.options);
@@ -52,6 +56,12 @@ export function followOthers({ clock, tabs, session, items, history, jobs, uploa
     }
   }
 
+  function deleted(item: Item | undefined): void {
+    if (!item) return;
+    uploads.drop(item.key);
+    items.remove(item.key);
+  }
+
   /** What this tab has heard of the end of was told there before that. */
   function isStale({ job_id, task_id, status }: StoredEntry): boolean {
     const known = history.get(job_id);
@@ -60,19 +70,30 @@ export function followOthers({ clock, tabs, session, items, history, jobs, uploa
 
   tabs.onMessage = (message) => {
     if (message.type === "put") {
-      if (isStale(message.entry)) return;
+      if (message.entry.account !== history.account || isStale(message.entry)) return;
       const item = items.ofJob(message.entry.job_id);
       history.took(message.entry);
       if (item) changed(item, message.entry);
       else added(message.entry);
     } else if (message.type === "forget") {
       history.forgotten(message.jobIds);
+    } else if (message.type === "deleted") {
+      history.forgotten(message.jobIds);
+      accountHistory.drop(message.jobIds);
+      for (const jobId of message.jobIds) deleted(items.ofJob(jobId));
+    } else if (message.type === "emptied") {
+      notices.info("emptied");
+    } else if (message.type === "handed_over") {
+      void session.renew();
     } else {
       items.clear();
       uploads.dropAll();
+      notices.info("emptied");
       // In memory: the database has been emptied there, and may hold what is new by now.
       history.forgotten(history.entries.value.map((entry) => entry.job_id));
       void session.renew();
+      const now = session.current.value;
+      if (now) void accountHistory.begin(now);
     }
   };
 }

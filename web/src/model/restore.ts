@@ -4,7 +4,7 @@ import type { Clock } from "./clock";
 import { itemOf } from "./entries";
 import type { History } from "./history";
 import type { StoredEntry } from "./history-store";
-import { isRunning, type Items } from "./items";
+import { isEnded, isRunning, type Items } from "./items";
 import type { Jobs } from "./jobs";
 import type { Session } from "./types";
 import { createPool } from "./waiting";
@@ -28,6 +28,11 @@ function endEntry(entry: StoredEntry, items: Items, history: History): void {
   else history.update(entry.job_id, { row: false });
 }
 
+/** An account's outlive sessions: what has ended and is no row can wait until somebody wants something of it. */
+function isAsked(entry: StoredEntry, session: Session): boolean {
+  return session.account ? entry.row || !isEnded(entry.status) : Date.parse(entry.timestamp) >= Date.parse(session.created_at);
+}
+
 /** Then by what the server says, a few questions at once. What is of an earlier session needs none. */
 export async function reconcile(items: Items, history: History, jobs: Jobs, clock: Clock, session: Session): Promise<void> {
   const pool = createPool(AT_ONCE);
@@ -36,9 +41,9 @@ export async function reconcile(items: Items, history: History, jobs: Jobs, cloc
   for (const entry of history.entries.value) {
     if (isOver(entry, clock)) {
       endEntry(entry, items, history);
-    } else if (Date.parse(entry.timestamp) >= Date.parse(session.created_at)) {
+    } else if (isAsked(entry, session)) {
       questions.push(pool.run(() => jobs.refresh(entry.job_id)));
-    } else {
+    } else if (!session.account) {
       endEntry(entry, items, history);
       jobs.lose(entry.job_id);
     }

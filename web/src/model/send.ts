@@ -7,12 +7,12 @@ import { Failure, failureOf, failureOfAnswer, failureOfNetwork } from "./failure
 import type { Uploaded } from "./types";
 
 /** A connection that died with the computer asleep says nothing, ever. */
-const SILENCE_MS = 120_000;
+export const SILENCE_MS = 120_000;
 
-const unreadable = () => new Failure({ code: "unreadable", detail: "" }, 0);
+export const unreadable = () => new Failure({ code: "unreadable", detail: "" }, 0);
 
 /** A file that was changed, moved or removed since it was chosen, or is a folder, fails only when it is read; to XMLHttpRequest that is the network. */
-function isReadable(file: File): Promise<boolean> {
+export function isReadable(file: File): Promise<boolean> {
   return file
     .slice(0, 1)
     .arrayBuffer()

@@ -1,12 +1,14 @@
 // The session: begun, known to end, begun anew; and whether the server can be reached, which is found out by the same call. While it can be, nothing is
-// asked of it here; a call that got no answer makes this ask until there is one.
+// asked of it here; a call that got no answer makes this ask until there is one. Whose it is may change, here and in another tab: who signs in or out begins
+// another session.
 
-import { signal, type ReadonlySignal } from "@preact/signals";
-import type { Api } from "./api";
+import { batch, signal, type ReadonlySignal } from "@preact/signals";
 import type { Clock } from "./clock";
 import type { Environment } from "./environment";
+import { asFailure } from "./failure";
+import type { Login } from "./login";
 import type { Notices } from "./notices";
-import type { Session } from "./types";
+import { ownerOf, type Session } from "./types";
 import { backoffMs, sleep } from "./waiting";
 
 const MINUTE_MS = 60_000;
@@ -19,6 +21,8 @@ export interface SessionListener {
   holds(): boolean;
   /** Another session than before: what belonged to that one is gone. */
   replaced(session: Session): void;
+  /** It is somebody else's, or the first one. */
+  handedOver(session: Session): void;
 }
 
 export interface SessionKeeper {
@@ -27,14 +31,16 @@ export interface SessionKeeper {
   readonly connection: ReadonlySignal<"starting" | "up" | "lost">;
   /** Resolves when there is a session. */
   start(): Promise<void>;
-  /** Asks the server which session it is now; never rejects. */
-  renew(): Promise<void>;
+  /** Asks the server which session it is now; never rejects. False: there was no answer. */
+  renew(): Promise<boolean>;
   /** For Api.listener */
   reached(answered: boolean): void;
   /** When the server can be reached, or the signal was given. */
   reachable(signal?: AbortSignal): Promise<void>;
   /** After POST /session/close. */
   closed(): Promise<void>;
+  /** Takes the session that the task ends with, alone among all tabs. Rejects as the task does. */
+  change(task: () => Promise<Session>): Promise<void>;
 }
 
 /** Two tabs that begin at once would each get a session, and one of them would have a token that isn't the cookie's. */
@@ -42,7 +48,7 @@ function alone<T>(env: Environment, task: () => Promise<T>): Promise<T> {
   return env.locks ? (env.locks.request("decant-session", task) as Promise<T>) : task();
 }
 
-export function createSession(env: Environment, api: Api, clock: Clock, notices: Notices): SessionKeeper {
+export function createSession(env: Environment, login: Login, clock: Clock, notices: Notices): SessionKeeper {
   const current = signal<Session | null>(null);
   const connection = signal<"starting" | "up" | "lost">("starting");
   let asking: Promise<boolean> | null = null;
@@ -52,21 +58,30 @@ export function createSession(env: Environment, api: Api, clock: Clock, notices:
 
   function take(session: Session): void {
     const before = current.value;
-    current.value = session;
-    if (before && before.csrf_token !== session.csrf_token) {
-      if (keeper.listener.holds()) notices.info("session_ended");
-      keeper.listener.replaced(session);
-    }
+    // Nobody is to see the rows of the one beside the name of the other.
+    batch(() => {
+      login.is(session);
+      current.value = session;
+      if (!before || ownerOf(before) !== ownerOf(session)) {
+        keeper.listener.handedOver(session);
+        if (before?.account) notices.info("signed_out");
+      } else if (!session.account && before.csrf_token !== session.csrf_token) {
+        if (keeper.listener.holds()) notices.info("session_ended");
+        keeper.listener.replaced(session);
+      }
+    });
     look();
   }
 
   /** False: no answer that is a session. */
   function ask(): Promise<boolean> {
-    asking ??= alone(env, () => api.init())
+    asking ??= alone(env, login.session)
       .then(
         (session) => {
+          const taken = current.value && keeper.listener.holds();
           connection.value = "up";
           take(session);
+          if (taken && session.account) notices.info("signed_in", { name: session.account.name });
           return true;
         },
         () => false,
@@ -121,7 +136,7 @@ export function createSession(env: Environment, api: Api, clock: Clock, notices:
   }
 
   const keeper: SessionKeeper = {
-    listener: { holds: () => false, replaced: () => undefined },
+    listener: { holds: () => false, replaced: () => undefined, handedOver: () => undefined },
     current,
     connection,
     start() {
@@ -129,9 +144,7 @@ export function createSession(env: Environment, api: Api, clock: Clock, notices:
       env.window.addEventListener("pageshow", look);
       return recover();
     },
-    async renew() {
-      await ask();
-    },
+    renew: ask,
     reached(answered) {
       if (answered) connection.value = "up";
       else void recover();
@@ -147,6 +160,14 @@ export function createSession(env: Environment, api: Api, clock: Clock, notices:
       signal?.removeEventListener("abort", stop);
     },
     closed: recover,
+    async change(task) {
+      try {
+        take(await alone(env, task));
+      } catch (thrown) {
+        if (asFailure(thrown).status === 0) void recover(); /* and whose it is, as that may have changed all the same */
+        throw thrown;
+      }
+    },
   };
   return keeper;
 }

@@ -7,8 +7,14 @@ import type { StoredEntry } from "./history-store";
 export type Message =
   | { type: "put"; entry: StoredEntry }
   | { type: "forget"; jobIds: readonly string[] }
-  /** The session is closed, and there is another one. */
-  | { type: "closed" };
+  /** On the server, too. */
+  | { type: "deleted"; jobIds: readonly string[] }
+  /** Many have been: for whoever looks at the other tabs. */
+  | { type: "emptied" }
+  /** All that there was is deleted; there may be another session. */
+  | { type: "closed" }
+  /** Somebody has signed in or out: the session is another one. */
+  | { type: "handed_over" };
 
 export interface Tabs {
   tell(message: Message): void;

@@ -12,12 +12,27 @@ export interface Limits {
   download_token_seconds: number;
 }
 
+/** Whose files a session sees: an account's, for as long as its plan keeps them. */
+export interface SessionAccount {
+  id: string;
+  name: string;
+  retention_seconds: number;
+}
+
 export interface Session {
   csrf_token: string;
   created_at: string;
   expires_at: string;
   limits: Limits;
+  plan?: "free" | "premium";
+  /** null: nobody's. */
+  account?: SessionAccount | null;
+  /** How people can sign in here. */
+  logins?: { password: boolean; oidc: boolean };
 }
+
+/** Whose it is, as entries of the history say it; "": nobody's. */
+export const ownerOf = (session: Session | null): string => session?.account?.id ?? "";
 
 export type OptionType = "integer" | "boolean" | "choice" | "set" | "pages" | "string" | "format" | "colour";
 export type OptionValue = number | boolean | string;
@@ -81,6 +96,8 @@ export interface Job {
   error_code: string | null;
   error_message: string | null;
   output: Output | null;
+  /** Nothing was converted: the same file had been before. */
+  cached?: boolean;
   fonts_substituted?: FontSubstitution[] | null;
 }
 
@@ -96,6 +113,13 @@ export interface Uploaded {
   targets: string[];
 }
 
+/** GET /history */
+export interface JobPage {
+  jobs: Job[];
+  next_cursor: string | null;
+  retention_seconds: number;
+}
+
 export interface DownloadToken {
   token: string;
   url: string;
@@ -109,19 +133,36 @@ export interface Problem {
   detail: string;
   /** Seconds after which another try makes sense, where the server says. */
   retryAfter?: number;
+  /** Of an option: what the catalogue calls it. */
+  label?: string;
 }
 
 /** Codes that the page itself gives: no answer came; the file can't be read any more (moved, folder); no answer that can be understood; the session
  * holds max_jobs files; a password that was chosen is no longer at hand; an
- * option can't be that (`detail` is its name); what is to become one file is more than the server takes, or needs a password. */
-export type OwnCode = "network" | "unreadable" | "unexpected" | "too_many_files" | "secret_missing" | "bad_option" | "too_many_to_merge" | "merge_locked";
+ * option can't be that (`detail` is its name); what is to become one file is more than the server takes, or needs a password; what is to be
+ * deleted is to become one with others. Single sign-on has codes of its own (`sso_…`, login.ts). */
+export type OwnCode =
+  "network" | "unreadable" | "unexpected" | "too_many_files" | "secret_missing" | "bad_option" | "too_many_to_merge" | "merge_locked" | "file_needed";
 
 /**
  * Where a row stands. `refused`: not sent, or not taken by the server; `waiting`: one of the four ways up is not free yet; `ready`: uploaded, to be
- * converted; `starting`: POST /convert, /retry or /duplicate is under way; `stopping`: it is being cancelled; the others are the server's.
+ * converted; `starting`: POST /convert, /retry or /duplicate is under way; `stopping`: it is being cancelled; `deleting`: POST /delete is under way; the others
+ * are the server's.
  */
 export type Phase =
-  "refused" | "waiting" | "uploading" | "ready" | "starting" | "stopping" | "queued" | "scanning" | "processing" | "completed" | "failed" | "cancelled";
+  | "refused"
+  | "waiting"
+  | "uploading"
+  | "ready"
+  | "starting"
+  | "stopping"
+  | "deleting"
+  | "queued"
+  | "scanning"
+  | "processing"
+  | "completed"
+  | "failed"
+  | "cancelled";
 
 export type Stall = "network" | "busy";
 
@@ -129,6 +170,8 @@ export type Stall = "network" | "busy";
 export interface Item {
   /** The page's own name for it, from before it has a job. */
   readonly key: string;
+  /** Among the rows, the least first: milliseconds of when it was added, or a little more where many were. 0: not added yet. */
+  readonly place: number;
   readonly name: string;
   readonly size: number;
   readonly phase: Phase;
@@ -169,7 +212,7 @@ export interface HistoryEntry {
   options: Options;
   /** … of which these are the names. */
   secrets: readonly string[];
-  /** When the session that it belongs to ends, and all its files with it. */
+  /** When its files end: with the session that it belongs to, or when an account's plan keeps them no longer. */
   expires_at: string;
   /** When `download_token` ends. */
   token_expires_at: string | null;

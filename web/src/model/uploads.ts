@@ -1,6 +1,7 @@
-// Files on their way to the server: at once when they are added, four at a time, again after a lost connection (the whole file, as the server keeps no half
-// ones), and not at all where the limits or the name say that it would be for nothing.
+// Files on their way to the server: at once when they are added, four at a time, again after a lost connection (a small file as a whole, of a large one what
+// the server doesn't have, also after a reload), and not at all where the limits or the name say that it would be for nothing.
 
+import { effect } from "@preact/signals";
 import type { Api } from "./api";
 import type { Clock } from "./clock";
 import type { Environment } from "./environment";
@@ -9,8 +10,10 @@ import { noRoom, type Amount, type Held } from "./held";
 import { isRunning, type Items } from "./items";
 import type { Catalogue } from "./model";
 import { send } from "./send";
+import { begunAt, giveUp, LARGE, sendInPieces, type Begun } from "./send-pieces";
 import type { SessionKeeper } from "./session";
 import type { Problem, Session, Uploaded } from "./types";
+import { createUnfinished } from "./unfinished";
 import { createPool, insist } from "./waiting";
 
 const AT_ONCE = 4;
@@ -58,7 +61,14 @@ export function refusal(file: Pick<File, "name" | "size">, session: Session, cat
 export function createUploads({ env, api, clock, session, items, catalogue, ready, held }: UploadsNeeds): Uploads {
   const files = new Map<string, File>();
   const running = new Map<string, AbortController>();
+  /** Of large files, also of those that have failed: who tries again goes on. */
+  const parts = new Map<string, Begun>();
+  const unfinished = createUnfinished(env);
   const pool = createPool(AT_ONCE);
+
+  effect(() => {
+    if (session.current.value) unfinished.belongsTo(session.current.value);
+  });
 
   /** How many are there, and on their way before this one. */
   function heldBefore(key: string): Amount {
@@ -75,7 +85,7 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
 
   /** The likeliest target stands there from the start: most people want that one, and press one button. */
   function suggest(key: string, known: Catalogue, format: string | null): void {
-    const likeliest = format ? known.targets(format, "")[0]?.targets[0]?.id : undefined;
+    const likeliest = format ? known.targets([format], "")[0]?.targets[0]?.id : undefined;
     items.update(key, { format, target: items.get(key)?.target ?? likeliest ?? null });
   }
 
@@ -89,30 +99,41 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
     return !problem;
   }
 
-  function attempt(key: string, file: File, signal: AbortSignal): Promise<Uploaded> {
-    items.update(key, { phase: "uploading", sent: 0 });
-    return send(env, api, clock, file, {
-      signal,
-      progress: (sent) => {
-        if (!signal.aborted) items.update(key, { sent, stalled: null });
-      },
-    });
+  function attempt(key: string, file: File, state: Begun, signal: AbortSignal): Promise<Uploaded> {
+    const progress = (sent: number) => {
+      if (!signal.aborted) items.update(key, { sent, stalled: null });
+    };
+    items.update(key, { phase: "uploading", sent: state.accepted });
+    if (file.size < LARGE) return send(env, api, clock, file, { signal, progress });
+    const before = state.url;
+    const found = (url: string) => {
+      if (signal.aborted) return;
+      if (before !== null && before !== url) unfinished.remove(before);
+      unfinished.add(file, url);
+    };
+    return sendInPieces(env, api, clock, file, state, { signal, progress, found });
   }
 
-  function persist(key: string, file: File, signal: AbortSignal): Promise<Uploaded> {
-    return insist(env, () => attempt(key, file, signal), {
+  function persist(key: string, file: File, state: Begun, signal: AbortSignal): Promise<Uploaded> {
+    let before = state.accepted;
+    return insist(env, () => attempt(key, file, state, signal), {
       signal,
       tries: () => TRIES,
+      advanced() {
+        const further = state.accepted > before;
+        before = state.accepted;
+        return further;
+      },
       stalled: (failure) => items.update(key, { stalled: stallOf(failure) }),
       reachable: session.reachable,
     });
   }
 
   /** A session that ends in the midst of it is no reason to give up: the file is here. */
-  async function throughSessions(key: string, file: File, signal: AbortSignal): Promise<Uploaded> {
+  async function throughSessions(key: string, file: File, state: Begun, signal: AbortSignal): Promise<Uploaded> {
     for (let left = NEW_SESSIONS; ; left--) {
       try {
-        return await persist(key, file, signal);
+        return await persist(key, file, state, signal);
       } catch (thrown) {
         const { code } = asFailure(thrown).problem;
         if ((code !== "session_required" && code !== "csrf_invalid") || left === 0 || signal.aborted) throw thrown;
@@ -121,14 +142,22 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
     }
   }
 
+  function end(key: string, { url }: Begun): void {
+    parts.delete(key);
+    if (url !== null) unfinished.remove(url);
+  }
+
   function failed(key: string, failure: Failure, signal: AbortSignal): void {
     if (!signal.aborted) refuse(key, failure.problem);
   }
 
   async function upload(key: string, file: File, signal: AbortSignal): Promise<void> {
     if (signal.aborted || !check(key, file)) return;
+    const state = parts.get(key) ?? begunAt(unfinished.take(file));
+    parts.set(key, state);
     try {
-      const answer = await throughSessions(key, file, signal);
+      const answer = await throughSessions(key, file, state, signal);
+      end(key, state);
       if (!signal.aborted) uploads.listener.uploaded(key, answer);
     } catch (thrown) {
       failed(key, asFailure(thrown), signal);
@@ -150,9 +179,17 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
       });
   }
 
-  function abort(key: string): void {
+  function stop(key: string): void {
     running.get(key)?.abort();
     running.delete(key);
+  }
+
+  function abort(key: string): void {
+    const state = parts.get(key);
+    stop(key);
+    if (!state) return;
+    end(key, state);
+    giveUp(api, state);
   }
 
   const uploads: Uploads = {
@@ -175,8 +212,10 @@ export function createUploads({ env, api, clock, session, items, catalogue, read
       files.delete(key);
     },
     dropAll() {
-      for (const key of [...running.keys()]) abort(key);
+      for (const key of [...running.keys()]) stop(key);
+      parts.clear();
       files.clear();
+      unfinished.clear();
     },
   };
   return uploads;

@@ -29,6 +29,8 @@ export interface Insistence {
   signal: AbortSignal;
   /** How often at most, by what went wrong. */
   tries(failure: Failure): number;
+  /** Has anything come of the attempts since this was last asked? Then they are counted anew. */
+  advanced?(): boolean;
   /** Before a wait, for what went wrong. */
   stalled(failure: Failure): void;
   /** Resolves when the server can be reached, or the signal says so: time without a network costs no tries. */
@@ -42,6 +44,7 @@ export async function insist<T>(env: Pick<Environment, "random">, attempt: () =>
       return await attempt();
     } catch (thrown) {
       const failure = asFailure(thrown);
+      if (how.advanced?.()) n = 0;
       if (how.signal.aborted || !isTransient(failure) || n + 1 >= how.tries(failure)) throw failure;
       how.stalled(failure);
       const asked = (failure.problem.retryAfter ?? 0) * 1000;

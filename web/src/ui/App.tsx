@@ -24,7 +24,7 @@ function Footer() {
     <footer>
       <p>{t("description")}</p>
       <p>
-        <a href="/licenses.txt">{t("footer.licenses")}</a>
+        <a href="/docs">{t("footer.api")}</a> · <a href="/licenses.txt">{t("footer.licenses")}</a>
       </p>
     </footer>
   );

@@ -133,8 +133,10 @@ function SetField({ id, spec, value, set }: FieldProps) {
     (choice) => chosen.has(choice) || `${choice} ${labels.value.get(choice)}`.toLowerCase().includes(query.value.toLowerCase()),
   );
 
+  /* "none" stands alone. */
+  const excludes = (one: string, other: string) => one !== other && (one === "none" || other === "none");
   const toggle = (choice: string, on: boolean) => {
-    const next = (spec.choices ?? []).filter((each) => (each === choice ? on : chosen.has(each)));
+    const next = (spec.choices ?? []).filter((each) => (each === choice ? on : chosen.has(each) && !(on && excludes(each, choice))));
     set(next.length > 0 ? next.join("+") : null);
   };
   return (
@@ -187,8 +189,9 @@ interface Props {
 
 export function OptionFields({ specs, options, set }: Props) {
   const id = useId();
+  // A form, as browsers want one around passwords; there is nothing to be sent, and Enter changes the field that it is pressed in.
   return (
-    <div class="fields">
+    <form class="fields" noValidate onSubmit={(event) => event.preventDefault()}>
       {specs.map((spec) => {
         const Field = FIELDS[spec.type] ?? TextField;
         const own = `${id}-${spec.name}`;
@@ -198,6 +201,6 @@ export function OptionFields({ specs, options, set }: Props) {
           </Labelled>
         );
       })}
-    </div>
+    </form>
   );
 }

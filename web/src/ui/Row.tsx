@@ -1,6 +1,7 @@
 // One file: what it is, what becomes of it, where that stands, and what can be done about it.
 
 import { useSignal } from "@preact/signals";
+import { isEnded } from "../model/items";
 import type { Item, Phase } from "../model/types";
 import { t } from "../text";
 import { useModel } from "./context";
@@ -9,7 +10,7 @@ import { Icon, type IconName } from "./Icon";
 import { OptionFields } from "./OptionFields";
 import { Drawn, isDrawn, isShown, type Shown } from "./PreviewDialog";
 import { TargetPicker } from "./TargetPicker";
-import { of, phase as phaseWords, problem, serversWords, size } from "./words";
+import { of, phase as phaseWords, problem, replacedFonts, serversWords, size } from "./words";
 
 /* What can be done in which phase: one table, so that no button is forgotten. */
 const CAN: Record<Phase, { choose?: true; convert?: true; cancel?: true; retry?: true; other?: true; bar?: true }> = {
@@ -19,6 +20,7 @@ const CAN: Record<Phase, { choose?: true; convert?: true; cancel?: true; retry?:
   ready: { choose: true, convert: true },
   starting: { cancel: true, bar: true },
   stopping: { bar: true },
+  deleting: {},
   queued: { cancel: true, bar: true },
   scanning: { cancel: true, bar: true },
   processing: { cancel: true, bar: true },
@@ -108,7 +110,7 @@ function Why({ item }: { item: Item }) {
 const STANDING: Partial<Record<Phase, IconName>> = { completed: "check", failed: "warn", refused: "warn" };
 
 function State({ item }: { item: Item }) {
-  const fonts = (item.job?.fonts_substituted ?? []).filter((font) => !font.metric_compatible);
+  const fonts = replacedFonts(item.job?.fonts_substituted ?? []);
   const output = item.phase === "completed" ? item.job?.output : null;
   const icon = STANDING[item.phase];
 
@@ -124,9 +126,10 @@ function State({ item }: { item: Item }) {
             {output.pages ? `, ${t("row.pages", { count: output.pages })}` : ""}
           </span>
         )}
+        {output && item.job?.cached && <span class="fine">{t("row.cached")}</span>}
       </p>
       <Why item={item} />
-      {fonts.length > 0 && <p class="fine">{t("row.fonts", { count: fonts.length, list: fonts.map((font) => `${font.font} → ${font.used}`).join(", ") })}</p>}
+      {fonts && <p class="fine">{fonts}</p>}
     </div>
   );
 }
@@ -178,6 +181,12 @@ export function Row({ item, onPreview, several }: Props) {
   const opened = adjustable && (open.value || IN_OPTIONS.has(item.problem?.code ?? ""));
   const shown: Shown = { jobId: jobId ?? "", name: item.job?.output?.filename ?? name, mimeType: item.job?.output?.mime_type ?? "", format: target };
   const preview = () => onPreview(shown);
+  const remembered = jobId !== null && isEnded(item.phase); /* the history shows it, when it is no row any more */
+  const leave = t(remembered ? "row.toHistory" : jobId ? "row.delete" : "row.remove");
+  const away = (go: (key: string) => unknown) => {
+    passFocus(row.current);
+    go(key);
+  };
 
   return (
     <li ref={row} tabIndex={-1} class={`row ${item.phase}`} data-phase={item.phase} data-name={name}>
@@ -198,7 +207,7 @@ export function Row({ item, onPreview, several }: Props) {
           <TargetPicker
             name={name}
             chosen={target}
-            groups={(query) => catalogue.targets(format, query)}
+            groups={(query) => catalogue.targets([format], query)}
             onChoose={(id) => model.setTarget(key, id)}
             onChooseForAll={several ? (id) => model.setTargetForAll(id) : undefined}
           />
@@ -207,7 +216,7 @@ export function Row({ item, onPreview, several }: Props) {
           <TargetPicker
             name={of(t("history.other"), name)}
             chosen={null}
-            groups={(query) => catalogue.targets(format, query)}
+            groups={(query) => catalogue.targets([format], query)}
             onChoose={(id) => model.againRow(key, id)}
             quiet
           />
@@ -224,19 +233,13 @@ export function Row({ item, onPreview, several }: Props) {
         )}
         {(can.cancel || item.wanted) && <Action icon="close" text={t("row.cancel")} name={name} onClick={() => model.cancel(key)} />}
         {retried && !locked && <Action icon="retry" text={t("row.retry")} name={name} onClick={() => model.retry(key)} />}
+        {remembered && <Action icon="trash" text={t("row.delete")} name={name} kind="bare" onClick={() => away(model.delete)} />}
       </div>
-      <button
-        type="button"
-        class="bare remove"
-        aria-label={of(t("row.remove"), name)}
-        title={t("row.remove")}
-        onClick={() => {
-          passFocus(row.current);
-          model.remove(key);
-        }}
-      >
-        <Icon name="close" />
-      </button>
+      {item.phase !== "deleting" && (
+        <button type="button" class="bare remove" aria-label={of(leave, name)} title={leave} onClick={() => away(remembered ? model.remove : model.delete)}>
+          <Icon name={jobId && !remembered ? "trash" : "close"} />
+        </button>
+      )}
       {can.bar && <Bar item={item} />}
       {locked && retried && <Password item={item} />}
       {opened && <OptionFields specs={specs} options={item.options} set={(option, value) => model.setOption(key, option, value)} />}

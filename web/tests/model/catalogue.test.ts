@@ -1,10 +1,10 @@
 // @vitest-environment node
 import { describe, expect, it } from "vitest";
 import { createCatalogue } from "../../src/model/catalogue";
-import { FORMATS } from "./formats";
+import { asTheServerSays, FORMATS } from "./formats";
 
-const catalogue = createCatalogue(FORMATS);
-const ids = (query: string) => catalogue.targets("docx", query).map((group) => [group.category, group.targets.map((target) => target.id).join(" ")]);
+const catalogue = createCatalogue(FORMATS, asTheServerSays);
+const ids = (query: string) => catalogue.targets(["docx"], query).map((group) => [group.category, group.targets.map((target) => target.id).join(" ")]);
 
 describe("the format of a name", () => {
   it.each([
@@ -30,6 +30,9 @@ describe("targets", () => {
       ["likely", "pdf odt txt html rtf epub"],
       ["image", "png jpg tiff"],
     ]));
+
+  it("has what most of many files can become first, then what is likeliest", () =>
+    expect(catalogue.targets(["jpg", "png", "docx", "docx", "odt"], "")[0]?.targets.map(({ id }) => id)).toEqual(["pdf", "png", "jpg", "odt", "txt", "html"]));
 
   it("finds ids, extensions and labels, and what fits best comes first", () => {
     expect(ids("tif")).toEqual([["image", "tiff"]]);
@@ -57,7 +60,16 @@ describe("targets", () => {
     expect(ids("image document")).toEqual([]);
   });
 
-  it("has none for what nobody knows", () => expect(catalogue.targets("exe", "")).toEqual([]));
+  it("are called what they are in the reader's language, and found by both names", () => {
+    const german = createCatalogue(FORMATS, (id, label) => (id === "txt" ? "Reiner Text" : id === "png" ? "PNG-Bild" : label));
+    const found = (query: string) => german.targets(["docx"], query).flatMap(({ targets }) => targets.map(({ label }) => label));
+    expect(german.label("txt")).toBe("Reiner Text");
+    for (const query of ["reiner", "plain", "REIN text"]) expect(found(query)).toEqual(["Reiner Text"]);
+    expect(found("bild")).toEqual(["PNG-Bild"]);
+    expect(found("image")).toEqual(["PNG-Bild", "JPEG image", "TIFF image"]);
+  });
+
+  it("has none for what nobody knows", () => expect(catalogue.targets(["exe"], "")).toEqual([]));
 });
 
 describe("options", () => {

@@ -1,6 +1,6 @@
 // @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { at, completed, converting, createWorld, file, only, pass, problem, row, settle, uploaded, type Tab, type World } from "./world";
+import { at, completed, converting, createWorld, file, only, pass, problem, row, settle, stored, uploaded, type Tab, type World } from "./world";
 
 let world: World;
 let tab: Tab;
@@ -49,7 +49,7 @@ describe("a conversion", () => {
     tab.model.convert(key);
     await settle();
     expect(world.server.of("/convert")).toEqual([]);
-    expect(row(tab, key)).toMatchObject({ phase: "ready", problem: { code: "bad_option", detail: "dpi" } });
+    expect(row(tab, key)).toMatchObject({ phase: "ready", problem: { code: "bad_option", detail: "dpi", label: "Resolution" } });
     tab.model.setOption(key, "dpi", 300);
     tab.model.convert(key);
     await settle();
@@ -413,6 +413,75 @@ describe("remove", () => {
   });
 });
 
+describe("delete", () => {
+  it("takes the row, its line and the job", async () => {
+    const { key } = await completed(world, tab, "a.docx", "pdf");
+    await tab.model.delete(key);
+    expect([tab.model.items.value, tab.model.history.value, world.server.jobs.size]).toEqual([[], [], 0]);
+  });
+
+  it("also of one that runs, without another call", async () => {
+    const { key } = await converting(world, tab, "a.docx", "pdf");
+    const stream = only(tab.streams);
+    const deleted = tab.model.delete(key);
+    expect(row(tab, key).phase).toBe("deleting");
+    await deleted;
+    await settle();
+    expect(tab.model.items.value).toEqual([]);
+    expect(world.server.of("/cancel")).toEqual([]);
+    expect(stream.readyState).toBe(2);
+  });
+
+  it("keeps the row where the server is away, as it was or has become, and can be tried again", async () => {
+    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    world.server.answer = ({ path }) => (path === "/delete" ? "lost" : undefined);
+    const deleted = tab.model.delete(key);
+    at(tab.streams, -1).say(world.server.complete(jobId));
+    expect(row(tab, key).phase).toBe("deleting");
+    await deleted;
+    expect(row(tab, key)).toMatchObject({ phase: "completed", problem: { code: "network" } });
+    expect(tab.model.history.value.length).toBe(1);
+    world.server.answer = () => undefined;
+    await tab.model.delete(key);
+    expect(tab.model.items.value).toEqual([]);
+  });
+
+  it("takes what isn't there any more for deleted", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    world.server.jobs.delete(jobId);
+    await tab.model.delete(key);
+    expect(tab.model.items.value).toEqual([]);
+  });
+
+  it("says that another conversion needs the file", async () => {
+    const { key } = await uploaded(world, tab, "a.pdf");
+    world.server.answer = ({ path }) => (path === "/delete" ? problem(409, "wrong_state") : undefined);
+    await tab.model.delete(key);
+    expect(row(tab, key)).toMatchObject({ phase: "ready", problem: { code: "file_needed" } });
+  });
+
+  it("calls a conversion off that the server has not heard of", async () => {
+    const { key, jobId } = await uploaded(world, tab, "a.docx");
+    world.server.answer = ({ path }) => (path === "/convert" ? problem(429, "rate_limited") : undefined);
+    tab.model.setTarget(key, "pdf");
+    tab.model.convert(key);
+    await settle();
+    await tab.model.delete(key);
+    await pass(60_000);
+    expect(tab.model.items.value).toEqual([]);
+    expect(world.server.of("/convert").length).toBe(1);
+    expect(world.server.jobs.has(jobId)).toBe(false);
+  });
+
+  it("takes a file that was never taken, without a call", async () => {
+    tab.model.add([file("a.unknown")]);
+    await settle();
+    await tab.model.delete(only(tab.model.items.value).key);
+    expect(tab.model.items.value).toEqual([]);
+    expect(world.server.of("/delete")).toEqual([]);
+  });
+});
+
 describe("once more", () => {
   it("makes a copy on the server, and converts it", async () => {
     const first = await completed(world, tab, "a.docx", "pdf");
@@ -592,5 +661,34 @@ describe("the options of a job that runs again", () => {
       { pages: "2", new_password: "x" },
       { pages: "2", new_password: "x" },
     ]);
+  });
+});
+
+describe("a result that is there already", () => {
+  it("is had at once, and said to be an old one", async () => {
+    world.server.answer = ({ path, body }) => {
+      if (path !== "/convert") return undefined;
+      const jobId = String(body["job_id"]);
+      world.server.change(jobId, { target_format: "pdf", cached: true });
+      world.server.complete(jobId);
+      return new Response(JSON.stringify({ job_id: jobId, task_id: null, status: "completed", target_format: "pdf", cached: true }), { status: 202 });
+    };
+    await converting(world, tab, "a.docx", "pdf");
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "completed", job: { cached: true, output: { filename: "result.pdf" } } });
+    expect(only(await stored())).toMatchObject({ status: "completed", task_id: null });
+    expect(tab.streams).toEqual([]);
+  });
+
+  it("is followed, where it can't be looked at just then", async () => {
+    world.server.answer = ({ path, body }) =>
+      path === "/convert"
+        ? new Response(JSON.stringify({ job_id: body["job_id"], task_id: null, status: "completed", target_format: "pdf", cached: true }), { status: 202 })
+        : path.startsWith("/job_status")
+          ? problem(503, "unavailable")
+          : undefined;
+    const { jobId } = await converting(world, tab, "a.docx", "pdf");
+    world.server.change(jobId, { target_format: "pdf" });
+    only(tab.streams).say(world.server.complete(jobId));
+    expect(only(tab.model.items.value).phase).toBe("completed");
   });
 });

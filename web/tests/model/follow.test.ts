@@ -71,6 +71,18 @@ describe("while something runs", () => {
   });
 });
 
+describe("what another client deletes", () => {
+  it("is gone here, too", async () => {
+    const { jobId } = await converting(world, tab, "a.docx", "pdf");
+    await converting(world, tab, "b.docx", "pdf");
+    only(open()).sayDeleted(jobId);
+    await settle();
+    expect(only(tab.model.items.value).name).toBe("b.docx");
+    expect(only(tab.model.history.value).original_filename).toBe("b.docx");
+    expect(world.server.of("/delete")).toEqual([]);
+  });
+});
+
 describe("where streams fail", () => {
   it("jobs are asked for with a long wait, until an event comes again", async () => {
     holdPolls();

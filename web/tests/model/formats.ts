@@ -4,6 +4,9 @@ function format(label: string, category: string, extensions: string[], targets: 
   return { label, category, mime_types: [], extensions, targets, options };
 }
 
+/** What the formats are called where the reader's language is the server's. */
+export const asTheServerSays = (_id: string, label: string) => label;
+
 /** As GET /formats, but small. */
 export const FORMATS: Formats = {
   formats: {

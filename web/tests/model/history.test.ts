@@ -2,7 +2,7 @@
 import { openDB } from "idb";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StoredEntry } from "../../src/model/history-store";
-import { at, completed, converting, createWorld, DAY_S, file, only, pass, problem, row, settle, START, uploaded, type Tab, type World } from "./world";
+import { at, completed, converting, createWorld, DAY_S, file, only, pass, problem, row, settle, START, stored, uploaded, type Tab, type World } from "./world";
 
 let world: World;
 let tab: Tab;
@@ -14,13 +14,6 @@ beforeEach(async () => {
 afterEach(() => {
   vi.useRealTimers();
 });
-
-async function stored(): Promise<StoredEntry[]> {
-  const database = await openDB("decant");
-  const all = (await database.getAll("history")) as StoredEntry[];
-  database.close();
-  return all;
-}
 
 /** As a browser had it from before. */
 async function store(...entries: Partial<StoredEntry>[]): Promise<void> {
@@ -126,6 +119,33 @@ describe("the history", () => {
     expect(tab.model.history.value.map((entry) => entry.job_id).slice(0, 2)).toEqual(["job-0", "job-1"]);
     expect((await stored()).length).toBe(501);
     expect(tab.model.history.value.at(-1)?.job_id).toBe("row"); // a row is no history yet
+  });
+});
+
+describe("a browser without a database", () => {
+  const opening = (open: () => unknown) => ({ open }) as unknown as IDBFactory;
+  const failing = () => {
+    const request = new EventTarget();
+    queueMicrotask(() => request.dispatchEvent(new Event("error")));
+    return request;
+  };
+
+  it.each([
+    ["has none", undefined],
+    [
+      "forbids it",
+      opening(() => {
+        throw new DOMException("no", "SecurityError");
+      }),
+    ],
+    ["fails to open it", opening(failing)],
+  ])("%s: converts, and says that nothing is kept", async (_how, factory) => {
+    expect(tab.model.historyKept.value).toBe(true);
+    globalThis.indexedDB = factory as IDBFactory;
+    tab = await world.tab();
+    const { jobId } = await completed(world, tab, "a.docx", "pdf");
+    expect(only(tab.model.history.value).job_id).toBe(jobId);
+    expect(tab.model.historyKept.value).toBe(false);
   });
 });
 
@@ -260,12 +280,48 @@ describe("a browser that keeps nothing", () => {
 });
 
 describe("to forget", () => {
-  it("takes one away for good", async () => {
+  it("takes one away for good, on the server, too", async () => {
     const { key, jobId } = await completed(world, tab, "a.docx", "pdf");
     tab.model.remove(key);
     await tab.model.forget(jobId);
     expect(tab.model.history.value).toEqual([]);
     expect(await stored()).toEqual([]);
+    expect(world.server.jobs.size).toBe(0);
+  });
+
+  it("asks nobody for what has expired", async () => {
+    await store(past("old", 30));
+    tab = await world.tab();
+    await tab.model.forget("old");
+    expect(tab.model.history.value).toEqual([]);
+    expect(world.server.of("/delete")).toEqual([]);
+  });
+
+  it("keeps what the server could not be told, and says why", async () => {
+    const rows = [await completed(world, tab, "a.docx", "pdf"), await completed(world, tab, "b.docx", "pdf")];
+    for (const { key } of rows) tab.model.remove(key);
+    world.server.answer = ({ path, body }) => (path === "/delete" && body["job_id"] === rows[0]?.jobId ? "lost" : undefined);
+    await tab.model.forgetAll();
+    expect(only(tab.model.history.value).job_id).toBe(rows[0]?.jobId);
+    expect(only(tab.model.notices.value).text).toBe("network");
+    world.server.answer = () => undefined;
+    await tab.model.forgetAll();
+    expect(tab.model.history.value).toEqual([]);
+    expect(await stored()).toEqual([]);
+    expect(world.server.jobs.size).toBe(0);
+  });
+
+  it("waits where that was too much at once", async () => {
+    const { key } = await completed(world, tab, "a.docx", "pdf");
+    tab.model.remove(key);
+    world.server.answer = ({ path }) =>
+      path === "/delete" && world.server.of("/delete").length < 3 ? problem(429, "rate_limited", { "Retry-After": "2" }) : undefined;
+    const done = tab.model.forgetAll();
+    await pass(2_500);
+    await pass(2_500);
+    await done;
+    expect(tab.model.history.value).toEqual([]);
+    expect(tab.model.notices.value).toEqual([]);
   });
 
   it("all leaves what is a row", async () => {
@@ -278,10 +334,11 @@ describe("to forget", () => {
   });
 
   it("isn't undone by what the server says later", async () => {
-    const { key, jobId } = await converting(world, tab, "a.docx", "pdf");
+    const { jobId } = await converting(world, tab, "a.docx", "pdf");
+    const late = world.server.complete(jobId);
     await tab.model.forget(jobId);
-    only(tab.streams).say(world.server.complete(jobId));
-    expect(row(tab, key).phase).toBe("completed");
+    at(tab.streams, -1).say(late);
+    expect(tab.model.items.value).toEqual([]);
     expect(tab.model.history.value).toEqual([]);
   });
 });
@@ -359,6 +416,8 @@ describe("a download link", () => {
     for (const id of ids) world.server.jobs.set(id, world.server.job([...world.server.jobs.keys()][0] ?? ""));
     await tab.model.downloadAll(ids);
     expect(world.server.of("/download_token").map((call) => (call.body["job_ids"] as string[]).length)).toEqual([100, 30]);
+    expect(world.server.of("/download_token").map((call) => call.body["part"])).toEqual([1, 2]); // their names differ
+    expect(only(tab.model.notices.value)).toMatchObject({ text: "several_downloads", values: { count: 2 } });
     expect(tab.saved.length).toBe(2);
   });
 
@@ -402,6 +461,21 @@ describe("a result that is text", () => {
 });
 
 it("gives the address of a preview", () => expect(tab.model.previewUrl("a b", 128)).toBe("/preview?job_id=a%20b&size=128"));
+
+it("keeps the rows in the order in which they were added, also where uploads end in another", async () => {
+  const names = ["a.docx", "b.docx", "c.docx"];
+  const other = await world.tab();
+  tab.model.add(names.map((name) => file(name)));
+  await settle();
+  for (const n of [2, 0, 1]) {
+    at(tab.xhrs, n).say(201, world.server.upload(at(names, n), 10));
+    await pass(10);
+  }
+  const reloaded = await world.tab();
+  for (const { model } of [tab, other, reloaded]) expect(model.items.value.map((item) => item.name)).toEqual(names);
+  reloaded.model.add([file("d.docx")]);
+  expect(reloaded.model.items.value.map((item) => item.name)).toEqual([...names, "d.docx"]);
+});
 
 it("keeps the rows in their order over a reload", async () => {
   for (const name of ["a", "b", "c"]) {

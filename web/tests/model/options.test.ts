@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createCatalogue } from "../../src/model/catalogue";
 import { carriedOver, firstInvalid, isValid, toSend, withoutSecrets } from "../../src/model/options";
 import type { OptionSpec, OptionValue } from "../../src/model/types";
-import { FORMATS } from "./formats";
+import { asTheServerSays, FORMATS } from "./formats";
 
 const dpi: OptionSpec = { name: "dpi", type: "integer", label: "", min: 18, max: 600, default: 150 };
 const rotate: OptionSpec = { name: "rotate", type: "choice", label: "", choices: ["0", "90"], default: "0" };
@@ -51,7 +51,7 @@ describe("what is sent", () => {
 });
 
 describe("what is kept", () => {
-  const catalogue = createCatalogue(FORMATS);
+  const catalogue = createCatalogue(FORMATS, asTheServerSays);
   it("has no passwords", () => expect(withoutSecrets(catalogue, { password: "x", dpi: 300 })).toEqual({ dpi: 300 }));
   it("has nothing that nobody knows", () => expect(withoutSecrets(catalogue, { secret: "x" })).toEqual({}));
   it("is nothing while there is no catalogue to ask", () => expect(withoutSecrets(null, { dpi: 300 })).toEqual({}));

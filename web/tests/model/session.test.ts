@@ -161,6 +161,8 @@ describe("to delete everything", () => {
     expect(at(tab.xhrs, -1).aborted).toBe(true);
     expect(tab.model.session.value?.csrf_token).not.toBe(before);
     expect(notices()).toEqual([["deleted_everything", {}]]);
+    tab.model.add([file("c.docx")]);
+    expect(notices()).toEqual([]);
     tab = await world.tab();
     expect(tab.model.history.value).toEqual([]);
     expect(tab.model.items.value).toEqual([]);
@@ -274,6 +276,29 @@ describe("two tabs", () => {
     expect(tab.model.history.value).toEqual([]);
   });
 
+  it("delete together", async () => {
+    const { key } = await completed(world, tab, "a.docx", "pdf");
+    await settle();
+    await tab.model.delete(key);
+    await settle();
+    expect(other.model.items.value).toEqual([]);
+    expect(other.model.history.value).toEqual([]);
+  });
+
+  it("are told when the other clears the history, and not when nothing could be deleted", async () => {
+    const { key } = await completed(world, tab, "a.docx", "pdf");
+    tab.model.remove(key);
+    world.server.answer = ({ path }) => (path.startsWith("/delete") ? problem(500, "internal") : undefined);
+    await tab.model.forgetAll();
+    await settle();
+    expect(other.model.notices.value).toEqual([]);
+    world.server.answer = () => undefined;
+    await tab.model.forgetAll();
+    await settle();
+    expect(other.model.history.value).toEqual([]);
+    expect(other.model.notices.value.map(({ text }) => text)).toEqual(["emptied"]);
+  });
+
   it("share a link", async () => {
     const { jobId } = await completed(world, tab, "a.docx", "pdf");
     const link = await tab.model.downloadLink(jobId);
@@ -304,7 +329,8 @@ describe("two tabs", () => {
     expect(other.model.history.value).toEqual([]);
     expect(at(other.xhrs, -1).aborted).toBe(true);
     expect(other.model.session.value?.csrf_token).toBe(tab.model.session.value?.csrf_token);
-    expect(other.model.notices.value).toEqual([]); // whoever did it knows
+    expect(other.model.notices.value.map(({ text }) => text)).toEqual(["emptied"]);
+    expect(tab.model.notices.value.map(({ text }) => text)).toEqual(["deleted_everything"]);
     const { jobId } = await completed(world, tab, "c.docx", "pdf");
     other = await world.tab();
     expect(only(other.model.history.value).job_id).toBe(jobId);

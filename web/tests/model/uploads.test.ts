@@ -1,6 +1,6 @@
 // @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { at, completed, createWorld, file, only, pass, problem, row, settle, uploaded, type Tab, type World } from "./world";
+import { at, completed, createStorage, createWorld, file, only, pass, problem, row, settle, uploaded, type Tab, type World } from "./world";
 
 let world: World;
 let tab: Tab;
@@ -97,29 +97,22 @@ describe("what the server would not take", () => {
     expect(at(tab.model.items.value, 3).problem?.code).toBe("too_many_files");
   });
 
-  it("counts what was taken out of the history, too: the server has it", async () => {
+  it("counts what was put away into the history, and not what was deleted", async () => {
     world = createWorld();
     world.server.maxJobs = 2;
-    const kept = new Map<string, string>();
-    const storage = {
-      getItem: (key: string) => kept.get(key) ?? null,
-      setItem: (key: string, value: string) => void kept.set(key, value),
-      removeItem: () => undefined,
-    };
-    tab = await world.tab({ storage });
+    tab = await world.tab();
     const a = await completed(world, tab, "a.docx", "pdf");
     const b = await completed(world, tab, "b.docx", "pdf");
     for (const { key } of [a, b]) tab.model.remove(key);
-    await tab.model.forget(a.jobId);
-    await tab.model.forgetAll();
-    expect(tab.model.history.value).toEqual([]);
-    for (const each of [tab, await world.tab({ storage })]) {
+    await settle();
+    for (const each of [tab, await world.tab()]) {
       each.model.add([file("c.docx")]);
       await settle();
-      expect(each.model.items.value.map((item) => item.problem?.code)).toEqual(["too_many_files"]);
+      const refused = only(each.model.items.value);
+      expect(refused.problem?.code).toBe("too_many_files");
+      each.model.remove(refused.key);
     }
-    await pass(1000);
-    await tab.model.deleteEverything();
+    await tab.model.forget(a.jobId);
     tab.model.add([file("c.docx")]);
     await settle();
     expect(phases()).toEqual(["uploading"]);
@@ -238,6 +231,233 @@ describe("a lost connection", () => {
     await settle();
     expect(tab.xhrs.length).toBe(1);
     expect(only(tab.model.items.value)).toMatchObject({ phase: "refused", problem: { code: "unreadable" } });
+  });
+});
+
+describe("a large file", () => {
+  const SIZE = 5_000_000;
+
+  beforeEach(async () => {
+    world = createWorld();
+    world.server.maxUpload = 2 * SIZE;
+    tab = await world.tab();
+  });
+
+  async function begin() {
+    tab.model.add([file("large.docx", SIZE)]);
+    await settle();
+    const first = only(tab.tus);
+    first.created("one");
+    return first;
+  }
+
+  it("goes in pieces by the tus client, and smaller ones as they are", async () => {
+    const upload = await begin();
+    tab.model.add([file("small.docx", 4_000_000)]);
+    await settle();
+    expect(only(tab.xhrs).file?.name).toBe("small.docx");
+    expect(upload.started).toBe(true);
+    expect(upload.options).toMatchObject({ endpoint: "/files", uploadUrl: null, metadata: { filename: "large.docx" } });
+    expect(upload.options.headers).toEqual({ "X-CSRF-Token": world.server.session?.csrf_token });
+    upload.progress(3_000_000);
+    expect(at(tab.model.items.value, 0)).toMatchObject({ phase: "uploading", sent: 3_000_000 });
+    world.server.sent.set("one", world.server.upload("large.docx", SIZE));
+    upload.succeed();
+    await settle();
+    expect(at(tab.model.items.value, 0)).toMatchObject({ phase: "ready", format: "docx" });
+    expect(at(world.server.of("/files/one"), 0).csrf).toBe(world.server.session?.csrf_token);
+  });
+
+  it("goes on where the server has it, soon again for as long as it gets further", async () => {
+    let last = await begin();
+    for (let n = 1; n <= 15; n++) {
+      last.cut();
+      await settle();
+      expect(only(tab.model.items.value).stalled).toBe("network");
+      await pass(1_000);
+      expect(tab.tus.length).toBe(n + 1);
+      last = at(tab.tus, -1);
+      expect(last.options.uploadUrl).toBe("http://localhost/files/one");
+      expect(only(tab.model.items.value).sent).toBe((n - 1) * 1000);
+      last.resumed(n * 1000);
+    }
+    world.server.sent.set("one", world.server.upload("large.docx", SIZE));
+    last.succeed();
+    await settle();
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "ready", stalled: null });
+  });
+
+  it("is tried ten times when nothing comes of it, and goes on when it is asked to", async () => {
+    await begin();
+    for (let n = 0; n < 10; n++) {
+      at(tab.tus, -1).cut();
+      await pass(30_000);
+    }
+    expect(tab.tus.length).toBe(10);
+    const { key, phase } = only(tab.model.items.value);
+    expect(phase).toBe("refused");
+    tab.model.retry(key);
+    await settle();
+    expect(at(tab.tus, 10).options.uploadUrl).toBe("http://localhost/files/one");
+  });
+
+  it.each([
+    [423, "upload_busy"],
+    [409, "offset_mismatch"],
+    [503, "unavailable"],
+  ])("is tried again after %i", async (status, code) => {
+    (await begin()).refuse(status, code, { "Retry-After": "3" });
+    await pass(4_000);
+    expect(tab.tus.length).toBe(2);
+  });
+
+  it("that is refused isn't sent again, also where only the last byte told", async () => {
+    (await begin()).refuse(422, "type_mismatch");
+    await pass(60_000);
+    expect(only(tab.model.items.value)).toMatchObject({ phase: "refused", problem: { code: "type_mismatch" } });
+    tab.model.add([file("other.docx", SIZE)]);
+    await settle();
+    at(tab.tus, 1).created("two");
+    at(tab.tus, 1).succeed(); // its answer was lost, and its HEAD says that all is there
+    await pass(60_000);
+    expect(at(tab.model.items.value, 1)).toMatchObject({ phase: "refused", problem: { code: "type_mismatch" } });
+    expect(tab.tus.length).toBe(2);
+  });
+
+  it("that is called off is given up on the server, too", async () => {
+    const upload = await begin();
+    tab.model.cancel(only(tab.model.items.value).key);
+    await settle();
+    expect(upload.aborted).toBe(true);
+    expect(world.server.of("/files/one").map(({ method, csrf }) => [method, csrf])).toEqual([["DELETE", world.server.session?.csrf_token]]);
+    expect(phases()).toEqual(["cancelled"]);
+  });
+
+  it("begins anew in another session", async () => {
+    const upload = await begin();
+    world.server.endSession();
+    upload.refuse(401, "session_required");
+    await settle();
+    expect(at(tab.tus, 1).options.headers).toEqual({ "X-CSRF-Token": world.server.session?.csrf_token });
+    at(tab.tus, 1).created("two");
+    at(tab.tus, 1).cut();
+    await pass(1_000);
+    expect(at(tab.tus, 2).options.uploadUrl).toBe("http://localhost/files/two");
+  });
+
+  describe("that is chosen again after a reload", () => {
+    const large = (name = "large.docx", size = SIZE, lastModified = 1) => file(name, size, lastModified);
+    let tabStorage = createStorage();
+    const page = (given = {}) => world.tab({ tabStorage, ...given });
+    const urls = (tab: Tab) => tab.tus.map(({ options }) => options.uploadUrl);
+
+    /** As of an upload that a reload cut off. */
+    beforeEach(async () => {
+      tabStorage = createStorage();
+      tab = await page();
+      tab.model.add([large()]);
+      await settle();
+      only(tab.tus).created("one");
+    });
+
+    async function chosenAgain(...files: File[]) {
+      tab = await page();
+      tab.model.add(files.length > 0 ? files : [large()]);
+      await settle();
+      return tab;
+    }
+
+    it("goes on where the server has it, once, and is forgotten when it is there", async () => {
+      await chosenAgain(large(), large());
+      expect(urls(tab)).toEqual(["http://localhost/files/one", null]);
+      at(tab.tus, 0).resumed(3_000_000);
+      at(tab.tus, 0).cut();
+      await pass(1_000);
+      expect(at(tab.model.items.value, 0)).toMatchObject({ phase: "uploading", sent: 3_000_000 });
+      await chosenAgain(); // and once more
+      expect(urls(tab)).toEqual(["http://localhost/files/one"]);
+      world.server.sent.set("one", world.server.upload("large.docx", SIZE));
+      only(tab.tus).resumed(SIZE);
+      only(tab.tus).succeed();
+      await settle();
+      expect(at(tab.model.items.value, -1)).toMatchObject({ phase: "ready" });
+      expect(tabStorage.getItem("decant.unfinished")).toBeNull();
+    });
+
+    it.each([
+      ["name", () => large("lerge.docx")],
+      ["size", () => large("large.docx", SIZE + 1)],
+      ["time", () => large("large.docx", SIZE, 2)],
+    ])("begins anew where its %s is another", async (_, other) => {
+      await chosenAgain(other());
+      expect(urls(tab)).toEqual([null]);
+    });
+
+    it("begins anew where the server has it no more, and remembers that", async () => {
+      await chosenAgain();
+      only(tab.tus).created("two");
+      await chosenAgain();
+      expect(urls(tab)).toEqual(["http://localhost/files/two"]);
+    });
+
+    it("begins anew after it was called off, in another session, another tab, or with what is no memory", async () => {
+      tab.model.cancel(only(tab.model.items.value).key);
+      expect(urls(await chosenAgain())).toEqual([null]);
+      only(tab.tus).created("two");
+      expect(urls(await chosenAgain())).toEqual(["http://localhost/files/two"]);
+      tabStorage = createStorage();
+      expect(urls(await chosenAgain())).toEqual([null]);
+      only(tab.tus).created("three");
+      await pass(1_000);
+      world.server.endSession();
+      expect(urls(await chosenAgain())).toEqual([null]);
+      for (const nonsense of ["{", "null", '[{"file":1}]', "7"]) {
+        tabStorage.setItem("decant.unfinished", nonsense);
+        expect(urls(await chosenAgain())).toEqual([null]);
+      }
+    });
+
+    it("is nothing to who signs in, or has signed out, and no name is kept of it", async () => {
+      world.server.person("ada");
+      await tab.model.signIn("ada", "ada's password");
+      await settle();
+      expect(tabStorage.getItem("decant.unfinished")).toBeNull();
+      tab.model.add([large()]);
+      await settle();
+      at(tab.tus, -1).created("two");
+      expect(tabStorage.getItem("decant.unfinished")).not.toContain("large");
+      expect(urls(await chosenAgain())).toEqual(["http://localhost/files/two"]);
+      await tab.model.signOut();
+      await settle();
+      expect(tabStorage.getItem("decant.unfinished")).toBeNull();
+    });
+
+    it("is one of a hundred at most", async () => {
+      for (let n = 0; n < 120; n++) {
+        tab.model.add([large(`${n}.docx`)]);
+        await settle();
+        at(tab.tus, -1).created(`upload-${n}`);
+        at(tab.tus, -1).refuse(415, "unsupported_type");
+        await settle();
+      }
+      expect(JSON.parse(tabStorage.getItem("decant.unfinished") ?? "")).toHaveLength(100);
+    });
+  });
+
+  it("is noticed to stand still", async () => {
+    const upload = await begin();
+    upload.progress(5);
+    await pass(121_000);
+    expect(upload.aborted).toBe(true);
+    await pass(1_000);
+    expect(tab.tus.length).toBe(2);
+  });
+
+  it("is sent as a whole where the client can't be had", async () => {
+    tab = await world.tab({ tus: () => Promise.reject(new TypeError("Failed to fetch dynamically imported module")) });
+    tab.model.add([file("large.docx", SIZE)]);
+    await settle();
+    expect(only(tab.xhrs).file?.name).toBe("large.docx");
   });
 });
 

@@ -4,9 +4,12 @@
 import "fake-indexeddb/auto";
 import { File } from "node:buffer"; // no global one in Node 18
 import { IDBFactory } from "fake-indexeddb";
+import type { HttpRequest, HttpResponse, UploadOptions } from "tus-js-client";
+import { openDB } from "idb";
 import { vi } from "vitest";
 import { createModel } from "../../src/model/create";
 import type { Environment } from "../../src/model/environment";
+import type { StoredEntry } from "../../src/model/history-store";
 import type { Model } from "../../src/model/model";
 import type { Job, Session, Uploaded } from "../../src/model/types";
 import { FORMATS } from "./formats";
@@ -20,6 +23,14 @@ export interface Call {
   path: string;
   body: Record<string, unknown>;
   csrf: string | null;
+  authorization: string | null;
+}
+
+export interface Person {
+  id: string;
+  name: string;
+  password: string;
+  plan: "free" | "premium";
 }
 
 /** What a test says to a request in place of the server; undefined: the server answers. */
@@ -33,12 +44,19 @@ const json = (body: unknown, status = 200) => new Response(JSON.stringify(body),
 
 export class Server {
   session: Session | null = null;
-  readonly jobs = new Map<string, Job>();
+  /** By name; whoever is there, there are logins. */
+  readonly people = new Map<string, Person>();
+  /** What the browser's cookie for that is good for: the person's name. */
+  login: string | null = null;
+  private readonly spaces = new Map<string, Map<string, Job>>();
   readonly calls: Call[] = [];
   /** Looked at before each answer. */
   answer: (call: Call) => Answer | Promise<Answer> = () => undefined;
   maxJobs = 200;
   maxBytes = 0;
+  maxUpload = MIB;
+  /** Uploads in pieces that are complete, by id. */
+  readonly sent = new Map<string, Uploaded>();
   /** Its clock before the computer's. */
   aheadMs = 0;
   private names = 0;
@@ -47,20 +65,41 @@ export class Server {
     return new Date(Date.now() + this.aheadMs + afterSeconds * 1000).toISOString();
   }
 
-  init(): Session {
+  /** Of the session: its own, or its account's. */
+  get jobs(): Map<string, Job> {
+    return this.jobsOf(this.session?.account?.id ?? "");
+  }
+
+  jobsOf(account: string): Map<string, Job> {
+    const jobs = this.spaces.get(account) ?? new Map<string, Job>();
+    this.spaces.set(account, jobs);
+    return jobs;
+  }
+
+  person(name: string, plan: Person["plan"] = "premium"): Person {
+    const person: Person = { id: `id-of-${name}`, name, password: `${name}'s password`, plan };
+    this.people.set(name, person);
+    return person;
+  }
+
+  init(person: Person | null = null): Session {
+    if (person && this.session?.account?.id !== person.id) this.session = null;
     this.session ??= {
+      plan: person?.plan ?? "free",
+      account: person && { id: person.id, name: person.name, retention_seconds: 30 * DAY_S },
+      logins: { password: this.people.size > 0, oidc: false },
       csrf_token: `csrf-${++this.names}`,
       created_at: this.time(),
       expires_at: this.time(DAY_S),
-      limits: { max_upload_bytes: MIB, max_jobs: this.maxJobs, max_bytes: this.maxBytes, session_seconds: DAY_S, download_token_seconds: 600 },
+      limits: { max_upload_bytes: this.maxUpload, max_jobs: this.maxJobs, max_bytes: this.maxBytes, session_seconds: DAY_S, download_token_seconds: 600 },
     };
     return this.session;
   }
 
   /** As if its 24 hours were over, or it was closed. */
   endSession(): void {
+    if (!this.session?.account) this.jobs.clear();
     this.session = null;
-    this.jobs.clear();
   }
 
   upload(filename: string, size: number): Uploaded {
@@ -114,6 +153,7 @@ export class Server {
       path: input,
       body: typeof init.body === "string" ? (JSON.parse(init.body) as Record<string, unknown>) : {},
       csrf: new Headers(init.headers).get("X-CSRF-Token"),
+      authorization: new Headers(init.headers).get("Authorization"),
     };
     this.calls.push(call);
     const said = await this.answer(call);
@@ -124,15 +164,48 @@ export class Server {
   private route(call: Call): Response {
     const [path = "", query = ""] = call.path.split("?");
     if (path === "/formats") return json(FORMATS);
-    if (path === "/session/init") return json(this.init());
+    if (path === "/session/init") return json(this.init([...this.people.values()].find(({ id }) => call.authorization === `Bearer access-${id}`)));
+    if (path.startsWith("/auth/")) return this.auth(path, call);
     if (path === "/download") return new Response("the text of the result");
     if (!this.session) return problem(401, "session_required");
-    if (call.method === "POST" && call.csrf !== this.session.csrf_token) return problem(403, "csrf_invalid");
+    if (call.method !== "GET" && call.csrf !== this.session.csrf_token) return problem(403, "csrf_invalid");
     if (path === "/session/close") {
       this.endSession();
       return json({ closed: true });
     }
+    if (path === "/history") return this.history(call, new URLSearchParams(query));
+    if (path.startsWith("/files/")) return call.method === "DELETE" ? new Response(null, { status: 204 }) : this.ofUpload(path.slice("/files/".length));
     return this.ofJob(path, call, new URLSearchParams(query).get("job_id"));
+  }
+
+  private ofUpload(id: string): Response {
+    const job = this.sent.get(id);
+    return job ? json({ id, state: "complete", job }) : problem(422, "type_mismatch");
+  }
+
+  private auth(path: string, call: Call): Response {
+    if (path === "/auth/login") {
+      const person = this.people.get(String(call.body["name"]));
+      if (!person || person.password !== call.body["password"]) return problem(401, "login_failed");
+      this.login = person.name;
+    } else if (path === "/auth/logout") {
+      this.login = null;
+    }
+    if (path === "/auth/logout") return json({ logged_out: true });
+    const person = this.people.get(this.login ?? "");
+    return person ? json({ access_token: `access-${person.id}` }) : problem(401, "auth_required");
+  }
+
+  private history(call: Call, query: URLSearchParams): Response {
+    if (this.session?.plan !== "premium") return problem(403, "plan_required");
+    const all = [...this.jobs.values()].sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at));
+    if (call.method === "DELETE") {
+      this.jobs.clear();
+      return json({ deleted: all.length, left: 0 });
+    }
+    const from = Number(query.get("cursor") ?? 0);
+    const to = from + Number(query.get("limit"));
+    return json({ jobs: all.slice(from, to), next_cursor: to < all.length ? String(to) : null, retention_seconds: 30 * DAY_S });
   }
 
   private ofJob(path: string, call: Call, queried: string | null): Response {
@@ -149,6 +222,9 @@ export class Server {
         return ended && job.status !== "completed" ? this.enqueue(job, job.target_format ?? "") : problem(409, "wrong_state");
       case "/cancel":
         return ended ? problem(409, "wrong_state") : json(this.change(job.job_id, { status: "cancelled", error_code: "cancelled_by_user" }));
+      case "/delete":
+        this.jobs.delete(job.job_id);
+        return json({ job_id: job.job_id, deleted: true });
       case "/duplicate":
         return json(this.upload(job.original_filename, job.size), 201);
       case "/download_token": {
@@ -163,7 +239,7 @@ export class Server {
   private enqueue(job: Job, target: string): Response {
     const task = `task-${++this.names}`;
     this.change(job.job_id, { status: "queued", progress: 0, task_id: task, target_format: target, error_code: null, error_message: null, completed_at: null });
-    return json({ job_id: job.job_id, task_id: task, status: "queued", target_format: target }, 202);
+    return json({ job_id: job.job_id, task_id: task, status: "queued", target_format: target, cached: false }, 202);
   }
 }
 
@@ -217,6 +293,51 @@ export class FakeXhr {
   }
 }
 
+/** One attempt of tus-js-client's. */
+export class FakeTusUpload {
+  url: string | null;
+  started = false;
+  aborted = false;
+
+  constructor(
+    readonly file: globalThis.File,
+    readonly options: UploadOptions,
+  ) {
+    this.url = options.uploadUrl ?? null;
+  }
+  start(): void {
+    this.started = true;
+  }
+  abort(): Promise<void> {
+    this.aborted = true;
+    return Promise.resolve();
+  }
+  /** The server has taken it, and says where. */
+  created(id: string): void {
+    this.url = `http://localhost/files/${id}`;
+    this.options.onUploadUrlAvailable?.();
+  }
+  /** The server has told how much it has. */
+  resumed(offset: number): void {
+    const response = { getHeader: () => String(offset) } as unknown as HttpResponse;
+    void this.options.onAfterResponse?.({ getMethod: () => "HEAD" } as HttpRequest, response);
+    this.options.onUploadUrlAvailable?.();
+  }
+  progress(sent: number): void {
+    this.options.onProgress?.(sent, this.file.size);
+  }
+  cut(): void {
+    this.options.onError?.(Object.assign(new Error("tus: failed"), { originalResponse: null }));
+  }
+  refuse(status: number, code: string, headers: Record<string, string> = {}): void {
+    const originalResponse = { getStatus: () => status, getBody: () => JSON.stringify({ code, detail: "" }), getHeader: (name: string) => headers[name] };
+    this.options.onError?.(Object.assign(new Error("tus: refused"), { originalResponse }));
+  }
+  succeed(): void {
+    this.options.onSuccess?.({ lastResponse: {} as HttpResponse });
+  }
+}
+
 export class FakeStream extends EventTarget {
   readyState = 0;
   onerror: (() => void) | null = null;
@@ -230,6 +351,10 @@ export class FakeStream extends EventTarget {
   say(job: Job): void {
     this.readyState = 1;
     this.dispatchEvent(new MessageEvent("job", { data: JSON.stringify(job) }));
+  }
+  /** Another client has deleted it. */
+  sayDeleted(jobId: string): void {
+    this.dispatchEvent(new MessageEvent("deleted", { data: JSON.stringify({ job_id: jobId }) }));
   }
   /** `forGood`: the answer was no stream, and the browser doesn't try again. */
   fail(forGood: boolean): void {
@@ -277,6 +402,7 @@ function notification(said: string[]) {
 export interface Tab {
   model: Model;
   xhrs: FakeXhr[];
+  tus: FakeTusUpload[];
   streams: FakeStream[];
   saved: string[];
   notifications: string[];
@@ -284,8 +410,33 @@ export interface Tab {
   window: EventTarget;
 }
 
+/** One holder at a time of each name, in the order of asking. */
+function createLocks(): Pick<LockManager, "request"> {
+  const last = new Map<string, Promise<unknown>>();
+  const request = (name: string, task: () => Promise<unknown>) => {
+    const turn = (last.get(name) ?? Promise.resolve()).then(task);
+    last.set(
+      name,
+      turn.catch(() => undefined),
+    );
+    return turn;
+  };
+  return { request } as unknown as Pick<LockManager, "request">;
+}
+
+/** localStorage, which all tabs have in common. */
+export function createStorage(): Pick<Storage, "getItem" | "setItem" | "removeItem"> {
+  const values = new Map<string, string>();
+  return {
+    getItem: (key) => values.get(key) ?? null,
+    setItem: (key, value) => void values.set(key, value),
+    removeItem: (key) => void values.delete(key),
+  };
+}
+
 export interface World {
   server: Server;
+  locks: Pick<LockManager, "request">;
   /** A tab of the browser, that has begun; with `start` false, one that hasn't. */
   tab(given?: Partial<Environment>, start?: boolean): Promise<Tab>;
 }
@@ -298,6 +449,7 @@ export function createWorld(): World {
 
   async function tab(given: Partial<Environment> = {}, start = true): Promise<Tab> {
     const xhrs: FakeXhr[] = [];
+    const tus: FakeTusUpload[] = [];
     const streams: FakeStream[] = [];
     const saved: string[] = [];
     const notifications: string[] = [];
@@ -307,6 +459,12 @@ export function createWorld(): World {
       constructor() {
         super();
         xhrs.push(this);
+      }
+    }
+    class TusUpload extends FakeTusUpload {
+      constructor(file: globalThis.File, options: UploadOptions) {
+        super(file, options);
+        tus.push(this);
       }
     }
     class Stream extends FakeStream {
@@ -321,11 +479,14 @@ export function createWorld(): World {
       EventSource: Stream,
       BroadcastChannel: Channel,
       Notification: notification(notifications),
+      tus: () => Promise.resolve({ Upload: TusUpload }),
       locks: undefined,
       storage: undefined,
+      tabStorage: undefined,
       document,
       window,
       random: () => 1,
+      returnedBy: () => null,
       save: (url: string) => saved.push(url),
     };
     const model = createModel({ ...(fakes as unknown as Partial<Environment>), ...given });
@@ -333,10 +494,10 @@ export function createWorld(): World {
       void model.start();
       await settle();
     }
-    return { model, xhrs, streams, saved, notifications, document, window };
+    return { model, xhrs, tus, streams, saved, notifications, document, window };
   }
 
-  return { server, tab };
+  return { server, locks: createLocks(), tab };
 }
 
 /** All that can happen without time passing has happened. */
@@ -350,7 +511,8 @@ export async function pass(ms: number): Promise<void> {
   await settle();
 }
 
-export const file = (name: string, size = 10) => new File([new Uint8Array(size)], name) as unknown as globalThis.File;
+export const file = (name: string, size = 10, lastModified = Date.now()) =>
+  new File([new Uint8Array(size)], name, { lastModified }) as unknown as globalThis.File;
 
 export function only<T>(list: readonly T[]): T {
   const [first] = list;
@@ -400,4 +562,12 @@ export function row(tab: Tab, key: string) {
   const item = tab.model.items.value.find((each) => each.key === key);
   if (!item) throw new Error(`no row ${key}`);
   return item;
+}
+
+/** What the browser's database holds, of whomever. */
+export async function stored(): Promise<StoredEntry[]> {
+  const database = await openDB("decant");
+  const all = (await database.getAll("history")) as StoredEntry[];
+  database.close();
+  return all;
 }
