@@ -12,7 +12,7 @@ class Line:
 
     def __init__(self, port, cut_at=(), refused=()):
         self.server, self.cuts, self.refused = port, list(cut_at), [path.encode() for path in refused]
-        self.broken = 0
+        self.broken = self.carried = 0  # in all
         self.seen = {}  # path: how often it was asked for
         self.down = False
         self.lock = threading.Lock()
@@ -56,6 +56,7 @@ class Line:
             self.open |= {near, far}
             threading.Thread(target=self.up, args=(near, far), daemon=True).start()
             threading.Thread(target=self.back, args=(far, near), daemon=True).start()
+            del near, far  # they close with their threads: until then who sends is not told that nobody reads any more
 
     def breaks(self, carried):
         with self.lock:
@@ -69,7 +70,7 @@ class Line:
         carried = 0
         try:
             while data := near.recv(PIECE):
-                if data.split(b" ", 1)[0] in (b"GET", b"POST"):
+                if data.split(b" ", 1)[0] in (b"GET", b"POST", b"HEAD", b"PATCH", b"DELETE"):
                     path = data.split(b" ", 2)[1]
                     name = path.split(b"?")[0].decode()
                     self.seen[name] = self.seen.get(name, 0) + 1
@@ -77,6 +78,7 @@ class Line:
                         break
                     carried = 0
                 carried += len(data)
+                self.carried += len(data)
                 if self.breaks(carried):
                     break
                 far.sendall(data)

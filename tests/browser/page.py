@@ -61,6 +61,7 @@ class Page:
     def forget(self):
         """A browser that was never here: no cookie, no database."""
         self.driver.get("about:blank")
+        self.driver.get_log("browser")  # what an earlier page was still loading when its test ended
         self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": self.url, "storageTypes": "all"})
         self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
         for path in self.browser.downloads.iterdir():

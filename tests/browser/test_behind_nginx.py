@@ -27,7 +27,9 @@ def front(tmp_path):
                         "-keyout", tmp_path / "privkey.pem", "-out", tmp_path / "fullchain.pem"], check=True, capture_output=True)
         server = Server(tmp_path, "image,pdf,pages", DECANT_ACCEL_PREFIX="/_files", DECANT_TRUSTED_PROXIES="127.0.0.1").start()
         port = free_port()
-        process = subprocess.Popen([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-e", "stderr", "-c", configure(tmp_path, Path(copy) / "web", port, server)])
+        configuration = configure(tmp_path, Path(copy) / "web", port, server)
+        (Path(configuration).parent / "limits.conf").write_text("client_max_body_size 101m;\nlimit_conn address 256;\n")
+        process = subprocess.Popen([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-e", "stderr", "-c", configuration])
 
         def answers():
             assert process.poll() is None
@@ -45,6 +47,10 @@ def test_the_whole_way_over_tls(front, own_browser, tmp_path):
     page = Page(own_browser(flags=["--ignore-certificate-errors"]), front).open()
     (tmp_path / "a.png").write_bytes(png(300, 200))
     (tmp_path / "b.pdf").write_bytes(pdf(["behind nginx"]))
+    (tmp_path / "large.ppm").write_bytes(b"P6\n1500 1500\n255\n" + bytes(3 * 1500 * 1500))  # goes in pieces
+    page.choose(tmp_path / "large.ppm")
+    page.reaches("large.ppm", "ready")
+    page.press("Delete from the server", "large.ppm")
     page.choose(tmp_path / "a.png", tmp_path / "b.pdf")
     page.convert("a.png", "webp")
     page.convert("b.pdf", "txt")

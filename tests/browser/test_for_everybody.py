@@ -1,6 +1,7 @@
 """Who can use the page: by keyboard, by ear, on a small screen, in the dark, in German; and how much it weighs."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -9,6 +10,7 @@ from selenium.webdriver.common.keys import Keys
 
 from fixtures import docx, pdf, png, slow_docx
 from page import WEB, Page
+from server import BIN
 
 FIRST_LOAD_BYTES = 60_000
 
@@ -24,7 +26,7 @@ def shown(page, tmp_path):
     page.choose(tmp_path / "past.png")
     page.convert("past.png", "gif")
     page.reaches("past.png", "completed")
-    page.press("Remove", "past.png")
+    page.press("Move to the history", "past.png")
     page.choose(*(tmp_path / name for name in contents if name not in ("past.png", "b.pdf")), tmp_path / "locked.pdf")
     page.convert("letter.docx", "pdf")
     page.reaches("letter.docx", "completed")
@@ -41,13 +43,15 @@ def shown(page, tmp_path):
 def test_axe_finds_nothing(shown, dark):
     theme = "dark" if dark else "light"
     shown.press("Options", "صورة نهائية.png")
+    shown.press("Options", "locked.pdf")
+    assert shown.one(".fields input[type=password]") and not shown.all("input[type=password]:not(form *)")
     for width in (360, 768, 1440):
         shown.appearance(width, dark)
         assert shown.violations() == []
         shown.picture(f"{width}-{theme}")
         wide = shown.driver.execute_script("return document.documentElement.scrollWidth")
         assert wide <= width, f"it is {wide} wide"
-    for words, name in (("Download", "letter.docx"), ("Other format", None), ("Remove", "letter.docx"), ("Delete everything now", None)):
+    for words, name in (("Download", "letter.docx"), ("Other format", None), ("Move to the history", "letter.docx"), ("Delete everything now", None)):
         shown.hover(words, name)
         shown.driver.execute_async_script("setTimeout(arguments[0], 300)")  # colours go over into each other
         assert shown.violations() == [], words
@@ -106,7 +110,7 @@ def test_by_keyboard_alone(page, tmp_path):
     page.tab_to("Download: a.png")
     page.keys(Keys.ENTER)
     assert page.arrived(before).read_bytes()[:3] == b"GIF"
-    page.tab_to("Remove: a.png")
+    page.tab_to("Move to the history: a.png")
     page.keys(Keys.ENTER)
     page.past("a.png")
     assert page.focused() == "main"
@@ -120,7 +124,17 @@ def test_in_german(own_browser, server, tmp_path):
     (tmp_path / "a.png").write_bytes(png(50, 50))
     page.choose(tmp_path / "a.png")
     page.reaches("a.png", "ready")
-    page.target("a.png", "jpg")
+    page.says("PNG-Bild", ".row")
+    page.press_picker(page.row("a.png"))
+    page.says("Bilder", "dialog.pick")
+    page.picture("picker-german")
+    for words in ("jpeg image", "jpeg-bild"):
+        field = page.one("dialog.pick input[role=combobox]")
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(words)
+        page.wait(lambda: [option.text.split() for option in page.all("dialog.pick [role=option]")][:1] == [["JPG", "JPEG-Bild"]], words)
+    page.keys(Keys.ENTER)
+    page.wait(lambda: not page.all("dialog.pick[open]"))
     page.press("Optionen", "a.png")
     page.says("Qualität in Prozent")
     assert page.violations() == []
@@ -131,19 +145,34 @@ def test_in_german(own_browser, server, tmp_path):
     page.close()
 
 
-def test_every_option_has_a_german_name(server):
-    """What the catalogue gains has to be put into words once more."""
-    german = (WEB / "src/text/options.de.ts").read_text()
-    names = {option["name"] for option in requests.get(server.url + "/formats", timeout=30).json()["options"].values()}
-    assert len(names) > 15 and not {name for name in names if f"    {name}:" not in german}
+def german(file, table):
+    """What src/text/de has words for."""
+    lines = (WEB / f"src/text/de/{file}.ts").read_text().split(f"export const {table}:")[1].split("};")[0]
+    return set(re.findall(r'^  "?([\w.-]+)"?: "', lines, re.MULTILINE))
+
+
+def test_all_that_the_catalogue_says_is_said_in_german():
+    """What it gains has to be put into words once more, and what it loses is taken away there."""
+    catalogue = json.loads(subprocess.run([BIN / "decant", "formats", "--json"], check=True, capture_output=True).stdout)
+    options = list(catalogue["options"].values())
+    choices = {f"{o['name']}.{choice}" for o in options if o["name"] != "ocr" for choice in o.get("choices", [])}  # the browser knows languages
+    same = {choice for choice in choices if re.search(r"\d|^(source_)?encoding\.(?!auto)", choice)}
+    assert len(catalogue["formats"]) > 300 and german("formats", "formats") == set(catalogue["formats"])
+    assert len(options) > 40 and german("options", "options") == {o["name"] for o in options}
+    assert len(choices - same) > 15 and german("options", "choices") == choices - same
+    categories = {f["category"] for f in catalogue["formats"].values()}
+    assert categories == set(re.findall(r'^  "category\.(\w+)":', (WEB / "src/text/de/words.ts").read_text(), re.MULTILINE)) - {"likely"}
 
 
 def test_the_title_tells_how_far_it_is(page, tmp_path):
     assert page.driver.title == "Decant"
     (tmp_path / "slow.docx").write_bytes(slow_docx())
     page.choose(tmp_path / "slow.docx")
+    page.reaches("slow.docx", "ready")
+    height = page.row("slow.docx").size["height"]
     page.convert("slow.docx", "pdf")
     page.wait(lambda: "% · Decant" in page.driver.title, "the title doesn't say how far it is")
+    assert page.all(".row progress") and page.row("slow.docx").size["height"] == height, "its bar moves the rows below"
     page.press("Cancel", "slow.docx")
     page.reaches("slow.docx", "cancelled")
     page.wait(lambda: page.driver.title == "Decant")

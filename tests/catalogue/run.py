@@ -2,13 +2,14 @@
 """Every pair that the catalogue offers: a file of the source format (sources.py) is converted as `decant convert` does it, and an independent tool says whether the result is what
 it should be (judge.py). Writes a line for each pair to catalogue.tsv; ends with `N pairs passed, N failed`.
 
-    tests/catalogue/run.py [--bindir build/bin] [--out build/catalogue.tsv] [--jobs N] [--engine NAME] [--spread]
+    tests/catalogue/run.py [--bindir build/bin] [--out build/catalogue.tsv] [--jobs N] [--engine NAME] [--spread] [--sample N]
 
---spread takes each source and each target once instead of all pairs with all."""
+--spread takes each source and each target once instead of all pairs with all; --sample N of these, others each time."""
 
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -83,12 +84,15 @@ def main():
     arguments.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments.add_argument("--engine")
     arguments.add_argument("--spread", action="store_true")
+    arguments.add_argument("--sample", type=int)
     options = arguments.parse_args()
     pairs = [(source, target) for source, targets in offered(options.bindir).items() for target in targets]
     if options.engine:
         pairs = of_engine(options.bindir, options.engine, pairs)
     if options.spread:
         pairs = list(spread(pairs))
+    if options.sample:
+        pairs = random.sample(pairs, min(options.sample, len(pairs)))
 
     with tempfile.TemporaryDirectory(prefix="decant-catalogue-") as folder:
         os.chmod(folder, 0o755)

@@ -46,7 +46,7 @@ MaxScanSize 800M
 """
 
 SETTINGS = {"DECANT_ACCEL_PREFIX": "/_files", "DECANT_LOG_LEVEL": "info", "DECANT_JOBS": "2", "DECANT_GRACE": "30",
-            **{f"DECANT_RATE_{kind}": "off" for kind in ("SESSION", "UPLOAD", "CONVERT", "READ", "DOWNLOAD", "PAGE")}}
+            **{f"DECANT_RATE_{kind}": "off" for kind in ("SESSION", "UPLOAD", "CONVERT", "READ", "DOWNLOAD", "PAGE", "LOGIN", "GUESS")}}
 
 
 def adopt_orphans():

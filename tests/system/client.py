@@ -13,15 +13,16 @@ def options_of(catalogue, source, target):
 
 
 class Client:
-    """One session with the server. `session_id` and `csrf` are set by init()."""
+    """One session with the server; `session_id` and `csrf` are set by init(). Or an account, by its bearer."""
 
-    def __init__(self, url):
+    def __init__(self, url, bearer=None):
         self.url = url
+        self.bearer = bearer
         self.http = requests.Session()
         self.session_id = self.csrf = None
 
     def headers(self, csrf=True):
-        headers = {}
+        headers = {"Authorization": f"Bearer {self.bearer}"} if self.bearer else {}
         if self.session_id:
             headers["Cookie"] = f"session_id={self.session_id}"
         if csrf and self.csrf:

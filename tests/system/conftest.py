@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+import contract
 from client import Client
 from server import BIN, BUILD, Server
 
 
-LONGEST = ["test_crashes", "test_chaos", "test_sentinel", "test_slow_clients", "test_convert_cli", "test_http", "test_passwords", "test_cgroups", "test_status_codes",
-           "test_celery"]
+LONGEST = ["test_crashes", "test_chaos", "test_sentinel", "test_users", "test_slow_clients", "test_convert_cli", "test_http", "test_passwords", "test_cgroups",
+           "test_status_codes", "test_celery", "test_queue", "test_v1"]
+
+
+contract.watch()
 
 
 def pytest_collection_modifyitems(items):
@@ -23,6 +27,13 @@ def pytest_collection_modifyitems(items):
 def pytest_make_parametrize_id(val, argname):
     """Files as parameters go by a number, and not by all their bytes."""
     return f"{argname}-{len(val)}-{zlib.crc32(val):08x}" if isinstance(val, bytes) and len(val) > 40 else None
+
+
+@pytest.fixture(autouse=True)
+def contract_kept_in_threads():
+    yield
+    broken, contract.broken_elsewhere[:] = contract.broken_elsewhere[:], []
+    assert not broken, "\n".join(broken)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+import contract
 from server import BIN, PATIENCE, READY_PATIENCE, eventually, free_port, sanitizers
 
 
@@ -65,6 +66,7 @@ class Parts:
                 return requests.get(self.url + "/readyz", timeout=10).status_code == 200
 
         eventually(is_ready, lambda: "".join(map(self.log, self.processes))[-3000:], READY_PATIENCE, every=0.2)
+        contract.learn(self.url)
 
     def end(self, names):
         """The last that was started is the first to end."""

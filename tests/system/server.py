@@ -4,17 +4,21 @@ DECANT_BUILD names the build whose bin/ is tested. When that is one with sanitiz
 the test that ends the server."""
 
 import contextlib
+import functools
 import os
 import pwd
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import redis
 import requests
+
+import contract
 
 BUILD = Path(os.environ.get("DECANT_BUILD", Path(__file__).resolve().parents[2] / "build"))
 BIN = BUILD / "bin"
@@ -30,6 +34,11 @@ def eventually(condition, complaint=lambda: "it did not happen in time", timeout
         assert time.monotonic() < deadline, complaint()
         time.sleep(every)
     return value
+
+
+def waiting(redis, queue):
+    """How many messages it has, over the lists of all priorities, as kombu names them."""
+    return sum(redis.llen(queue + step) for step in ("", "\x06\x163", "\x06\x166", "\x06\x169"))
 
 
 def below(folder):
@@ -68,6 +77,15 @@ def identity(user):
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
+@functools.cache
+def signing_key():
+    """Name and text of a key for access tokens: to make one for each new folder is a second of a processor each time."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([BIN / "decant", "jwt-key", folder], check=True, capture_output=True, timeout=PATIENCE, env={"PATH": "/usr/bin:/bin", **sanitizers()})
+        path, = Path(folder).iterdir()
+        return path.name, path.read_bytes()
+
+
 class still:
     """Holds a process of ours still for a while."""
 
@@ -88,15 +106,26 @@ class Server:
         self.data = Path(folder) / "var"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {"DECANT_LOG_FORMAT": "json", "DECANT_DISK_RESERVE": "1M", "DECANT_WEB": "", **environment}
+        # Tests convert the same file over and over, and mean it: test_again.py is about the rest.
+        self.environment = {"DECANT_LOG_FORMAT": "json", "DECANT_DISK_RESERVE": "1M", "DECANT_WEB": "", "DECANT_RESULT_CACHE": "0", **environment}
         if engines:
             self.environment["DECANT_ENGINES"] = engines
         self.log_path = Path(folder) / "serve.log"
         self.process = None
         self.binary = BIN / "decant"
         self.user = None  # whom it is started as, by name
+        self.makes_key = False  # for access tokens, by itself
+
+    def bring_key(self):
+        name, text = signing_key()
+        self.data.mkdir(0o700, parents=True)
+        (self.data / "jwt").mkdir(0o700)
+        (self.data / "jwt" / name).touch(0o600)
+        (self.data / "jwt" / name).write_bytes(text)
 
     def start(self, ready=True):
+        if not (self.makes_key or self.user or self.data.exists()):
+            self.bring_key()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "serve", "--data", self.data, "--port", str(self.port)],
@@ -117,6 +146,7 @@ class Server:
                 return last.status_code == 200
 
         eventually(is_ready, lambda: f"not ready: {last.text if last is not None else 'no answer'}\n{self.log()[-1500:]}", READY_PATIENCE)
+        contract.learn(self.url)
 
     def no_janitor(self):
         """Takes its lease, for tests that finish by themselves what it would."""
@@ -129,6 +159,7 @@ class Server:
                 return requests.get(self.url + "/readyz", timeout=10).json()["redis"]["ok"]
 
         eventually(reaches_redis, lambda: f"not listening\n{self.log()[-1500:]}")
+        contract.learn(self.url)
 
     def stop(self, sig=signal.SIGTERM, timeout=PATIENCE):
         if self.process and self.process.poll() is None:

@@ -6,6 +6,9 @@ import socket
 import time
 from urllib.parse import urlsplit
 
+from contract import check_schema, look_at
+
+SCHEMAS = {"job": "Job", "deleted": "JobOnly"}  # of the data of each kind of event
 
 class Event:
     def __init__(self, fields):
@@ -16,6 +19,7 @@ class Events:
     """`status` and `headers` are those of the answer; `ended`: by the last chunk, as it should."""
 
     def __init__(self, client, last_id=None, method="GET", version="1.1", receive_buffer=None):
+        self.url = client.url
         address = urlsplit(client.url)
         self.socket = socket.socket()
         if receive_buffer:
@@ -23,6 +27,8 @@ class Events:
         self.socket.settimeout(30)
         self.socket.connect((address.hostname, address.port))
         lines = [f"{method} /events HTTP/{version}", f"Host: {address.netloc}", f"Cookie: session_id={client.session_id or ''}"]
+        if client.bearer:
+            lines.append(f"Authorization: Bearer {client.bearer}")
         if last_id is not None:
             lines.append(f"Last-Event-ID: {last_id}")
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -34,6 +40,7 @@ class Events:
         first, *lines = head.decode().split("\r\n")
         self.status = int(first.split()[1])
         self.headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        look_at(self.url + "/events", method, self.status, self.headers, b"", streams=True)
         self.chunked = self.headers.get("transfer-encoding") == "chunked"
 
     def receive(self):
@@ -67,7 +74,9 @@ class Events:
                 block, _, self.text = self.text.partition("\n\n")
                 fields = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
                 if "data" in fields:
-                    return Event(fields)
+                    event = Event(fields)
+                    check_schema(self.url, SCHEMAS[event.kind], event.job)
+                    return event
             left = deadline - time.monotonic()
             if self.ended or left <= 0 or not select.select([self.socket], [], [], left)[0]:
                 return None

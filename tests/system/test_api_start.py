@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from server import BIN, free_port, sanitizers
+from server import BIN, eventually, free_port, sanitizers, still
 
 PATIENCE = 60
 CONFIG = 78  # sysexits.h: to start it again does not help
@@ -43,6 +43,8 @@ CASES = [({"DECANT_REDIS": "localhost"}, "DECANT_REDIS is not unix:PATH, tcp:HOS
          ({"DECANT_REDIS_PORTS": "many"}, "DECANT_REDIS_PORTS"),
          ({"DECANT_SENTINEL_PASSWORD_FILE": "/nowhere"}, "DECANT_SENTINEL_PASSWORD_FILE must be a file"),
          ({"DECANT_SEAL_PUBLIC": "abc"}, "DECANT_SEAL_PUBLIC is not a public key"),
+         ({"DECANT_JWT_KEYS": "/nowhere"}, "set DECANT_JWT_KEYS to a folder of keys"),
+         ({"DECANT_RATE_GUESS": "often"}, "DECANT_RATE_GUESS"),
          ({"DECANT_STORAGE": "/proc/nothing/storage"}, "set DECANT_STORAGE to a folder"),
          ({"DECANT_LISTEN": "192.0.2.1"}, "set DECANT_LISTEN and DECANT_PORT"),
          ({"DECANT_LISTEN": "localhost"}, "set DECANT_LISTEN and DECANT_PORT"),
@@ -134,3 +136,32 @@ def test_it_serves_without_redis(folder):
         assert answer.status_code == 503 and not answer.json()["redis"]["ok"]
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
+
+
+@contextlib.contextmanager
+def stopped_redis(folder):
+    """One that takes connections and answers nothing."""
+    path = folder / "redis.sock"
+    with subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--unixsocketperm", "777", "--save", "", "--dir", folder], stdout=subprocess.DEVNULL) as redis:
+        try:
+            eventually(path.is_socket)
+            with still(redis.pid):
+                yield redis
+        finally:
+            redis.terminate()
+
+
+def test_who_comes_before_redis_has_answered_waits_for_it(folder):
+    with stopped_redis(folder) as redis, running(folder, DECANT_REDIS=f"unix:{folder}/redis.sock", DECANT_THREADS="1") as (_, port):
+        with socket.socket() as client:
+            client.settimeout(PATIENCE)
+            eventually(lambda: client.connect_ex(("127.0.0.1", port)) == 0)
+            client.sendall(b"GET /session/init HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            redis.send_signal(signal.SIGCONT)
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_nobody_waits_long_for_redis(folder):
+    with stopped_redis(folder), running(folder, DECANT_REDIS=f"unix:{folder}/redis.sock") as (_, port):
+        assert healthy("127.0.0.1", port)
+        assert "Redis" not in (folder / "api.log").read_text()  # it is not known yet that there is none

@@ -19,7 +19,7 @@ FILES = "https://files.example.com:8443"
 COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
           "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Frame-Options": "DENY"}
 
-CHANGES = [("POST", "/upload"), ("POST", "/duplicate"), ("POST", "/convert"), ("POST", "/retry"), ("POST", "/cancel"), ("POST", "/download_token"), ("POST", "/session/close")]
+CHANGES = [("POST", "/upload"), ("POST", "/duplicate"), ("POST", "/convert"), ("POST", "/retry"), ("POST", "/cancel"), ("POST", "/delete"), ("POST", "/v1/convert"), ("DELETE", "/v1/jobs/0"), ("POST", "/v1/jobs/0/cancel"), ("POST", "/download_token"), ("POST", "/session/close")]
 
 
 def ask(url, method="GET", path="/formats", **headers):
@@ -40,7 +40,7 @@ def no_cors(answer):
 def test_pages_of_others_change_nothing(client, headers):
     headers = {name: value.replace("{own}", client.url) for name, value in headers.items()}
     for method, path in CHANGES:
-        answer = client.request(method, path, headers=headers, **({"files": {"file": ("a.png", png())}} if path == "/upload" else {"json": {}}))
+        answer = client.request(method, path, headers=headers, **({"files": {"file": ("a.png", png())}} if path == "/upload" else {"json": {}} if method == "POST" else {}))
         body = problem(answer, 403, "csrf_invalid")
         assert "origin" in body["detail"] and no_cors(answer)
     assert client.status("0").status_code == 404  # the session is still there

@@ -17,7 +17,7 @@ from client import Client, new_client, problem
 from exposition import parse, value
 from fixtures import pdf, png, slow_docx, slow_pdf
 from processes import processes
-from server import eventually, still, work_folders
+from server import eventually, still, waiting, work_folders
 from sse import Events
 
 
@@ -73,7 +73,7 @@ def test_a_job_that_waits(stack):
         assert answer.status_code == 200 and answer.headers["Cache-Control"] == "no-store"
         assert answer.json() == client.status(jobs[1]).json()
         assert answer.json()["status"] == "cancelled" and answer.json()["attempts"] == 0
-        assert server.redis().llen("decant.images") == 2
+        assert waiting(server.redis(), "decant.images") == 2
         again = cancel(client, jobs[1])
         assert again.status_code == 200 and again.json() == answer.json()
         problem(client.convert(jobs[1], "jpg"), 409, "wrong_state")
@@ -97,7 +97,7 @@ def test_what_was_cancelled_takes_no_place(own_server):
         for _ in range(5):
             assert cancel(client, client.start("a.png", png(), "jpg")).json()["status"] == "cancelled"
         jobs = [client.start("a.png", png(), "jpg") for _ in range(2)]
-        assert server.redis().llen("decant.images") == 2
+        assert waiting(server.redis(), "decant.images") == 2
     assert [client.wait(job)["status"] for job in jobs] == ["completed"] * 2
     client.close()
 

@@ -197,7 +197,7 @@ def test_a_task_is_seen_and_terminated(server, tools):
         assert time.time() - PATIENCE < task["time_start"] <= time.time() + 1
         assert task["worker_pid"] == server.children("decant-worker")[0]
         assert task["acknowledged"] is False
-        assert task["delivery_info"] == {"exchange": "", "routing_key": "decant.images", "priority": 0, "redelivered": False}
+        assert task["delivery_info"] == {"exchange": "", "routing_key": "decant.images", "priority": 3, "redelivered": False}
         assert tools.inspect("query_task", task_id, "x") == {task_id: ["active", task]}
         assert tools.inspect("stats")["total"]["decant.convert"] >= 1
         assert tools.app.AsyncResult(task_id).state == "STARTED"

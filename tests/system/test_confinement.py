@@ -42,7 +42,7 @@ def test_nobody_leaves_a_core_file(server, name):
         assert re.search(r"^Max core file size +0 +0 ", limits, re.M), limits
 
 
-@pytest.mark.parametrize("name, sign", [("decant-api", '"listening"'), ("decant-worker", '"worker started"')])
+@pytest.mark.parametrize("name, sign", [("decant-api", '"listening"'), ("decant-worker", '"worker started"'), ("decant-courier", '"courier started"')])
 def test_process_one_is_confined_too(tmp_path, name, sign):
     """As in a container: the parent is out of sight, and what a probe must not reach is somebody else."""
     storage = tmp_path / "storage"
@@ -53,7 +53,7 @@ def test_process_one_is_confined_too(tmp_path, name, sign):
     tmp_path.chmod(0o755)
     apart = ["unshare", "--pid", "--fork", "--kill-child"] + ([] if os.geteuid() == 0 else ["--user", "--map-current-user"])
     environment = {"PATH": "/usr/bin:/bin", **sanitizers(), "DECANT_PORT": str(free_port()), "DECANT_STORAGE": "storage", "DECANT_LOG_FORMAT": "json",
-                   "DECANT_REDIS": "unix:nobody", "DECANT_CLAMD": "off", "DECANT_CGROUP": "off"}
+                   "DECANT_REDIS": "unix:nobody", "DECANT_CLAMD": "off", "DECANT_CGROUP": "off", "DECANT_WEBHOOKS": "on"}
     with subprocess.Popen([*apart, BIN / name], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         said = ""
         for line in process.stderr:

@@ -1,8 +1,10 @@
 """The commands that need no server, run as root and as nobody in particular: how they end, what they leave behind."""
 
 import contextlib
+import io
 import json
 import os
+import pty
 import pwd
 import shutil
 import signal
@@ -11,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -45,7 +48,7 @@ class Shell:
     def start(self, *words, **more):
         identity = {"user": self.user, "group": pwd.getpwnam(self.user).pw_gid, "extra_groups": []} if self.user else {}
         return subprocess.Popen([self.program, *map(str, words)], cwd=self.work, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(self.tmp)},
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **identity, **more)
+                                **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **identity, **more})
 
     def run(self, *words):
         process = self.start(*words)
@@ -135,7 +138,7 @@ def test_every_engine_in_one_run(shell):
     shell.write("b.pdf", pdf())
     shell.write("c.bmp", b"BM" + (58).to_bytes(4, "little") + bytes(4) + (54).to_bytes(4, "little") + (40).to_bytes(4, "little")
                 + (1).to_bytes(4, "little") * 2 + (1).to_bytes(2, "little") + (24).to_bytes(2, "little") + bytes(24) + b"\0\0\xff\0")
-    done = shell.run("convert", "a.docx", "b.pdf", "c.bmp", "--to", "png", "-o", "out", "--json", "-j2")
+    done = shell.run("convert", "a.docx", "b.pdf", "c.bmp", "--to", "PNG", "-o", "out", "--json", "-j2")
     results = [json.loads(line) for line in done.out.splitlines()]
     assert done.returncode == 0 and {r["output"] for r in results} == {"out/a.png", "out/b.png", "out/c.png"}
     for result in results:
@@ -165,7 +168,7 @@ def test_failures(open_shell, name, data, words, status, code):
     assert os.listdir(shell.work) == [name]
 
 
-@pytest.mark.parametrize("words", [["in.png", "out.docx"], ["in.png", "out.nonsense"], ["in.png", "--to", "docx"], ["in.epub", "out.mp3"]],
+@pytest.mark.parametrize("words", [["in.png", "out.docx"], ["in.png", "out.nonsense"], ["in.png", "--to", "docx"], ["in.epub", "out.mp3"], ["in.png", "-"], ["in.png", "--to", "nonsense"]],
                          ids=" ".join)
 def test_targets_out_of_reach(open_shell, words):
     shell = open_shell()
@@ -173,6 +176,46 @@ def test_targets_out_of_reach(open_shell, words):
     done = shell.run("convert", *words)
     assert done.returncode == 2 and done.err.startswith("decant convert: ") and done.err.count("\n") == 1
     assert os.listdir(shell.work) == words[:1]
+
+
+def piped(shell, *words, data=b"", **more):
+    process = shell.start("convert", *words, text=False, stdin=subprocess.PIPE, **more)
+    process.out, process.err = process.communicate(data, timeout=300)
+    return process
+
+
+def test_standard_input_and_output(open_shell):
+    shell = open_shell()
+    done = piped(shell, "-", "--from", "png", "--to", "jpg", data=png())
+    assert done.returncode == 0 and done.out[:3] == b"\xff\xd8\xff" and done.out[-2:] == b"\xff\xd9" and done.err.startswith(b"- -> - ("), done.err
+    shell.write("in.pdf", pdf(["one", "two"]))
+    done = piped(shell, "in.pdf", "--to", "png", "-o", "-", "-q")
+    assert (done.returncode, done.out) == (4, b"") and b"--force" in done.err and done.err.endswith(b" (output_unwritable)\n")
+    done = piped(shell, "in.pdf", "--to", "png", "-o", "-", "-q", "--force")
+    assert done.returncode == 0 and len(zipfile.ZipFile(io.BytesIO(done.out)).namelist()) == 2 and done.err == b""
+    done = piped(shell, "-", "--from", "pdf", "--to", "txt", data=png())
+    assert (done.returncode, done.out) == (3, b"") and done.err.startswith(b"decant convert: -: ") and done.err.endswith(b" (type_mismatch)\n")
+    assert piped(shell, "-", "--from", "pdf", "--to", "txt").err == b"decant convert: -: The file is empty. (empty_file)\n"
+    with open("/dev/full", "wb") as full:
+        done = piped(shell, "in.pdf", "--to", "txt", "-o", "-", stdout=full)
+    assert done.returncode == 4 and done.err == b"decant convert: in.pdf: -: No space left on device (output_unwritable)\n"
+    assert os.listdir(shell.work) == ["in.pdf"]
+    terminal, tty = pty.openpty()
+    with os.fdopen(terminal, "rb", 0), os.fdopen(tty, "wb", 0) as shown:
+        done = piped(shell, "in.pdf", "--to", "txt", "-o", "-", stdout=shown)
+        assert done.returncode == 2 and b"not for a terminal" in done.err
+    done = piped(shell, "-", "out.jpg", "--from", "png", "--json", data=png())
+    result = json.loads(done.out)
+    assert (result["input"], result["output"], sorted(os.listdir(shell.work))) == ("-", "out.jpg", ["in.pdf", "out.jpg"])
+
+
+def test_a_signal_ends_the_waiting_for_standard_input(open_shell):
+    shell = open_shell()
+    process = shell.start("convert", "-", "--from", "png", "--to", "jpg", stdin=subprocess.PIPE)
+    process.stdin.write("x" * 100_000)  # more than a pipe holds: it reads
+    process.stdin.flush()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(300) == -signal.SIGTERM and process.stdout.read() == ""
 
 
 def test_a_folder_that_we_may_not_write(open_shell):

@@ -81,6 +81,15 @@ def test_engines_replaced_while_converting(crash_server):
     assert client.wait(client.start("next.pdf", pdf(), "png"))["status"] == "completed"
 
 
+def test_the_worker_is_told_to_replace_them_without_a_scanner_too(own_server):
+    """There is one part less then, and the API must not be taken for the worker: a hang-up would end it."""
+    server = own_server("image", DECANT_CLAMD="off")
+    api = server.children("decant-api")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log("replacing the engines")
+    assert server.children("decant-api") == api
+
+
 def test_a_refused_sandbox_ends_all(own_server, programs):
     shutil.copy(BUILD / "tests/unit/engine/decant-engine-lawless", programs / "decant-engine-pdf")
     server = own_server("image pdf", ready=False, DECANT_BINDIR=str(programs))

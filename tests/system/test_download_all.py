@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 import pytest
 import requests
 
+import contract
 import front
 from client import Client, problem
 from exposition import parse, value
@@ -92,6 +93,8 @@ def test_all_in_one(server, client, tmp_path):
     assert int(answer.headers["Content-Length"]) == len(answer.content) and "Transfer-Encoding" not in answer.headers
     name = re.fullmatch(r'attachment; filename="(decant-\d{4}-\d\d-\d\d\.zip)"; filename\*=UTF-8\'\'(\S+)', answer.headers["Content-Disposition"])
     assert name[1] == name[2] and abs(datetime.now(timezone.utc) - datetime.strptime(name[1], "decant-%Y-%m-%d.zip").replace(tzinfo=timezone.utc)).days < 2
+    part = client.request("POST", "/download_token", json={"job_ids": jobs, "part": 2}).json()["url"]
+    assert f'filename="{name[1][:-4]}-2.zip"' in client.download(part).headers["Content-Disposition"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff" and answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert answer.headers["Cache-Control"] == "private, no-store" and answer.headers["X-Accel-Buffering"] == "no"
     assert answer.headers["Referrer-Policy"] == "no-referrer" and "Set-Cookie" not in answer.headers and "X-Accel-Redirect" not in answer.headers
@@ -457,6 +460,7 @@ def test_behind_nginx(tmp_path):
     try:
         client = Client(f"http://127.0.0.1:{port}")
         eventually(lambda: answers(port))
+        contract.learn_front(client.url, server.url)
         client.init()
         jobs = finish(client, ["a.png", "b.png"])
         grow(server, client, jobs[0], 20 * MIB)

@@ -32,6 +32,7 @@ def test_session_init(server):
     assert when(body["expires_at"]) - when(body["created_at"]) == timedelta(hours=24)
     assert abs(when(body["created_at"]) - datetime.now(timezone.utc)) < timedelta(seconds=30)
     assert body["limits"]["max_upload_bytes"] == 100 * 1024 * 1024 and body["limits"]["max_jobs"] > 0
+    assert body["logins"] == {"password": True, "oidc": False}
     again = client.init()
     assert again.json() == body and again.headers["Set-Cookie"] == answer.headers["Set-Cookie"]
     client.close()

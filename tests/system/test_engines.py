@@ -35,6 +35,11 @@ def test_a_server_without_office_is_ready_and_offers_none(pictures):
     client.init()
     problem(client.upload("a.docx", docx()), 415, "unsupported_type")
     assert client.result("a.png", png(), "jpg")[1].startswith(b"\xff\xd8")
+    for target, why in (("pdf", "does not run on this server"), ("jpg", "one PDF or one archive")):
+        form = {"to": (None, target), "merge": (None, "true"), "file": ("a.png", png())}
+        assert why in problem(client.request("POST", "/v1/convert", files=form), 422, "unsupported_target")["detail"]
+        jobs = [client.upload("a.png", png()).json()["job_id"] for _ in range(2)]
+        assert why in problem(client.request("POST", "/convert", json={"job_ids": jobs, "target_format": target}), 422, "unsupported_target")["detail"]
     client.close()
 
 
@@ -68,7 +73,7 @@ def test_an_api_that_offers_more_than_the_workers_run_says_so(pictures, tmp_path
         assert client.result("a.png", png(), "jpg")[1].startswith(b"\xff\xd8")
         assert client.status(job).json()["status"] == "queued"
         # in the queue of stock clients any worker may take it, and says why it can't convert it
-        assert pictures.redis().lmove("decant.documents", "decant", "RIGHT", "RIGHT")
+        assert pictures.redis().lmove("decant.documents\x06\x163", "decant\x06\x163", "RIGHT", "RIGHT")
         job = client.wait(job)
         assert (job["status"], job["error_code"]) == ("failed", "internal"), job
         pictures.wait_log("DECANT_ENGINES must be the same")

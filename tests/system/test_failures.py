@@ -22,7 +22,7 @@ until = functools.partial(eventually, timeout=PATIENCE)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """One loop, so that what comes at once is answered side by side; nothing is limited in its rate, so that Redis is not asked for that."""
-    rates = {f"DECANT_RATE_{kind}": "off" for kind in ("SESSION", "UPLOAD", "CONVERT", "READ", "DOWNLOAD", "PAGE")}
+    rates = {f"DECANT_RATE_{kind}": "off" for kind in ("SESSION", "UPLOAD", "CONVERT", "READ", "DOWNLOAD", "PAGE", "LOGIN", "GUESS")}
     server = Server(tmp_path_factory.mktemp("failures"), "image", DECANT_CLAMD="off", DECANT_THREADS="1", **rates).start()
     yield server
     server.stop()

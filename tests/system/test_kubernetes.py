@@ -172,7 +172,8 @@ def test_every_variable_is_known():
         assert not set(own) & set(settings), "env would silently win"
         for variable, value in own.items():
             if value.startswith("/run/decant/secrets/"):
-                assert Path(value).name in secret_keys()[name], variable
+                given = secret_keys()[name]
+                assert Path(value).name in given | {"jwt" for file in given if file.endswith(".pem")}, variable
 
 
 def secret_keys():
@@ -206,6 +207,7 @@ def test_secrets_are_made_once(tmp_path):
     assert "missing" in make_secrets(folder)
     made = {path.name: path.read_text() for path in folder.iterdir()}
     assert set(made) == set().union(*secret_keys().values()) - {"tls.crt", "tls.key"}
+    assert made.pop("jwt-1.pem").startswith("-----BEGIN PRIVATE KEY-----\n")
     assert all(re.fullmatch("[0-9a-f]{64}\n", text) for text in made.values()) and len(set(made.values())) == len(made)
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
     (folder / "metrics").unlink()
@@ -233,15 +235,15 @@ def test_networks_are_those_of_compose():
     assert policies["nobody"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert set(policies) == set(WORKLOADS) | {"nobody"}
     outgoing, incoming = allowed("egress", "to"), allowed("ingress", "from")
-    assert outgoing == {("web", "api", 8080), ("api", "redis", 6379), ("worker", "redis", 6379), ("worker", "clamav", 3310)}
+    assert outgoing == {("web", "api", 8080), ("api", "redis", 6379), ("worker", "redis", 6379), ("worker", "clamav", 3310), ("courier", "redis", 6379)}
     assert {(a, b, port) for b, a, port in incoming} == outgoing
     for own, other, port in outgoing:
         assert is_reached(port, containers(other)[-1])
     # Who has no network in compose has nothing else here: no address, no other namespace, no DNS.
     for name in WORKLOADS:
         peers = [peer for rule in policies[name]["spec"].get("egress", []) for peer in rule["to"]]
-        assert all(set(peer) == {"podSelector"} for peer in peers) or COMPOSE[name].get("networks") == ["updates"], name
-    assert "ingress" not in policies["worker"]["spec"] and "ingress" not in policies["freshclam"]["spec"]
+        assert all(set(peer) == {"podSelector"} for peer in peers) or COMPOSE[name].get("networks") in (["updates"], ["outside"]), name
+    assert not [name for name in ("worker", "freshclam", "courier") if "ingress" in policies[name]["spec"]]
 
 
 def test_variables_that_kubernetes_makes_are_no_settings():
@@ -270,6 +272,19 @@ def test_what_has_to_be_in_step_is():
     for name in WORKLOADS:  # as compose has it
         limit = re.search(r"(\d+[mg])\}?$", COMPOSE[name]["mem_limit"])[1].upper()
         assert bytes_of(containers(name)[-1]["resources"]["limits"]["memory"]) == bytes_of(limit), name
+
+
+def test_what_the_example_has_commented_out_fits():
+    text = (KUBERNETES / "example/kustomization.yaml").read_text()
+    whole = yaml.safe_load(re.sub(r"^( *)#(?=[a-z-])", r"\1", text, flags=re.M))
+    assert {key for key in whole if key not in EXAMPLE} == {"components", "replicas"}
+    assert all((KUBERNETES / "example" / component).exists() for component in whole["components"])
+    assert all(WORKLOADS[one["name"]]["spec"]["replicas"] == 0 and one["count"] for one in whole["replicas"])
+    given = dict(literal.split("=", 1) for literal in whole["configMapGenerator"][0]["literals"])
+    assert len(given) > 5 and set(given) - {"DECANT_HOST"} <= set(re.findall(r'"(DECANT_[A-Z_]+)"', (ROOT / "src/core/settings.c").read_text()))
+    # Files that the courier's settings name are told beside its secret.
+    courier = next(line for line in text.splitlines() if "secrets/oidc" in line and "files:" in line)
+    assert all("secrets/" + Path(value).name in courier for value in given.values() if value.startswith("/run/decant/secrets/"))
 
 
 def test_it_scales_by_metrics_that_are_there():

@@ -14,6 +14,7 @@ import time
 import pytest
 import requests
 
+import contract
 from client import Client, problem
 from disk import on_small_disk
 from fixtures import png
@@ -65,7 +66,7 @@ def ask(peer, server, path="/session/init", **headers):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE, source_address=(peer, 0))
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
-    answer.read()
+    contract.look_at(server.url + path, "GET", answer.status, answer.headers, answer.read())
     connection.close()
     return answer
 

@@ -94,6 +94,7 @@ def test_an_archive_becomes_one_pdf(client, tmp_path):
     assert pages(result, tmp_path) == ["One.", "Two."]
     job = client.wait(client.start("mixed.zip", zipped([("1.txt", b"One.\n"), ("tool.exe", b"MZ\x90\0")]), "pdf"))
     assert (job["status"], job["error_code"]) == ("failed", "unsupported_content")
+    assert job["error_message"].startswith("tool.exe: A file in it "), job
 
 
 def test_one_that_fails_fails_the_whole(client, server):
@@ -101,6 +102,7 @@ def test_one_that_fails_fails_the_whole(client, server):
     assert convert(client, jobs, "pdf").status_code == 202
     job = client.wait(jobs[0])
     assert (job["status"], job["error_code"], job["output"]) == ("failed", "corrupt_input", None)
+    assert job["error_message"].startswith("b.pdf: The file is damaged"), job
     folder = server.data / "storage" / client.session_id
     assert not [path for path in folder.rglob("work-*")]
     assert client.status(jobs[1]).json()["status"] == "uploaded"
@@ -111,6 +113,7 @@ def test_malware_in_any_of_them(client, server):
     assert convert(client, jobs, "pdf").status_code == 202
     job = client.wait(jobs[0])
     assert (job["status"], job["error_code"]) == ("failed", "infected")
+    assert job["error_message"].startswith("b.txt: "), job
     folder = server.data / "storage" / client.session_id
     assert [path for path in folder.rglob("*") if path.is_file() and b"EICAR" in path.read_bytes()] == []
     assert client.wait(jobs[1])["status"] == "failed"  # there is nothing left of it

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import requests
 
+import contract
 import front
 from client import Client, problem
 from fixtures import png
@@ -28,6 +29,7 @@ def nginx(tmp_path_factory, request):
             return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
 
     eventually(answers)
+    contract.learn_front(f"http://127.0.0.1:{port}", server.url)
     yield server, f"http://127.0.0.1:{port}", folder
     process.terminate()
     process.wait(10)
@@ -53,7 +55,10 @@ def test_all_configurations_are_of_one_mind():
     assert len(said) == 10 and lines(debian, "/_files/", "add_header") == lines(containers, "/_files/", "add_header") == said | hsts
     told = lines(debian, "/", "proxy_set_header")
     assert told == lines(containers, "/", "proxy_set_header") and lines(docs, "/", "proxy_set_header") < told
+    (waits,) = re.findall(r'"DECANT_CALL_WAIT",[^"]*"[^"]*",[^"]*"(\d+)"', (front.ROOT / "src/core/settings.c").read_text())
     for text in (docs, debian, containers):
+        assert lines(text, "/", "proxy_read_timeout") == {f"proxy_read_timeout {int(waits) + 30}s"}
+        assert lines(text, "/", "proxy_request_buffering") == {"proxy_request_buffering off"}
         assert "internal;" in text and "location = /metrics { return 404; }" in text
         assert lines(text, "/_files/", "alias") and lines(text, "/_files/", "disable_symlinks")
 
@@ -141,6 +146,21 @@ def test_nothing_gets_past_nginx(behind_nginx, nginx):
     assert '"GET /download" 200' in access and '"POST /session/close" 200' in access
     for secret in (client.session_id, client.csrf, token, "very-private-name"):
         assert secret not in access + logs + server.log()
+
+
+def test_one_call_by_nginx(behind_nginx):
+    """Its answer is whole when its job is no more, which nginx could not find; that of a job that stays is handed over."""
+    server, client = behind_nginx
+    client.init()
+    answer = client.request("POST", "/v1/convert", files=[("file", ("a.png", png()))], data={"to": "jpg"})
+    assert answer.status_code == 200 and answer.content[:3] == b"\xff\xd8\xff" and answer.headers["X-Job-Id"]
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    kept = client.request("POST", "/v1/convert", files=[("file", ("a.png", png()))], data={"to": "jpg", "keep": "true"})
+    result = kept.headers["Location"] + "/result"
+    assert client.request("GET", result).content == kept.content == answer.content
+    direct = requests.get(server.url + result, headers=client.headers(), timeout=60)
+    assert direct.content == b"" and direct.headers["X-Accel-Redirect"].startswith("/_files/")
+    client.close()
 
 
 def test_events_by_nginx(behind_nginx):

@@ -13,7 +13,7 @@ import requests
 
 from client import Client, problem
 from fixtures import docx, noise, pdf, png, slow_docx
-from server import below, eventually, still, work_folders
+from server import below, eventually, still, waiting, work_folders
 
 PAGE_BREAK = '</w:t><w:br w:type="page"/><w:t>'
 
@@ -157,9 +157,9 @@ def test_many_at_once_make_one_task(own_server):
         threads = [threading.Thread(target=lambda: answers.append(preview(client_of(client), job_id, 256))) for _ in range(8)]
         for thread in threads:
             thread.start()
-        eventually(lambda: server.redis().llen("decant.previews") > 0)
+        eventually(lambda: waiting(server.redis(), "decant.previews") > 0)
         time.sleep(1)
-        assert server.redis().llen("decant.previews") == 1
+        assert waiting(server.redis(), "decant.previews") == 1
     for thread in threads:
         thread.join()
     answers = [answer if answer.status_code == 200 else preview(client, job_id, 256) for answer in answers]
@@ -333,18 +333,19 @@ def test_conversions_do_not_stand_before_them_nor_they_before_conversions(own_se
     server, client = begin(own_server("image", DECANT_JOBS="1"))
     done = converted(client, "a.png", png(900, 900), "jpg")
     more = [converted(client, f"{i}.png", png(300, 300), "jpg") for i in range(4)]
+    jobs = [client.upload(f"{i}.ppm", noise(700)).json()["job_id"] for i in range(30)]
     [worker] = server.children("decant-worker")
-    with still(worker):
-        jobs = [client.start(f"{i}.ppm", noise(700), "webp") for i in range(30)]
+    with still(worker):  # for so short that it still has its scanner
+        assert {client.convert(job, "webp").status_code for job in jobs} == {202}
         held = []
         threads = [threading.Thread(target=lambda job=job: held.append((job, preview(client_of(client), job, 64)))) for job in [done, *more]]
         for thread in threads:
             thread.start()
-        eventually(lambda: server.redis().llen("decant.previews") == 5)
+        eventually(lambda: waiting(server.redis(), "decant.previews") == 5)
     for job in [done, *more]:
         shown(client, job, 64)
-    waiting = sum(client.status(job).json()["status"] == "queued" for job in jobs)
-    assert 5 <= waiting < 30, waiting  # about one of each kind after the other
+    left = sum(client.status(job).json()["status"] == "queued" for job in jobs)
+    assert 5 <= left < 30, left  # about one of each kind after the other
     for thread in threads:
         thread.join()
     for job in jobs:

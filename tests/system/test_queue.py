@@ -12,7 +12,7 @@ import kombu
 
 from client import new_client
 from fixtures import docx, pdf, png, slow_docx
-from server import BIN
+from server import BIN, waiting
 
 
 @contextlib.contextmanager
@@ -62,7 +62,7 @@ def test_each_family_has_a_queue(own_server):
         jobs = {"decant.images": client.start("a.png", png(), "jpg"), "decant.documents": client.start("a.docx", docx(), "pdf"),
                 "decant.pdf": client.start("a.pdf", pdf(), "txt")}
         redis = server.redis()
-        assert {name: redis.llen(name) for name in jobs} == {name: 1 for name in jobs} and redis.llen("decant") == 0
+        assert {name: waiting(redis, name) for name in jobs} == {name: 1 for name in jobs} and redis.llen("decant") == 0
         # a stock consumer finds each of them, and gives it back
         with kombu_connection(server) as connection:
             for name, job in jobs.items():
@@ -72,7 +72,7 @@ def test_each_family_has_a_queue(own_server):
                 assert message.delivery_info["routing_key"] == name
                 message.requeue()
                 queue.close()
-        assert {name: redis.llen(name) for name in jobs} == {name: 1 for name in jobs}
+        assert {name: waiting(redis, name) for name in jobs} == {name: 1 for name in jobs}
     for job in jobs.values():
         assert client.wait(job)["status"] == "completed"
     client.close()
@@ -107,10 +107,10 @@ def test_a_job_in_the_wrong_queue_finds_its_own(own_server):
     with stopped(server):
         moved = client.start("a.docx", docx(), "pdf")
         redis = server.redis()
-        assert redis.lmove("decant.documents", "decant", "RIGHT", "RIGHT")
+        assert redis.lmove("decant.documents\x06\x163", "decant\x06\x163", "RIGHT", "RIGHT")
     # the slot that is left is not for documents: it goes to where it belongs, and waits there
     deadline = time.monotonic() + 60
-    while redis.llen("decant") or redis.hlen("unacked") > 1:
+    while waiting(redis, "decant") or redis.hlen("unacked") > 1:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert client.wait(client.start("a.png", png(), "jpg"))["status"] == "completed"
@@ -127,7 +127,7 @@ def test_what_is_read_waits_in_a_queue_of_its_own(own_server):
         for name, data, target, options in (("a.png", png(), "pdf", {}), ("a.png", png(), "pdf", {"ocr": "eng"}), ("a.png", png(), "txt", {}),
                                             ("a.pdf", pdf(), "txt", {}), ("a.pdf", pdf(), "txt", {"ocr": "eng"})):
             client.start(name, data, target, **options)
-        assert [server.redis().llen(f"decant.{name}") for name in ("images", "pdf", "ocr")] == [1, 1, 3]
+        assert [waiting(server.redis(), f"decant.{name}") for name in ("images", "pdf", "ocr")] == [1, 1, 3]
     client.close()
 
 
@@ -136,11 +136,11 @@ def test_operator_replays_a_job(own_server):
     client = new_client(server)
     with stopped(server):
         job = client.start("a.png", png(), "jpg")
-        waiting = json.loads(decant_queue(server, "status", "--json").stdout)
-        assert {row["name"]: row["waiting"] for row in waiting["queues"]} == {
+        status = json.loads(decant_queue(server, "status", "--json").stdout)
+        assert {row["name"]: row["waiting"] for row in status["queues"]} == {
             "decant": 0, "decant.documents": 0, "decant.images": 1, "decant.pdf": 0, "decant.media": 0, "decant.archives": 0, "decant.ocr": 0, "decant.previews": 0}
-        assert 0 <= waiting["oldest_s"] < 300
-        task = json.loads(server.redis().lindex("decant.images", 0))["headers"]["id"]
+        assert 0 <= status["oldest_s"] < 300
+        task = json.loads(server.redis().lindex("decant.images\x06\x163", 0))["headers"]["id"]
         server.redis().set(f"decant:deliveries:{task}", 3)  # it has brought down three workers
     assert client.wait(job)["status"] == "failed"
     letter, = json.loads(decant_queue(server, "dead", "list", "--json").stdout)
@@ -156,7 +156,7 @@ def test_operator_replays_a_job(own_server):
     # a letter whose session has ended can be dropped, and no more
     with stopped(server):
         job = client.start("b.png", png(), "jpg")
-        task = json.loads(server.redis().lindex("decant.images", 0))["headers"]["id"]
+        task = json.loads(server.redis().lindex("decant.images\x06\x163", 0))["headers"]["id"]
         server.redis().set(f"decant:deliveries:{task}", 3)
     assert client.wait(job)["status"] == "failed"
     client.close()

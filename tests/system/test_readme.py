@@ -30,6 +30,16 @@ def test_curl_session(server, tmp_path):
     assert (tmp_path / "hello.pdf").read_bytes().startswith(b"%PDF-")
 
 
+def test_one_call(server, tmp_path):
+    session = re.sub(r"^URL=.*", f"URL={server.url}", curl_session()).splitlines()
+    (block,) = [block for block in blocks(README, "sh") if "/v1/convert" in block]
+    script = "\n".join([*(line for line in session if line.startswith(("URL=", "api()", "field()", "echo", "CSRF="))), block])
+    run = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+                         env={"PATH": "/usr/bin:/bin", "CSRF": ""})
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / "hello.pdf").read_bytes().startswith(b"%PDF-")
+
+
 def test_serve_prints_the_same_session(server):
     server.wait_log("Decant is ready")
     said = server.log()
@@ -44,18 +54,26 @@ def test_serve_starts_without_complaints(own_server):
 
 
 def test_api_page_has_every_code():
+    """And what to do about it."""
     source = (REPOSITORY / "src" / "api" / "error.c").read_text()
     codes = re.findall(r'\{(\d{3}), "(\w+)",', source)
     assert len(codes) >= 20
-    assert sorted(codes) == sorted(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", API, re.M))
+    assert sorted(codes) == sorted(re.findall(r"^\| (\d{3}) \| `(\w+)` \| [^|]+ \| [^|]+ \|$", API, re.M))
     outcomes = set(re.findall(r'\{\s*"([a-z_]+)",\s*"[A-Z]', (REPOSITORY / "src" / "core" / "outcome.c").read_text())) - {"ok"}
     assert len(outcomes) == 14
     told = API[API.index("A failed job says why"):API.index("\n## ", API.index("A failed job says why"))]
-    assert outcomes == set(re.findall(r"^\| `(\w+)` \| [a-z]", told, re.M)) - {"error_code"}
+    assert outcomes == set(re.findall(r"^\| `(\w+)` \| [a-z][^|]+ \| [^|]+ \|$", told, re.M)) - {"error_code"}
+
+
+def test_api_page_has_the_status_of_every_failure():
+    source = (REPOSITORY / "src" / "api" / "failure.c").read_text()
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (\d{3})\b", API[API.index("`code` of the conversion"):], re.M)
+    told = {code: status for codes, status in rows for code in re.findall(r"`(\w+)`", codes)}
+    assert told == {code: status for status, code in re.findall(r'\{(\d{3}), "(\w+)",', source)} and len(told) == 14
 
 
 def test_api_page_has_every_path():
-    routes = re.findall(r'\{"(GET|POST)", "(/[a-z_/]*)",', (REPOSITORY / "src" / "api" / "routes.c").read_text())
+    routes = re.findall(r'\{"([A-Z]+)", "(/[^"]*)",', (REPOSITORY / "src" / "api" / "routes.c").read_text())
     assert len(routes) >= 11
     for method, path in routes:
         assert f"`{method} {path}`" in API, path
@@ -63,7 +81,8 @@ def test_api_page_has_every_path():
 
 @pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/api.md", "docs/http.md",
                                   "docs/queue.md", "docs/sandbox.md", "docs/hostile.md", "docs/fuzzing.md", "docs/metrics.md", "docs/threat-model.md", "docs/operations.md",
-                                  "docs/deployment.md", "deploy/docker/README.md", "deploy/kubernetes/README.md"])
+                                  "docs/deployment.md", "docs/quick-start.md", "docs/examples.md", "docs/cookbook.md", "docs/coming-from.md", "docs/accounts.md", "docs/webhooks.md",
+                                  "deploy/docker/README.md", "deploy/kubernetes/README.md"])
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (REPOSITORY / page).read_text()):
         assert ((REPOSITORY / page).parent / link).exists(), link

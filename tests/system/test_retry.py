@@ -8,7 +8,7 @@ import pytest
 
 from client import Client, new_client, problem
 from fixtures import eicar, pdf, png, slow_pdf
-from server import eventually, still, work_folders
+from server import eventually, still, waiting, work_folders
 from sse import Events
 
 ENGINES = "image pdf pages"  # of stack
@@ -83,7 +83,7 @@ def test_over_and_over(stack):
     eventually(lambda: redis.hlen("unacked") == 0 and not work_folders(server.data / "storage"))
     assert len(tasks) == 15 and all('"REVOKED"' in redis.get(f"celery-task-meta-{task}") for task in tasks)
     assert len(list((folder(server, client, job_id) / "converted").iterdir())) == 1
-    assert redis.llen("decant.pdf") == 0 and redis.llen("decant:dead") == 0
+    assert waiting(redis, "decant.pdf") == 0 and redis.llen("decant:dead") == 0
 
 
 def test_a_failed_job_runs_again(stack):
@@ -195,7 +195,7 @@ def test_at_once(stack):
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda one: retry(one, job_id), others))
         assert sorted(answer.status_code for answer in answers) == [202] + [409] * 7
-        assert server.redis().llen("decant.images") == 1
+        assert waiting(server.redis(), "decant.images") == 1
     assert client.wait(job_id)["status"] == "completed"
 
 

@@ -114,7 +114,7 @@ def test_unknown_path(client):
 @pytest.mark.parametrize("method, path, allow", [
     ("POST", "/session/init", "GET, HEAD"), ("GET", "/upload", "POST"), ("PUT", "/convert", "POST"), ("DELETE", "/job_status", "GET, HEAD"),
     ("GET", "/download_token", "POST"), ("POST", "/download", "GET, HEAD"), ("POST", "/download/archive", "GET, HEAD"), ("GET", "/session/close", "POST"), ("PATCH", "/formats", "GET, HEAD"),
-    ("POST", "/preview", "GET, HEAD")])
+    ("POST", "/preview", "GET, HEAD"), ("GET", "/auth/login", "POST"), ("GET", "/auth/refresh", "POST"), ("POST", "/auth/me", "GET, HEAD")])
 def test_wrong_method(client, method, path, allow):
     answer = client.request(method, path)
     problem(answer, 405, "method_not_allowed")
@@ -234,8 +234,14 @@ def test_extension_not_on_the_whitelist(client, name):
     ("a.txt", b"\x7fELF" + b"\0" * 100)])
 def test_type_mismatch(client, server, name, data):
     before = server.files()
-    problem(client.upload(name, data), 422, "type_mismatch")
+    refusal = problem(client.upload(name, data), 422, "type_mismatch")
+    assert refusal["detail"] == refusal["title"] + "."  # there is no more to say
     assert server.files() == before
+
+
+def test_refused_for_more_than_its_type(client):
+    refusal = problem(client.upload("a.png", png() + zipped([("a", b"a")])), 422, "type_mismatch")
+    assert "of two kinds at once" in refusal["detail"]
 
 
 def test_empty_file(client):
@@ -249,6 +255,17 @@ def test_unsupported_target(client, target):
     answer = client.convert(job_id, target)
     assert answer.status_code == (400 if "\0" in target else 422), answer.text
     assert answer.json()["code"] == ("bad_request" if "\0" in target else "unsupported_target")
+
+
+# --- 403 callback_refused
+
+def test_a_webhook_that_nobody_would_send(client):
+    job_id = client.upload("a.png", png()).json()["job_id"]
+    body = {"job_id": job_id, "target_format": "jpg", "callback_url": "https://hooks.example.com/"}
+    assert "sends no webhooks" in problem(client.request("POST", "/convert", json=body), 403, "callback_refused")["detail"]
+    problem(client.request("POST", "/convert", json={**body, "callback_url": 5}), 400, "bad_request")
+    assert client.status(job_id).json()["status"] == "uploaded"
+    assert client.request("POST", "/convert", json={**body, "callback_url": None}).status_code == 202
 
 
 # --- 409

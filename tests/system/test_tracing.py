@@ -86,7 +86,7 @@ def test_the_message_has_it_where_opentelemetry_looks(own_server):
         job_id = client.upload("a.png", png()).json()["job_id"]
         client.request("POST", "/convert", json={"job_id": job_id, "target_format": "jpg"},
                        headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
-    headers = json.loads(server.redis().lindex("decant.images", 0))["headers"]
+    headers = json.loads(server.redis().lindex("decant.images\x06\x163", 0))["headers"]
     os.kill(worker, signal.SIGCONT)
     version, trace, span, flags = headers["traceparent"].split("-")
     assert (version, trace, flags) == ("00", TRACE, "01") and span != "00f067aa0ba902b7"

@@ -50,7 +50,7 @@ ALIKE = [{"mp4", "mov", "m4a", "m4b", "m4r", "m4v", "3gp", "3g2", "f4v"}, {"mkv"
          {"tbz2", "bz2"}, {"txz", "xz"}, {"tzst", "zst"}, {"tlz4", "lz4"}, {"tlz", "lz"}]
 ALSO = {("apng", "png"), ("m2v", "mpg")}  # not the other way round
 # Documents and packages that are ZIP archives, or gzip, may be taken for no more than that.
-ZIPS = set("docx docm dotx dotm xlsx xlsm xltx xltm xlsb pptx pptm ppsx potx ppsm potm vsdx odt ott oth ods ots odp otp odg otg odf sxw stw sxc stc sxi sxd sxm epub jar apk xpi vsix".split())
+ZIPS = set("docx docm dotx dotm xlsx xlsm xltx xltm xlsb pptx pptm ppsx potx ppsm potm vsdx odt ott oth ods ots odp otp odg otg odf sxw stw sxc stc sxi sxd sxm epub jar apk xpi vsix ora kra".split())
 ARCHIVES = {(name, "zip") for name in ZIPS} | {(name, "gz") for name in ("tgz", "zabw", "gnumeric", "emz", "wmz")} | {("deb", "ar")}
 # What is OpenType may hold TrueType's outlines, or none but bitmaps; some fonts are text.
 FONTS = {("ttf", "otf"), ("ttf", "otb"), ("otf", "otb"), ("otb", "ttf"), ("otb", "otf")}

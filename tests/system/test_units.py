@@ -11,7 +11,7 @@ from server import BIN, PATIENCE, sanitizers
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS, PACKAGE = ROOT / "deploy/systemd", ROOT / "deploy/debian/package"
-SERVICES = ("decant-api", "decant-worker", "decant-redis", "decant-clamd", "decant-keys")
+SERVICES = ("decant-api", "decant-worker", "decant-courier", "decant-redis", "decant-clamd", "decant-keys")
 DOCS = (ROOT / "docs/deployment.md").read_text()
 
 # What every service sets; and what one sets otherwise or not at all, for a reason that docs/deployment.md tells.
@@ -25,6 +25,7 @@ OTHERWISE = {
     "decant-api": {"PrivateNetwork": None, "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6", "RestrictSUIDSGID": None},
     "decant-worker": {"CapabilityBoundingSet": "CAP_SETUID CAP_SETGID CAP_CHOWN", "MemoryDenyWriteExecute": None, "PrivateUsers": None,
                       "RestrictNamespaces": None, "RestrictSUIDSGID": None},
+    "decant-courier": {"PrivateNetwork": None, "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6"},
     "decant-redis": {},
     "decant-clamd": {},
     "decant-keys": {"RestrictAddressFamilies": "none"},
@@ -89,10 +90,10 @@ def test_each_is_held_in(name):
     if not dynamic:
         users = re.findall(r"^u (\S+)", (UNITS / "decant.sysusers").read_text(), re.M)
         assert (values(name, "User") or ["decant"])[0] in users
-    assert set(values(name, "IPAddressDeny")) == ({"any"} if name != "decant-keys" else set())
+    assert set(values(name, "IPAddressDeny")) == ({"any"} if name not in ("decant-keys", "decant-courier") else set())  # whose ways it finds out by itself
     # What it may write to is its own, or the storage.
     for path in " ".join(values(name, "ReadWritePaths")).split():
-        assert path in ("/var/lib/decant/storage", "/var/lib/decant/keys") or path.startswith("-/sys/fs/cgroup/") and path.endswith(f"/system.slice/{name}.service")
+        assert path in ("/var/lib/decant/storage", "/var/lib/decant/keys", "/var/lib/decant/jwt") or path.startswith("-/sys/fs/cgroup/") and path.endswith(f"/system.slice/{name}.service")
 
 
 def test_exposure_is_as_documented():
@@ -114,9 +115,9 @@ def test_exceptions_are_explained():
 
 
 def settings():
-    """{variable: default} of API and worker, as they tell it."""
+    """{variable: default} of API, worker and courier, as they tell it."""
     found = {}
-    for program in ("decant-api", "decant-worker"):
+    for program in ("decant-api", "decant-worker", "decant-courier"):
         said = subprocess.run([BIN / program, "--help"], capture_output=True, text=True, timeout=PATIENCE, check=True, env={"PATH": "/usr/bin:/bin", **sanitizers()}).stdout
         for line in said.splitlines():
             if name := re.search(r"\bDECANT_[A-Z_]+", line):
@@ -146,11 +147,12 @@ def test_variables_are_settings_and_their_examples_the_defaults():
     # systemd says it to both, or the pair doesn't speak.
     for name in ("DECANT_STORAGE", "DECANT_REDIS"):
         assert units["decant-api"][name] == units["decant-worker"][name]
+    assert units["decant-courier"] == {"DECANT_REDIS": units["decant-api"]["DECANT_REDIS"]}
 
 
 def test_what_has_to_be_in_step_is():
     known = settings()
-    for name in ("decant-api", "decant-worker"):
+    for name in ("decant-api", "decant-worker", "decant-courier"):
         assert int(values(name, "TimeoutStopSec")[0]) >= int(known["DECANT_GRACE"]) + 10
     site = (UNITS / "sites-available/decant").read_text()
     assert f"proxy_pass http://127.0.0.1:{known['DECANT_PORT']};" in site
@@ -174,7 +176,7 @@ def test_the_package_has_all_that_units_run():
         for key, value in service(name):
             if key.startswith("Exec"):
                 program = value.lstrip("+").split()[0]
-                assert program in installed | programs or program in ("/bin/kill", "/usr/bin/redis-server", "/usr/sbin/clamd"), program
+                assert program in installed | programs or program in ("/bin/kill", "/usr/bin/test", "/usr/bin/redis-server", "/usr/sbin/clamd"), program
     for path in UNITS.rglob("*"):
         packed = any(Path(to).name == path.name for to in installed) or path.suffix in (".sysusers", ".tmpfiles", ".1")
         assert path.is_dir() or packed, path
@@ -188,7 +190,7 @@ def test_the_package_has_all_that_units_run():
 def test_the_manual_page_names_all_commands():
     said = subprocess.run([BIN / "decant", "--help"], capture_output=True, text=True, timeout=PATIENCE, check=True, env={"PATH": "/usr/bin:/bin", **sanitizers()}).stdout
     commands = re.findall(r"^  ([a-z-]+) ", said, re.M)
-    page = (UNITS / "decant.1").read_text()
+    page = (ROOT / "src" / "cli" / "man" / "decant.1").read_text()
     assert re.search(r"\{ (.*?) \}", page)[1].split(" | ") == commands
     assert set(re.findall(r"^\.B decant ([a-z-]+)", page, re.M)) == set(commands)
     assert {f"{path.stem}{path.suffix}" for path in UNITS.glob("*.service")} | {"decant.target"} <= set(re.findall(r"decant[\w-]*\.(?:service|target)", page))

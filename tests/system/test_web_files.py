@@ -21,11 +21,11 @@ SCRIPT = b"export const table = [" + b"1, 2, 3, " * 4000 + b"];\n"
 FILES = {
     "index.html": INDEX, "favicon.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>", "robots.txt": b"User-agent: *\n", "app.webmanifest": b"{}",
     "assets/index-Ax9.js": SCRIPT, "assets/index-Ax9.js.br": b"these are not really brotli's bytes", "assets/index-Ax9.js.gz": gzip.compress(SCRIPT + b"// ahead\n", 9),
-    "assets/index-Bx1.css": b"body { margin: 0 }\n" * 40, "assets/font.woff2": b"wOF2" + bytes(400), "assets/deep/er/chunk.js": b"1;\n", "assets/picture.png": b"\x89PNG" + bytes(400),
+    "docs/index.html": INDEX + b"<!-- the API -->", "assets/index-Bx1.css": b"body { margin: 0 }\n" * 40, "assets/font.woff2": b"wOF2" + bytes(400), "assets/deep/er/chunk.js": b"1;\n", "assets/picture.png": b"\x89PNG" + bytes(400),
     # what is not served
     ".env": b"secret", ".git/config.txt": b"secret", "assets/.hidden.js": b"secret", "assets/index-Ax9.js.map": b"secret", "notes": b"secret", "a b.txt": b"secret",
     "ümlaut.txt": b"secret", "server.conf": b"secret", "only.txt.gz": gzip.compress(b"secret"), "formats": b"secret"}
-TYPES = {"/": "text/html; charset=utf-8", "/favicon.svg": "image/svg+xml", "/robots.txt": "text/plain; charset=utf-8", "/app.webmanifest": "application/manifest+json",
+TYPES = {"/": "text/html; charset=utf-8", "/docs": "text/html; charset=utf-8", "/docs/": "text/html; charset=utf-8", "/favicon.svg": "image/svg+xml", "/robots.txt": "text/plain; charset=utf-8", "/app.webmanifest": "application/manifest+json",
          "/assets/index-Ax9.js": "text/javascript; charset=utf-8", "/assets/index-Bx1.css": "text/css; charset=utf-8", "/assets/font.woff2": "font/woff2",
          "/assets/deep/er/chunk.js": "text/javascript; charset=utf-8", "/assets/picture.png": "image/png"}
 
@@ -83,7 +83,7 @@ def get(server, path, method="GET", **headers):
 
 def test_all_files_are_there(served):
     for path, kind in TYPES.items():
-        name = path[1:] or "index.html"
+        name = {"/": "index.html", "/docs": "docs/index.html", "/docs/": "docs/index.html"}.get(path, path[1:])
         answer = get(served, path)
         assert answer.status_code == 200 and answer.bytes == FILES[name] and answer.headers["Content-Type"] == kind, path
         assert "Content-Encoding" not in answer.headers and answer.headers["Content-Length"] == str(len(FILES[name]))
@@ -94,7 +94,7 @@ def test_all_files_are_there(served):
 
 
 @pytest.mark.parametrize("path", [
-    "/index.html", "/.env", "/.git/config.txt", "/assets/.hidden.js", "/assets/index-Ax9.js.map", "/assets/index-Ax9.js.gz", "/assets/index-Ax9.js.br", "/notes", "/a%20b.txt",
+    "/index.html", "/docs/index.html", "/docs//", "/.env", "/.git/config.txt", "/assets/.hidden.js", "/assets/index-Ax9.js.map", "/assets/index-Ax9.js.gz", "/assets/index-Ax9.js.br", "/notes", "/a%20b.txt",
     "/%C3%BCmlaut.txt", "/server.conf", "/only.txt", "/only.txt.gz", "/link.txt", "/folder/outside.txt", "/assets", "/assets/", "/assets/../robots.txt", "/assets/%2e%2e/robots.txt",
     "//robots.txt", "/./robots.txt", "/robots.txt/", "/robots.txt%00", "/ROBOTS.TXT", "/..%2foutside.txt", "/../outside.txt", "/assets/none.js"])
 def test_nothing_else_is(served, path):
@@ -128,7 +128,7 @@ def test_headers_of_pages(served):
         assert headers["X-Content-Type-Options"] == "nosniff" and headers["Referrer-Policy"] == "no-referrer" and headers["Cross-Origin-Opener-Policy"] == "same-origin"
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin" and headers["X-Frame-Options"] == "DENY" and "camera=()" in headers["Permissions-Policy"]
         assert "Set-Cookie" not in headers and not any(name.lower().startswith("access-control-") for name in headers)
-    for path in "/none", "/healthz", "/formats":
+    for path in "/none", "/healthz", "/formats", "/openapi.json":
         assert get(served, path).headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -137,10 +137,10 @@ def test_how_long_they_are_kept(served):
         answer = get(served, path)
         assert answer.headers["Cache-Control"] == ("public, max-age=31536000, immutable" if path.startswith("/assets/") else "no-cache")
         assert answer.headers["ETag"].startswith('"') and answer.headers["ETag"].endswith('"')
-    assert len({get(served, path).headers["ETag"] for path in TYPES}) == len(TYPES)
+    assert len({get(served, path).headers["ETag"] for path in TYPES}) == len(TYPES) - 1  # "/docs/" is "/docs"
 
 
-@pytest.mark.parametrize("path", ["/", "/robots.txt", "/assets/index-Ax9.js", "/formats"])
+@pytest.mark.parametrize("path", ["/", "/robots.txt", "/assets/index-Ax9.js", "/formats", "/openapi.json"])
 def test_who_has_it_gets_it_not_again(served, path):
     tags = set()
     for coding in (None, "gzip", "br"):
@@ -238,7 +238,8 @@ def test_without_a_page_there_is_a_text(own_server, fresh, missing):
     answer = get(server, "/")
     assert answer.status_code == 200 and b"HTTP API" in answer.bytes and answer.headers["Content-Type"].startswith("text/html")
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
-    problem(requests.get(server.url + "/robots.txt", timeout=60), 404, "not_found")
+    for path in "/robots.txt", "/docs":
+        problem(requests.get(server.url + path, timeout=60), 404, "not_found")
     assert server.log().count("there is no web page to serve") == 1
 
 
