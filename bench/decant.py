@@ -31,7 +31,7 @@ class Decant:
         self.port = procs.free_port()
         self.log = self.folder / "log"
         self.process = procs.start([self.binary, "serve", "--data", self.folder / "var", "--port", self.port], self.log,
-                                   env={"PATH": "/usr/bin:/bin", "DECANT_LOG_FORMAT": "json", **RATES, **ROOM, **self.environment})
+                                   env={"PATH": "/usr/bin:/bin", "DECANT_LOG_FORMAT": "json", "DECANT_RESULT_CACHE": "0", **RATES, **ROOM, **self.environment})
         connection, deadline = Connection(self.port), time.monotonic() + 120
         while True:
             try:
