@@ -49,7 +49,8 @@ static bool is_utf16(const char *data, size_t len)
                         memcmp(data, "\xfe\xff", 2) == 0 || memcmp(data, "\0<", 2) == 0);
 }
 
-/* The ASCII in a text of UTF-16, "?" for the rest: a new array, or NULL for want of memory. */
+/* The ASCII in a text of UTF-16, and a byte that is none for the rest: a new array, or NULL for want of
+ * memory. */
 static char *narrow_utf16(const char *data, size_t *len)
 {
     bool big = memcmp(data, "\xfe\xff", 2) == 0 || memcmp(data, "\0<", 2) == 0;
@@ -57,7 +58,7 @@ static char *narrow_utf16(const char *data, size_t *len)
     char *narrow = malloc(*len / 2 + 1);
 
     for (size_t i = (unsigned char)data[0] >= 0xfe ? 2 : 0; narrow && i + 1 < *len; i += 2)
-        narrow[n++] = data[big ? i : i + 1] ? '?' : data[big ? i + 1 : i];
+        narrow[n++] = data[big ? i : i + 1] ? '\x80' : data[big ? i + 1 : i];
     *len = n;
     return narrow;
 }
@@ -174,6 +175,14 @@ static bool at(const char *p, const char *end, const char *what)
     return (size_t)(end - p) >= strlen(what) && memcmp(p, what, strlen(what)) == 0;
 }
 
+/* As `at`, in either case; or it ends too early to tell. */
+static bool could_be(const char *p, const char *end, const char *what)
+{
+    size_t left = (size_t)(end - p), n = strlen(what);
+
+    return strncasecmp(p, what, left < n ? left : n) == 0;
+}
+
 /* Behind the next `what`, or NULL. */
 static const char *skip_past(const char *p, const char *end, const char *what)
 {
@@ -212,9 +221,17 @@ static const char *skip_declaration(const char *p, const char *end, bool *ret_su
     return NULL;
 }
 
+/* The first control character that is no space, or `end`: no XML has one (XML 1.0, 2.2). */
+static const char *find_control(const char *p, const char *end)
+{
+    while (p < end && ((unsigned char)*p >= ' ' || isspace((unsigned char)*p)))
+        p++;
+    return p;
+}
+
 static enum plaintext_prolog walk_prolog(const char *data, size_t len, const char **ret_root)
 {
-    const char *end = data + len, *p = data;
+    const char *end = find_control(data, data + len), *p = data;
     bool subset = false;
 
     if (at(p, end, "\xef\xbb\xbf"))
@@ -226,6 +243,8 @@ static enum plaintext_prolog walk_prolog(const char *data, size_t len, const cha
             p = skip_past(p, end, "?>");
         } else if (at(p, end, "<!--")) {
             p = skip_past(p + 4, end, "-->");
+        } else if (at(p, end, "<!") && !could_be(p, end, "<!DOCTYPE") && !could_be(p, end, "<!--")) {
+            return PROLOG_OTHER;
         } else if (at(p, end, "<!")) {
             p = skip_declaration(p, end, &subset);
             if (subset)
@@ -237,7 +256,7 @@ static enum plaintext_prolog walk_prolog(const char *data, size_t len, const cha
             break;
         }
     }
-    return PROLOG_UNENDED;
+    return end < data + len ? PROLOG_OTHER : PROLOG_UNENDED;
 }
 
 enum plaintext_prolog plaintext_prolog(const char *data, size_t len, const char **ret_root)

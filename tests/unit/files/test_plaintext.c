@@ -128,8 +128,19 @@ static void prologs_are_told_apart(void **state)
     assert_int_equal(prolog("<!-- <a/>"), PROLOG_UNENDED);
     assert_int_equal(prolog("<!DOCTYPE a SYSTEM 'x><a/>"), PROLOG_UNENDED);
     assert_int_equal(prolog("x<a/>"), PROLOG_OTHER);
-    assert_int_equal(plaintext_prolog("\xfe\xff\0<\0!\0D\0[", 10, NULL), PROLOG_SUBSET);
-    assert_int_equal(plaintext_prolog("<\0!\0D\0[\0", 8, NULL), PROLOG_SUBSET);
+    assert_int_equal(prolog("<!DOCTYP"), PROLOG_UNENDED);
+    assert_int_equal(prolog("<!-"), PROLOG_UNENDED);
+    assert_int_equal(prolog("<!doctype html><p>"), PROLOG_ROOT);
+    assert_int_equal(plaintext_prolog("\xfe\xff\0<\0!\0D\0O\0C\0T\0Y\0P\0E\0[", 22, NULL), PROLOG_SUBSET);
+    assert_int_equal(plaintext_prolog("<\0!\0D\0O\0C\0T\0Y\0P\0E\0[\0", 20, NULL), PROLOG_SUBSET);
+    /* What is encrypted may begin with anything. */
+    assert_int_equal(prolog("<!\x9e[\xb3"), PROLOG_OTHER);
+    assert_int_equal(prolog("<?\x9e\x01\xb3<"), PROLOG_OTHER);
+    assert_int_equal(prolog("<?\x9e\x01\xb3?><a/>"), PROLOG_OTHER);
+    assert_int_equal(prolog("<!DOCTYPE \x01["), PROLOG_OTHER);
+    assert_int_equal(prolog("<a\x01"), PROLOG_ROOT);
+    assert_int_equal(plaintext_prolog("\0<\x9e<\xb3\xa5", 6, NULL), PROLOG_ROOT);
+    assert_int_equal(plaintext_prolog("<?\0", 3, NULL), PROLOG_OTHER);
     assert_int_equal(plaintext_prolog("<\0a\0", 4, NULL), PROLOG_ROOT);
     assert_int_equal(plaintext_prolog("\xff\xfe\x00\x3c", 4, NULL), PROLOG_OTHER); /* U+3C00 */
 }
