@@ -468,7 +468,7 @@ static long has_capability_in_reach(void)
 }
 
 #if defined(__x86_64__)
-/* getpid() by the numbers of i386. A kernel without them raises SIGSEGV, which is as good. */
+/* getpid() by the numbers of i386. A kernel without them raises SIGSEGV, before seccomp is asked. */
 static long calls_as_32_bit(void)
 {
     long result = 20;
