@@ -18,7 +18,7 @@ PAGE_FILE = re.compile(r"/docs/|/.+\.(html|js|css|svg|png|ico|webmanifest|json|t
 METHOD_NOT_ALLOWED = {"method_not_allowed"}
 LIMITED = {"rate_limited"}  # files of the page are paths of no operation
 
-watching = False
+watching = None  # the thread that raising is heard in
 contracts = {}  # by the server's origin
 broken_elsewhere = []  # in threads, where raising fails no test
 
@@ -238,7 +238,7 @@ def learn_front(url, behind, speaks=False):
 
 
 def complain(words):
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not watching:  # which need not be the first: pytest-xdist may run tests in another
         broken_elsewhere.append(words)
     raise Broken(words)
 
@@ -283,4 +283,4 @@ def watch():
         return answer
 
     requests.Session.send = send_and_look
-    watching = True
+    watching = threading.current_thread()
