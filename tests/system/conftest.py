@@ -12,8 +12,9 @@ from client import Client
 from server import BIN, BUILD, Server
 
 
-LONGEST = ["test_crashes", "test_chaos", "test_sentinel", "test_users", "test_slow_clients", "test_convert_cli", "test_http", "test_passwords", "test_cgroups",
-           "test_status_codes", "test_celery", "test_queue", "test_v1"]
+LONGEST = ["test_types", "test_convert_cli", "test_crashes", "test_preview", "test_queue", "test_users", "test_audit", "test_slow_clients", "test_chaos", "test_download_all",
+           "test_celery_tools", "test_sentinel", "test_cancel", "test_metrics", "test_passwords", "test_client", "test_redis_password", "test_cgroups", "test_scanning",
+           "test_upload", "test_archives", "test_auth", "test_retry", "test_http", "test_celery"]
 
 
 contract.watch()
@@ -46,11 +47,12 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def own_server(tmp_path):
-    """own_server(engines, NAME=value, …): a server with settings of its own, ended with the test."""
+    """own_server(engines, NAME=value, …): a server with settings of its own, ended with the test. As the worker tries clamd by a file as large as
+    an upload may be, that is less than usual."""
     started = []
 
     def start(engines, ready=True, **environment):
-        started.append(Server(tmp_path / f"server{len(started)}", engines, **environment))
+        started.append(Server(tmp_path / f"server{len(started)}", engines, **{"DECANT_MAX_UPLOAD": "16M", **environment}))
         started[-1].log_path.parent.mkdir()
         return started[-1].start(ready)
 
