@@ -34,7 +34,7 @@ struct attempt_place {
 enum attempt_end { ATTEMPT_REFUSED, ATTEMPT_DEADLY, ATTEMPT_ENDLESS, ATTEMPT_ALLOWED };
 /* Where a refused one succeeds; REDUCED_UNTRIED: would, and it isn't worth its time. */
 enum attempt_where { REDUCED = 1 << 0, REDUCED_UNTRIED = 1 << 1 };
-/* Does it succeed without a sandbox? OPTIONAL: where the kernel lacks it, the processor ends whoever tries. */
+/* Does it succeed without a sandbox? OPTIONAL: some kernels lack it, and who tries ends by SIGSEGV. */
 enum attempt_control { OUTSIDE, UNSURE, OPTIONAL };
 
 struct attempt {
