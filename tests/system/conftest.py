@@ -52,7 +52,7 @@ def own_server(tmp_path):
     started = []
 
     def start(engines, ready=True, **environment):
-        started.append(Server(tmp_path / f"server{len(started)}", engines, **{"DECANT_MAX_UPLOAD": "16M", **environment}))
+        started.append(Server(tmp_path / f"server{len(started)}", engines, **{"DECANT_MAX_UPLOAD": "48M", **environment}))
         started[-1].log_path.parent.mkdir()
         return started[-1].start(ready)
 

@@ -52,7 +52,7 @@ def upload_stream(client, size):
 
 
 def test_largest_upload_in_little_memory(own_server):
-    server = own_server("office image")
+    server = own_server("office image", DECANT_MAX_UPLOAD=str(LIMIT))
     client = Client(server.url)
     client.init()
     for _ in range(24):  # every loop has seen one, and has libmagic's database mapped
