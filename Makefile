@@ -55,7 +55,7 @@ bench: build
 	@bench/run.py --bindir $(BUILD)/bin $(ARGS)
 
 build: packages
-	@scripts/build $(BUILD) $(MESON_FLAGS)
+	@TARGETS= scripts/build $(BUILD) $(MESON_FLAGS)
 
 packages:
 	@scripts/install-packages $(PACKAGE_GROUPS)
