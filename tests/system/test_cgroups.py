@@ -31,8 +31,8 @@ def hierarchies():
 
 
 def places(pid):
-    """Folders of that program's, in all hierarchies."""
-    return [folder for mount, _ in hierarchies() for folder in mount.rglob(f"decant-{pid}") if folder.is_dir()]
+    """Folders of that program's, in all hierarchies; those of others' come and go meanwhile."""
+    return [Path(at) / name for mount, _ in hierarchies() for at, folders, _ in os.walk(mount) for name in folders if name == f"decant-{pid}"]
 
 
 def jobs(pid):
