@@ -98,7 +98,7 @@ def catalogue(server):
 
 # Samples of all under all names would be 90,000 uploads. Each time other ones are tried, and all with DECANT_TYPES=all.
 SEED = os.environ.get("DECANT_TYPES", secrets.token_hex(4))
-SAMPLES, NAMES = 100, 14
+SAMPLES, NAMES = 40, 14
 
 
 def some(of, count, *seed):
